@@ -1,0 +1,366 @@
+"""The audit: from a running sampler to its order, for each class of grids, and what limits it.
+
+Runs of a fixed number of steps are traced on grids that shrink to a point. Three local errors are
+read from the recovered tableau (conditions.py), each as an exact power of h:
+
+    start  from the first state to a state after the start, nothing assumed exact      h^s
+    main   between two states in the middle, everything before taken as exact          h^m
+    end    from a state in the middle to the result                                    h^e
+
+A one-off error keeps its local power, a repeated one loses one: the global order is
+min(m - 1, s, e) (Hairer, Norsett, Wanner I, III.4). A power is exact, not a fitted slope: a 1 %
+error in one weight of a second-order rule makes it 1.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from . import grids
+from .blame import Cause, end_cause, is_frozen, main_causes, settled, start_cause
+from .conditions import LADDER, Local, Word, exponent, values, words
+from .errors import ConductError
+from .tableau import Tableau, in_form, own_form
+from .trace import Run, Trace, count_calls, trace
+
+Array = NDArray[np.float64]
+
+CLASSES = ("uniform", "smooth", "arbitrary")
+STEPS = 24
+STARTED, EXACT, CHECKED, ENDING = 8, (9, 10, 11), 6, (15, 16, 17)
+DEEPEST = 7
+WHERE = 0.35
+EXACT_ARITHMETIC = 2e-15
+BENT = 1e-4
+
+
+@dataclass(frozen=True)
+class GridAudit:
+    """Orders on one class of grids.
+
+    Args:
+        order: global order of the sampler as it runs: own start, own end.
+        exact: False when only a lower bound could be shown.
+        exact_start: order with exact history and no special last steps.
+        own_start: with its own start.
+        own_end: with its own start and its own last steps; the same as `order`.
+        leading: words of the repeated local error and their coefficients, in the clock.
+        causes: what holds the order down.
+    """
+
+    order: int
+    exact: bool
+    exact_start: int
+    own_start: int
+    own_end: int
+    leading: tuple[tuple[str, float], ...]
+    causes: tuple[Cause, ...]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Everything that one-hot tracing says about a sampler.
+
+    Args:
+        status: "ok", "nonlinear", "random", or a ConductError kind.
+        message: in words, when the status is not "ok".
+        grids: class -> GridAudit; empty unless the status is "ok".
+        calls_per_step: model calls per interval of the grid, away from start and end.
+        form: prediction in which the sampler's weights are sparsest.
+        linear: whether states are linear in start and outputs.
+        noise: relative rounding met, 2e-15 for clean float64, about 1e-7 where a host casts.
+        nodes: one line on where the model is called.
+        tableau: weights of three steps of the middle for display, or None.
+    """
+
+    status: str
+    message: str = ""
+    grids: dict[str, GridAudit] = field(default_factory=dict)
+    calls_per_step: float | None = None
+    form: str | None = None
+    linear: bool | None = None
+    noise: float = EXACT_ARITHMETIC
+    nodes: str = ""
+    tableau: dict[str, Any] | None = None
+
+    def orders(self) -> dict[str, int | None]:
+        """Order per class of grids, None where it could not be audited."""
+        return {k: self.grids[k].order if k in self.grids else None for k in CLASSES}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def audit(run: Run, *, classes: tuple[str, ...] = CLASSES, deepest: int = DEEPEST) -> Audit:
+    """Audit one sampler.
+
+    Args:
+        run: run(denoiser, x, sigmas), scaling x = x0 + sigma eps.
+        classes: grid classes to judge.
+        deepest: largest weight of words; orders up to deepest - 1 are decided exactly.
+
+    Returns:
+        An Audit; misbehaviour of the sampler is its status, never an exception.
+    """
+    try:
+        return _audited(run, classes, deepest)
+    except ConductError as error:
+        return Audit(error.kind, str(error))
+    except Exception as error:  # a stranger's code may raise anything; the verdict says what
+        return Audit("raises", f"{type(error).__name__}: {error}")
+
+
+def _audited(run: Run, classes: tuple[str, ...], deepest: int) -> Audit:
+    sigmas = grids.local("arbitrary", STEPS, 0.03, WHERE)
+    begin = time.perf_counter()
+    first, calls = conduct(run, sigmas)
+    cost = (time.perf_counter() - begin) / 6
+    per_step = (calls - count_calls(run, sigmas[: STEPS // 2 + 1])) / (STEPS - STEPS // 2)
+    if first.bend > BENT or first.offset > BENT:
+        return Audit(
+            "nonlinear",
+            "states are not linear in the start value and the model outputs (thresholding, "
+            f"adaptive steps, a norm): deviation {max(first.bend, first.offset):.1e}; "
+            "order conditions do not apply, measured rates do",
+            calls_per_step=per_step,
+            linear=False,
+        )
+    noise = _noise(first)
+    found: dict[str, GridAudit] = {}
+    ladder = _ladder(noise, cost)
+    families = {kind: _family(run, kind, ladder, noise, calls) for kind in classes}
+    _heed(families)
+    both = "uniform" in families and "arbitrary" in families
+    frozen = both and is_frozen(families["arbitrary"], families["uniform"], EXACT[1])
+    for kind, family in families.items():
+        found[kind] = _judged(family, ladder, noise, deepest, frozen)
+    causes = settled({kind: list(g.causes) for kind, g in found.items()})
+    found = {kind: replace(g, causes=tuple(causes[kind])) for kind, g in found.items()}
+    table = own_form(first, max(1e-7, 30 * noise))
+    return Audit(
+        "ok",
+        grids=found,
+        calls_per_step=per_step,
+        form=table.form,
+        linear=True,
+        noise=noise,
+        nodes=_where(first),
+        tableau=_display(table, per_step),
+    )
+
+
+def conduct(run: Run, sigmas: Array) -> tuple[Trace, int]:
+    """Trace a run three times and compare: state kept between runs, randomness, call counts.
+
+    Raises:
+        ConductError: "state", "random", and what trace() raises.
+    """
+    made = []
+    # the kept-state test needs equal seeds; the randomness test needs another one
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        calls = count_calls(run, sigmas)
+        torch.manual_seed(seed)
+        made.append(trace(run, sigmas, calls=calls))
+    first, second, third = made
+    if first.calls != second.calls or _gap(first, second) > 1e-12:
+        raise ConductError(
+            "state",
+            "two runs with the same seed and grid differ: the sampler keeps state between runs",
+        )
+    if _gap(first, third) > 1e-12:
+        raise ConductError(
+            "random",
+            "two runs with different seeds differ: the sampler draws noise; switch it off "
+            "(eta = 0, tau = 0) to audit its drift",
+        )
+    return first, first.calls
+
+
+def _gap(one: Trace, other: Trace) -> float:
+    if one.weights.shape != other.weights.shape:
+        return np.inf
+    gap = np.abs(one.weights - other.weights).max() + np.abs(one.start - other.start).max()
+    return float(gap / (np.abs(one.weights).max() + 1.0))
+
+
+def agreement(run: Run, other: Run, sigmas: Array) -> float:
+    """Largest relative difference between the weights of two samplers on one grid.
+
+    Rounding (below about 1e-13) proves that they are the same method there: an emitted file and
+    its derivation, or two libraries' versions of one solver.
+    """
+    one, two = trace(run, sigmas), trace(other, sigmas)
+    if one.calls != two.calls or not np.allclose(one.nodes, two.nodes, rtol=1e-12):
+        return float("inf")
+    return _gap(one, two)
+
+
+def _noise(first: Trace) -> float:
+    """Relative rounding of the weights: from linearity, and from constants where these hold."""
+    table = own_form(first)
+    span = abs(table.c[-1] - table.c[0])
+    constant = np.abs(table.a.sum(axis=1) - (table.c - table.c[0])).max() / span
+    seen = max(first.bend, constant if constant < 1e-5 else 0.0)
+    # single-precision casts leave at least 1e-9; below that it is honest float64
+    return float(max(EXACT_ARITHMETIC, 2 * seen if seen > 1e-9 else 0.0))
+
+
+def _ladder(noise: float, cost: float) -> Array:
+    """Steps h: larger where rounding is coarse, fewer where one run takes long.
+
+    Coarse rounding hides low powers of small steps; a slow host is audited on the fewest grids
+    that the fit needs.
+    """
+    ladder = LADDER if cost < 0.05 else LADDER[[0, 1, 2, 3, 5, 7, 8, 9, 11]]
+    return ladder if noise < 1e-10 else ladder * 6
+
+
+def _family(run: Run, kind: str, ladder: Array, noise: float, calls: int) -> list[Tableau]:
+    made = [trace(run, grids.local(kind, STEPS, h, WHERE), calls=calls) for h in ladder]
+    form = own_form(made[-1], max(1e-7, 30 * noise)).form
+    return [in_form(t, form) for t in made]
+
+
+def _heed(families: dict[str, list[Tableau]]) -> None:
+    """A sampler that makes the same weights on a uniform and on a rough grid ignores the grid."""
+    if "uniform" not in families or "arbitrary" not in families:
+        return
+    one, two = families["uniform"][-1], families["arbitrary"][-1]
+    inside = [r for r in two.accepted[1:-1] if r >= 0]
+    if len(inside) >= (STEPS - 1) // 4:
+        return
+    same = one.a.shape == two.a.shape and np.allclose(one.c[:-1], two.c[:-1], rtol=1e-9)
+    where = "calls the model at the same levels on two different grids" if same else (
+        "calls the model at hardly any level of the grid"
+    )
+    raise ConductError("grid", f"the sampler ignores the grid: it {where}")
+
+
+def _judged(
+    family: list[Tableau], h: Array, noise: float, deepest: int, frozen: bool
+) -> GridAudit:
+    reader = _Reader(family, h, noise, deepest)
+    main, at = reader.main()
+    start = reader.local(0, _row(family[0], STARTED), main.exponent)
+    end = reader.end(main.exponent)
+    exact_start = max(main.exponent - 1, 0)
+    own_start = min(exact_start, start.exponent)
+    order = max(min(own_start, end.exponent), 0)
+    causes = list(main_causes(family, h, main, at, frozen))
+    if start.exponent < exact_start:
+        causes.append(start_cause(family, h, start, reader.first_bad(start.exponent)))
+    if end.exponent < exact_start:
+        causes.append(end_cause(family, h, end, reader.last_bad(end.exponent)))
+    exact = main.exact if order == exact_start else True
+    return GridAudit(order, exact, exact_start, own_start, order, main.leading[:6], tuple(causes))
+
+
+def _row(table: Tableau, step: int) -> int:
+    """The accepted row at a grid level, or the last row before it if the model is not called."""
+    if table.accepted[step] >= 0:
+        return table.accepted[step]
+    known = [r for r in table.accepted[:step] if r >= 0]
+    return known[-1]
+
+
+class _Reader:
+    """Local powers of h between rows of one family of tableaux."""
+
+    def __init__(self, family: list[Tableau], h: Array, noise: float, deepest: int) -> None:
+        self.family, self.h, self.noise, self.deepest = family, h, noise, deepest
+        tolerance = max(1e-10, 100 * noise)
+        self.constants = any(
+            np.abs(t.a.sum(axis=1) - (t.c - t.c[0])).max() > tolerance * abs(t.c[-1] - t.c[0])
+            for t in family
+        )
+        self.drift = any(np.abs(t.drift).max() > tolerance for t in family)
+
+    def local(self, exact: int, result: int, limit: int | None = None) -> Local:
+        """Power of h between two rows, deepening the words until one is found non-zero."""
+        top = min(limit or self.deepest, self.deepest)
+        for depth in range(min(3, top), top + 1):
+            found = self._at(exact, result, depth)
+            if found.exact:
+                return found
+        return found
+
+    def _at(self, exact: int, result: int, depth: int) -> Local:
+        chosen = words(depth, self.constants, self.drift)
+        table: dict[Word, list[float]] = {w: [] for w in chosen}
+        for t in self.family:
+            unit = (t.c[-1] - t.c[0]) / STEPS
+            for word, value in values(t, exact, result, unit, chosen).items():
+                table[word].append(value)
+        made = {w: np.asarray(v) for w, v in table.items()}
+        return exponent(self.h, made, depth, self.noise)
+
+    def main(self) -> tuple[Local, tuple[int, int]]:
+        """Best power over a few restart rows: inside a block of stages no row is a fair start."""
+        found: list[tuple[Local, tuple[int, int]]] = []
+        for step in EXACT:
+            rows = (_row(self.family[0], step), _row(self.family[0], step + CHECKED))
+            found.append((self.local(*rows), rows))
+        return max(found, key=lambda pair: pair[0].exponent)
+
+    def end(self, limit: int) -> Local:
+        """Best power to the result over a few restart rows."""
+        last = self.family[0].accepted[-1]
+        made = [self.local(_row(self.family[0], s), last, limit) for s in ENDING]
+        return max(made, key=lambda local: local.exponent)
+
+    def first_bad(self, power: int) -> int:
+        """First step after which the start's low power shows."""
+        for step in range(1, STARTED + 1):
+            row = _row(self.family[0], step)
+            if row > 0 and self.local(0, row, power).exponent <= power:
+                return step - 1
+        return STARTED - 1
+
+    def last_bad(self, power: int) -> int:
+        """The step of the end phase that brings the low power in."""
+        rows = self.family[0].accepted
+        for step in range(ENDING[0] + 1, STEPS):
+            if rows[step] >= 0 and rows[step - 1] >= 0:
+                best = max(
+                    self.local(_row(self.family[0], s), rows[step], power).exponent
+                    for s in ENDING
+                    if s < step
+                )
+                if best <= power and self.local(rows[step - 1], rows[step], power).exact:
+                    return step - 1
+        return STEPS - 1
+
+
+def _where(first: Trace) -> str:
+    on = sum(bool(np.any(np.isclose(n, first.sigmas, rtol=1e-9))) for n in first.nodes[:-1])
+    off = first.calls - on
+    return f"{on} of {first.calls} calls on grid levels" + (f", {off} between" if off else "")
+
+
+def _display(table: Tableau, per_step: float) -> dict[str, Any]:
+    """Increments of three middle steps, as fractions of the step, newest output first."""
+    rows = []
+    for step in (12, 13, 14):
+        low, high = _row(table, step), _row(table, step + 1)
+        move = (table.a[high] - table.a[low]) / (table.c[high] - table.c[low])
+        used = np.flatnonzero(np.abs(move) > 1e-6 * np.abs(move).max())
+        rows.append(
+            {
+                "step": step,
+                "nodes": [
+                    float((table.c[j] - table.c[low]) / (table.c[high] - table.c[low]))
+                    for j in used[::-1]
+                ],
+                "weights": [float(move[j]) for j in used[::-1]],
+            }
+        )
+    return {"form": table.form, "steps": rows, "calls_per_step": per_step}
+

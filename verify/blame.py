@@ -1,0 +1,221 @@
+"""What holds an order down: which step, a moment of which degree, off by which factor.
+
+Moments are taken step by step in the plain clock: a rule with weights w_j at clock offsets t_j has
+degree-k moment sum_j w_j t_j^k / k!, and needs D^(k+1) / (k+1)! for a step D. As h goes to zero
+their quotient tends to 1 for every degree that the rule integrates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .conditions import Local
+from .tableau import Tableau
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One reason for an order.
+
+    Args:
+        step: "first", "every", "last", or the number of a step as text.
+        kind: "start", "moment", "frozen", "stage", "end" or "inconsistent".
+        degree: degree of the moment that is wrong, or None.
+        factor: what its weight must be multiplied by, or None when nothing multiplies into it.
+        caps: the order that this cause alone allows.
+        text: one sentence.
+    """
+
+    step: str
+    kind: str
+    degree: int | None
+    factor: float | None
+    caps: int
+    text: str
+
+
+def moment_ratio(family: list[Tableau], h: Array, low: int, high: int, degree: int) -> float:
+    """Moment / needed moment between two rows, extrapolated to h = 0."""
+    ratios = []
+    for t in family:
+        move = t.a[high] - t.a[low]
+        offset = (t.c[: len(move)] - t.c[low]) / (t.c[high] - t.c[low])
+        ratios.append(
+            (move @ offset**degree) / (t.c[high] - t.c[low]) * (degree + 1)
+        )
+    powers = np.vander(h / h.max(), 6, increasing=True)
+    return float((np.linalg.pinv(powers) @ np.asarray(ratios))[0])
+
+
+def nodes_used(family: list[Tableau], low: int, high: int) -> int:
+    """How many distinct clock values carry weight between two rows."""
+    t = family[-1]
+    move = np.abs(t.a[high] - t.a[low])
+    used = t.c[: len(move)][move > 1e-6 * move.max()]
+    return len(np.unique(np.round(used / abs(t.c[high] - t.c[low]), 6)))
+
+
+def main_causes(
+    family: list[Tableau], h: Array, main: Local, at: tuple[int, int], frozen: bool
+) -> list[Cause]:
+    """Why the repeated steps are of no higher order, when a moment explains it.
+
+    A rule on q nodes can integrate degrees up to q - 1; a lower degree that it misses is a cause.
+
+    Args:
+        frozen: whether the weights are the same on a uniform and on a rough grid.
+    """
+    if not main.exact:
+        return []
+    order = max(main.exponent - 1, 0)
+    steps = _steps_between(family[0], *at)
+    if any("Y0" in w for w, _ in main.leading) or order == 0:
+        return [_inconsistent(family, h, steps, order)]
+    if all(w.startswith("fY") for w, _ in main.leading):
+        return []
+    for low, high in steps:
+        if nodes_used(family, low, high) <= order:
+            continue
+        ratio = moment_ratio(family, h, low, high, order)
+        if frozen:
+            return [_frozen(order, main)]
+        if abs(ratio - 1) > 1e-4:
+            return [_moment(order, ratio)]
+    return []
+
+
+def settled(found: dict[str, list[Cause]]) -> dict[str, list[Cause]]:
+    """Drop the factor of a moment where it changes with the step ratios: no weight is mistyped."""
+    factors = [
+        c.factor for causes in found.values() for c in causes if c.kind == "moment" and c.factor
+    ]
+    if not factors or max(factors) - min(factors) < 1e-3 * abs(factors[0]):
+        return found
+
+    def plain(cause: Cause) -> Cause:
+        if cause.kind != "moment" or cause.degree is None:
+            return cause
+        text = (
+            f"moment of degree {cause.degree} is not integrated, and by how much depends on the "
+            f"step ratios: local error h^{cause.degree + 1} in every step"
+        )
+        return replace(cause, factor=None, text=text)
+
+    return {kind: [plain(c) for c in causes] for kind, causes in found.items()}
+
+
+def _steps_between(table: Tableau, low: int, high: int) -> list[tuple[int, int]]:
+    rows = [r for r in table.accepted if low <= r <= high]
+    return list(zip(rows[:-1], rows[1:], strict=True))
+
+
+def _moment(order: int, ratio: float) -> Cause:
+    factor = 1 / ratio if abs(ratio) > 1e-6 else None
+    size = "is absent" if factor is None else f"must be multiplied by {_plain(factor)}"
+    return Cause(
+        "every",
+        "moment",
+        order,
+        factor,
+        order,
+        f"moment of degree {order} of every step {size}: its derivatives of order {order} enter "
+        f"the local error at h^{order + 1}",
+    )
+
+
+def _frozen(order: int, main: Local) -> Cause:
+    degrees = [len(w) - 1 for w, _ in main.leading if set(w) <= {"f", "'"}]
+    degree = min(degrees, default=order)
+    return Cause(
+        "every",
+        "frozen",
+        degree,
+        None,
+        order,
+        "the weights do not follow the step ratios (frozen at equal steps of the clock): the "
+        f"moment of degree {degree} is right only there",
+    )
+
+
+def _inconsistent(
+    family: list[Tableau], h: Array, steps: list[tuple[int, int]], order: int
+) -> Cause:
+    ratio = moment_ratio(family, h, *steps[0], 0) if steps else float("nan")
+    return Cause(
+        "every",
+        "inconsistent",
+        0,
+        1 / ratio if abs(ratio) > 1e-6 else None,
+        order,
+        f"weights of a step sum to {ratio:.6g} of the step, or the start value is not kept: a "
+        "constant is not integrated exactly",
+    )
+
+
+def is_frozen(rough: list[Tableau], uniform: list[Tableau], step: int) -> bool:
+    """Whether two steps have the same weights per length on grids whose step ratios differ."""
+    here, there = rough[0], uniform[0]
+    low, high = here.accepted[step], here.accepted[step + 1]
+    if here.form != there.form or here.accepted != there.accepted or min(low, high) < 1:
+        return False
+    one = (here.a[high] - here.a[low]) / (here.c[high] - here.c[low])
+    two = (there.a[high] - there.a[low]) / (there.c[high] - there.c[low])
+    history = np.flatnonzero(np.abs(two[:low]) > 1e-3 * np.abs(two).max())
+    # with no history there are no ratios to follow
+    return len(history) > 0 and bool(np.abs(one - two).max() < 1e-2 * np.abs(two).max())
+
+
+def start_cause(family: list[Tableau], h: Array, start: Local, step: int) -> Cause:
+    """The start phase holds the order down."""
+    degree = start.exponent - 1
+    rows = [r for r in family[0].accepted if r >= 0]
+    ratio = moment_ratio(family, h, rows[step], rows[step + 1], degree)
+    factor = 1 / ratio if abs(ratio) > 1e-4 else None
+    return Cause(
+        "first" if step == 0 else str(step),
+        "start",
+        degree,
+        factor,
+        start.exponent,
+        f"start: step {step} makes a local error h^{start.exponent} (moment of degree {degree} "
+        f"{'absent' if factor is None else f'is {ratio:.4g} of what is needed'}), which caps the "
+        f"global order at {start.exponent}",
+    )
+
+
+def end_cause(family: list[Tableau], h: Array, end: Local, step: int) -> Cause:
+    """The last steps hold the order down."""
+    degree = end.exponent - 1
+    rows = family[0].accepted
+    last = step == len(rows) - 2
+    ratio = (
+        moment_ratio(family, h, rows[step], rows[step + 1], degree)
+        if rows[step] >= 0 and rows[step + 1] >= 0
+        else float("nan")
+    )
+    factor = 1 / ratio if abs(ratio) > 1e-4 else None
+    return Cause(
+        "last" if last else str(step - len(rows) + 1),
+        "end",
+        degree,
+        factor,
+        end.exponent,
+        f"end: the {'last step' if last else f'step {len(rows) - 1 - step} before the end'} has "
+        f"local error h^{end.exponent}, which caps the global order at {end.exponent}",
+    )
+
+
+def _plain(value: float) -> str:
+    """A small fraction when the number is one."""
+    near = Fraction(value).limit_denominator(60)
+    if abs(float(near) - value) < 1e-4 * max(1.0, abs(value)):
+        return str(near)
+    return f"{value:.4g}"
+
+

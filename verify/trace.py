@@ -1,0 +1,166 @@
+"""One-hot tracing: the exact weights of a running sampler, with no access to its source.
+
+A deterministic sampler built from linear combinations sends (start value, model outputs) linearly
+to every state it forms. We run it once on a state with one channel per model call: in its k-th call
+the model answers 1 in channel k and 0 elsewhere, and the start value is 1 in a channel of its own.
+The state that the sampler hands to the model in call i then *is* row i of the tableau. Extra
+channels carry random data, so that a sampler that is not linear gives itself away in the same run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .errors import ConductError
+
+Array = NDArray[np.float64]
+Denoiser = Callable[..., Tensor]
+# run(denoiser, x, sigmas) -> x at sigmas[-1]; scaling x = x0 + sigma eps
+Run = Callable[[Denoiser, Tensor, Tensor], Tensor]
+
+PROBES = 3
+LOUD = 6.0
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one run did, in the data form and the scaling x = x0 + sigma eps.
+
+    Args:
+        sigmas: (n+1,) the grid that was given.
+        nodes: (k+1,) noise level of each model call; last, the end of the grid.
+        start: (k+1,) weight of the start value in the input of each call, and in the result.
+        weights: (k+1, k) weights of the model outputs in the same.
+        bend: largest relative deviation of the random channels from linearity.
+        offset: largest value where start and outputs were all zero.
+    """
+
+    sigmas: Array
+    nodes: Array
+    start: Array
+    weights: Array
+    bend: float
+    offset: float
+
+    @property
+    def calls(self) -> int:
+        """Number of model calls in the run."""
+        return int(self.weights.shape[1])
+
+    @property
+    def steps(self) -> int:
+        """Number of intervals of the grid."""
+        return len(self.sigmas) - 1
+
+    def accepted(self) -> list[int]:
+        """For each grid level, the row that is the sampler's answer there, or -1.
+
+        It is the last call at that level (Heun calls the model twice there: for the trial state
+        and for the accepted one); at the end of the grid, the result itself.
+        """
+        rows = []
+        for level in self.sigmas[:-1]:
+            near = np.flatnonzero(np.isclose(self.nodes[:-1], level, rtol=1e-9, atol=0.0))
+            rows.append(int(near[-1]) if len(near) else -1)
+        return [*rows, self.calls]
+
+
+def count_calls(run: Run, sigmas: Array) -> int:
+    """Number of model calls that a run on this grid makes."""
+    calls = 0
+
+    def denoiser(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return 0.5 * x / (1 + _level(sigma) ** 2)
+
+    run(denoiser, torch.ones(1, 4, 1, 1, dtype=torch.float64), torch.from_numpy(sigmas.copy()))
+    return calls
+
+
+def trace(run: Run, sigmas: Array, *, calls: int | None = None, seed: int = 0) -> Trace:
+    """Recover every weight and node of one run.
+
+    Args:
+        run: the sampler, as run(denoiser, x, sigmas) in the scaling x = x0 + sigma eps.
+        sigmas: (n+1,) float64, decreasing, last above zero.
+        calls: number of model calls, when known; otherwise one run is spent on counting.
+
+    Raises:
+        ConductError: "shape", "dtype", "nan", "calls" or "grid", when the run shows one.
+    """
+    calls = count_calls(run, sigmas) if calls is None else calls
+    if calls == 0:
+        raise ConductError("calls", "the sampler never calls the model; nothing to audit")
+    rng = np.random.default_rng(seed)
+    answers = np.concatenate(
+        [np.eye(calls), np.zeros((calls, 2)), LOUD * rng.standard_normal((calls, PROBES))], axis=1
+    )
+    first = np.concatenate(
+        [np.zeros(calls), [1.0, 0.0], LOUD * rng.standard_normal(PROBES) * sigmas[0]]
+    )
+    rows, nodes = _record(run, sigmas, answers, first)
+    weights, start = rows[:, :calls], rows[:, calls]
+    said, told = rows[:, calls + 2 :], start[:, None] * first[calls + 2 :]
+    told = told + weights @ answers[:, calls + 2 :]
+    scale = np.abs(told).max() + LOUD
+    return Trace(
+        sigmas=sigmas,
+        nodes=nodes,
+        start=start,
+        weights=weights,
+        bend=float(np.abs(said - told).max() / scale),
+        offset=float(np.abs(rows[:, calls + 1]).max()),
+    )
+
+
+def _record(run: Run, sigmas: Array, answers: Array, first: Array) -> tuple[Array, Array]:
+    """Run once; rows of states as the model saw them, then the result; and the nodes."""
+    seen: list[Array] = []
+    nodes: list[float] = []
+    shape = (1, len(first), 1, 1)
+    table = torch.from_numpy(answers)
+
+    def denoiser(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
+        if len(seen) >= len(table):
+            raise ConductError(
+                "calls",
+                f"the sampler called the model more than {len(table)} times, the number it made "
+                "on the same grid a moment ago",
+            )
+        if tuple(x.shape) != shape:
+            raise ConductError(
+                "shape", f"the model was given shape {tuple(x.shape)}; the state is {shape}"
+            )
+        seen.append(_values(x))
+        nodes.append(_level(sigma))
+        return table[len(seen) - 1].to(x.dtype).reshape(shape)
+
+    x = torch.from_numpy(first).reshape(shape)
+    out = run(denoiser, x, torch.from_numpy(sigmas.copy()))
+    if not isinstance(out, Tensor) or tuple(out.shape) != shape:
+        found = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise ConductError("shape", f"the result has shape {found}; the state is {shape}")
+    if len(seen) != len(table):
+        raise ConductError(
+            "calls", f"{len(table)} model calls in one run, {len(seen)} in the next, same grid"
+        )
+    rows = np.stack([*seen, _values(out)])
+    if not np.all(np.isfinite(rows)):
+        raise ConductError("nan", "a state or the result is NaN or infinite")
+    return rows, np.asarray([*nodes, sigmas[-1]])
+
+
+def _values(x: Tensor) -> Array:
+    out: Array = x.detach().to("cpu", torch.float64).reshape(-1).numpy().copy()
+    return out
+
+
+def _level(sigma: Tensor | float) -> float:
+    return float(torch.as_tensor(sigma).reshape(-1)[0])
