@@ -1,0 +1,3 @@
+"""The mathematics: specs become exact weights. Imports neither torch nor files."""
+
+from .program import derive as derive

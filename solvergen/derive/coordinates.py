@@ -1,0 +1,118 @@
+"""Coordinates: the variable of a rule's polynomial, and its exact moments against the integrand.
+
+Three classes cover every case. In λ the moments are φ-functions; in the integrand's own clock they
+are plain powers; in any other variable y(λ) they are integrals that have no useful closed form, kept
+as `moment` and evaluated to rounding by quadrature in the emitted file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import factorial
+
+from ..errors import DeriveError
+from ..expr.tree import Call, Expr, Number, Symbol, exp, lift, phi
+from ..program.model import KAPPA, Place
+from ..spec.model import Schedule
+
+LAM, H = Symbol("lam"), Symbol("h")
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """A resolved coordinate.
+
+    Args:
+        kind: "lambda", "clock" or "other".
+        gauge: the gauge in which its weights are written.
+        offsets: prefix of its history symbols (``theta``, ``Theta``, ``eta``).
+        expression: y as an expression in ``lam``, for kind "other".
+    """
+
+    kind: str
+    gauge: str
+    offsets: str
+    expression: Expr | None = None
+
+
+def resolve(name: str, integrand: str, schedule: Schedule | None) -> Coordinate:
+    """The coordinate that a name means for an integrand.
+
+    Raises:
+        DeriveError: sigma or t without a declared schedule where they would need one.
+    """
+    own_clock = {"data": "rho", "noise": "s", "velocity": "tau"}[integrand]
+    if name == "lambda" and integrand != "velocity":
+        return Coordinate("lambda", "lambda", "theta")
+    # Under x = x0 + σ ε (the default) σ and t are the noise clock e^{−λ}; under flow they are τ.
+    if name in ("sigma", "t") and (schedule is None or schedule.name == "ve"):
+        name = "s"
+    elif name in ("sigma", "t") and schedule is not None and schedule.name == "flow":
+        name = "tau"
+    if name in ("clock", own_clock):
+        return Coordinate("clock", "clock", "Theta")
+    return Coordinate("other", "clock", "eta", _expression(name, schedule))
+
+
+def _expression(name: str, schedule: Schedule | None) -> Expr:
+    """y(λ) of a coordinate other than λ and the integrand's clock."""
+    direct: dict[str, Expr] = {
+        "lambda": LAM,
+        "rho": exp(LAM),
+        "s": exp(-LAM),
+        "tau": 1 / (1 + exp(LAM)),
+    }
+    if name in direct:
+        return direct[name]
+    if schedule is None or schedule.name not in ("vp", "vp-linear", "cosine"):
+        raise DeriveError(f"the coordinate `{name}` needs a [schedule]", ("coordinate",))
+    if name == "sigma":
+        return 1 / Call("sqrt", (1 + exp(2 * LAM),))
+    if schedule.name == "vp-linear":
+        return _linear_time(schedule.beta_min, schedule.beta_max)
+    raise DeriveError(
+        f"t of the schedule `{schedule.name}` is not defined here; use vp-linear, or lambda",
+        ("coordinate",),
+    )
+
+
+def _linear_time(beta_min: Fraction, beta_max: Fraction) -> Expr:
+    """t of the VP schedule with linear β: −2 log α = β_min t + (β_max − β_min) t²/2."""
+    low, slope = lift(beta_min), lift(beta_max - beta_min)
+    minus_two_log_alpha = Call("log1p", (exp(-2 * LAM),))
+    root = Call("sqrt", (low * low + 2 * slope * minus_two_log_alpha,))
+    return 2 * minus_two_log_alpha / (low + root)
+
+
+def offset(coordinate: Coordinate, place: Place, integrand: str) -> Expr:
+    """Offset of a place of the step in a coordinate, in units of the step."""
+    kappa = KAPPA[integrand]
+    if place.fraction in (lift(0), lift(1)):
+        return place.fraction
+    if coordinate.kind == "lambda":
+        return place.lam(kappa)
+    if coordinate.kind == "clock":
+        return place.clock(kappa)
+    return Call("offset", (place.lam(kappa),))
+
+
+def moments(
+    coordinate: Coordinate, place: Place, integrand: str, count: int
+) -> tuple[Expr, list[Expr]]:
+    """Moments ∫ ξ^m over the part of the step up to a place, in the coordinate's gauge.
+
+    Returns:
+        A common factor and the moments without it. In λ: c h and m! c^m φ_{m+1}(−κch); in the
+        clock: C and C^m/(m+1); otherwise 1 and ``moment(m, c)``.
+    """
+    kappa = KAPPA[integrand]
+    if coordinate.kind == "lambda":
+        c = place.lam(kappa)
+        return c * H, [
+            Number(Fraction(factorial(m))) * c**m * phi(m + 1, -kappa * c * H) for m in range(count)
+        ]
+    if coordinate.kind == "clock":
+        at = place.clock(kappa)
+        return at, [at**m / (m + 1) for m in range(count)]
+    return lift(1), [Call("moment", (lift(m), place.lam(kappa))) for m in range(count)]

@@ -1,0 +1,236 @@
+"""A whole solver becomes a Program: main step, first steps, last steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..errors import DeriveError
+from ..expr.tree import Expr, Number, lift, substitute
+from ..program.model import Place, Program, Row, Step
+from ..spec.model import Rule, Solver
+from .coordinates import resolve
+from .rules import Context, weigh
+
+Lookup = Callable[[str], Solver]
+END = Place(lift(1))
+
+
+def derive(solver: Solver, lookup: Lookup | None = None) -> Program:
+    """Derive a solver's Program.
+
+    Args:
+        solver: the spec.
+        lookup: finds the solvers that [start] and [end] name; the gallery unless given.
+
+    Returns:
+        Exact rows for every kind of step.
+
+    Raises:
+        DeriveError: weights that cannot exist, with the reason and the key path in the spec.
+    """
+    return _Deriver(solver, lookup or _gallery).program()
+
+
+def _gallery(name: str) -> Solver:
+    from ..gallery import load
+
+    return load(name)
+
+
+class _Deriver:
+    def __init__(self, solver: Solver, lookup: Lookup) -> None:
+        self.solver, self.lookup = solver, lookup
+        self.context = Context(
+            solver.integrand, solver.coordinate, solver.schedule, solver.parameters
+        )
+
+    def program(self) -> Program:
+        solver = self.solver
+        main = self.step(solver)
+        start = self.start(main)
+        end = self.end(main, len(start))
+        if solver.end.zero == "rule":
+            self.check_zero((main, *start, *end))
+        return Program(
+            name=solver.name,
+            title=solver.title or solver.name,
+            integrand=solver.integrand,
+            main=main,
+            start=start,
+            end=end,
+            zero=solver.end.zero,
+            shrink=None if solver.start.shrink is None else Number(solver.start.shrink),
+            parameters=solver.parameters,
+            schedule=solver.schedule,
+        )
+
+    def step(self, solver: Solver, reach: int | None = None, label: str = "") -> Step:
+        """The step of a solver, with at most `reach` past evaluations."""
+        places: dict[str, Place] = {}
+        stages: list[Row] = []
+        for stage in solver.stages:
+            place = self.place(stage.at, stage.place)
+            if stage.name in places:
+                raise DeriveError(f"two stages are named `{stage.name}`", (*stage.rule.where, "name"))
+            stages.append(weigh(stage.rule, place, places, self.context, reach, stage.name))
+            places[stage.name] = place
+        final = weigh(solver.step, END, places, self.context, reach, "x")
+        corrector = None
+        if solver.corrector:
+            after = {**places, "n+1": END}
+            rule = solver.corrector.rule
+            if solver.corrector.mode == "PECE":
+                stages.append(replace(final, name="n+1"))
+                final = weigh(rule, END, after, self.context, reach, "x")
+            else:
+                corrector = weigh(rule, END, after, self.context, reach, "corrected")
+                self.check_corrector(corrector, places)
+        built = Step("", tuple(stages), final, corrector)
+        return replace(built, label=label or _label(built), coordinate=self.coordinate(solver))
+
+    def check_corrector(self, corrector: Row, places: dict[str, Place]) -> None:
+        """A PEC corrector runs in the next step, when this step's inner stages are gone."""
+        inner = [term.source for term in corrector.terms if term.source in places]
+        if inner:
+            raise DeriveError(
+                f"a PEC corrector cannot use the stage `{inner[0]}`: it is applied in the next step; "
+                'use mode = "PECE"',
+                ("corrector", "nodes"),
+            )
+
+    def place(self, at: Expr, coordinate: str | None) -> Place:
+        kind = coordinate
+        if kind is None:
+            resolved = resolve(self.context.coordinate, self.context.integrand, self.context.schedule)
+            kind = "lambda" if resolved.kind == "lambda" else "clock"
+        return Place(at, kind)
+
+    def coordinate(self, solver: Solver) -> Expr | None:
+        """The one coordinate besides λ and the clock that a step's rows use, if any."""
+        rules = [stage.rule for stage in solver.stages] + [solver.step]
+        rules += [solver.corrector.rule] if solver.corrector else []
+        used = {self.context.resolve(rule).expression for rule in rules} - {None}
+        if len(used) > 1:
+            raise DeriveError("a step can use one coordinate besides lambda and the clock, found two",
+                              ("coordinate",))  # fmt: skip
+        return used.pop() if used else None
+
+    def start(self, main: Step) -> tuple[Step, ...]:
+        """The first steps: those that the spec names, then the same rule with fewer nodes."""
+        using = self.solver.start.using
+        steps = []
+        for i, entry in enumerate(using):
+            step = self.other(entry)
+            if step.history > i:
+                raise DeriveError(
+                    f"start step {i + 1} (`{_name(entry)}`) needs {step.history} past evaluations, "
+                    f"and {i} exist by then; put a solver without history first",
+                    ("start", "using"),
+                )
+            steps.append(step)
+        for reach in range(len(using), main.history):
+            steps.append(self.step(self.solver, reach))
+        return tuple(steps)
+
+    def end(self, main: Step, started: int) -> tuple[Step, ...]:
+        end, last = self.solver.end, []
+        if end.ramp:
+            last = [self.step(self.solver, reach) for reach in reversed(range(main.history))]
+        elif end.using:
+            last = [self.other(entry) for entry in end.using]
+        if main.corrector is None:
+            if end.corrector:
+                raise DeriveError("there is no PEC corrector to apply to the final state",
+                                  ("end", "corrector"))  # fmt: skip
+            return tuple(last)
+        # The final state of a PEC solver is the predicted one: correcting it costs an evaluation.
+        if not last:
+            last = [replace(main, label=main.label + ", last")]
+        last[-1] = _close(last[-1], end.corrector)
+        return tuple(last)
+
+    def other(self, entry: str | Rule) -> Step:
+        """The step of another solver's rule, or of a rule written out, in this solver's variables."""
+        if isinstance(entry, Rule):
+            row = weigh(entry, END, {}, self.context, None, "x")
+            step = Step("", (), row, None, self.context.resolve(entry).expression)
+            return replace(step, label=_label(step))
+        try:
+            solver = self.lookup(entry)
+        except KeyError as error:
+            raise DeriveError(str(error.args[0]), ("start", "using")) from None
+        inner = _Deriver(
+            replace(
+                _pinned(solver),
+                integrand=self.solver.integrand,
+                schedule=solver.schedule or self.solver.schedule,
+            ),
+            self.lookup,
+        )
+        return inner.step(inner.solver, label=solver.title or solver.name)
+
+    def check_zero(self, steps: tuple[Step, ...]) -> None:
+        """A rule has a limit at σ = 0 only in a clock that is finite there, with no stage at σ = 0."""
+        for step in steps:
+            finite = self.solver.integrand != "data" and step.final.gauge == "clock"
+            if not finite or step.coordinate is not None:
+                raise DeriveError(
+                    'zero = "rule" needs noise or velocity and the clock as coordinate: in lambda '
+                    "the last step is infinitely long",
+                    ("end", "zero"),
+                )
+            if any(row.place.is_end for row in step.stages):
+                raise DeriveError('zero = "rule" would evaluate the model at sigma = 0',
+                                  ("end", "zero"))  # fmt: skip
+
+
+def _name(entry: str | Rule) -> str:
+    return entry if isinstance(entry, str) else entry.kind
+
+
+def _pinned(solver: Solver) -> Solver:
+    """The solver with its parameters at their defaults, so that it can serve inside another one."""
+    values: dict[str, Expr] = {p.name: Number(p.default) for p in solver.parameters}
+
+    def fixed(rule: Rule) -> Rule:
+        return replace(
+            rule,
+            theta=rule.theta and substitute(rule.theta, values),
+            scale=rule.scale and substitute(rule.scale, values),
+            factors=tuple(substitute(f, values) for f in rule.factors),
+            weights=tuple((source, substitute(w, values)) for source, w in rule.weights),
+        )
+
+    return replace(
+        solver,
+        step=fixed(solver.step),
+        stages=tuple(
+            replace(stage, at=substitute(stage.at, values), rule=fixed(stage.rule))
+            for stage in solver.stages
+        ),
+        corrector=solver.corrector and replace(solver.corrector, rule=fixed(solver.corrector.rule)),
+        parameters=(),
+    )
+
+
+def _close(step: Step, corrected: bool) -> Step:
+    """The last step of a PEC solver: without its corrector, or with the evaluation that it needs."""
+    if step.corrector is None:
+        return step
+    if not corrected:
+        return replace(step, corrector=None)
+    stage = replace(step.final, name="n+1")
+    return replace(
+        step, stages=(*step.stages, stage), final=replace(step.corrector, name="x"), corrector=None
+    )
+
+
+def _label(step: Step) -> str:
+    """A few words for people: what the step evaluates and remembers."""
+    nodes = step.history + 1
+    if step.stages:
+        text = f"{step.evaluations} evaluations" + (f", {nodes} nodes" if nodes > 1 else "")
+    else:
+        text = "one node" if nodes == 1 else f"{nodes} nodes"
+    return text + (", corrected" if step.corrector else "")

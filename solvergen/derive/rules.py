@@ -1,0 +1,193 @@
+"""One rule, one place, the nodes at hand: exact weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ..errors import DeriveError
+from ..expr.tree import ONE, ZERO, Expr, Number, Symbol, add, substitute
+from ..program.model import KAPPA, Place, Row, Term, depth
+from ..spec.model import Parameter, Rule, Schedule
+from ..spec.names import MAX_STEPS, ratio
+from .coordinates import Coordinate, moments, offset, resolve
+from .lagrange import lagrange, power_values
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the rules of one solver share: integrand, coordinate, schedule and parameters."""
+
+    integrand: str
+    coordinate: str
+    schedule: Schedule | None
+    parameters: tuple[Parameter, ...] = ()
+
+    def resolve(self, rule: Rule) -> Coordinate:
+        """The coordinate in which a rule works; explicit weights are in λ or in the clock."""
+        name = rule.coordinate or self.coordinate
+        if rule.kind == "weights" and (name != "lambda" or self.integrand == "velocity"):
+            name = "clock"
+        return resolve(name, self.integrand, self.schedule)
+
+
+def weigh(
+    rule: Rule,
+    place: Place,
+    stages: Mapping[str, Place],
+    context: Context,
+    reach: int | None = None,
+    name: str = "",
+) -> Row:
+    """The row of a rule that ends at a place.
+
+    Args:
+        rule: the rule.
+        place: where in the step its result lies.
+        stages: places of the evaluations already made inside the step (and of ``n+1``).
+        context: integrand, coordinate and schedule.
+        reach: how many past evaluations exist; older nodes are left out (interpolants only).
+        name: name of the row.
+
+    Raises:
+        DeriveError: a node that does not exist yet, nodes that coincide, or weights that cannot be
+            shortened.
+    """
+    coordinate = context.resolve(rule)
+    if rule.kind == "weights":
+        terms = _explicit(rule, coordinate, stages, context, reach)
+    else:
+        terms = _interpolatory(rule, place, coordinate, stages, context, reach)
+    return Row(name, place, coordinate.gauge, tuple(term for term in terms if term.weight != ZERO))
+
+
+def _explicit(
+    rule: Rule,
+    coordinate: Coordinate,
+    stages: Mapping[str, Place],
+    context: Context,
+    reach: int | None,
+) -> list[Term]:
+    values: dict[str, Expr] = {"kappa": Number(Fraction(KAPPA[context.integrand]))}
+    for k in range(1, MAX_STEPS + 1):
+        values[f"ratio{k}"] = ONE if rule.frozen else ratio(coordinate.offsets, k)
+    terms = []
+    for source, weight in rule.weights:
+        _require(source, stages, rule)
+        if reach is not None and depth(source) > reach:
+            raise DeriveError(
+                f"explicit weights use `{source}` before it exists and cannot be shortened; say in "
+                "[start] using = […] which solvers take the first steps",
+                (*rule.where, "weights"),
+            )
+        try:
+            terms.append(Term(source, substitute(weight, values)))
+        except ZeroDivisionError:
+            raise DeriveError(f"the weight of `{source}` divides by zero", rule.where) from None
+    return terms
+
+
+def _interpolatory(
+    rule: Rule,
+    place: Place,
+    coordinate: Coordinate,
+    stages: Mapping[str, Place],
+    context: Context,
+    reach: int | None,
+) -> list[Term]:
+    for node in rule.nodes:
+        _require(node, stages, rule)
+    nodes = [node for node in rule.nodes if reach is None or depth(node) <= reach]
+    if not nodes:
+        raise DeriveError(
+            f"none of the nodes {', '.join(rule.nodes)} exists in the first steps; add `n` or say "
+            "in [start] using = […] which solvers take them",
+            (*rule.where, "nodes"),
+        )
+    offsets = [_offset(node, coordinate, stages, context, rule.frozen) for node in nodes]
+    _refuse_coinciding(nodes, offsets, context, rule)
+    bases = lagrange(offsets)
+    scale, values = _functional(rule, place, coordinate, context, len(nodes))
+    return [
+        Term(node, basis.against(values, scale)) for node, basis in zip(nodes, bases, strict=True)
+    ]
+
+
+def _functional(
+    rule: Rule, place: Place, coordinate: Coordinate, context: Context, count: int
+) -> tuple[Expr, list[Expr]]:
+    """What the rule does to ξ^0 … ξ^{count−1}: integrate, read at a point, or cut a Taylor series."""
+    scale, exact = moments(coordinate, place, context.integrand, count)
+    if rule.kind == "mean-value":
+        # One-point quadrature: (∫ weight) · scale · f̂(θ), θ a fraction of the part integrated over.
+        theta = rule.theta if rule.theta is not None else Number(Fraction(1, 2))
+        at = theta * offset(coordinate, place, context.integrand)
+        total = scale * exact[0] * (rule.scale if rule.scale is not None else ONE)
+        return total, power_values(at, count)
+    if rule.kind == "taylor":
+        degree = min(_degree(rule), count - 1)
+        factors = list(rule.factors) or [ONE] * (degree + 1)
+        return scale, [factors[m] * exact[m] if m <= degree else ZERO for m in range(count)]
+    return scale, exact
+
+
+def _degree(rule: Rule) -> int:
+    """The degree of a Taylor rule, checked against its nodes and factors."""
+    degree = rule.degree or 0
+    if not 0 <= degree < len(rule.nodes):
+        raise DeriveError(
+            f"degree {degree} needs {degree + 1} nodes, found {len(rule.nodes)}",
+            (*rule.where, "degree"),
+        )
+    if rule.factors and len(rule.factors) != degree + 1:
+        raise DeriveError(
+            f"degree {degree} has {degree + 1} terms, found {len(rule.factors)} factors",
+            (*rule.where, "factors"),
+        )
+    return degree
+
+
+def _offset(
+    node: str,
+    coordinate: Coordinate,
+    stages: Mapping[str, Place],
+    context: Context,
+    frozen: bool,
+) -> Expr:
+    if node == "n":
+        return ZERO
+    if node in stages:
+        return offset(coordinate, stages[node], context.integrand)
+    back = depth(node)
+    return Number(Fraction(-back)) if frozen else -Symbol(f"{coordinate.offsets}{back}")
+
+
+def _require(node: str, stages: Mapping[str, Place], rule: Rule) -> None:
+    if node == "n" or node.startswith("n-") or node in stages:
+        return
+    if node == "n+1":
+        message = "`n+1` exists in [corrector] only; a predictor cannot use the end of its own step"
+    else:
+        known = ", ".join(("n", "n-1", *stages))
+        message = f"`{node}` is not evaluated before this row; known here: {known}"
+    raise DeriveError(message, (*rule.where, "nodes"))
+
+
+def _refuse_coinciding(
+    nodes: list[str], offsets: list[Expr], context: Context, rule: Rule
+) -> None:
+    """Two nodes at one place, as written or at the parameters' defaults, have no interpolant."""
+    defaults: dict[str, Expr] = {p.name: Number(p.default) for p in context.parameters}
+    for i, first in enumerate(offsets):
+        for j in range(i):
+            try:
+                gap = substitute(add(first, -offsets[j]), defaults)
+            except ZeroDivisionError:
+                gap = ZERO
+            if gap == ZERO:
+                raise DeriveError(
+                    f"nodes `{nodes[j]}` and `{nodes[i]}` coincide (at the default parameters); "
+                    "an interpolant needs distinct nodes",
+                    (*rule.where, "nodes"),
+                )

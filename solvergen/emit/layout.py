@@ -1,0 +1,120 @@
+"""The layout of an emitted file: which variables its update lines use, and which calls share them.
+
+A Program's steps are grouped by the number of model calls; the steps of one group run through the
+same lines, with zero weights where a step has fewer terms (a start-up step of a multistep method is
+the full update with missing history). Each model call of a group is one `Call`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..program.model import Program, Row, Step, depth
+
+LETTER = {"data": "d", "noise": "e", "velocity": "v"}
+
+
+@dataclass(frozen=True)
+class CallSite:
+    """One model call and the row that follows it.
+
+    Args:
+        kind: number that the plan carries for it.
+        evaluations: model calls of its step; `index`: which of them this one is.
+        sources: the evaluations that its row may use, in the order of their weights.
+    """
+
+    kind: int
+    evaluations: int
+    index: int
+    sources: tuple[str, ...]
+
+    @property
+    def opens(self) -> bool:
+        """Whether it is the first call of its step."""
+        return self.index == 0
+
+    @property
+    def closes(self) -> bool:
+        """Whether its row ends the step."""
+        return self.index == self.evaluations - 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Variables and call sites of an emitted file."""
+
+    program: Program
+    calls: tuple[CallSite, ...]
+    corrector: tuple[str, ...]
+    memory: int
+
+    @property
+    def letter(self) -> str:
+        """``d`` for denoised predictions, ``e`` for noise predictions, ``v`` for velocities."""
+        return LETTER[self.program.integrand]
+
+    @property
+    def corrects(self) -> bool:
+        """Whether steps are corrected once the next evaluation is there (PEC)."""
+        return bool(self.corrector)
+
+    def call(self, step: Step, index: int) -> CallSite:
+        """The call site of a step's index-th model call."""
+        return next(
+            c for c in self.calls if c.evaluations == step.evaluations and c.index == index
+        )
+
+    def variable(self, source: str) -> str:
+        """The variable that holds an evaluation: ``d0`` now, ``d1`` one step ago, ``k1`` a stage."""
+        if source == "n":
+            return f"{self.letter}0"
+        if source.startswith("n-"):
+            return f"{self.letter}{depth(source)}"
+        return source
+
+    def corrector_variable(self, source: str) -> str:
+        """The same, one step later, when the corrector is applied: ``n+1`` has become ``d0``."""
+        return f"{self.letter}{0 if source == 'n+1' else depth(source) + 1}"
+
+
+def lay_out(program: Program) -> Layout:
+    """Group a Program's steps into call sites."""
+    counts = sorted({step.evaluations for step in program.steps} | {1})
+    calls: list[CallSite] = []
+    for count in counts:
+        group = [step for step in program.steps if step.evaluations == count]
+        for index in range(count):
+            used = {s for step in group for s in _sources(step, index)} | {"n"}
+            calls.append(CallSite(len(calls), count, index, _ordered(used)))
+    correctors = [step.corrector for step in program.steps if step.corrector]
+    used = {term.source for row in correctors for term in row.terms} | (
+        {"n+1"} if correctors else set()
+    )
+    corrector = tuple(sorted(used, key=lambda s: -1 if s == "n+1" else depth(s)))
+    reach = max([program.history, *(depth(source) + 1 for source in corrector if source != "n+1")])
+    return Layout(program, tuple(calls), corrector, reach)
+
+
+def stage_names(step: Step) -> dict[str, str]:
+    """Stage names of the spec to the variables ``k1``, ``k2`` … of the emitted file."""
+    return {row.name: f"k{i}" for i, row in enumerate(step.stages, 1)}
+
+
+def row_after(step: Step, index: int) -> Row:
+    """The row that follows a step's index-th model call."""
+    return (*step.stages, step.final)[index]
+
+
+def _sources(step: Step, index: int) -> set[str]:
+    names = stage_names(step)
+    return {names.get(term.source, term.source) for term in row_after(step, index).terms}
+
+
+def _ordered(sources: set[str]) -> tuple[str, ...]:
+    def rank(source: str) -> tuple[int, int]:
+        if source.startswith("k"):
+            return (1, int(source[1:]))
+        return (2 if depth(source) else 0, depth(source))
+
+    return tuple(sorted(sources, key=rank))

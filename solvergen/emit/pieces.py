@@ -1,0 +1,125 @@
+"""Fixed pieces of an emitted file: the grid check, φ-functions, quadrature, the loop.
+
+They are included only when the solver at hand needs them. Each is plain Python as a reader would
+write it, so that an emitted file can be read, pasted and trusted on its own.
+"""
+
+GRID = '''
+def grid(sigmas, alphas=None):
+    """Check a grid; return alpha, sigma and lambda = log(alpha / sigma) as lists of float64."""
+    sigma = torch.as_tensor(sigmas).detach().to("cpu", torch.float64)
+    alpha = torch.ones_like(sigma) if alphas is None else torch.as_tensor(alphas)
+    alpha = alpha.detach().to("cpu", torch.float64)
+    if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
+        found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
+        raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
+    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    for i, (a, s) in enumerate(zip(alpha, sigma)):
+        if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
+            raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")
+        lam.append(math.log(a / s) if a and s else math.copysign(math.inf, a - s))
+        if i and not lam[i - 1] < lam[i]:
+            pair = f"sigmas[{i - 1}] = {sigma[i - 1]}, sigmas[{i}] = {s}"
+            raise ValueError(f"sigma / alpha must decrease at every step; found {pair}")
+    return alpha, sigma, lam
+'''
+
+LEVEL = '''
+def level(lam, gauge):
+    """alpha and sigma at lambda, on the schedule that the grid was recognised to follow."""
+    if gauge == "alpha = 1":
+        return 1.0, math.exp(-lam)
+    if gauge == "alpha + sigma = 1":
+        return 1 / (1 + math.exp(-lam)), 1 / (1 + math.exp(lam))
+    return (1 + math.exp(-2 * lam)) ** -0.5, (1 + math.exp(2 * lam)) ** -0.5
+
+
+def recognise(alpha, sigma):
+    """Which schedule a grid follows: inner nodes need alpha and sigma between its points."""
+    for gauge, value in (
+        ("alpha = 1", lambda a, s: a),
+        ("alpha^2 + sigma^2 = 1", lambda a, s: a * a + s * s),
+        ("alpha + sigma = 1", lambda a, s: a + s),
+    ):
+        if all(abs(value(a, s) - 1) < 1e-4 for a, s in zip(alpha, sigma)):
+            return gauge
+    raise ValueError(
+        "alphas and sigmas follow none of alpha = 1, alpha^2 + sigma^2 = 1, alpha + sigma = 1, so "
+        "the level of an inner node is unknown; rescale to alpha = 1 (x / alpha, sigma / alpha)"
+    )
+'''
+
+PHI = '''
+def phi(k, z):
+    """phi_k(z) = (phi_{k-1}(z) - 1/(k-1)!) / z with phi_0 = exp; a series where that cancels."""
+    if abs(z) < 2:
+        term = total = 1 / math.factorial(k)
+        for j in range(1, 30):
+            term *= z / (k + j)
+            total += term
+        return total
+    value = math.expm1(z) / z
+    for j in range(1, k):
+        value = (value - 1 / math.factorial(j)) / z
+    return value
+'''
+
+MOMENT = '''
+def moment(power, c, start, end):
+    """Integral of coordinate^power d(clock) over the first part c of a step, in clock steps."""
+    total = 0.0
+    for j in range(-64, 65):  # tanh-sinh quadrature: exact to rounding for analytic integrands
+        u = j / 16
+        q = math.exp(-math.pi * math.sinh(u))
+        place, weight = 1 / (1 + q), math.pi * math.cosh(u) * q / (16 * (1 + q) ** 2)
+        lam = start + c * place * (end - start)
+        density = {density}
+        total += weight * density * coordinate(lam, start, end) ** power
+    return c * total
+'''
+
+COORDINATE = '''
+def coordinate(lam, start, end):
+    """The polynomial's variable, from 0 at the start of the step to 1 at its end."""
+
+    def y(lam):
+{expression}
+
+    return (y(lam) - y(start)) / (y(end) - y(start))
+'''
+
+DENSITY = {
+    1: "math.exp(lam - start) * (end - start) / math.expm1(end - start)",
+    -1: "math.exp(start - lam) * (start - end) / math.expm1(start - end)",
+    0: "(end - start) / (2 * math.cosh(lam / 2) ** 2) / (math.tanh(end / 2) - math.tanh(start / 2))",
+}
+
+LOOP = '''
+def integrate(model, x, plan, extra_args=None, callback=None):
+    """Run the sampler along a plan; differentiable, without a host-device synchronisation."""
+    extra_args = {{}} if extra_args is None else extra_args
+    ones = x.new_ones([x.shape[0]])
+    memory, previous = (), None
+    for row in plan:
+        i, sigma = row[0], row[2]
+        denoised = model(x, sigma * ones, **extra_args)
+        if callback is not None and i != previous:
+            level = {{"sigma": sigma, "sigma_hat": sigma}}
+            callback({{"x": x, "i": i, **level, "denoised": denoised}})
+        x, memory = step(row, x, denoised, memory)
+        previous = i
+    return x
+
+
+@torch.no_grad()
+{signature}
+    """Sample from x at sigmas[0] down to sigmas[-1].
+
+    model: (x, sigma, **extra_args) -> denoised prediction of x0; sigma has one entry per sample.
+    x: the state alpha x0 + sigma eps at the first grid point.
+    sigmas: n + 1 decreasing values, the last may be 0; alphas: the same number, ones unless given.
+    callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.
+    """
+    plan = coefficients(sigmas, alphas{passed})
+    return integrate(model, x, plan, extra_args, callback)
+'''

@@ -1,0 +1,101 @@
+"""Expressions as Python source, spelt as a formatter would spell them, within 100 columns."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from ..expr.show import PRODUCT, Notation, ordered_terms, show
+from ..expr.tree import ONE, Call, Expr, Number, Power, Sum, Symbol, multiply, power, split
+
+WIDTH = 100
+
+
+def _fraction(top: str, top_level: int, bottom: str, bottom_level: int) -> str:
+    top = top if top_level >= PRODUCT else f"({top})"
+    return f"{top} / {bottom if bottom_level > PRODUCT else f'({bottom})'}"
+
+
+def _call(name: str, args: tuple[str, ...]) -> str:
+    spelt = name if name in ("phi", "moment", "offset") else f"math.{name}"
+    return f"{spelt}({', '.join(args)})"
+
+
+PYTHON = Notation(
+    times=" * ",
+    symbol=lambda name: name,
+    call=_call,
+    fraction=_fraction,
+    power=lambda base, exponent: f"{base}**{exponent}",
+)
+
+
+def python(expr: Expr) -> str:
+    """The expression as one line of Python.
+
+    >>> from solvergen.expr.tree import Symbol, phi
+    >>> h, r = Symbol("h"), Symbol("r")
+    >>> python(h * phi(1, -h) / (2 * r))
+    'h * phi(1, -h) / (2 * r)'
+    """
+    return show(expr, PYTHON)
+
+
+def assign(name: str, expr: Expr, indent: int) -> list[str]:
+    """Lines that assign an expression to a name (or return it), broken where a formatter would."""
+    pad, head = " " * indent, name if name == "return" else f"{name} ="
+    line = f"{pad}{head} {python(expr)}"
+    if len(line) <= WIDTH:
+        return [line]
+    coefficient, factors = split(expr)
+    if isinstance(factors[-1], Sum) and len(factors) > 1:  # a formatter opens the last bracket
+        front = python(multiply(Number(coefficient), *factors[:-1]))
+        return [f"{pad}{head} {front} * (", *_broken(factors[-1], indent + 4), f"{pad})"]
+    return [f"{pad}{head} (", *_broken(expr, indent + 4), f"{pad})"]
+
+
+def _broken(expr: Expr, indent: int, lead: str = "") -> list[str]:
+    """An expression over several lines: a term a line, or a factor a line when one is too long."""
+    pad = " " * indent
+    whole = f"{pad}{lead}{python(expr)}"
+    if len(whole) <= WIDTH:
+        return [whole]
+    if isinstance(expr, Sum):
+        out: list[str] = []
+        for sign, term in ordered_terms(expr):
+            mark = f"{sign} " if out else ("-" if sign == "-" else "")
+            out += _broken(term, indent, lead + mark if not out else mark)
+        return out
+    return _broken_product(expr, indent, lead)
+
+
+def _broken_product(expr: Expr, indent: int, lead: str) -> list[str]:
+    pad = " " * indent
+    coefficient, factors = split(expr)
+    above = [f for f in factors if not (isinstance(f, Power) and f.exponent < 0)]
+    below = multiply(*(power(f, -1) for f in factors if f not in above))
+    number = abs(coefficient.numerator)
+    tops: list[Expr] = ([Number(Fraction(number))] if number != 1 or not above else []) + above
+    out = []
+    mark = lead + ("-" if coefficient < 0 else "")
+    for top in tops:
+        text = f"({python(top)})" if isinstance(top, Sum) else python(top)
+        if isinstance(top, Sum) and len(pad + mark + text) > WIDTH:
+            out += [f"{pad}{mark}(", *_broken(top, indent + 4), f"{pad})"]
+        else:
+            out.append(f"{pad}{mark}{text}")
+        mark = "* "
+    bottom = multiply(Number(Fraction(coefficient.denominator)), below)
+    if bottom != ONE:
+        text = python(bottom)
+        out.append(f"{pad}/ " + (text if isinstance(bottom, (Symbol, Number, Call)) else f"({text})"))
+    return out
+
+
+def wrap_tuple(head: str, items: list[str], indent: int, tail: str = "") -> list[str]:
+    """`head(items)tail` on one line, or one item a line as a formatter would break it."""
+    pad = " " * indent
+    inner = f"{items[0]}," if len(items) == 1 else ", ".join(items)
+    line = f"{pad}{head}({inner}){tail}"
+    if len(line) <= WIDTH:
+        return [line]
+    return [f"{pad}{head}(", *(f"{pad}    {item}," for item in items), f"{pad}){tail}"]

@@ -1,0 +1,67 @@
+"""The exception tree: every error says where, what is wrong, what was found and what to do."""
+
+from __future__ import annotations
+
+
+class SolvergenError(Exception):
+    """Base of every error that solvergen raises on purpose."""
+
+
+class SpecError(SolvergenError):
+    """A spec that cannot be read: carries the file, line and column of the mistake.
+
+    Args:
+        message: what is wrong, what was found and what to do.
+        source: name of the file or text that was read.
+        line: 1-based line, or 0 when the error concerns the whole text.
+        column: 1-based column, or 0.
+        text: the offending source line, for the caret display.
+        width: how many characters the caret underlines.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        source: str = "<spec>",
+        line: int = 0,
+        column: int = 0,
+        text: str = "",
+        width: int = 1,
+    ) -> None:
+        self.message, self.source = message, source
+        self.line, self.column, self.text, self.width = line, column, text, width
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        where = self.source
+        if self.line:
+            where += f":{self.line}:{self.column}"
+        shown = f"{where}: {self.message}"
+        if self.text and len(self.text) <= 160:
+            caret = " " * (self.column - 1) + "^" * max(1, self.width)
+            shown += f"\n{self.line:5d} | {self.text}\n      | {caret}"
+        return shown
+
+
+class ExpressionError(SolvergenError):
+    """An expression outside the allowed arithmetic; `column` is its 0-based place in the text."""
+
+    def __init__(self, message: str, column: int = 0, width: int = 1) -> None:
+        self.message, self.column, self.width = message, column, width
+        super().__init__(message)
+
+
+class DeriveError(SolvergenError):
+    """A solver whose weights cannot exist; `where` is the key path in the spec."""
+
+    def __init__(self, message: str, where: tuple[str | int, ...] = ()) -> None:
+        self.message, self.where = message, where
+        super().__init__(message)
+
+
+class StaleError(SolvergenError):
+    """A generated file that no longer equals what its spec derives."""
+
+
+class OrderError(SolvergenError):
+    """An order analysis that cannot be carried out as asked."""

@@ -1,0 +1,182 @@
+"""Safe arithmetic: text from a spec becomes an exact expression, and can become nothing else.
+
+The text is parsed by Python's own parser and walked through an allow-list; nothing is evaluated.
+Length, nesting and the size of integers are limited, so that no spec can hang or exhaust the tool.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import warnings
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+
+from ..errors import ExpressionError
+from .tree import Call, Expr, Number, add, exp, multiply, power
+
+MAX_LENGTH, MAX_DEPTH, MAX_EXPONENT, MAX_DIGITS = 2000, 40, 32, 60
+
+Functions = Mapping[str, Callable[..., Expr]]
+
+
+def _sqrt(z: Expr) -> Expr:
+    return Call("sqrt", (z,))
+
+
+FUNCTIONS: dict[str, Callable[..., Expr]] = {
+    "exp": exp,
+    "expm1": lambda z: Call("expm1", (z,)),
+    "sqrt": _sqrt,
+}
+
+
+def parse(text: str, names: Mapping[str, Expr], functions: Functions | None = None) -> Expr:
+    """Parse one arithmetic expression.
+
+    Args:
+        text: for example ``"h*(phi1 - phi2/(2*r1))"``; integers and decimals are exact.
+        names: what each allowed name stands for.
+        functions: allowed functions besides ``exp``, ``expm1`` and ``sqrt``; each gets expressions.
+
+    Returns:
+        The exact expression.
+
+    Raises:
+        ExpressionError: anything that is not on the allow-list, with its column.
+
+    >>> from solvergen.expr.tree import Symbol
+    >>> str(parse("1/3 + 0.25*r", {"r": Symbol("r")}))
+    'r/4 + 1/3'
+    """
+    if len(text) > MAX_LENGTH:
+        raise ExpressionError(
+            f"expression of {len(text)} characters; at most {MAX_LENGTH} are read"
+        )
+    if _nesting(text) > MAX_DEPTH:
+        raise ExpressionError(f"brackets nested more than {MAX_DEPTH} deep")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            body = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        column = (getattr(error, "offset", None) or 1) - 1
+        raise ExpressionError(f"not an arithmetic expression: {text.strip()!r}", column) from None
+    return _Reader(text, names, {**FUNCTIONS, **(functions or {})}).read(body, 0)
+
+
+def _nesting(text: str) -> int:
+    deepest = depth = 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    return deepest
+
+
+class _Reader:
+    """Walks a syntax tree through the allow-list."""
+
+    def __init__(self, text: str, names: Mapping[str, Expr], functions: Functions) -> None:
+        self.lead = len(text) - len(text.lstrip())
+        self.text, self.names, self.functions = text.strip(), names, functions
+
+    def refuse(self, node: ast.expr, message: str) -> ExpressionError:
+        width = (node.end_col_offset or node.col_offset + 1) - node.col_offset
+        return ExpressionError(message, self.lead + node.col_offset, width)
+
+    def read(self, node: ast.expr, depth: int) -> Expr:
+        if depth > MAX_DEPTH:
+            raise self.refuse(node, f"expression nested more than {MAX_DEPTH} deep")
+        match node:
+            case ast.Constant():
+                return self.constant(node)
+            case ast.Name(name):
+                if name in self.names:
+                    return self.names[name]
+                raise self.refuse(node, f"unknown name `{name}`" + hint(name, self.names))
+            case ast.UnaryOp(ast.USub(), operand):
+                return -self.read(operand, depth + 1)
+            case ast.UnaryOp(ast.UAdd(), operand):
+                return self.read(operand, depth + 1)
+            case ast.BinOp(left, operator, right):
+                return self.binary(node, left, operator, right, depth)
+            case ast.Call(ast.Name(name), args, []):
+                return self.call(node, name, [self.read(arg, depth + 1) for arg in args])
+        what = type(node).__name__.lower()
+        raise self.refuse(node, f"{what} is not allowed here; use numbers, names, + - * / ** and "
+                                f"{', '.join(sorted(self.functions))}")  # fmt: skip
+
+    def constant(self, node: ast.Constant) -> Expr:
+        value, written = node.value, ast.get_source_segment(self.text, node) or ""
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.refuse(node, f"{written[:40]!r} is not a number")
+        if len(written) > MAX_DIGITS:
+            raise self.refuse(node, f"a number of {len(written)} digits; at most {MAX_DIGITS}")
+        try:
+            exact = Decimal(written.replace("_", ""))
+        except InvalidOperation:
+            exact = Decimal(value)
+        if exact and not -100 < exact.adjusted() < 100:
+            raise self.refuse(node, f"{written} is out of range; keep |exponent| below 100")
+        return Number(Fraction(exact))
+
+    def binary(
+        self, node: ast.expr, left: ast.expr, operator: ast.operator, right: ast.expr, depth: int
+    ) -> Expr:
+        a = self.read(left, depth + 1)
+        b = self.read(right, depth + 1)
+        match operator:
+            case ast.Add():
+                return add(a, b)
+            case ast.Sub():
+                return a - b
+            case ast.Mult():
+                return multiply(a, b)
+            case ast.Div():
+                if b == Number(Fraction(0)):
+                    raise self.refuse(node, "division by zero")
+                return a / b
+            case ast.Pow():
+                return self.raised(node, a, b)
+        raise self.refuse(node, "only + - * / and ** are allowed")
+
+    def raised(self, node: ast.expr, base: Expr, exponent: Expr) -> Expr:
+        if not isinstance(exponent, Number) or exponent.value.denominator != 1:
+            raise self.refuse(node, "the exponent of ** must be a whole number")
+        if abs(exponent.value) > MAX_EXPONENT or _height(base) * abs(exponent.value) > 4000:
+            raise self.refuse(node, f"power too large; exponents go from -{MAX_EXPONENT} to "
+                                    f"{MAX_EXPONENT}")  # fmt: skip
+        if base == Number(Fraction(0)) and exponent.value < 0:
+            raise self.refuse(node, "division by zero")
+        return power(base, int(exponent.value))
+
+    def call(self, node: ast.expr, name: str, args: list[Expr]) -> Expr:
+        if name not in self.functions:
+            raise self.refuse(node, f"unknown function `{name}`" + hint(name, self.functions))
+        try:
+            return self.functions[name](*args)
+        except TypeError:
+            raise self.refuse(node, f"`{name}` does not take {len(args)} arguments") from None
+        except ExpressionError as error:
+            raise self.refuse(node, error.message) from None
+
+
+def _height(expr: Expr) -> int:
+    """How many bits the numbers of an expression take: what a power multiplies."""
+    sizes = [1]
+    for node in expr.walk():
+        value = node.value if isinstance(node, Number) else getattr(node, "coefficient", None)
+        if isinstance(value, Fraction):
+            sizes.append(value.numerator.bit_length() + value.denominator.bit_length())
+    return max(sizes)
+
+
+def hint(name: str, known: Mapping[str, object] | list[str] | tuple[str, ...]) -> str:
+    """`; did you mean …?` or the list of what is known."""
+    close = difflib.get_close_matches(name, list(known), 1, 0.6)
+    if close:
+        return f"; did you mean `{close[0]}`?"
+    return f"; known here: {', '.join(sorted(known))}" if known else ""
+
+

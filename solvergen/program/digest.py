@@ -1,0 +1,54 @@
+"""The canonical text of a Program and its SHA-256: equal derivations have equal digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from ..expr.show import rational, show
+from .model import Program, Row, Step
+
+
+def canonical(program: Program) -> dict[str, Any]:
+    """A Program as plain data, with every weight as exact text.
+
+    Titles, labels and names of stages do not enter: two specs that derive the same rows are equal.
+    """
+    return {
+        "integrand": program.integrand,
+        "main": _step(program.main),
+        "start": [_step(step) for step in program.start],
+        "end": [_step(step) for step in program.end],
+        "zero": program.zero,
+        "shrink": None if program.shrink is None else show(program.shrink),
+        "parameters": {
+            p.name: [rational(p.default)]
+            + [None if b is None else rational(b) for b in (p.minimum, p.maximum, p.above, p.below)]
+            for p in program.parameters
+        },
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    names = {row.name: f"k{i}" for i, row in enumerate(step.stages, 1)}
+    return {
+        "stages": [_row(row, names) for row in step.stages],
+        "final": _row(step.final, names),
+        "corrector": step.corrector and _row(step.corrector, names),
+        "coordinate": None if step.coordinate is None else show(step.coordinate),
+    }
+
+
+def _row(row: Row, names: dict[str, str]) -> dict[str, Any]:
+    return {
+        "place": [row.place.coordinate, show(row.place.fraction)],
+        "gauge": row.gauge,
+        "weights": {names.get(t.source, t.source): show(t.weight) for t in row.terms},
+    }
+
+
+def digest(program: Program) -> str:
+    """SHA-256 of the canonical text."""
+    text = json.dumps(canonical(program), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

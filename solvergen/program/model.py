@@ -1,0 +1,208 @@
+"""The Program: one exact representation of a solver, from which everything else is made.
+
+Write α, σ, λ = log(α/σ) for a grid point and κ = +1 (data), −1 (noise), 0 (velocity). With
+
+    data      u = x/α        u' = −u + N,  N = D       clock ρ = α/σ      scale S = σ
+    noise     u = x/σ        u' = +u + N,  N = −ε      clock s = σ/α      scale S = α
+    velocity  u = x/(α+σ)    plain in the clock        clock τ = σ/(α+σ)  scale S = α + σ
+
+the plain form is Y = x/S with dY/d(clock) = f. A `Row` advances the state from the start of the step
+to a place inside it, as a linear combination of model evaluations, in one of two gauges:
+
+    gauge "lambda"   u_i = e^{−κ(λ_i−λ_n)} u_n + Σ_j w_j N_j
+    gauge "clock"    Y_i = Y_n + (clock_{n+1} − clock_n) Σ_j w_j f_j
+
+Symbols in weights:
+
+    h            λ_{n+1} − λ_n
+    theta1 …     (λ_n − λ_{n−k}) / h              history offsets in λ, positive
+    Theta1 …     (clock_n − clock_{n−k}) / (clock_{n+1} − clock_n)
+    eta1 …       the same in the step's further coordinate y(λ)
+    moment(m, c) ∫_{λ_n}^{λ_n+ch} Y^m d(clock) / (clock_{n+1} − clock_n), Y = (y − y_n)/(y_{n+1} − y_n)
+    offset(c)    Y at λ_n + c h
+    phi(k, z), exp, expm1, log1p, sqrt, and the solver's parameters.
+
+Design note: a row of a stochastic or learned solver is the same row with further kinds of terms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ..expr.tree import Call, Expr, Number, Symbol, exp, lift, phi, symbols
+from ..spec.model import Parameter, Schedule
+
+KAPPA = {"data": 1, "noise": -1, "velocity": 0}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A point of the step: a fraction of it in λ or in the clock (0 is the start, 1 the end)."""
+
+    fraction: Expr
+    coordinate: str = "lambda"
+
+    @property
+    def is_end(self) -> bool:
+        """Whether this is the end of the step in every coordinate."""
+        return self.fraction == lift(1)
+
+    def lam(self, kappa: int) -> Expr:
+        """The place as a fraction of the step in λ, exactly."""
+        if self.coordinate == "lambda" or self.fraction in (lift(0), lift(1)):
+            return self.fraction
+        h = Symbol("h")
+        grown = self.fraction * Call("expm1", (kappa * h,))
+        return Call("log1p", (grown,)) / (kappa * h)
+
+    def clock(self, kappa: int) -> Expr:
+        """The place as a fraction of the step in the clock, exactly."""
+        if self.coordinate == "clock" or self.fraction in (lift(0), lift(1)):
+            return self.fraction
+        h = Symbol("h")
+        return Call("expm1", (kappa * self.fraction * h,)) / Call("expm1", (kappa * h,))
+
+
+@dataclass(frozen=True)
+class Term:
+    """A model evaluation with its exact weight.
+
+    Args:
+        source: ``n``, ``n-1``, …, ``n+1`` (correctors), or the name of a stage.
+        weight: exact expression in the row's gauge.
+    """
+
+    source: str
+    weight: Expr
+
+
+@dataclass(frozen=True)
+class Row:
+    """A state inside the step (or at its end) as a linear combination of evaluations."""
+
+    name: str
+    place: Place
+    gauge: str
+    terms: tuple[Term, ...]
+
+    def u_weights(self, kappa: int) -> tuple[tuple[str, Expr], ...]:
+        """(source, weight) pairs in the λ gauge, whatever the row's own gauge.
+
+        One clock unit of the step is e^{−κch} h φ_1(κh) units of u at the place c.
+        """
+        if self.gauge == "lambda" or kappa == 0:
+            return tuple((term.source, term.weight) for term in self.terms)
+        h = Symbol("h")
+        unit = h * phi(1, kappa * h) * exp(-kappa * self.place.lam(kappa) * h)
+        return tuple((term.source, unit * term.weight) for term in self.terms)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kind of step: evaluate at n, then at each stage, then end the step.
+
+    Args:
+        label: what the step is, for people ("DDIM", "2 nodes", "Runge-Kutta start").
+        stages: rows that are evaluated, in order.
+        final: the row that ends the step; its state is where the next step evaluates.
+        corrector: PEC only: once the next step has evaluated at the predicted end, the accepted
+            value there is this row (its source ``n+1`` is that evaluation).
+        coordinate: y(λ) as an expression in the symbol ``lam``, when a row uses ``eta``, ``moment``
+            or ``offset``.
+    """
+
+    label: str = field(compare=False)
+    stages: tuple[Row, ...]
+    final: Row
+    corrector: Row | None = None
+    coordinate: Expr | None = None
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Stages, final row and corrector, in order."""
+        last = (self.corrector,) if self.corrector else ()
+        return (*self.stages, self.final, *last)
+
+    @property
+    def evaluations(self) -> int:
+        """Model calls made by this step."""
+        return 1 + len(self.stages)
+
+    @cached_property
+    def history(self) -> int:
+        """How many past evaluations the step needs: 2 when ``n-2`` is the oldest node."""
+        return max(
+            (depth(term.source) for row in self.rows for term in row.terms),
+            default=0,
+        )
+
+
+def depth(source: str) -> int:
+    """How far back a source reaches: 0 for ``n``, stages and ``n+1``; k for ``n-k``."""
+    return int(source[2:]) if source.startswith("n-") else 0
+
+
+@dataclass(frozen=True)
+class Program:
+    """A solver as exact rows: its main step, its first and last steps, its limits.
+
+    Args:
+        start: step i uses ``start[i]`` while it exists.
+        end: ``end[-1]`` is the final step, ``end[-2]`` the one before; an end step applies where
+            its history exists, and otherwise the start step does.
+        zero: "ddim" or "rule": the step to σ = 0. A first step from α = 0 is always DDIM, and
+            history begins anew after it.
+        shrink: exponent e of a first step shortened from h to h·min(1, h)^{e−1}, or ``None``.
+    """
+
+    name: str
+    title: str
+    integrand: str
+    main: Step
+    start: tuple[Step, ...] = ()
+    end: tuple[Step, ...] = ()
+    zero: str = "ddim"
+    shrink: Expr | None = None
+    parameters: tuple[Parameter, ...] = ()
+    schedule: Schedule | None = None
+
+    @property
+    def kappa(self) -> int:
+        """+1 for data, −1 for noise, 0 for velocity."""
+        return KAPPA[self.integrand]
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Every distinct kind of step: those with the least history first, the main one last."""
+        kinds = dict.fromkeys((*reversed(self.end), *self.start, self.main))
+        return tuple(sorted(kinds, key=lambda step: step.history if step != self.main else 99))
+
+    @property
+    def history(self) -> int:
+        """Past evaluations that are remembered between steps."""
+        return max(step.history for step in self.steps)
+
+    @property
+    def evaluations_per_step(self) -> int:
+        """Model calls of the main step."""
+        return self.main.evaluations
+
+    def step_at(self, i: int, n: int, first: int = 0) -> Step:
+        """The kind of step i of n, when history begins at step `first` (0, or 1 after α = 0)."""
+        age, left = i - first, n - 1 - i
+        candidates = [self.start[age]] if age < len(self.start) else [self.main]
+        if left < len(self.end):
+            closing = self.end[-1 - left]
+            if closing.history <= age:
+                candidates.insert(0, closing)
+        return min(candidates, key=lambda step: step.history)
+
+    def defaults(self) -> dict[str, Expr]:
+        """Exact default values of the parameters."""
+        return {p.name: Number(p.default) for p in self.parameters}
+
+    def free_symbols(self) -> set[str]:
+        """All symbols in all weights."""
+        rows = (row for step in self.steps for row in step.rows)
+        return {name for row in rows for term in row.terms for name in symbols(term.weight)}

@@ -1,0 +1,228 @@
+"""Every key of the spec language, once: the reader, the JSON Schema and the reference page use it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of a table.
+
+    Args:
+        kind: what a value must be; see `KINDS`.
+        doc: one sentence for the reference page.
+        example: a TOML value.
+        required: whether the table is an error without it.
+        choices: the allowed texts, when they are a closed list.
+    """
+
+    kind: str
+    doc: str
+    example: str
+    required: bool = False
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the spec: its keys, and how it is written in TOML."""
+
+    header: str
+    doc: str
+    keys: dict[str, Key] = field(default_factory=dict)
+    repeated: bool = False
+
+
+KINDS = {
+    "text": "a text",
+    "name": "a name of letters, digits and underscores that does not start with a digit",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "exact": 'an exact number: an integer or a text such as "1/2" or "0.25"',
+    "expression": 'an expression in a text, such as "1/2" or "r"',
+    "texts": "a list of texts",
+    "expressions": "a list of expressions",
+    "weights": 'a table from node to expression, such as { n = "1/6", k2 = "1/3" }',
+}
+
+RULES = ("interpolate", "taylor", "mean-value", "weights", "adams-bashforth", "adams-moulton")
+COORDINATES = ("lambda", "clock", "rho", "s", "sigma", "t")
+SCHEDULES = ("ve", "vp", "vp-linear", "cosine", "flow")
+
+RULE_KEYS = {
+    "rule": Key("text", "How the integral over the step is approximated.", '"interpolate"', True, RULES),
+    "nodes": Key(
+        "texts",
+        'Model evaluations the rule uses: "n" is the current point, "n-1" the one before, "n+1" the '
+        "end of the step (correctors only), a stage by its name.",
+        '["n", "n-1"]',
+    ),
+    "coordinate": Key(
+        "text", "Variable of the polynomial, when it differs from the solver's.", '"clock"', False,
+        COORDINATES,
+    ),
+    "steps": Key("integer", "Number of nodes of an Adams rule, newest first.", "3"),
+    "degree": Key("integer", "Degree of the Taylor polynomial (rule taylor).", "2"),
+    "factors": Key(
+        "expressions",
+        "Factors on the terms of the Taylor polynomial, from degree 0 up (rule taylor); all 1 "
+        "unless given. This is how published slips are reproduced.",
+        '["1", "1", "1/2"]',
+    ),
+    "theta": Key(
+        "expression",
+        "Where the interpolant is read, as a fraction of the step (rule mean-value).",
+        '"1/2"',
+    ),
+    "scale": Key("expression", "Factor on the mean value (rule mean-value); 1 unless given.", '"c"'),
+    "weights": Key(
+        "weights",
+        "Explicit weights (rule weights). In the coordinate lambda they are the A_j of "
+        "u' = -kappa*u + N and contain h; in the clock they multiply the clock's step.",
+        '{ n = "h*phi1 - h*phi2/r", mid = "h*phi2/r" }',
+    ),
+    "frozen": Key(
+        "boolean", "Weights as if all steps were equal (iPNDM, PLMS).", "true"
+    ),
+}  # fmt: skip
+
+TABLES: dict[str, Table] = {
+    "": Table(
+        "(top of the file)",
+        "What the solver is and which model output it integrates.",
+        {
+            "name": Key("name", "Name of the solver, of its spec and of its file.", '"my_solver"', True),
+            "title": Key("text", "Full name, shown to people.", '"DPM-Solver++(2M)"'),
+            "description": Key("text", "What is particular about it, in a sentence or two.", '"…"'),
+            "integrand": Key(
+                "text",
+                "Which prediction is treated as a polynomial: data (D), noise (ε) or velocity.",
+                '"data"', True, ("data", "noise", "velocity"),
+            ),
+            "coordinate": Key(
+                "text",
+                "Variable of the polynomials: lambda, the integrand's own clock, rho = e^lambda, "
+                "s = e^-lambda, or sigma and t of the declared schedule.",
+                '"lambda"', False, COORDINATES,
+            ),
+        },
+    ),
+    "source": Table(
+        "[source]",
+        "Where the method was published.",
+        {
+            "authors": Key("text", "Authors, as cited.", '"Lu et al."'),
+            "year": Key("integer", "Year.", "2022"),
+            "title": Key("text", "Title of the paper or code.", '"…"'),
+            "arxiv": Key("text", "arXiv number.", '"2211.01095"'),
+            "doi": Key("text", "DOI.", '"10.1137/040611434"'),
+            "url": Key("text", "Address, when there is no paper.", '"https://…"'),
+            "where": Key("text", "Section, equation, algorithm.", '"Algorithm 2"'),
+        },
+    ),
+    "schedule": Table(
+        "[schedule]",
+        "The noise schedule that gives sigma and t a meaning; needed by those coordinates only.",
+        {
+            "name": Key("text", "Which schedule.", '"vp-linear"', True, SCHEDULES),
+            "beta_min": Key("exact", "β at t = 0 (vp-linear).", '"1/10"'),
+            "beta_max": Key("exact", "β at t = 1 (vp-linear).", "20"),
+        },
+    ),
+    "parameters": Table(
+        "[parameters.NAME]",
+        "A free constant of the solver; it becomes a keyword argument of the sampler.",
+        {
+            "default": Key("exact", "Default value.", '"1/2"', True),
+            "minimum": Key("exact", "Least value allowed.", "0"),
+            "maximum": Key("exact", "Greatest value allowed.", "1"),
+            "above": Key("exact", "Values must be greater than this.", "0"),
+            "below": Key("exact", "Values must be less than this.", "1"),
+            "doc": Key("text", "What the parameter does.", '"place of the intermediate node"'),
+        },
+    ),
+    "let": Table(
+        "[let]",
+        "Abbreviations for explicit weights: any name = expression, usable below it.",
+    ),
+    "stage": Table(
+        "[[stage]]",
+        "An evaluation inside the step; stages are computed in the order written.",
+        {
+            "name": Key("name", "What nodes call it.", '"mid"', True),
+            "at": Key("expression", "Its place as a fraction of the step.", '"r"', True),
+            "place": Key(
+                "text", "Variable in which the place is a fraction; the solver's unless given.",
+                '"lambda"', False, ("lambda", "clock"),
+            ),
+            **RULE_KEYS,
+        },
+        repeated=True,
+    ),
+    "step": Table("[step]", "The rule that ends the step (the predictor).", dict(RULE_KEYS)),
+    "corrector": Table(
+        "[corrector]",
+        "A rule that uses the evaluation at the end of the step.",
+        {
+            "mode": Key(
+                "text",
+                "PEC: the next step reuses the evaluation at the predicted value, at no cost. "
+                "PECE: evaluate again at the corrected value.",
+                '"PEC"', False, ("PEC", "PECE"),
+            ),
+            **RULE_KEYS,
+        },
+    ),
+    "start": Table(
+        "[start]",
+        "The first steps, while history is short. Unless said otherwise they use the same rule "
+        "with the nodes that exist.",
+        {
+            "using": Key("texts", "Solvers for the first steps, by name, one per step.", '["rk4_clock"]'),
+            "shrink": Key(
+                "exact",
+                "Shorten the first step from h to h^shrink (where h < 1), which makes up for a "
+                "start of low order.",
+                '"3/2"',
+            ),
+        },
+    ),
+    "start.rule": Table(
+        "[[start.rule]]", "Rules for the first steps, written out, one table per step.",
+        dict(RULE_KEYS), True,
+    ),
+    "end": Table(
+        "[end]",
+        "The last steps.",
+        {
+            "using": Key("texts", "Solvers for the last steps, by name; the last is the final step.", '["ddim"]'),
+            "ramp": Key("boolean", "Use no more nodes than steps remain (lower order at the end).", "true"),
+            "zero": Key(
+                "text",
+                "The step to sigma = 0: ddim returns the denoised prediction; rule applies the "
+                "solver's own rule where its limit exists.",
+                '"ddim"', False, ("ddim", "rule"),
+            ),
+            "corrector": Key(
+                "boolean", "Correct the final state too, for one more evaluation (PEC).", "true"
+            ),
+        },
+    ),
+    "end.rule": Table(
+        "[[end.rule]]", "Rules for the last steps, written out; the last is the final step.",
+        dict(RULE_KEYS), True,
+    ),
+    "claim": Table(
+        "[claim]",
+        "What the author claims. It is checked, never used.",
+        {
+            "order": Key("integer", "Claimed order of accuracy.", "2"),
+            "records": Key(
+                "text",
+                "Set to publication when the claim is recorded from the paper and known to differ.",
+                '"publication"', False, ("publication",),
+            ),
+        },
+    ),
+}  # fmt: skip

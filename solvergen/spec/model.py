@@ -1,0 +1,178 @@
+"""What a solver is: frozen values, as read from TOML or built in Python."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from ..expr.tree import Expr, Number
+
+HALF = Number(Fraction(1, 2))
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a method was published."""
+
+    authors: str = ""
+    year: int | None = None
+    title: str = ""
+    arxiv: str = ""
+    doi: str = ""
+    url: str = ""
+    where: str = ""
+
+    def cite(self) -> str:
+        """One line: authors, year, identifier, place.
+
+        >>> Source("Lu et al.", 2022, arxiv="2211.01095", where="Algorithm 2").cite()
+        'Lu et al. 2022, arXiv:2211.01095, Algorithm 2'
+        """
+        who = " ".join(str(part) for part in (self.authors, self.year) if part)
+        link = f"arXiv:{self.arxiv}" if self.arxiv else f"doi:{self.doi}" if self.doi else self.url
+        return ", ".join(part for part in (who, link or self.title, self.where) if part)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A free constant: its default and its bounds (``None`` where unbounded)."""
+
+    name: str
+    default: Fraction
+    minimum: Fraction | None = None
+    maximum: Fraction | None = None
+    above: Fraction | None = None
+    below: Fraction | None = None
+    doc: str = ""
+
+    def refusal(self, value: Fraction) -> str:
+        """Why a value is out of bounds, or an empty text."""
+        for bad, sign, bound in (
+            (self.minimum is not None and value < self.minimum, ">=", self.minimum),
+            (self.maximum is not None and value > self.maximum, "<=", self.maximum),
+            (self.above is not None and value <= self.above, ">", self.above),
+            (self.below is not None and value >= self.below, "<", self.below),
+        ):
+            if bad:
+                return f"`{self.name}` must be {sign} {bound}, found {value}"
+        return ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How an integral over (part of) a step is approximated from model evaluations.
+
+    Args:
+        kind: ``interpolate``, ``taylor``, ``mean-value`` or ``weights``.
+        nodes: evaluations used: ``n``, ``n-1``, ``n+1`` or a stage's name.
+        coordinate: variable of the polynomial; ``None`` for the solver's.
+        degree, factors: of a Taylor rule.
+        theta, scale: of a mean-value rule.
+        weights: (node, expression) pairs of a weights rule.
+        frozen: weights as if all steps were equal.
+        where: key path in the spec, for error messages.
+    """
+
+    kind: str
+    nodes: tuple[str, ...] = ()
+    coordinate: str | None = None
+    degree: int | None = None
+    factors: tuple[Expr, ...] = ()
+    theta: Expr | None = None
+    scale: Expr | None = None
+    weights: tuple[tuple[str, Expr], ...] = ()
+    frozen: bool = False
+    where: tuple[str | int, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An evaluation inside the step, at the fraction `at` of it (in λ or in the clock)."""
+
+    name: str
+    at: Expr
+    rule: Rule
+    place: str | None = None
+
+
+@dataclass(frozen=True)
+class Corrector:
+    """A rule that uses the evaluation at the end of the step; `mode` is PEC or PECE."""
+
+    rule: Rule
+    mode: str = "PEC"
+
+
+@dataclass(frozen=True)
+class Start:
+    """The first steps: solvers by name or rules; `shrink` is the exponent of a shorter first step."""
+
+    using: tuple[str | Rule, ...] = ()
+    shrink: Fraction | None = None
+
+
+@dataclass(frozen=True)
+class End:
+    """The last steps: solvers by name or rules (the last one is the final step), and limits."""
+
+    using: tuple[str | Rule, ...] = ()
+    ramp: bool = False
+    zero: str = "ddim"
+    corrector: bool = False
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A noise schedule: ``ve``, ``vp``, ``vp-linear``, ``cosine`` or ``flow``."""
+
+    name: str = "ve"
+    beta_min: Fraction = Fraction(1, 10)
+    beta_max: Fraction = Fraction(20)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the author claims: an order; `records` is "publication" when it is known to differ."""
+
+    order: int | None = None
+    records: str = ""
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A diffusion solver: the model of a spec file.
+
+    Args:
+        name: identifier, also the name of the emitted file.
+        integrand: ``data``, ``noise`` or ``velocity``.
+        step: the rule that ends the step.
+        coordinate: variable of the polynomials.
+        stages: evaluations inside the step, in order.
+        corrector: optional corrector.
+        start, end: the first and the last steps.
+        schedule: gives σ and t a meaning as coordinates.
+        parameters: free constants.
+        claim: what is claimed, to be checked.
+        source: publication.
+    """
+
+    name: str
+    integrand: str
+    step: Rule
+    title: str = ""
+    description: str = ""
+    coordinate: str = "lambda"
+    stages: tuple[Stage, ...] = ()
+    corrector: Corrector | None = None
+    start: Start = Start()
+    end: End = End()
+    schedule: Schedule | None = None
+    parameters: tuple[Parameter, ...] = ()
+    claim: Claim = Claim()
+    source: Source = Source()
+
+    def _repr_latex_(self) -> str:
+        from ..derive import derive
+        from ..emit.formula import latex
+
+        return f"$\\displaystyle {latex(derive(self))}$"

@@ -1,0 +1,57 @@
+"""Names with a meaning in the spec language, and what they stand for in weights."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable
+from fractions import Fraction
+
+from ..errors import ExpressionError
+from ..expr.tree import Call, Expr, Number, Symbol, phi
+
+MAX_STEPS, MAX_PHI = 9, 12
+NODE = re.compile(r"n(?:-(\d{1,3}))?|n\+1|[A-Za-z][A-Za-z0-9_]{0,31}", re.ASCII)
+
+H, KAPPA = Symbol("h"), Symbol("kappa")
+
+# What an emitted file or a host already calls something else.
+_TAKEN = {
+    "h", "n", "kappa", "lam", "model", "x", "sigmas", "alphas", "extra_args", "callback", "disable",
+    "phi", "exp", "expm1", "log1p", "sqrt", "math", "torch", "moment", "offset", "self", "plan",
+    "step", "sample", "coefficients", "integrate", "grid", "i", "k", "first", "last", "row",
+    "memory", "denoised", "H", "clock", "sigma", "alpha", "weights", "rows", "coordinate",
+}  # fmt: skip
+
+
+def reserved(name: str) -> bool:
+    """Whether a name cannot be given to a parameter or a stage."""
+    local = re.fullmatch(r"(ratio|phi|theta|Theta|eta|[aeHmpqstTyzwdf])\d+|[A-Z]", name)
+    return name in _TAKEN or keyword.iskeyword(name) or bool(local)
+
+
+def weight_names(parameters: dict[str, Expr]) -> dict[str, Expr]:
+    """Names allowed in explicit weights: parameters, ``h``, ``r1`` … and ``phi1`` ….
+
+    ``r_k`` are the step ratios h_{n−k}/h_n of the rule's coordinate; ``phi_k`` is φ_k(−κh).
+    """
+    ratios = {f"r{k}": Symbol(f"ratio{k}") for k in range(1, MAX_STEPS + 1)}
+    phis = {f"phi{k}": phi(k, -KAPPA * H) for k in range(1, MAX_PHI + 1)}
+    return {**phis, **ratios, "h": H, **parameters}
+
+
+def weight_functions() -> dict[str, Callable[..., Expr]]:
+    """Functions allowed in explicit weights: ``phi(k, c)`` is φ_k(−κ c h)."""
+
+    def phi_at(k: Expr, c: Expr) -> Expr:
+        if not isinstance(k, Number) or k.value.denominator != 1 or not 0 <= k.value <= MAX_PHI:
+            raise ExpressionError(f"phi(k, c) needs a whole k from 0 to {MAX_PHI}")
+        return phi(int(k.value), -KAPPA * c * H)
+
+    return {"phi": phi_at, "log1p": lambda z: Call("log1p", (z,))}
+
+
+def ratio(prefix: str, k: int) -> Expr:
+    """The k-th step ratio in terms of history offsets: ``theta2 - theta1`` for k = 2."""
+    newer = Symbol(f"{prefix}{k - 1}") if k > 1 else Number(Fraction(0))
+    return Symbol(f"{prefix}{k}") - newer

@@ -1,0 +1,327 @@
+"""TOML to `Solver`: every mistake becomes a `SpecError` with file, line, column and a remedy."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ..errors import ExpressionError, SpecError
+from ..expr.parse import hint, parse
+from ..expr.tree import Expr, Number, Symbol
+from .keys import KINDS, TABLES, Key, Table
+from .locate import Locator
+from .locate import Path as KeyPath
+from .model import (
+    Claim, Corrector, End, Parameter, Rule, Schedule, Solver, Source, Stage, Start,
+)  # fmt: skip
+from .names import MAX_STEPS, NODE, reserved, weight_functions, weight_names
+
+MAX_BYTES, MAX_ROWS = 64 * 1024, 32
+
+
+def read_solver(path: str | Path) -> Solver:
+    """Read a spec file.
+
+    Args:
+        path: a TOML file.
+
+    Raises:
+        SpecError: the file cannot be read or is not a valid spec.
+    """
+    file = Path(path)
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise SpecError(f"cannot be read: {error.strerror or error}", str(path)) from None
+    return parse_solver(raw, str(path))
+
+
+def parse_solver(text: str | bytes, source: str = "<spec>") -> Solver:
+    """Read a spec from text.
+
+    Args:
+        text: TOML, at most 64 KiB; bytes must be UTF-8.
+        source: the name shown in errors.
+
+    Raises:
+        SpecError: with line, column and what to do.
+    """
+    raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    if len(raw) > MAX_BYTES:
+        raise SpecError(f"larger than {MAX_BYTES // 1024} KiB; a spec is a short text", source)
+    try:
+        decoded = raw.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise SpecError("not UTF-8 text; save the file as UTF-8", source, line, 1) from None
+    return _Reader(decoded, source).solver()
+
+
+class _Reader:
+    def __init__(self, text: str, source: str) -> None:
+        self.source, self.locator = source, Locator(text)
+        self.data = self.parsed(text)
+        self.parameters: tuple[Parameter, ...] = ()
+        self.abbreviations: dict[str, Expr] = {}
+
+    def parsed(self, text: str) -> dict[str, Any]:
+        try:
+            return tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            found = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+            line, column = (int(found[1]), int(found[2])) if found else (len(text.split("\n")), 1)
+            message = re.sub(r" \(at .*\)$", "", str(error))
+            raise SpecError(
+                f"not valid TOML: {message}", self.source, line, column, self.locator.line(line)
+            ) from None
+        except (RecursionError, ValueError) as error:
+            what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+            raise SpecError(f"not valid TOML: {what}", self.source) from None
+
+    def fail(self, path: KeyPath, message: str, needle: str = "") -> NoReturn:
+        line, column, width = self.locator.value(path, needle)
+        raise SpecError(message, self.source, line, column, self.locator.line(line), width)
+
+    def solver(self) -> Solver:
+        """The whole spec, table by table."""
+        tables = {name for name in TABLES if name and "." not in name}
+        top = {k: v for k, v in self.data.items() if k not in tables}
+        fields = self.table((), top, TABLES[""], also=tables)
+        self.parameters = self.read_parameters()
+        self.abbreviations = self.read_abbreviations()
+        rows = self.data.get("stage", [])
+        if not isinstance(rows, list):
+            self.fail(("stage",), "stages are an array of tables; write [[stage]] with two brackets")
+        if len(rows) > MAX_ROWS:
+            self.fail(("stage", MAX_ROWS), f"{len(rows)} stages; at most {MAX_ROWS} are read")
+        stages = tuple(self.stage(("stage", i), row) for i, row in enumerate(rows))
+        if "step" not in self.data:
+            self.fail((), "there is no [step]; add the rule that ends the step, for example\n"
+                          '[step]\nrule = "interpolate"\nnodes = ["n"]')  # fmt: skip
+        return Solver(
+            step=self.rule(("step",), self.section("step")),
+            stages=stages,
+            corrector=self.corrector(),
+            start=self.start(),
+            end=self.end(),
+            schedule=self.schedule(),
+            parameters=self.parameters,
+            claim=Claim(**self.table(("claim",), self.section("claim"), TABLES["claim"])),
+            source=Source(**self.table(("source",), self.section("source"), TABLES["source"])),
+            **fields,
+        )
+
+    def section(self, name: str) -> dict[str, Any]:
+        value = self.data.get(name, {})
+        if not isinstance(value, dict):
+            self.fail((name,), f"`{name}` must be a table; write [{name}] on a line of its own")
+        return value
+
+    def table(
+        self, path: KeyPath, value: Any, table: Table, also: set[str] | None = None
+    ) -> dict[str, Any]:
+        """Check a table against its keys and return the values it gives."""
+        if not isinstance(value, dict):
+            self.fail(path, f"must be a table, found {value!r:.40}; write {table.header}")
+        for key in value:
+            if key not in table.keys:
+                inside = f" in {table.header}" if path else ""
+                known = [*table.keys, *(also or ())]
+                self.fail((*path, key), f"unknown key `{key}`{inside}" + hint(key, known))
+        for name, key in table.keys.items():
+            if key.required and name not in value:
+                what = f"{table.header} needs `{name}`" if path else f"the spec needs `{name}`"
+                self.fail(path, f"{what}, for example: {name} = {key.example}")
+        return {k: self.value((*path, k), v, table.keys[k]) for k, v in value.items()}
+
+    def value(self, path: KeyPath, value: Any, key: Key) -> Any:
+        """One value, checked and made exact according to its kind."""
+        match key.kind, value:
+            case "boolean", bool():
+                return value
+            case "integer", int() if not isinstance(value, bool) and abs(value) < 10**6:
+                return value
+            case "text", str() if len(value) <= 2000:
+                if key.choices and value not in key.choices:
+                    self.fail(path, f"`{value}` is not one of {', '.join(key.choices)}"
+                              + _close(value, key.choices), value)  # fmt: skip
+                return value
+            case "name", str() if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", value):
+                return value
+            case "exact", str() | int() if not isinstance(value, bool):
+                return self.exact(path, value)
+            case "expression", str() | int() if not isinstance(value, bool):
+                return self.expression(path, value)
+            case "texts", list() if all(isinstance(item, str) for item in value):
+                return tuple(value)
+            case "expressions", list():
+                return tuple(self.expression(path, item) for item in value)
+            case "weights", dict():
+                return value
+        self.fail(path, f"must be {KINDS[key.kind]}, found {value!r:.60}; "
+                        f"for example: {path[-1]} = {key.example}")  # fmt: skip
+
+    def exact(self, path: KeyPath, value: str | int) -> Fraction:
+        number = self.expression(path, value, {})
+        if not isinstance(number, Number):
+            self.fail(path, f"must be a rational number, found {value!r:.40}", str(value))
+        return number.value
+
+    def expression(
+        self, path: KeyPath, value: Any, names: dict[str, Expr] | None = None, weights: bool = False
+    ) -> Expr:
+        """An expression in the parameters (and, for weights, in h, ratios and φ-functions)."""
+        if isinstance(value, float) or isinstance(value, bool) or not isinstance(value, (str, int)):
+            self.fail(path, f"must be a text or an integer so that it stays exact, found "
+                            f'{value!r:.40}; write "{value!r:.40}"')  # fmt: skip
+        known = {p.name: Symbol(p.name) for p in self.parameters} if names is None else names
+        functions = weight_functions() if weights else None
+        try:
+            if weights:
+                known = {**weight_names(known), **self.abbreviations}
+            return parse(str(value), known, functions)
+        except ExpressionError as error:
+            line, column, _ = self.locator.value(path, str(value))
+            raise SpecError(
+                error.message, self.source, line, column + error.column,
+                self.locator.line(line), error.width,
+            ) from None  # fmt: skip
+
+    def read_parameters(self) -> tuple[Parameter, ...]:
+        parameters = []
+        for name, value in self.section("parameters").items():
+            path = ("parameters", name)
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,31}", name) or reserved(name):
+                self.fail(path, f"`{name}` cannot name a parameter: it is reserved or not a plain name")
+            parameter = Parameter(name, **self.table(path, value, TABLES["parameters"]))
+            if refusal := parameter.refusal(parameter.default):
+                self.fail((*path, "default"), f"the default is outside its own bounds: {refusal}")
+            parameters.append(parameter)
+        return tuple(parameters)
+
+    def read_abbreviations(self) -> dict[str, Expr]:
+        """[let]: each abbreviation may use the parameters and those written before it."""
+        section = self.section("let")
+        for name, value in section.items():
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,31}", name):
+                self.fail(("let", name), f"`{name}` is not a plain name")
+            self.abbreviations[name] = self.expression(("let", name), value, weights=True)
+        return self.abbreviations
+
+    def stage(self, path: KeyPath, value: Any) -> Stage:
+        fields = self.table(path, value, TABLES["stage"])
+        if fields["name"] in ("n", "x"):
+            self.fail((*path, "name"), f"`{fields['name']}` is a reserved name; choose another")
+        own = {key: fields.pop(key) for key in ("name", "at", "place") if key in fields}
+        return Stage(rule=self.rule(path, value, fields), **own)
+
+    def rule(self, path: KeyPath, value: Any, fields: dict[str, Any] | None = None) -> Rule:
+        """A rule: the Adams shorthands are written out as node lists."""
+        if fields is None:
+            fields = self.table(path, value, TABLES[path[0] if len(path) == 1 else f"{path[0]}.rule"])
+        fields.pop("mode", None)
+        kind, steps = fields.pop("rule"), fields.pop("steps", None)
+        if kind.startswith("adams"):
+            if "nodes" in fields or steps is None or not 1 <= steps <= MAX_STEPS:
+                self.fail(path, f"{kind} takes `steps` from 1 to {MAX_STEPS} and no `nodes`")
+            newest = 1 if kind == "adams-moulton" else 0
+            fields["nodes"] = tuple(node(newest - k) for k in range(steps))
+            kind = "interpolate"
+        elif steps is not None:
+            self.fail((*path, "steps"), "`steps` belongs to the Adams rules; list `nodes` here")
+        for name in fields.get("nodes", ()):
+            self.check_node(path, name)
+        weights = fields.pop("weights", None)
+        if weights is not None:
+            fields["weights"] = tuple(self.weight(path, *item) for item in weights.items())
+        self.check_rule(path, kind, fields)
+        return Rule(kind=kind, where=path, **fields)
+
+    def weight(self, path: KeyPath, name: str, value: Any) -> tuple[str, Expr]:
+        self.check_node(path, name)
+        return name, self.expression((*path, "weights", name), value, weights=True)
+
+    def check_node(self, path: KeyPath, name: str) -> None:
+        found = NODE.fullmatch(name)
+        if not found:
+            self.fail((*path, "nodes"), f'`{name}` is not a node; write "n", "n-1", "n+1" or the '
+                                        "name of a stage", name)  # fmt: skip
+        if found[1] and not 1 <= int(found[1]) <= MAX_STEPS:
+            self.fail((*path, "nodes"), f"`{name}` reaches beyond {MAX_STEPS} past steps", name)
+
+    def check_rule(self, path: KeyPath, kind: str, fields: dict[str, Any]) -> None:
+        """Keys that belong together: each rule needs its own and takes no other's."""
+        needs = {"interpolate": ("nodes",), "taylor": ("nodes", "degree"),
+                 "mean-value": ("nodes",), "weights": ("weights",)}[kind]  # fmt: skip
+        takes = {"interpolate": (), "taylor": ("factors",), "mean-value": ("theta", "scale"),
+                 "weights": ()}[kind]  # fmt: skip
+        for name in needs:
+            if not fields.get(name) and fields.get(name) != 0:
+                example = TABLES["step"].keys[name].example
+                self.fail(path, f"rule {kind} needs `{name}`, for example: {name} = {example}")
+        for name in fields:
+            if name not in (*needs, *takes, "coordinate", "frozen"):
+                self.fail((*path, name), f"rule {kind} takes no `{name}`")
+        nodes = fields.get("nodes", ())
+        for name in nodes:
+            if nodes.count(name) > 1:
+                self.fail((*path, "nodes"), f"node `{name}` is listed twice; two nodes that coincide "
+                                            "have no interpolant", name)  # fmt: skip
+
+    def corrector(self) -> Corrector | None:
+        if "corrector" not in self.data:
+            return None
+        section = self.section("corrector")
+        rule = self.rule(("corrector",), section)
+        return Corrector(rule, section.get("mode", "PEC"))
+
+    def edge(self, name: str) -> tuple[dict[str, Any], tuple[str | Rule, ...]]:
+        """[start] or [end]: their keys, and the steps that they list."""
+        section = dict(self.section(name))
+        rules = section.pop("rule", [])
+        fields = self.table((name,), section, TABLES[name])
+        if rules and "using" in fields:
+            self.fail((name, "using"), f"give either `using` or [[{name}.rule]] tables, not both")
+        if not isinstance(rules, list):
+            self.fail((name, "rule"), f"write [[{name}.rule]] with two brackets")
+        if rules:
+            fields["using"] = tuple(self.rule((name, "rule", i), rule) for i, rule in enumerate(rules))
+        using = fields.pop("using", ())
+        if len(using) > MAX_ROWS:
+            self.fail((name,), f"{len(using)} special steps; at most {MAX_ROWS} are read")
+        return fields, using
+
+    def start(self) -> Start:
+        fields, using = self.edge("start")
+        if fields.get("shrink") is not None and not 1 < fields["shrink"] <= 8:
+            self.fail(("start", "shrink"), "the exponent must be greater than 1 and at most 8")
+        return Start(using, **fields)
+
+    def end(self) -> End:
+        fields, using = self.edge("end")
+        if using and fields.get("ramp"):
+            self.fail(("end", "ramp"), "give either `ramp` or the steps themselves, not both")
+        return End(using, **fields)
+
+    def schedule(self) -> Schedule | None:
+        if "schedule" not in self.data:
+            return None
+        fields = self.table(("schedule",), self.section("schedule"), TABLES["schedule"])
+        schedule = Schedule(**fields)
+        if not 0 <= schedule.beta_min < schedule.beta_max:
+            self.fail(("schedule",), "beta_min must be at least 0 and less than beta_max")
+        return schedule
+
+
+def node(offset: int) -> str:
+    """The name of a grid node: ``n``, ``n+1``, ``n-2``."""
+    return "n" if offset == 0 else f"n{offset:+d}"
+
+
+def _close(value: str, choices: tuple[str, ...]) -> str:
+    shown = hint(value, choices)
+    return shown if "did you mean" in shown else ""
