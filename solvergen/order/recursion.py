@@ -1,0 +1,118 @@
+"""The word recursion: errors of states and expansions of evaluations, row by row.
+
+A state at the offset c (in units of h from the base point) is exact + Σ_τ e(τ) h^{|τ|} τ; the
+evaluation there is Σ_w n(w) h^{|w|−1} w with
+
+    n(l; children) = c^l/l! Π_τ e(τ)^{μ_τ}/μ_τ!          (μ: multiplicities among the children)
+    e(τ) = e^{−κ(c−b)h} e_base(τ) + Σ_j (w_j/h) n_j(τ) − [τ = D^(k)] Q_k(b, c)
+    Q_k(b, c) = ∫_b^c e^{−κ(c−ξ)h} ξ^k/k! dξ = Σ_j b^{k−j}/(k−j)! (c−b)^{j+1} φ_{j+1}(−κ(c−b)h)
+
+for a row from the offset b to c. The coefficients live in any `Ring`: power series for the classical
+order, sums of exponentials for the stiff order. All words are kept about one base point, so errors
+made at different steps add without re-basing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from ..program.model import Row, Step
+from .setting import Setting
+from .words import Word, leaf, weight
+
+Words = dict[Word, Any]
+
+
+class Recursion:
+    """Rows and steps of a program as maps between word expansions.
+
+    Args:
+        setting: values of the weights.
+        limit: words up to this weight are kept.
+    """
+
+    def __init__(self, setting: Setting, limit: int) -> None:
+        self.setting, self.limit, self.ring = setting, limit, setting.ring
+
+    def evaluation(self, error: Words, offset: Any) -> Words:
+        """N at a state that deviates by `error` from the solution at `offset`."""
+        products: list[tuple[tuple[Word, ...], int, Any]] = [((), 0, Fraction(1))]
+        for word in sorted(error):
+            size, value = weight(word), error[word]
+            for children, total, product in tuple(products):
+                power: Any = product
+                for times in range(1, (self.limit - 1 - total) // size + 1):
+                    power = power * value / times
+                    power = self.ring.trim(power, total + times * size + 1)
+                    if power is None:
+                        break
+                    products.append((children + (word,) * times, total + times * size, power))
+        shifts: list[Any] = [Fraction(1)]
+        while len(shifts) < self.limit and offset:
+            shifts.append(shifts[-1] * offset / len(shifts))
+        found: Words = {}
+        for children, total, product in products:
+            for order, shift in enumerate(shifts[: self.limit - total]):
+                found[(order, children)] = product * shift
+        return found
+
+    def row(self, row: Row, site: int, base: Words, known: Mapping[str, Words]) -> Words:
+        """The error of a row's state.
+
+        Args:
+            row: the row.
+            site: where its step starts.
+            base: the error of the accepted state there.
+            known: expansions of the evaluations it uses, by source.
+        """
+        setting = self.setting
+        start, end = setting.grid.position(site), setting.place(row.place, site)
+        z = -setting.kappa * (end - start) * self.ring.h if setting.kappa else Fraction(0)
+        decay = self.ring.functions["exp"](z)
+        total: Words = {word: decay * value for word, value in base.items()}
+        for source, factor in setting.weights(row, site):
+            for word, value in known[source].items():
+                term = factor * value
+                total[word] = total[word] + term if word in total else term
+        for k, exact in enumerate(self.exact(start, end - start, z)):
+            total[leaf(k)] = total.get(leaf(k), Fraction(0)) - exact
+        trimmed = {word: self.ring.trim(value, weight(word)) for word, value in total.items()}
+        return {word: value for word, value in trimmed.items() if value is not None}
+
+    def exact(self, start: Any, length: Any, z: Any) -> list[Any]:
+        """The integrals Q_k of the exact solution, k = 0 … limit − 1."""
+        phi = self.ring.functions["phi"]
+        steps: list[Any] = []
+        power: Any = Fraction(1)
+        for j in range(self.limit):
+            power = power * length
+            steps.append(power * phi(j + 1, z))
+        shifts: list[Any] = [Fraction(1)]
+        while len(shifts) < self.limit and start:
+            shifts.append(shifts[-1] * start / len(shifts))
+        totals = []
+        for k in range(self.limit):
+            total: Any = Fraction(0)
+            for j in range(max(0, k + 1 - len(shifts)), k + 1):
+                total = total + shifts[k - j] * steps[j]
+            totals.append(total)
+        return totals
+
+    def step(self, step: Step, site: int, base: Words, known: dict[str, Words]) -> Words:
+        """The error at the end of a step, before any corrector; stages are added to `known`."""
+        for stage in step.stages:
+            error = self.row(stage, site, base, known)
+            offset = self.setting.place(stage.place, site)
+            known[stage.name] = self.evaluation(error, offset)
+        return self.row(step.final, site, base, known)
+
+    def corrected(self, step: Step, site: int, base: Words, known: dict[str, Words], predicted: Words) -> Words:  # noqa: E501
+        """The error of the accepted value, given the error of the predicted one."""
+        if step.corrector is None:
+            return predicted
+        known["n+1"] = self.evaluation(predicted, self.setting.grid.position(site + 1))
+        return self.row(step.corrector, site, base, known)
+
+

@@ -1,0 +1,56 @@
+"""The power-series ring that a step is expanded in: the step h, functions, truncation by weight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from . import series
+from .series import ONE, Series
+
+
+class PrecisionError(Exception):
+    """A coefficient was needed beyond the truncation: expand again with more terms."""
+
+
+class Ring(Protocol):
+    """What the recursion needs to know of its coefficients."""
+
+    h: Any
+    functions: dict[str, Callable[..., Any]]
+
+    def trim(self, value: Any, weight: int) -> Any:
+        """The coefficient of a word of this weight, cut to what matters; ``None`` when zero."""
+
+
+class SeriesRing:
+    """Power series in x with h = x^power, kept for words up to a weight.
+
+    Args:
+        limit: words and series are kept up to h^limit.
+        power: 1, or the denominator of a shrink exponent.
+        slack: further terms, for weights that are divided by powers of h.
+        margin: terms kept beyond the limit, for weights that grow as h shrinks.
+    """
+
+    def __init__(self, limit: int, power: int = 1, slack: int = 4, margin: int = 0) -> None:
+        self.limit, self.power, self.margin = limit, power, margin
+        self.x = Series(1, [ONE], power * (limit + 1) + slack)
+        self.h = Series(power, [ONE], power * (limit + 1) + slack)
+        self.functions: dict[str, Callable[..., Any]] = {
+            "exp": series.exp,
+            "expm1": series.expm1,
+            "log1p": series.log1p,
+            "sqrt": series.sqrt,
+            "phi": series.phi,
+        }
+
+    def trim(self, value: Any, weight: int) -> Any:
+        """The coefficient of a word, truncated to h^(limit − weight)."""
+        if not isinstance(value, Series):
+            return value if value else None
+        end = self.power * (self.limit - weight) + 1
+        if value.end < end:
+            raise PrecisionError
+        value = value.truncated(end + self.margin)
+        return value if value.terms else None

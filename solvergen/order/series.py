@@ -1,0 +1,229 @@
+"""Truncated Laurent series in one small variable, exact, over any field of scalars.
+
+A series knows the power from which it is unknown (`end`), so that a lost digit is noticed and never
+taken for a zero. Numbers that do not depend on the variable stay plain scalars (`Fraction`, `Surd`,
+`Traced`) and mix freely with series.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import factorial
+from typing import Any
+
+from ..errors import OrderError
+from .surd import root
+
+ZERO, ONE = Fraction(0), Fraction(1)
+Scalar = Any  # Fraction, Surd or Traced: anything with exact field arithmetic and a truth value
+
+
+class Series:
+    """terms[0]·x^low + terms[1]·x^(low+1) + … + O(x^end).
+
+    >>> h = Series(1, [ONE], 4)
+    >>> 1 / (1 - h)
+    1 + x + x^2 + x^3 + O(x^4)
+    """
+
+    __slots__ = ("end", "low", "terms")
+
+    def __init__(self, low: int, terms: list[Scalar], end: int) -> None:
+        if low + len(terms) > end:
+            terms = terms[: max(0, end - low)]
+        skip = 0
+        while skip < len(terms) and not terms[skip]:
+            skip += 1
+        if skip:
+            terms, low = terms[skip:], low + skip
+        while terms and not terms[-1]:
+            terms = terms[:-1]
+        self.low = low if terms else end
+        self.terms, self.end = terms, end
+
+    def __bool__(self) -> bool:
+        return bool(self.terms)
+
+    def coefficient(self, power: int) -> Scalar:
+        """The coefficient of x^power.
+
+        Raises:
+            OrderError: the power lies beyond the truncation.
+        """
+        if power >= self.end:
+            raise OrderError(f"coefficient {power} of a series known to O(x^{self.end}) only")
+        index = power - self.low
+        return self.terms[index] if 0 <= index < len(self.terms) else ZERO
+
+    def truncated(self, end: int) -> Series:
+        """The same series, known to a lower power only."""
+        return self if end >= self.end else Series(self.low, self.terms, end)
+
+    def __add__(self, other: Any) -> Series:
+        if not isinstance(other, Series):
+            if not other:
+                return self
+            other = Series(0, [other], max(self.end, 1))
+        end = min(self.end, other.end)
+        low = min(self.low, other.low)
+        terms = [ZERO] * max(0, min(end, _stop(self, other)) - low)
+        for part in (self, other):
+            for i, value in enumerate(part.terms, part.low - low):
+                if i < len(terms):
+                    terms[i] = terms[i] + value
+        return Series(low, terms, end)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Series:
+        return Series(self.low, [-value for value in self.terms], self.end)
+
+    def __sub__(self, other: Any) -> Series:
+        return self + (-other)
+
+    def __rsub__(self, other: Any) -> Series:
+        return -self + other
+
+    def __mul__(self, other: Any) -> Any:
+        if not isinstance(other, Series):
+            if not other:
+                return ZERO
+            return Series(self.low, [value * other for value in self.terms], self.end)
+        low = self.low + other.low
+        end = min(self.end + other.low, other.end + self.low)
+        terms = [ZERO] * max(0, min(end - low, len(self.terms) + len(other.terms) - 1))
+        for i, left in enumerate(self.terms):
+            if left:
+                for j, right in enumerate(other.terms[: len(terms) - i], i):
+                    terms[j] = terms[j] + left * right
+        return Series(low, terms, end)
+
+    __rmul__ = __mul__
+
+    def reciprocal(self) -> Series:
+        """1 over the series.
+
+        Raises:
+            OrderError: division by a series that is zero as far as it is known.
+        """
+        if not self.terms:
+            raise OrderError("division by zero in a weight; check the nodes and the parameters")
+        count, first = self.end - self.low, 1 / self.terms[0]
+        terms = [first]
+        for n in range(1, count):
+            total = ZERO
+            for k in range(1, min(n, len(self.terms) - 1) + 1):
+                total = total + self.terms[k] * terms[n - k]
+            terms.append(-total * first if total else ZERO)
+        return Series(-self.low, terms, self.end - 2 * self.low)
+
+    def __truediv__(self, other: Any) -> Any:
+        if isinstance(other, Series):
+            return self * other.reciprocal()
+        return self * (ONE / other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self.reciprocal() * other
+
+    def __pow__(self, exponent: int) -> Any:
+        base = self if exponent >= 0 else self.reciprocal()
+        result: Any = ONE
+        for _ in range(abs(exponent)):
+            result = base * result
+        return result
+
+    def __repr__(self) -> str:
+        shown = []
+        for power, value in enumerate(self.terms, self.low):
+            if value:
+                name = "" if power == 0 else "x" if power == 1 else f"x^{power}"
+                shown.append(name if value == 1 and name else f"{value}*{name}".rstrip("*"))
+        return " + ".join([*shown, f"O(x^{self.end})"])
+
+
+def _stop(*parts: Series) -> int:
+    return max((part.low + len(part.terms) for part in parts if part.terms), default=-(10**9))
+
+
+def _small(z: Any, function: str) -> None:
+    """Refuse arguments that do not vanish with h: their values are irrational."""
+    if (isinstance(z, Series) and z.terms and z.low < 1) or (not isinstance(z, Series) and z):
+        raise OrderError(
+            f"{function} of an argument that does not vanish with h has no rational value; "
+            "write weights in which such arguments are multiples of h"
+        )
+
+
+def exp(z: Any) -> Any:
+    """exp(z) of a series without constant term, by y' = z' y."""
+    _small(z, "exp")
+    if not z:
+        return ONE if not isinstance(z, Series) else Series(0, [ONE], z.end)
+    terms = [ONE]
+    for n in range(1, z.end):
+        total = ZERO
+        for k in range(max(1, z.low), min(n, z.low + len(z.terms) - 1) + 1):
+            value = z.terms[k - z.low]
+            if value:
+                total = total + k * value * terms[n - k]
+        terms.append(total / n if total else ZERO)
+    return Series(0, terms, z.end)
+
+
+def expm1(z: Any) -> Any:
+    """exp(z) − 1."""
+    return exp(z) - 1
+
+
+def log1p(z: Any) -> Any:
+    """log(1 + z) of a series without constant term, by (1 + z) y' = z'."""
+    _small(z, "log1p")
+    if not z:
+        return z
+    slope = Series(z.low - 1, [k * v for k, v in enumerate(z.terms, z.low)], z.end - 1)
+    slope = slope / (1 + z)
+    terms = [value / (k + 1) for k, value in enumerate(slope.terms, slope.low)]
+    return Series(slope.low + 1, terms, slope.end + 1)
+
+
+def phi(k: int, z: Any) -> Any:
+    """φ_k(z) = Σ z^m/(m+k)! of a series without constant term."""
+    if k == 0:
+        return exp(z)
+    _small(z, "phi")
+    if not z:
+        value = Fraction(1, factorial(k))
+        return Series(0, [value], z.end) if isinstance(z, Series) else value
+    if len(z.terms) == 1:
+        return _phi_of_monomial(k, z)
+    count = -(-z.end // z.low)
+    total: Any = Series(0, [Fraction(1, factorial(k + count))], z.end)
+    for m in range(count - 1, -1, -1):
+        total = (total * z).truncated(z.end) + Fraction(1, factorial(k + m))
+    return total
+
+
+def _phi_of_monomial(k: int, z: Series) -> Series:
+    terms: list[Scalar] = [ZERO] * z.end
+    power: Scalar = ONE
+    for m in range(0, -(-z.end // z.low)):
+        terms[m * z.low] = power / factorial(k + m)
+        power = power * z.terms[0]
+    return Series(0, terms, z.end)
+
+
+def sqrt(z: Any) -> Any:
+    """The square root; constant terms that are no squares give surds."""
+    if not isinstance(z, Series):
+        return root(z)
+    if not z.terms or z.low % 2:
+        raise OrderError("sqrt of an odd power of h is no power series; rewrite the weight")
+    first = root(z.terms[0])
+    ratio = z * Series(-z.low, [1 / z.terms[0]], z.end - 2 * z.low)
+    terms: list[Scalar] = [ONE]
+    for n in range(1, z.end - z.low):  # (Σ y_k x^k)² = ratio
+        total = ratio.coefficient(n) if n < ratio.end else ZERO
+        for k in range(1, n):
+            total = total - terms[k] * terms[n - k]
+        terms.append(total / 2)
+    return Series(z.low // 2, [first * value for value in terms], z.end - z.low // 2)

@@ -1,0 +1,141 @@
+"""Symbolic coefficients that know their value at generic points.
+
+A `Traced` number is an unexpanded expression in step ratios, parameters and jets, carried together
+with its exact rational value at two random points. What vanishes at both points is dropped at once,
+and what agrees at both is a constant (Schwartz-Zippel: a wrong verdict needs a polynomial of degree d
+to vanish at two random points out of about 10³ per variable at once). So expressions stay small
+although nothing is ever expanded; `canonical` in the module `rational` expands what is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+
+class Traced:
+    """An exact expression with its values at generic points.
+
+    Args:
+        values: the values at the points.
+        operation: ``symbol``, ``number``, ``+``, ``*``, ``/``.
+        parts: a name, a number, or the two operands.
+    """
+
+    __slots__ = ("operation", "parts", "values")
+
+    def __init__(self, values: tuple[Any, ...], operation: str, parts: tuple[Any, ...]) -> None:
+        self.values, self.operation, self.parts = values, operation, parts
+
+    def __bool__(self) -> bool:
+        return True  # zeros never stay traced: see `_simplest`
+
+    def __add__(self, other: Any) -> Any:
+        other = _traced(other)
+        if other is None:
+            return NotImplemented
+        if other.operation == "number" and not other.parts[0]:
+            return self
+        values = tuple(a + b for a, b in zip(self.values, other.values, strict=True))
+        return _simplest(values, "+", (self, other))
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Any:
+        return self * Fraction(-1)
+
+    def __sub__(self, other: Any) -> Any:
+        return NotImplemented if _traced(other) is None else self + (-other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return -self + other
+
+    def __mul__(self, other: Any) -> Any:
+        other = _traced(other)
+        if other is None:
+            return NotImplemented
+        if other.operation == "number":
+            return self._scaled(other.parts[0])
+        values = tuple(a * b for a, b in zip(self.values, other.values, strict=True))
+        return _simplest(values, "*", (self, other))
+
+    def __rmul__(self, other: Any) -> Any:
+        return self * other
+
+    def _scaled(self, factor: Any) -> Any:
+        first = self
+        if self.operation == "*" and self.parts[1].operation == "number":
+            first, factor = self.parts[0], factor * self.parts[1].parts[0]
+        if factor == 1:
+            return first
+        values = tuple(a * factor for a in first.values)
+        return _simplest(values, "*", (first, Traced((factor, factor), "number", (factor,))))
+
+    def __truediv__(self, other: Any) -> Any:
+        other = _traced(other)
+        if other is None:
+            return NotImplemented
+        if other.operation == "number":
+            return self._scaled(1 / Fraction(other.parts[0]) if isinstance(other.parts[0], int)
+                                else 1 / other.parts[0])
+        values = tuple(a / b for a, b in zip(self.values, other.values, strict=True))
+        return _simplest(values, "/", (self, other))
+
+    def __rtruediv__(self, other: Any) -> Any:
+        first = _traced(other)
+        return NotImplemented if first is None else first / self
+
+    def __pow__(self, exponent: int) -> Any:
+        base: Any = self if exponent >= 0 else 1 / self
+        result: Any = Fraction(1)
+        for _ in range(abs(exponent)):
+            result = base * result
+        return result
+
+    def walk(self) -> Iterator[Traced]:
+        """Every distinct node below and including this one."""
+        seen: set[int] = set()
+        stack = [self]
+        while stack:
+            node = stack.pop()
+            if id(node) not in seen:
+                seen.add(id(node))
+                yield node
+                stack += [part for part in node.parts if isinstance(part, Traced)]
+
+    def __repr__(self) -> str:
+        from .rational import spell
+
+        return spell(self)
+
+
+def symbol(name: str, values: tuple[Any, ...]) -> Traced:
+    """A named quantity with its values at the generic points.
+
+    >>> x = symbol("x", (Fraction(3), Fraction(5)))
+    >>> (x * x - 1) / (x - 1) - x
+    Fraction(1, 1)
+    """
+    return Traced(values, "symbol", (name,))
+
+
+def _traced(value: Any) -> Traced | None:
+    if isinstance(value, Traced):
+        return value
+    if isinstance(value, int | Fraction) or type(value).__name__ == "Surd":
+        return Traced((value, value), "number", (value,))
+    return None
+
+
+def _simplest(values: tuple[Any, ...], operation: str, parts: tuple[Any, ...]) -> Any:
+    if all(value == values[0] for value in values):
+        return values[0]
+    return Traced(values, operation, parts)
+
+
+def symbols_of(value: Any) -> set[str]:
+    """Names that a coefficient depends on."""
+    if not isinstance(value, Traced):
+        return set()
+    return {node.parts[0] for node in value.walk() if node.operation == "symbol"}
