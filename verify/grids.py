@@ -97,7 +97,7 @@ def local(kind: str, n: int, h: float, lam: float) -> Array:
     elif kind == "smooth":
         # the Taylor polynomial of a smooth Lambda, centred so that all steps stay near h
         s = h * (np.arange(n + 1) - n / 2)
-        offsets = s + 0.6 * s**2 - 0.35 * s**3
+        offsets = s + 0.4 * s**2 - 0.2 * s**3
         offsets -= offsets[0]
     elif kind == "arbitrary":
         steps = h * np.resize(np.asarray(ROUGH_LOCAL), n) / np.mean(ROUGH_LOCAL)

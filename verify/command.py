@@ -1,0 +1,159 @@
+"""The commands `verify` and `audit`: arguments in, exit code out.
+
+The generator's command line adds them with add_parsers(); `python -m verify` runs them alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import sys
+from pathlib import Path
+from typing import Any
+
+from .errors import TargetError, VerifyError
+from .grids import GRIDS
+
+EPILOG = """targets:
+  generated/dpmpp_2m.py                 an emitted file, or any file with sample functions
+  generated/                            a folder of them
+  mypkg.samplers:sample_mine            a function; k-diffusion's, EDM's, diff-sampler's signature
+  diffusers:DPMSolverMultistepScheduler --with solver_order=3
+
+exit codes: 0 claims hold, 1 a claim is refuted, 2 a target could not be judged
+"""
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Add `verify` and `audit` to argparse's subparsers; each sets `handler`."""
+    verify = subparsers.add_parser(
+        "verify",
+        help="measure and audit samplers, and weigh their claims",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _common(verify)
+    verify.add_argument("--html", type=Path, metavar="FILE", help="one self-contained page")
+    verify.add_argument("--junit", type=Path, metavar="FILE", help="JUnit XML for CI")
+    verify.add_argument("--github", action="store_true", help="GitHub annotations on stdout")
+    verify.add_argument("--grid", action="append", choices=list(GRIDS), help="measure on this only")
+    verify.set_defaults(handler=verify_command)
+    audit = subparsers.add_parser(
+        "audit",
+        help="exact order of a sampler, from one-hot runs alone",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _common(audit)
+    audit.set_defaults(handler=audit_command)
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("targets", nargs="+", metavar="TARGET")
+    parser.add_argument("--claim", type=int, help="order to hold every target to")
+    parser.add_argument(
+        "--with",
+        dest="options",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="keyword argument for the sampler or the scheduler; may be repeated",
+    )
+    parser.add_argument("--convention", help="how to call a function whose signature is unknown")
+    parser.add_argument("--json", action="store_true", help="JSON on stdout in place of the table")
+    parser.add_argument("--record", type=Path, help="file of finished verdicts, to stop and resume")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (joblib)")
+    parser.add_argument("--backend", help="joblib backend: loky, dask, ray, ...")
+
+
+def parse_options(pairs: list[str]) -> dict[str, Any]:
+    """KEY=VALUE pairs; values are Python literals, or text when they are not.
+
+    Raises:
+        TargetError: a pair without "=" or with a key that is no name.
+    """
+    out: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.isidentifier():
+            raise TargetError(f"--with {pair}: not KEY=VALUE; write for example solver_order=3")
+        try:
+            out[key] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            out[key] = {"true": True, "false": False, "none": None}.get(text.lower(), text)
+    return out
+
+
+def verify_command(args: argparse.Namespace) -> int:
+    """Judge the targets: audit, rates, constants, claims."""
+    settings = {"grids": tuple(args.grid)} if args.grid else {}
+    return _run(args, settings)
+
+
+def audit_command(args: argparse.Namespace) -> int:
+    """Audit the targets only."""
+    return _run(args, {"rates": False, "constants": False})
+
+
+def _run(args: argparse.Namespace, settings: dict[str, Any]) -> int:
+    try:
+        verdicts = _verdicts(args, settings)
+    except VerifyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    from .report import machine, terminal
+
+    if args.json:
+        sys.stdout.write(machine.as_json(verdicts))
+    else:
+        print(terminal.table(verdicts, colour=sys.stdout.isatty()))
+    if getattr(args, "github", False):
+        text = machine.as_github(verdicts)
+        if text:
+            # beside JSON the annotations must not break the document
+            print(text, file=sys.stderr if args.json else sys.stdout)
+    if getattr(args, "junit", None):
+        args.junit.write_text(machine.as_junit(verdicts), encoding="utf-8")
+    if getattr(args, "html", None):
+        from .report.page import page
+
+        args.html.write_text(page(verdicts), encoding="utf-8")
+    return machine.exit_code(verdicts)
+
+
+def _verdicts(args: argparse.Namespace, settings: dict[str, Any]) -> list[Any]:
+    # a user's own module lies where the command is run
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    from .sweep import Request, sweep
+
+    options = parse_options(args.options)
+    requests = [
+        Request(t, options, args.convention, args.claim, settings) for t in args.targets
+    ]
+    shown = sys.stderr.isatty()
+
+    def progress(done: int, total: int, target: str) -> None:
+        if shown:
+            print(f"\r\033[K[{done}/{total}] {target}", end="", file=sys.stderr, flush=True)
+
+    try:
+        return sweep(
+            requests,
+            record=args.record,
+            jobs=args.jobs,
+            backend=args.backend,
+            progress=progress,
+        )
+    finally:
+        if shown:
+            print(file=sys.stderr)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`python -m verify verify|audit ...`."""
+    parser = argparse.ArgumentParser(prog="verify", description="The judge of diffusion samplers.")
+    add_parsers(parser.add_subparsers(required=True, metavar="COMMAND"))
+    args = parser.parse_args(argv)
+    return int(args.handler(args))

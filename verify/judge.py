@@ -1,0 +1,251 @@
+"""From a target to a Verdict: plain data, the same for the same seed."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import measure
+from .audit import CLASSES, Audit, audit
+from .errors import ConductError, VerifyError
+from .grids import CLASS, GRIDS
+from .targets import Target
+
+STARTS = {"exact_start": "exact_start", "own_start": "own_start", "own_end": "own_end"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the judge found about one target.
+
+    Args:
+        target, title: names.
+        status: "pass" (claims hold), "fail" (a claim is refuted), "none" (nothing was claimed),
+            "error" (the target misbehaves; `reason` says how).
+        reason: "" or the kind of misbehaviour: raises, nan, shape, dtype, grid, state, calls,
+            random, target, nonlinear.
+        findings: sentences for people, worst first.
+        claim: order claimed, or None.
+        audited: class of grids -> order as the sampler runs, or None.
+        audit: everything that the audit found, as plain data.
+        measured: grid -> slope on its asymptotic window, or None when refused.
+        rates: grid -> Rate as plain data.
+        causes: {"grid", "step", "kind", "degree", "factor", "caps", "text"}, most limiting first.
+        calls_per_step: model calls per interval.
+        budget: grid -> {evaluations: RMS error}.
+        constants: grid -> predicted / measured global error data, or {}.
+        floor: RMS error that the host's single precision causes, or None.
+        stated: claims of an emitted file that were compared.
+        path: source file, or None.
+    """
+
+    target: str
+    title: str
+    status: str
+    reason: str = ""
+    findings: tuple[str, ...] = ()
+    claim: int | None = None
+    audited: dict[str, int | None] = field(default_factory=lambda: dict.fromkeys(CLASSES))
+    audit: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, float | None] = field(default_factory=dict)
+    rates: dict[str, Any] = field(default_factory=dict)
+    causes: tuple[dict[str, Any], ...] = ()
+    calls_per_step: float | None = None
+    budget: dict[str, Any] = field(default_factory=dict)
+    constants: dict[str, Any] = field(default_factory=dict)
+    floor: float | None = None
+    stated: dict[str, Any] = field(default_factory=dict)
+    path: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+    def _repr_html_(self) -> str:
+        from .report.page import fragment
+
+        return fragment(self)
+
+
+def versions() -> dict[str, str]:
+    """What the numbers were made with."""
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+    }
+
+
+def judge(
+    target: Target,
+    *,
+    claim: int | None = None,
+    grids: Sequence[str] = tuple(GRIDS),
+    rates: bool = True,
+    constants: bool = True,
+) -> Verdict:
+    """Audit a target, measure it, and weigh its claims.
+
+    Args:
+        claim: order to hold it to, instead of its own claim.
+        grids: grids to measure on.
+        rates: measure convergence (False: the audit alone).
+        constants: compare the stated leading error with the measured global error.
+
+    Returns:
+        A Verdict; misbehaviour of the target is in it, never raised.
+    """
+    claim = target.claim if claim is None else claim
+    # strangers' code may draw random numbers; the verdict must not depend on what ran before
+    torch.manual_seed(0)
+    audited = audit(target.run)
+    base = _base(target, claim, audited)
+    if audited.status not in ("ok", "nonlinear", "grid"):
+        return Verdict(
+            **base, status="error", reason=audited.status, findings=(audited.message,)
+        )
+    measured: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    if rates:
+        try:
+            measured = _rates(target, audited, claim, grids)
+            extra["budget"] = {g: measure.budget(target.run, g) for g in ("uniform", "karras")}
+            if target.single is not None:
+                extra["floor"] = measure.precision_floor(target.run, target.single)
+        except ConductError as error:
+            return Verdict(**base, status="error", reason=error.kind, findings=(str(error),))
+        except Exception as error:  # a stranger's code may raise anything
+            text = f"{type(error).__name__}: {error}"
+            return Verdict(**base, status="error", reason="raises", findings=(text,))
+    if constants and rates and target.stated.get("LEADING_ERROR") and audited.status == "ok":
+        extra["constants"] = _constants(target, audited)
+    status, findings = weigh(target, claim, audited, measured, extra)
+    return Verdict(
+        **base,
+        status=status,
+        reason="" if audited.status == "ok" else audited.status,
+        findings=findings,
+        measured={k: r.slope for k, r in measured.items()},
+        rates={k: r.as_dict() for k, r in measured.items()},
+        **extra,
+    )
+
+
+def _base(target: Target, claim: int | None, audited: Audit) -> dict[str, Any]:
+    causes = [
+        {"grid": kind, **asdict(cause)} for kind, g in audited.grids.items() for cause in g.causes
+    ]
+    causes.sort(key=lambda c: (c["caps"], CLASSES.index(c["grid"])))
+    return {
+        "target": target.name,
+        "title": target.title or target.name,
+        "claim": claim,
+        "audited": audited.orders(),
+        "audit": audited.as_dict(),
+        "causes": tuple(causes),
+        "calls_per_step": audited.calls_per_step,
+        "stated": {k: v for k, v in target.stated.items() if k != "LEADING_ERROR"},
+        "path": target.path,
+        "versions": versions(),
+    }
+
+
+def _rates(
+    target: Target, audited: Audit, claim: int | None, grids: Sequence[str]
+) -> dict[str, Any]:
+    top = max([o for o in audited.orders().values() if o is not None] + [claim or 0])
+    # in one dimension trees that differ by the order of their factors coincide
+    task = measure.problem("coupled" if top >= 4 else "oracle")
+    precision = max(2.0**-52, audited.noise if audited.noise > 1e-10 else 0.0)
+    return {g: measure.convergence(target.run, g, task=task, precision=precision) for g in grids}
+
+
+def _constants(target: Target, audited: Audit) -> dict[str, Any]:
+    from .constant import compare
+
+    try:
+        return compare(target.run, target.stated, audited)
+    except VerifyError as error:
+        return {"error": str(error)}
+
+
+def weigh(
+    target: Target,
+    claim: int | None,
+    audited: Audit,
+    measured: dict[str, Any],
+    extra: dict[str, Any],
+) -> tuple[str, tuple[str, ...]]:
+    """Status and findings: conditions decide, slopes confirm."""
+    refuted: list[str] = []
+    notes: list[str] = []
+    if audited.status != "ok":
+        notes.append(audited.message)
+    orders = audited.orders()
+    if claim is not None:
+        _weigh_claim(claim, audited, measured, refuted, notes)
+    _weigh_stated(target.stated, audited, refuted)
+    for grid, rate in measured.items():
+        decided = orders.get(CLASS[grid])
+        if rate.order is None:
+            notes.append(f"rate on {grid} refused: {rate.reason}")
+        elif decided is not None and rate.order < decided:
+            refuted.append(
+                f"on {grid} the measured slope is {rate.slope:.2f}, the audit says {decided}"
+            )
+    for grid, found in extra.get("constants", {}).items():
+        if isinstance(found, dict) and found.get("ok") is False:
+            refuted.append(
+                f"constant on {grid}: predicted / measured error is {found['ratio']:.3f}"
+            )
+    if extra.get("floor"):
+        notes.append(f"single-precision casts of the host cause an error of {extra['floor']:.1e}")
+    held = claim is not None or bool(target.stated.get("ORDER"))
+    status = "fail" if refuted else ("pass" if held else "none")
+    return status, tuple(refuted + notes)
+
+
+def _weigh_claim(
+    claim: int,
+    audited: Audit,
+    measured: dict[str, Any],
+    refuted: list[str],
+    notes: list[str],
+) -> None:
+    for kind, found in audited.grids.items():
+        if found.order < claim:
+            why = next((c.text for c in sorted(found.causes, key=lambda c: c.caps)), "")
+            refuted.append(
+                f"claims order {claim}; on {kind} grids it is {found.order}"
+                + (f" ({why})" if why else "")
+            )
+    if audited.grids and min(g.order for g in audited.grids.values()) > claim:
+        notes.append(f"claims order {claim}, and is of higher order on every grid")
+    if not audited.grids:
+        for grid, rate in measured.items():
+            if rate.order is not None and rate.order < claim:
+                refuted.append(f"claims order {claim}; on {grid} the slope is {rate.slope:.2f}")
+
+
+def _weigh_stated(stated: dict[str, Any], audited: Audit, refuted: list[str]) -> None:
+    """ORDER of an emitted file against the audit, for every grid class, start and end."""
+    for kind, table in (stated.get("ORDER") or {}).items():
+        found = audited.grids.get(kind)
+        if found is None:
+            continue
+        for start, attribute in STARTS.items():
+            if start not in table:
+                continue
+            said, exact = table[start]
+            seen = getattr(found, attribute)
+            if seen < said or (exact and seen != said):
+                refuted.append(
+                    f"the file states order {'' if exact else 'at least '}{said} ({start}, {kind} "
+                    f"grids); the audit finds {seen}"
+                )

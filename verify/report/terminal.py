@@ -1,0 +1,80 @@
+"""A table for the terminal, in plain text; colour only where it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..judge import Verdict
+
+COLOUR = {"pass": "\033[32m", "fail": "\033[31m", "error": "\033[31m", "none": "\033[36m"}
+RESET = "\033[0m"
+WORD = {"pass": "pass", "fail": "FAIL", "error": "ERROR", "none": "-"}
+
+
+def orders(verdict: Verdict) -> str:
+    """Audited orders on uniform / smooth / arbitrary grids, such as "2/2/1"."""
+    values = [verdict.audited.get(k) for k in ("uniform", "smooth", "arbitrary")]
+    return "/".join("-" if v is None else str(v) for v in values)
+
+
+def slopes(verdict: Verdict) -> str:
+    """Measured slopes on a uniform, a Karras and a rough grid; "?" where refused."""
+    shown = []
+    for grid in ("uniform", "karras", "rough"):
+        if grid in verdict.measured:
+            value = verdict.measured[grid]
+            shown.append("?" if value is None else f"{value:.2f}")
+    return "/".join(shown) or "-"
+
+
+def ratios(verdict: Verdict) -> str:
+    """Predicted over measured global error, per grid."""
+    found = [v["ratio"] for v in verdict.constants.values() if isinstance(v, dict)]
+    return "/".join("?" if r is None else f"{r:.3f}" for r in found) or "-"
+
+
+HEAD = ("target", "verdict", "claim", "audited", "measured", "constant", "calls")
+
+
+def table(verdicts: Sequence[Verdict], *, colour: bool = False) -> str:
+    """One row a target: verdict, claim, audited u/s/a, measured slopes, constant, calls a step."""
+    rows = [
+        (
+            v.target,
+            WORD[v.status],
+            "-" if v.claim is None else str(v.claim),
+            orders(v),
+            slopes(v),
+            ratios(v),
+            "-" if v.calls_per_step is None else f"{v.calls_per_step:g}",
+        )
+        for v in verdicts
+    ]
+    wide = [max(len(r[i]) for r in [HEAD, *rows]) for i in range(len(HEAD))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(HEAD, wide, strict=True)).rstrip()]
+    lines.append("  ".join("-" * w for w in wide))
+    for row, verdict in zip(rows, verdicts, strict=True):
+        line = "  ".join(c.ljust(w) for c, w in zip(row, wide, strict=True)).rstrip()
+        if colour:
+            word = f"{COLOUR[verdict.status]}{row[1]}{RESET}"
+            start = wide[0] + 2
+            line = line[:start] + word + line[start + len(row[1]) :]
+        lines.append(line)
+        lines.extend("    " + f for f in verdict.findings)
+        if verdict.status != "error":
+            lines.extend(_causes(verdict))
+    lines.append("")
+    lines.append("audited: order on uniform/smooth/arbitrary grids, own start and end (exact)")
+    lines.append("measured: slope on uniform/karras/rough grids; ? where there is no window")
+    return "\n".join(lines)
+
+
+def _causes(verdict: Verdict) -> list[str]:
+    """Each cause once, with the grids on which it holds."""
+    seen: dict[str, list[str]] = {}
+    for cause in verdict.causes:
+        seen.setdefault(cause["text"], []).append(cause["grid"])
+    said = " ".join(verdict.findings)
+    return [
+        f"    cause ({', '.join(grids)}): {text}" for text, grids in seen.items() if text not in said
+    ]

@@ -1,0 +1,213 @@
+"""What a user names, found and loaded: files, folders, functions, schedulers, callables."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import TargetError
+from .hosts import functions
+from .hosts.alone import k_diffusion_sampling, load_file
+from .hosts.schedulers import scheduler_run
+from .trace import Run
+
+
+@dataclass(frozen=True)
+class Target:
+    """A sampler ready to be judged.
+
+    Args:
+        name: how the user named it, with its options.
+        run: run(denoiser, x, sigmas), scaling x = x0 + sigma eps.
+        claim: order that it claims for itself, or None.
+        stated: constants of an emitted file (ORDER, LEADING_ERROR, INTEGRAND, ...), or {}.
+        title: a readable name.
+        path: source file, for annotations, or None.
+        single: the same host with its single-precision casts left in, or None.
+        formula: text to show, or "".
+    """
+
+    name: str
+    run: Run
+    claim: int | None = None
+    stated: dict[str, Any] = field(default_factory=dict)
+    title: str = ""
+    path: str | None = None
+    single: Run | None = None
+    formula: str = ""
+
+
+STATED = (
+    "NAME",
+    "TITLE",
+    "INTEGRAND",
+    "CLAIM",
+    "EVALUATIONS_PER_STEP",
+    "HISTORY",
+    "SPEC_SHA256",
+    "ORDER",
+    "LEADING_ERROR",
+)
+
+
+def find(
+    text: str, options: dict[str, Any] | None = None, convention: str | None = None
+) -> list[Target]:
+    """All samplers that a command-line target names.
+
+    Args:
+        text: a .py file, a folder of them, "module:name", or "diffusers:SchedulerClass".
+        options: keyword arguments for the sampler, or for the scheduler's constructor.
+        convention: how to call a function whose signature does not tell; see hosts.functions.
+
+    Raises:
+        TargetError: nothing found there, or it cannot be imported.
+    """
+    options = options or {}
+    if ":" in text and not Path(text).exists():
+        return [_named(text, options, convention)]
+    path = Path(text)
+    if path.is_dir():
+        files = sorted(p for p in path.glob("*.py") if not p.name.startswith("_"))
+        if not files:
+            raise TargetError(f"{text}: no .py file in this folder")
+        return [t for p in files for t in _file(p, options, convention)]
+    if path.suffix == ".py":
+        return _file(path, options, convention)
+    raise TargetError(
+        f"{text}: not a target; give a .py file, a folder, module:function such as "
+        "mypkg.samplers:sample_mine, or diffusers:SchedulerClass"
+    )
+
+
+def callable_target(
+    sampler: Any,
+    *,
+    name: str | None = None,
+    claim: int | None = None,
+    options: dict[str, Any] | None = None,
+    convention: str | None = None,
+) -> Target:
+    """A Python object as a target: a function, an emitted module, a scheduler class or instance.
+
+    Raises:
+        TargetError: an object of a kind that is not known.
+    """
+    options = options or {}
+    title = name or getattr(sampler, "__name__", type(sampler).__name__)
+    if isinstance(sampler, types.ModuleType):
+        return _emitted(sampler, title, options)
+    if hasattr(sampler, "set_timesteps") and hasattr(sampler, "step"):
+        return _scheduler(sampler, title, options, claim)
+    if callable(sampler):
+        found = convention or functions.convention_of(sampler)
+        return Target(title, functions.adapted(sampler, found, options), claim, title=title)
+    raise TargetError(f"{title}: neither a sampler function, a module nor a scheduler")
+
+
+def _label(text: str, options: dict[str, Any]) -> str:
+    shown = [f"{k}={v}" for k, v in options.items() if not callable(v)]
+    return " ".join([text, *shown])
+
+
+def _named(text: str, options: dict[str, Any], convention: str | None) -> Target:
+    module_name, _, attribute = text.partition(":")
+    if module_name == "diffusers":
+        return _scheduler(attribute, _label(text, options), options, None)
+    module = _module(module_name)
+    thing = functools.reduce(lambda a, n: getattr(a, n, None), attribute.split("."), module)
+    if thing is None:
+        raise TargetError(f"{text}: {module_name} has no {attribute!r}")
+    made = callable_target(
+        thing, name=_label(text, options), options=options, convention=convention
+    )
+    with_path = inspect.getsourcefile(thing) if callable(thing) else None
+    return Target(**{**made.__dict__, "path": with_path})
+
+
+def _module(name: str) -> types.ModuleType:
+    if name == "k_diffusion.sampling":
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            return k_diffusion_sampling()
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise TargetError(f"{name}: cannot be imported: {error}") from error
+    except Exception as error:  # a stranger's module may raise anything while it is imported
+        raise TargetError(f"{name}: {type(error).__name__} on import: {error}") from error
+
+
+def _file(path: Path, options: dict[str, Any], convention: str | None) -> list[Target]:
+    module = load_file(path)
+    if callable(getattr(module, "sample", None)):
+        made = _emitted(module, _label(str(path), options), options)
+        return [Target(**{**made.__dict__, "path": str(path)})]
+    out = []
+    for name, function in sorted(vars(module).items()):
+        local = getattr(function, "__module__", None) == module.__name__
+        if name.startswith("sample") and inspect.isfunction(function) and local:
+            made = callable_target(
+                function,
+                name=_label(f"{path}:{name}", options),
+                options=options,
+                convention=convention,
+            )
+            out.append(Target(**{**made.__dict__, "path": str(path)}))
+    if not out:
+        raise TargetError(
+            f"{path}: no sampler found; it must define sample(model, x, sigmas, ...) or functions "
+            "named sample_..."
+        )
+    return out
+
+
+def _emitted(module: types.ModuleType, name: str, options: dict[str, Any]) -> Target:
+    """An emitted file: `sample` with k-diffusion's signature and its claims as constants."""
+    sample = getattr(module, "sample", None)
+    if not callable(sample):
+        raise TargetError(f"{name}: the module has no function sample(model, x, sigmas, ...)")
+    stated = {key: getattr(module, key) for key in STATED if hasattr(module, key)}
+    claim = stated.get("CLAIM") or {}
+    order = claim.get("order") if isinstance(claim, dict) else None
+    return Target(
+        name=name,
+        run=functions.adapted(sample, "k-diffusion", options),
+        claim=order if isinstance(order, int) else None,
+        stated=stated,
+        title=str(stated.get("TITLE") or stated.get("NAME") or name),
+        path=getattr(module, "__file__", None),
+        formula=(module.__doc__ or "").strip(),
+    )
+
+
+def _scheduler(
+    scheduler: Any, name: str, options: dict[str, Any], claim: int | None
+) -> Target:
+    title = scheduler if isinstance(scheduler, str) else name
+    return Target(
+        name=name,
+        run=scheduler_run(scheduler, options),
+        claim=claim,
+        title=str(title),
+        single=_lazy(lambda: scheduler_run(scheduler, options, exact=False)),
+    )
+
+
+def _lazy(make: Callable[[], Run]) -> Run:
+    """A run that is built on its first use."""
+    made: list[Run] = []
+
+    def run(denoiser: Any, x: Any, sigmas: Any) -> Any:
+        if not made:
+            made.append(make())
+        return made[0](denoiser, x, sigmas)
+
+    return run
