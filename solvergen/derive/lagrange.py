@@ -57,7 +57,7 @@ def lagrange(nodes: Sequence[Expr]) -> list[Basis]:
             coefficients = [add(a, b) for a, b in zip(low, shifted, strict=True)]
             gap = node - other
             if all(split(term)[0] < 0 for term in getattr(gap, "terms", (gap,))):
-                gap, coefficients = -gap, [-c for c in coefficients]
+                denominator, gap = -denominator, -gap
             denominator = multiply(denominator, gap)
         if isinstance(denominator, Number):
             coefficients = [c / denominator for c in coefficients]

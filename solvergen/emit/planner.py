@@ -250,9 +250,9 @@ class _StepText:
                 continue
             seen.add(at)
             if row.place.coordinate == "lambda":
-                where = python(Symbol("lam[i]") + row.place.fraction * Symbol("h"))
+                where = f"lam[i] + {python(row.place.fraction * Symbol('h'))}"
             else:
-                clock = python(Symbol("clock[i]") + row.place.fraction * Symbol("H"))
+                clock = f"clock[i] + {python(row.place.fraction * Symbol('H'))}"
                 where = {"data": "math.log({})", "noise": "-math.log({})",
                          "velocity": "math.log(1 / ({}) - 1)"}[self.program.integrand].format(clock)  # fmt: skip
             out.append(f"{pad}a{at}, s{at} = level({where}, gauge)")
@@ -265,7 +265,7 @@ class _StepText:
             if call.name == "phi":
                 text = python(call)
             elif call.name == "offset":
-                text = f"coordinate({python(_lam_at(call.args[0]))}, lam[i], lam[i + 1])"
+                text = f"coordinate(lam[i] + {python(call.args[0] * Symbol('h'))}, lam[i], lam[i + 1])"
             else:
                 power, c = (python(arg) for arg in call.args)
                 text = f"moment({power}, {c}, lam[i], lam[i + 1])"
@@ -325,10 +325,6 @@ class _StepText:
             items.append(self.item(out, f"c{number}", weights.get(source)))
         lines = wrap_tuple("after = ", items, BLOCK)
         return out + ([_bare(lines[0])] if len(lines) == 1 else lines)
-
-
-def _lam_at(c: Expr) -> Expr:
-    return Symbol("lam[i]") + c * Symbol("h")
 
 
 def _replace_calls(expr: Expr, name: Callable[[Call], Expr]) -> Expr:

@@ -240,9 +240,15 @@ def divide(numerator: Expr, denominator: Expr) -> Expr:
     >>> str(divide(t + Fraction(1, 2), t))
     '1/(2*t) + 1'
     """
-    if isinstance(numerator, Sum) and len(numerator.terms) <= 2 and isinstance(denominator, Symbol):
+    single = isinstance(_unsigned(denominator), Symbol)
+    if isinstance(numerator, Sum) and len(numerator.terms) <= 2 and single:
         return add(*(term / denominator for term in numerator.terms))
     return numerator / denominator
+
+
+def _unsigned(expr: Expr) -> Expr:
+    coefficient, factors = split(expr)
+    return -expr if coefficient == -1 and len(factors) == 1 else expr
 
 
 def phi(k: int, z: Expr) -> Expr:

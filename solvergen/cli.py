@@ -1,0 +1,61 @@
+"""The command line: arguments, exit codes, and nothing heavy until a command needs it.
+
+Exit codes: 0 fine, 1 a check failed, 2 a bad spec or bad usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+from .errors import SolvergenError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: arguments without the program's name; `sys.argv` unless given.
+
+    Returns:
+        The exit code.
+    """
+    args = _parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except SolvergenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; files already written are whole", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="solvergen",
+        description="Diffusion solvers from a short spec: exact coefficients, true order, torch code.",
+        epilog="SPEC is a TOML file or the name of a gallery solver (solvergen list). "
+        "Exit codes: 0 fine, 1 a check failed, 2 bad spec or usage.",
+    )
+    parser.add_argument("--version", action="version", version=f"solvergen {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    from .commands import generation, specs
+
+    specs.add(commands)
+    generation.add(commands)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

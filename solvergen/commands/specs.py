@@ -1,0 +1,189 @@
+"""Commands about specs: new, lint, list, explain, same, schema."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..errors import SolvergenError, SpecError
+from ..spec.starter import FAMILIES
+
+
+def add(commands: Any) -> None:
+    """Register the commands."""
+    new = commands.add_parser("new", help="write a commented starter spec")
+    new.add_argument("name", metavar="NAME", help="name of the solver")
+    new.add_argument("--from", dest="family", choices=FAMILIES, default="interpolate")
+    new.add_argument("--out", type=Path, help="file to write (NAME.toml unless given)")
+    new.set_defaults(run=run_new)
+
+    lint = commands.add_parser("lint", help="check specs; errors point at line and column")
+    lint.add_argument("specs", nargs="+", metavar="SPEC")
+    lint.set_defaults(run=run_lint)
+
+    listing = commands.add_parser("list", help="list the gallery")
+    listing.add_argument("--json", action="store_true")
+    listing.add_argument("--integrand", choices=("data", "noise", "velocity"))
+    listing.add_argument("--evaluations", type=int, metavar="K", help="model calls per step")
+    listing.set_defaults(run=run_list)
+
+    explain = commands.add_parser("explain", help="show the derived update and its facts")
+    explain.add_argument("spec", metavar="SPEC")
+    form = explain.add_mutually_exclusive_group()
+    for flag in ("latex", "markdown", "json"):
+        form.add_argument(f"--{flag}", action="store_true")
+    explain.set_defaults(run=run_explain)
+
+    same = commands.add_parser("same", help="are two solvers the same method?")
+    same.add_argument("a", metavar="A")
+    same.add_argument("b", metavar="B")
+    same.add_argument("--json", action="store_true")
+    same.set_defaults(run=run_same)
+
+    schema = commands.add_parser("schema", help="JSON Schema of specs, for editors")
+    schema.add_argument("--markdown", action="store_true", help="the reference page instead")
+    schema.set_defaults(run=run_schema)
+
+
+def run_new(args: argparse.Namespace) -> int:
+    """Write a starter spec; an existing file is left alone."""
+    from ..spec.starter import starter
+    from ..writing import write
+
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", args.name):
+        raise SolvergenError(
+            f"`{args.name}` cannot name a solver; use letters, digits and underscores, a letter first"
+        )
+    path = args.out or Path(f"{args.name}.toml")
+    if path.exists():
+        raise SolvergenError(f"{path} exists; give another name or --out")
+    write(path, starter(args.name, args.family))
+    print(f"wrote {path}; next: solvergen lint {path}, solvergen generate {path}")
+    return 0
+
+
+def run_lint(args: argparse.Namespace) -> int:
+    """Read and derive each spec; report every one that fails."""
+    from ..loading import load
+
+    failed = 0
+    for target in args.specs:
+        try:
+            loaded = load(target)
+        except SpecError as error:
+            failed += 1
+            print(f"error: {error}", file=sys.stderr)
+            continue
+        program = loaded.program
+        calls = program.evaluations_per_step
+        print(
+            f"{target}: fine; {program.integrand}, {calls} evaluation{'s' * (calls > 1)} a step, "
+            f"{program.history} remembered"
+        )
+    return 2 if failed else 0
+
+
+def facts(target: str) -> dict[str, Any]:
+    """What can be said about a solver without an order analysis, as plain data."""
+    from ..expr.show import rational
+    from ..loading import load
+    from ..program.digest import canonical, digest
+
+    loaded = load(target)
+    solver, program = loaded.solver, loaded.program
+    return {
+        "name": solver.name,
+        "title": program.title,
+        "description": solver.description,
+        "integrand": program.integrand,
+        "source": solver.source.cite(),
+        "claim": {} if solver.claim.order is None else {"order": solver.claim.order},
+        "evaluations_per_step": program.evaluations_per_step,
+        "history": program.history,
+        "parameters": {p.name: rational(p.default) for p in program.parameters},
+        "program": canonical(program),
+        "digest": digest(program),
+    }
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """The gallery as a table or as JSON."""
+    from .. import gallery
+
+    rows = [facts(name) for name in gallery.names()]
+    if args.integrand:
+        rows = [row for row in rows if row["integrand"] == args.integrand]
+    if args.evaluations:
+        rows = [row for row in rows if row["evaluations_per_step"] == args.evaluations]
+    if args.json:
+        print(json.dumps([{k: v for k, v in row.items() if k != "program"} for row in rows], indent=2))
+        return 0
+    width = max((len(row["name"]) for row in rows), default=4)
+    print(f"{'name':{width}}  integrand  calls  history  claim  title")
+    for row in rows:
+        print(
+            f"{row['name']:{width}}  {row['integrand']:9}  {row['evaluations_per_step']:5}  "
+            f"{row['history']:7}  {row['claim'].get('order', '-'):>5}  {row['title']}"
+        )
+    return 0
+
+
+def run_explain(args: argparse.Namespace) -> int:
+    """The derived update: for a terminal, as LaTeX, Markdown or JSON."""
+    from ..emit import formula
+    from ..loading import load
+
+    if args.json:
+        print(json.dumps(facts(args.spec), indent=2, ensure_ascii=False))
+        return 0
+    loaded = load(args.spec)
+    solver, program = loaded.solver, loaded.program
+    if args.latex:
+        print(formula.latex(program))
+        return 0
+    if args.markdown:
+        print(formula.markdown(program, solver.source.cite()), end="")
+        return 0
+    print(program.title)
+    for text in (solver.description, solver.source.cite()):
+        if text:
+            print(text)
+    print()
+    print(formula.terminal(program))
+    print()
+    for parameter in program.parameters:
+        bounds = f" ({parameter.doc})" if parameter.doc else ""
+        print(f"parameter {parameter.name} = {parameter.default}{bounds}")
+    claim = "none" if solver.claim.order is None else f"order {solver.claim.order}"
+    print(f"evaluations a step {program.evaluations_per_step}, history {program.history}, claim {claim}")
+    return 0
+
+
+def run_same(args: argparse.Namespace) -> int:
+    """Exit 0 when two solvers are one method; otherwise say where they first part."""
+    from ..loading import load
+    from ..program.same import same
+
+    first, second = load(args.a), load(args.b)
+    found = same(first.program, second.program)
+    if args.json:
+        place = found and {"step": found.step, "evaluation": found.evaluation, "what": found.what}
+        print(json.dumps({"same": found is None, "difference": place}, indent=2))
+    elif found is None:
+        print(f"{args.a} and {args.b} are the same method")
+    else:
+        where = "the end" if found.evaluation is None else f"model call {found.evaluation}"
+        print(f"{args.a} and {args.b} differ, first at {where} of step {found.step}: {found.what}")
+    return 0 if found is None else 1
+
+
+def run_schema(args: argparse.Namespace) -> int:
+    """The spec language for editors or for people."""
+    from ..spec.schema import json_schema, reference
+
+    print(reference() if args.markdown else json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    return 0

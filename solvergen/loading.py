@@ -1,0 +1,72 @@
+"""From what a user names (a gallery solver or a spec file) to a Solver and its Program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import gallery
+from .derive import derive
+from .errors import DeriveError, SpecError
+from .expr.parse import hint
+from .program.model import Program
+from .spec.locate import Locator
+from .spec.model import Solver
+from .spec.reader import read_solver
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A solver with what was derived from it and the file it was read from."""
+
+    solver: Solver
+    program: Program
+    path: Path
+
+
+def find(target: str) -> Path:
+    """The spec file that a target names: a path, or the name of a gallery solver.
+
+    Raises:
+        SpecError: neither exists.
+    """
+    path = Path(target)
+    if path.suffix == ".toml" or "/" in target or path.is_file():
+        if not path.is_file():
+            raise SpecError("there is no such file; give a spec file or the name of a gallery solver "
+                            "(solvergen list)", target)  # fmt: skip
+        return path
+    if target in gallery.names():
+        return gallery.CATALOG / f"{target}.toml"
+    raise SpecError("no solver of that name in the gallery and no such file"
+                    + hint(target, gallery.names()), target)  # fmt: skip
+
+
+def load(target: str) -> Loaded:
+    """Read and derive a target.
+
+    Raises:
+        SpecError: the spec is wrong, or its weights cannot exist; with line and column.
+    """
+    path = find(target)
+    solver = read_solver(path)
+
+    def lookup(name: str) -> Solver:
+        beside = path.parent / f"{name}.toml"
+        if beside.is_file() and beside != path:
+            return read_solver(beside)
+        return gallery.load(name)
+
+    try:
+        return Loaded(solver, derive(solver, lookup), path)
+    except (DeriveError, RecursionError) as error:
+        raise located(error, path) from None
+
+
+def located(error: DeriveError | RecursionError, path: Path) -> SpecError:
+    """A derivation error with the place in the spec that caused it."""
+    if isinstance(error, RecursionError):
+        return SpecError("expressions are nested too deeply to derive; simplify them", str(path))
+    locator = Locator(path.read_text(encoding="utf-8"))
+    line, column, width = locator.find(error.where)
+    return SpecError(error.message, str(path), line, column, locator.line(line), width)

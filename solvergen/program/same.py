@@ -1,0 +1,97 @@
+"""Are two solvers the same method, and if not, where do they first differ?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+
+from .digest import canonical
+from .model import Program
+from .unroll import Unrolled, oldest, unroll
+
+DIGITS = 60
+TOLERANCE = mpmath.mpf(10) ** -40
+# Step patterns without structure: ratios are distinct and no step equals another.
+_PATTERNS = ((7, 11, 5, 13, 8, 17, 9), (3, 2, 5, 4, 7, 6, 9), (19, 10, 23, 12, 29, 14, 31))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two solvers part.
+
+    Args:
+        step: index of the first step that differs; `evaluation`: the model call in it, or ``None``
+            for the state that ends the step.
+        what: a sentence.
+    """
+
+    step: int
+    evaluation: int | None
+    what: str
+
+
+def same(a: Program, b: Program) -> Difference | None:
+    """Compare two Programs as methods.
+
+    Both are unrolled to their meaning (see `unroll`) on three irregular grids, with and without a
+    last step to σ = 0, in 60-digit arithmetic. Equality is decided at 40 digits, so it is an
+    identity test at generic points and not a sample of rounded floats.
+
+    Returns:
+        ``None`` when they are the same method, else the first difference. Parameters take their
+        defaults.
+    """
+    if canonical(a) == canonical(b):
+        return None
+    n = min(max(oldest(a), oldest(b), 3), 40)
+    with mpmath.workdps(DIGITS):
+        for pattern in _PATTERNS:
+            lam = _grid(pattern, n)
+            for ends in ([], [mpmath.inf]):
+                points = [*lam, *ends]
+                found = _first(unroll(a, points), unroll(b, points))
+                if found:
+                    where = " (the step to sigma = 0)" if ends and found.step == n else ""
+                    return Difference(found.step, found.evaluation, found.what + where)
+    return None
+
+
+def _grid(pattern: tuple[int, ...], n: int) -> list[Any]:
+    value = Fraction(-6, 5)
+    points = [value]
+    for i in range(n):
+        value += Fraction(pattern[i % len(pattern)], 40)
+        points.append(value)
+    return [mpmath.mpf(p.numerator) / p.denominator for p in points]
+
+
+def _first(a: Unrolled, b: Unrolled) -> Difference | None:
+    for p, q in zip(a.calls, b.calls, strict=False):
+        if (p.step, p.evaluation) != (q.step, q.evaluation):
+            step = min(p.step, q.step)
+            counts = [sum(c.step == step for c in run.calls) for run in (a, b)]
+            return Difference(step, None, f"{counts[0]} and {counts[1]} evaluations in the step")
+        if abs(p.lam - q.lam) > TOLERANCE:
+            return Difference(p.step, p.evaluation, f"the model is called at λ = {_show(p.lam)} and "
+                                                    f"{_show(q.lam)}")  # fmt: skip
+        if text := _weights(p.state, q.state):
+            return Difference(p.step, p.evaluation, text)
+    if len(a.calls) != len(b.calls):
+        return Difference(a.calls[-1].step, None, f"{len(a.calls)} and {len(b.calls)} evaluations")
+    text = _weights(a.final, b.final)
+    return Difference(a.calls[-1].step, None, text) if text else None
+
+
+def _weights(p: tuple[Any, ...], q: tuple[Any, ...]) -> str:
+    for index, (v, w) in enumerate(zip(p, q, strict=True)):
+        if abs(v - w) > TOLERANCE:
+            name = "the initial state" if index == 0 else f"model output {index - 1}"
+            return f"the weight of {name} is {_show(v)} and {_show(w)}"
+    return ""
+
+
+def _show(value: Any) -> str:
+    return str(mpmath.nstr(value, 10))

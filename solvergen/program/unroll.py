@@ -1,0 +1,234 @@
+"""A Program on a given grid, in any precision: every model call as a linear combination of outputs.
+
+This is the canonical meaning of a solver. Integrands, gauges and names have gone: two Programs are
+the same method exactly when they call the model at the same places on the same combinations of the
+initial state and the earlier denoised predictions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import mpmath
+
+from ..expr.tree import evaluate
+from .model import Place, Program, Row, Step, depth
+
+Vector = list[Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One model call of an unrolled Program.
+
+    Args:
+        step: index of the step; `evaluation`: index of the call inside it.
+        lam: λ at which the model is called.
+        state: weights of the initial state x (in x₀ + σε scaling) and of the outputs before it.
+    """
+
+    step: int
+    evaluation: int
+    lam: Any
+    state: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Unrolled:
+    """All model calls of a run and the final state, in the same representation."""
+
+    calls: tuple[Call, ...]
+    final: tuple[Any, ...]
+
+
+def unroll(
+    program: Program, lam: Sequence[Any], parameters: Mapping[str, Any] | None = None
+) -> Unrolled:
+    """Run a Program symbolically along a grid, under x = x₀ + σ ε.
+
+    Args:
+        program: what to run.
+        lam: increasing values of λ, mpmath numbers; the last may be infinity.
+        parameters: values of the parameters; defaults unless given.
+
+    Returns:
+        The calls and the final state, in mpmath's current precision.
+    """
+    return _Run(program, [mpmath.mpf(value) for value in lam], dict(parameters or {})).run()
+
+
+class _Run:
+    def __init__(self, program: Program, lam: list[Any], parameters: dict[str, Any]) -> None:
+        self.program, self.kappa = program, program.kappa
+        defaults = {p.name: _number(p.default) for p in program.parameters}
+        self.parameters = {**defaults, **parameters}
+        self.lam = self.shrunk(lam)
+        self.calls: list[Call] = []
+        self.outputs: list[Vector] = []
+        self.size = 1 + sum(1 + len(s.stages) for s in program.steps) * len(lam)
+
+    def shrunk(self, lam: list[Any]) -> list[Any]:
+        if self.program.shrink is None or len(lam) < 3:
+            return lam
+        h = lam[1] - lam[0]
+        exponent = evaluate(self.program.shrink, {}, {}, _number) - 1
+        return [lam[0], lam[0] + h * min(mpmath.mpf(1), h) ** exponent, *lam[2:]]
+
+    def run(self) -> Unrolled:
+        n = len(self.lam) - 1
+        state = [mpmath.mpf(1)] + [mpmath.mpf(0)] * (self.size - 1)
+        past: list[Vector] = []
+        pending: tuple[Row, Vector, dict[str, Any], int] | None = None
+        for i in range(n):
+            f = self.call(i, 0, self.lam[i], state)
+            if pending is not None:
+                row, base, known, at = pending
+                state = self.combine(row, at, base, {**known, "n+1": f})
+            base = state
+            past.insert(0, f)
+            if mpmath.isinf(self.lam[i + 1]) and self.program.zero == "ddim":
+                state, pending = self.output(len(self.calls) - 1), None
+                continue
+            step = self.program.step_at(i, n)
+            known = {"n": f, **{f"n-{k}": v for k, v in enumerate(past[1:], 1)}}
+            for j, row in enumerate(step.stages, 1):
+                inner = self.combine(row, i, base, known, step)
+                known[row.name] = self.call(i, j, self.at(row.place, i), inner)
+            state = self.combine(step.final, i, base, known, step)
+            shifted = {source: v for source, v in known.items() if source.startswith("n")}
+            pending = None if step.corrector is None else (step.corrector, base, shifted, i)
+        return Unrolled(tuple(self.calls), self.trimmed(state))
+
+    def trimmed(self, state: Vector) -> tuple[Any, ...]:
+        return tuple(state[: 1 + len(self.calls)])
+
+    def output(self, index: int) -> Vector:
+        """The one-hot vector of a model output."""
+        return [mpmath.mpf(1 if k == index + 1 else 0) for k in range(self.size)]
+
+    def call(self, step: int, evaluation: int, lam: Any, state: Vector) -> Vector:
+        """Record a model call; return the integrand there as a vector."""
+        self.calls.append(Call(step, evaluation, lam, self.trimmed(state)))
+        denoised = self.output(len(self.calls) - 1)
+        if self.kappa == 1:
+            return denoised
+        sigma = mpmath.exp(-lam)
+        noise = [(x - d) / sigma for x, d in zip(state, denoised, strict=True)]
+        if self.kappa == -1:
+            return noise
+        return [e - d for e, d in zip(noise, denoised, strict=True)]
+
+    def at(self, place: Place, i: int) -> Any:
+        """λ of a place of step i."""
+        if place.is_end:
+            return self.lam[i + 1]
+        fraction = evaluate(place.fraction, self.parameters, {}, _number)
+        if place.coordinate == "lambda":
+            return self.lam[i] + fraction * (self.lam[i + 1] - self.lam[i])
+        start, end = self.clock(self.lam[i]), self.clock(self.lam[i + 1])
+        value = start + fraction * (end - start)
+        return {1: mpmath.log, -1: lambda s: -mpmath.log(s), 0: lambda t: mpmath.log(1 / t - 1)}[
+            self.kappa
+        ](value)
+
+    def clock(self, lam: Any) -> Any:
+        if self.kappa:
+            return mpmath.exp(self.kappa * lam)
+        return 1 / (1 + mpmath.exp(lam))
+
+    def clock_rate(self, lam: Any) -> Any:
+        """d(clock)/dλ."""
+        clock = self.clock(lam)
+        return self.kappa * clock if self.kappa else -clock * (1 - clock)
+
+    def scale(self, lam: Any) -> Any:
+        """S of the plain form Y = x/S, under α = 1."""
+        return {1: mpmath.exp(-lam), -1: mpmath.mpf(1), 0: 1 + mpmath.exp(-lam)}[self.kappa]
+
+    def combine(
+        self, row: Row, i: int, base: Vector, known: dict[str, Vector], step: Step | None = None
+    ) -> Vector:
+        """The state of a row: its base in exact propagation plus weighted evaluations."""
+        to = self.at(row.place, i)
+        ratio = self.scale(to) / self.scale(self.lam[i])
+        if row.gauge == "clock":
+            unit = self.scale(to) * (self.clock(self.lam[i + 1]) - self.clock(self.lam[i]))
+        else:
+            unit = mpmath.mpf(1) if self.kappa == 1 else -mpmath.exp(-to)
+        state = [ratio * value for value in base]
+        symbols = self.symbols(row, i)
+        functions = _functions(self, i, step or self.program.main)
+        for term in row.terms:
+            weight = unit * evaluate(term.weight, symbols, functions, _number)
+            state = [s + weight * f for s, f in zip(state, known[term.source], strict=True)]
+        return state
+
+    def symbols(self, row: Row, i: int) -> dict[str, Any]:
+        lam, steps = self.lam, range(1, i + 1)
+        h = lam[i + 1] - lam[i]
+        clock = self.clock(lam[i + 1]) - self.clock(lam[i])
+        values = {**self.parameters, "h": h}
+        for k in steps:
+            values[f"theta{k}"] = (lam[i] - lam[i - k]) / h
+            values[f"Theta{k}"] = (self.clock(lam[i]) - self.clock(lam[i - k])) / clock
+        for step in self.program.steps:
+            if step.coordinate is not None and row in step.rows:
+                y = _coordinate(step)
+                width = y(lam[i + 1]) - y(lam[i])
+                values |= {f"eta{k}": (y(lam[i]) - y(lam[i - k])) / width for k in steps}
+        return values
+
+
+def _number(value: Any) -> Any:
+    return mpmath.mpf(value.numerator) / value.denominator
+
+
+def _phi(k: int, z: Any) -> Any:
+    if abs(z) < 1:
+        return mpmath.nsum(lambda j: z**j / mpmath.factorial(j + k), [0, mpmath.inf])
+    value = mpmath.expm1(z) / z
+    for j in range(1, k):
+        value = (value - 1 / mpmath.factorial(j)) / z
+    return value
+
+
+_ELEMENTARY: dict[str, Callable[..., Any]] = {
+    "phi": _phi, "exp": mpmath.exp, "expm1": mpmath.expm1, "sqrt": mpmath.sqrt,
+    "log1p": mpmath.log1p,
+}  # fmt: skip
+
+
+def _coordinate(step: Step) -> Callable[[Any], Any]:
+    expression = step.coordinate
+    assert expression is not None
+    return lambda lam: evaluate(expression, {"lam": lam}, _ELEMENTARY, _number)
+
+
+def _functions(run: _Run, i: int, step: Step) -> dict[str, Callable[..., Any]]:
+    """φ and elementary functions; moments and offsets in the step's further coordinate."""
+    if step.coordinate is None:
+        return _ELEMENTARY
+    y, start, end = _coordinate(step), run.lam[i], run.lam[i + 1]
+
+    def offset(c: Any) -> Any:
+        return (y(start + c * (end - start)) - y(start)) / (y(end) - y(start))
+
+    @cache
+    def moment(m: int, c: Any) -> Any:
+        total = run.clock(end) - run.clock(start)
+
+        def integrand(xi: Any) -> Any:
+            return offset(xi) ** m * run.clock_rate(start + xi * (end - start))
+
+        return mpmath.quad(integrand, [0, c]) * (end - start) / total
+
+    return {**_ELEMENTARY, "offset": offset, "moment": moment}
+
+
+def oldest(program: Program) -> int:
+    """How many steps a run needs before every kind of step has been used."""
+    deepest = max(depth(t.source) for s in program.steps for r in s.rows for t in r.terms)
+    return max(deepest, len(program.start)) + len(program.end) + 2

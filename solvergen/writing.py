@@ -1,0 +1,75 @@
+"""Writing files: whole or not at all, and only when they change; checking that they are current."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Change:
+    """How a file on disk differs from what should be there.
+
+    Args:
+        path: the file.
+        kind: "new", "stale" or "extra".
+        diff: unified diff from the file on disk to what should be there.
+    """
+
+    path: Path
+    kind: str
+    diff: str = ""
+
+
+def write(path: Path, text: str) -> bool:
+    """Replace a file atomically; an interruption leaves the old file whole.
+
+    Returns:
+        Whether the file changed.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    data = text.encode("utf-8")
+    if path.is_file() and path.read_bytes() == data:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+    return True
+
+
+def compare(path: Path, text: str) -> Change | None:
+    """What writing would change, or ``None`` when the file is current."""
+    if not path.is_file():
+        return Change(path, "new", _diff(path, "", text))
+    old = path.read_bytes().decode("utf-8", "replace")
+    return None if old == text else Change(path, "stale", _diff(path, old, text))
+
+
+def extras(folder: Path, expected: set[str]) -> list[Change]:
+    """Python files of a folder that no spec produces."""
+    found = sorted(p for p in folder.glob("*.py") if p.name not in expected | {"__init__.py"})
+    return [Change(path, "extra") for path in found]
+
+
+def _diff(path: Path, old: str, new: str) -> str:
+    return "".join(
+        difflib.unified_diff(
+            old.splitlines(True), new.splitlines(True), str(path), f"{path} (as its spec derives)"
+        )
+    )
