@@ -33,13 +33,18 @@ def find(target: str) -> Path:
     path = Path(target)
     if path.suffix == ".toml" or "/" in target or path.is_file():
         if not path.is_file():
-            raise SpecError("there is no such file; give a spec file or the name of a gallery solver "
-                            "(solvergen list)", target)  # fmt: skip
+            raise SpecError(
+                "there is no such file; give a spec file or the name of a gallery solver "
+                "(solvergen list)",
+                target,
+            )
         return path
     if target in gallery.names():
         return gallery.CATALOG / f"{target}.toml"
-    raise SpecError("no solver of that name in the gallery and no such file"
-                    + hint(target, gallery.names()), target)  # fmt: skip
+    raise SpecError(
+        "no solver of that name in the gallery and no such file" + hint(target, gallery.names()),
+        target,
+    )
 
 
 def load(target: str) -> Loaded:

@@ -15,7 +15,9 @@ from ..writing import Change
 
 def add(commands: Any) -> None:
     """Register the command."""
-    generate = commands.add_parser("generate", help="write torch files (the whole gallery by default)")
+    generate = commands.add_parser(
+        "generate", help="write torch files (the whole gallery by default)"
+    )
     generate.add_argument("specs", nargs="*", metavar="SPEC")
     generate.add_argument("--out", type=Path, default=Path("generated"), metavar="DIR")
     generate.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")

@@ -120,7 +120,9 @@ def run_list(args: argparse.Namespace) -> int:
     if args.evaluations:
         rows = [row for row in rows if row["evaluations_per_step"] == args.evaluations]
     if args.json:
-        print(json.dumps([{k: v for k, v in row.items() if k != "program"} for row in rows], indent=2))
+        print(
+            json.dumps([{k: v for k, v in row.items() if k != "program"} for row in rows], indent=2)
+        )
         return 0
     width = max((len(row["name"]) for row in rows), default=4)
     print(f"{'name':{width}}  integrand  calls  history  claim  title")
@@ -159,7 +161,9 @@ def run_explain(args: argparse.Namespace) -> int:
         bounds = f" ({parameter.doc})" if parameter.doc else ""
         print(f"parameter {parameter.name} = {parameter.default}{bounds}")
     claim = "none" if solver.claim.order is None else f"order {solver.claim.order}"
-    print(f"evaluations a step {program.evaluations_per_step}, history {program.history}, claim {claim}")
+    print(
+        f"evaluations a step {program.evaluations_per_step}, history {program.history}, claim {claim}"
+    )
     return 0
 
 

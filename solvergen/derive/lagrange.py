@@ -68,7 +68,7 @@ def lagrange(nodes: Sequence[Expr]) -> list[Basis]:
 
 def power_values(point: Expr, count: int) -> list[Expr]:
     """Values ξ^0 … ξ^{count−1} at a point: the moments of a one-point rule."""
-    values = [ONE]
+    values: list[Expr] = [ONE]
     for _ in range(count - 1):
         values.append(multiply(values[-1], point))
     return values

@@ -72,7 +72,9 @@ class _Deriver:
         for stage in solver.stages:
             place = self.place(stage.at, stage.place)
             if stage.name in places:
-                raise DeriveError(f"two stages are named `{stage.name}`", (*stage.rule.where, "name"))
+                raise DeriveError(
+                    f"two stages are named `{stage.name}`", (*stage.rule.where, "name")
+                )
             stages.append(weigh(stage.rule, place, places, self.context, reach, stage.name))
             places[stage.name] = place
         final = weigh(solver.step, END, places, self.context, reach, "x")
@@ -102,7 +104,9 @@ class _Deriver:
     def place(self, at: Expr, coordinate: str | None) -> Place:
         kind = coordinate
         if kind is None:
-            resolved = resolve(self.context.coordinate, self.context.integrand, self.context.schedule)
+            resolved = resolve(
+                self.context.coordinate, self.context.integrand, self.context.schedule
+            )
             kind = "lambda" if resolved.kind == "lambda" else "clock"
         return Place(at, kind)
 
@@ -112,8 +116,10 @@ class _Deriver:
         rules += [solver.corrector.rule] if solver.corrector else []
         used = {self.context.resolve(rule).expression for rule in rules} - {None}
         if len(used) > 1:
-            raise DeriveError("a step can use one coordinate besides lambda and the clock, found two",
-                              ("coordinate",))  # fmt: skip
+            raise DeriveError(
+                "a step can use one coordinate besides lambda and the clock, found two",
+                ("coordinate",),
+            )
         return used.pop() if used else None
 
     def start(self, main: Step) -> tuple[Step, ...]:
@@ -141,8 +147,9 @@ class _Deriver:
             last = [self.other(entry) for entry in end.using]
         if main.corrector is None:
             if end.corrector:
-                raise DeriveError("there is no PEC corrector to apply to the final state",
-                                  ("end", "corrector"))  # fmt: skip
+                raise DeriveError(
+                    "there is no PEC corrector to apply to the final state", ("end", "corrector")
+                )
             return tuple(last)
         # The final state of a PEC solver is the predicted one: correcting it costs an evaluation.
         if not last:
@@ -181,8 +188,9 @@ class _Deriver:
                     ("end", "zero"),
                 )
             if any(row.place.is_end for row in step.stages):
-                raise DeriveError('zero = "rule" would evaluate the model at sigma = 0',
-                                  ("end", "zero"))  # fmt: skip
+                raise DeriveError(
+                    'zero = "rule" would evaluate the model at sigma = 0', ("end", "zero")
+                )
 
 
 def _name(entry: str | Rule) -> str:

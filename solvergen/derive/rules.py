@@ -174,9 +174,7 @@ def _require(node: str, stages: Mapping[str, Place], rule: Rule) -> None:
     raise DeriveError(message, (*rule.where, "nodes"))
 
 
-def _refuse_coinciding(
-    nodes: list[str], offsets: list[Expr], context: Context, rule: Rule
-) -> None:
+def _refuse_coinciding(nodes: list[str], offsets: list[Expr], context: Context, rule: Rule) -> None:
     """Two nodes at one place, as written or at the parameters' defaults, have no interpolant."""
     defaults: dict[str, Expr] = {p.name: Number(p.default) for p in context.parameters}
     for i, first in enumerate(offsets):

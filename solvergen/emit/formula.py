@@ -9,8 +9,15 @@ from ..expr.tree import Expr, Symbol, multiply
 from ..program.model import Place, Program, Row, Step
 
 _GREEK = {"theta": "θ", "Theta": "Θ", "eta": "η", "lam": "λ", "gamma": "γ", "kappa": "κ"}
-_LATEX = {"theta": r"\theta", "Theta": r"\Theta", "eta": r"\eta", "lam": r"\lambda",
-          "gamma": r"\gamma", "H": r"\Delta", "kappa": r"\kappa"}  # fmt: skip
+_LATEX = {
+    "theta": r"\theta",
+    "Theta": r"\Theta",
+    "eta": r"\eta",
+    "lam": r"\lambda",
+    "gamma": r"\gamma",
+    "H": r"\Delta",
+    "kappa": r"\kappa",
+}
 _SUBSCRIPT = str.maketrans("0123456789-+", "₀₁₂₃₄₅₆₇₈₉₋₊")
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
@@ -177,7 +184,9 @@ def update_lines(program: Program, width: int) -> list[str]:
     for number, text in enumerate(shown):
         head = "update   " if number == 0 else "         "
         lines += _folded(head, text, width)
-    lines += [f"{'where    ' if i == 0 else '         '}{text}" for i, text in enumerate(legend(program))]
+    lines += [
+        f"{'where    ' if i == 0 else '         '}{text}" for i, text in enumerate(legend(program))
+    ]
     return lines
 
 
@@ -186,9 +195,13 @@ def _folded(head: str, text: str, width: int) -> list[str]:
     import textwrap
 
     return textwrap.wrap(
-        text, width, initial_indent=head, subsequent_indent=" " * (len(head) + 4),
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+        text,
+        width,
+        initial_indent=head,
+        subsequent_indent=" " * (len(head) + 4),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def terminal(program: Program) -> str:
@@ -196,7 +209,9 @@ def terminal(program: Program) -> str:
     blocks = []
     for step in program.steps:
         head = "every step" if step == program.main else step.label
-        blocks.append("\n".join([f"{head}:", *(f"  {line}" for line in step_formulas(step, program))]))
+        blocks.append(
+            "\n".join([f"{head}:", *(f"  {line}" for line in step_formulas(step, program))])
+        )
     return "\n".join([*blocks, "where " + "; ".join(legend(program))])
 
 

@@ -61,9 +61,7 @@ class Layout:
 
     def call(self, step: Step, index: int) -> CallSite:
         """The call site of a step's index-th model call."""
-        return next(
-            c for c in self.calls if c.evaluations == step.evaluations and c.index == index
-        )
+        return next(c for c in self.calls if c.evaluations == step.evaluations and c.index == index)
 
     def variable(self, source: str) -> str:
         """The variable that holds an evaluation: ``d0`` now, ``d1`` one step ago, ``k1`` a stage."""

@@ -6,8 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..expr.tree import (
-    Call, Expr, Number, Power, Product, Sum, Symbol, add, multiply, power, rebuild, symbols,
-)  # fmt: skip
+    Call,
+    Expr,
+    Number,
+    Power,
+    Product,
+    Sum,
+    Symbol,
+    add,
+    multiply,
+    power,
+    rebuild,
+    symbols,
+)
 from ..program.model import Program, Row, Step
 from .layout import Layout, row_after, stage_names
 from .python_text import assign, python, wrap_tuple
@@ -117,9 +128,7 @@ def _ddim(layout: Layout) -> list[str]:
     call = next(c for c in layout.calls if c.evaluations == 1)
     missing = ["0"] * (len(call.sources) - 1)
     direct = [] if layout.program.integrand == "data" else ["0", "1"]
-    lines = wrap_tuple(
-        "weights = ", [*direct, "s1 / s0", "-a1 * math.expm1(-h)", *missing], BLOCK
-    )
+    lines = wrap_tuple("weights = ", [*direct, "s1 / s0", "-a1 * math.expm1(-h)", *missing], BLOCK)
     lines = [_bare(line) for line in lines] if len(lines) == 1 else lines
     lines.append(_append(layout, call.kind, "s0", "weights"))
     return lines + ([f"{' ' * BLOCK}after = ()"] if layout.corrects else [])
@@ -146,7 +155,7 @@ class _StepText:
     def __init__(self, layout: Layout, step: Step) -> None:
         self.layout, self.step, self.program = layout, step, layout.program
         self.stages = stage_names(step)
-        self.named: dict[Expr, str] = {}
+        self.named: dict[Call, str] = {}
         self.factors = {row.name: self.factor(row) for row in step.rows}
 
     def lines(self) -> list[str]:
@@ -222,10 +231,7 @@ class _StepText:
     def offsets(self) -> list[str]:
         """θ_k, Θ_k, η_k: where past evaluations lie, in units of the step."""
         names = {
-            name
-            for row in self.step.rows
-            for term in row.terms
-            for name in symbols(term.weight)
+            name for row in self.step.rows for term in row.terms for name in symbols(term.weight)
         }
         out = []
         for prefix, local, text in (
@@ -253,8 +259,11 @@ class _StepText:
                 where = f"lam[i] + {python(row.place.fraction * Symbol('h'))}"
             else:
                 clock = f"clock[i] + {python(row.place.fraction * Symbol('H'))}"
-                where = {"data": "math.log({})", "noise": "-math.log({})",
-                         "velocity": "math.log(1 / ({}) - 1)"}[self.program.integrand].format(clock)  # fmt: skip
+                where = {
+                    "data": "math.log({})",
+                    "noise": "-math.log({})",
+                    "velocity": "math.log(1 / ({}) - 1)",
+                }[self.program.integrand].format(clock)
             out.append(f"{pad}a{at}, s{at} = level({where}, gauge)")
         return out
 
@@ -265,7 +274,9 @@ class _StepText:
             if call.name == "phi":
                 text = python(call)
             elif call.name == "offset":
-                text = f"coordinate(lam[i] + {python(call.args[0] * Symbol('h'))}, lam[i], lam[i + 1])"
+                text = (
+                    f"coordinate(lam[i] + {python(call.args[0] * Symbol('h'))}, lam[i], lam[i + 1])"
+                )
             else:
                 power, c = (python(arg) for arg in call.args)
                 text = f"moment({power}, {c}, lam[i], lam[i + 1])"

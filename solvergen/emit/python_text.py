@@ -88,7 +88,9 @@ def _broken_product(expr: Expr, indent: int, lead: str) -> list[str]:
     bottom = multiply(Number(Fraction(coefficient.denominator)), below)
     if bottom != ONE:
         text = python(bottom)
-        out.append(f"{pad}/ " + (text if isinstance(bottom, (Symbol, Number, Call)) else f"({text})"))
+        out.append(
+            f"{pad}/ " + (text if isinstance(bottom, (Symbol, Number, Call)) else f"({text})")
+        )
     return out
 
 

@@ -128,11 +128,8 @@ def _check(parameter: Parameter) -> list[str]:
     if not low + high:
         return []
     spaced = f"{low}{parameter.name}{high}".replace("/", " / ")
-    return [
-        f"{PAD}if not {spaced}:",
-        f'{PAD}{PAD}raise ValueError(f"{parameter.name} must satisfy '
-        f'{spaced}; got {{{parameter.name}}}")',
-    ]
+    message = f'f"{parameter.name} must satisfy {spaced}; got {{{parameter.name}}}"'
+    return [f"{PAD}if not {spaced}:", f"{PAD}{PAD}raise ValueError({message})"]
 
 
 def _coefficients(layout: Layout) -> str:
@@ -147,10 +144,14 @@ def _coefficients(layout: Layout) -> str:
     lines.append(f"{PAD}alpha, sigma, lam = grid(sigmas, alphas)")
     if _inner(program):
         lines.append(f"{PAD}gauge = recognise(alpha, sigma)")
-    n = f"{PAD}n, plan" + (", after = len(lam) - 1, [], ()" if layout.corrects else " = len(lam) - 1, []")
+    n = f"{PAD}n, plan" + (
+        ", after = len(lam) - 1, [], ()" if layout.corrects else " = len(lam) - 1, []"
+    )
     lines.append(n)
     if has_first(program):
-        lines.append(f"{PAD}first = 1 if alpha[0] == 0 else 0  # history begins where lambda is finite")
+        lines.append(
+            f"{PAD}first = 1 if alpha[0] == 0 else 0  # history begins where lambda is finite"
+        )
     lines += _shrink(program)
     if uses_clock(program):
         lines.append(f"{PAD}clock = {_clock(program)}")
@@ -271,13 +272,14 @@ def _recall(layout: Layout, past: list[str]) -> list[str]:
     initial = ", ".join(["x", *[now] * len(past)])
     names = [f"c{layout.corrector_variable(s)[1:]}" for s in layout.corrector]
     terms = [
-        f"{c} * {layout.corrector_variable(s)}" for c, s in zip(names, layout.corrector, strict=True)
+        f"{c} * {layout.corrector_variable(s)}"
+        for c, s in zip(names, layout.corrector, strict=True)
     ]
     return [
         f"{PAD}{_joined(['base', *past])} = memory or ({initial})",
         f"{PAD}if after:  # correct the state at which this evaluation was made",
         f"{PAD}{PAD}c, {', '.join(names)} = after",
-        *_sum("x = ", [f"c * base", *terms], 2 * len(PAD)),
+        *_sum("x = ", ["c * base", *terms], 2 * len(PAD)),
     ]
 
 
@@ -286,7 +288,12 @@ def _sum(head: str, terms: list[str], indent: int) -> list[str]:
     line = f"{pad}{head}{' + '.join(terms)}"
     if len(line) <= WIDTH:
         return [line]
-    return [f"{pad}{head}(", f"{pad}    {terms[0]}", *(f"{pad}    + {t}" for t in terms[1:]), f"{pad})"]
+    return [
+        f"{pad}{head}(",
+        f"{pad}    {terms[0]}",
+        *(f"{pad}    + {t}" for t in terms[1:]),
+        f"{pad})",
+    ]
 
 
 def _return(value: list[str], remembered: list[str]) -> list[str]:

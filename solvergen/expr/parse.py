@@ -104,8 +104,11 @@ class _Reader:
             case ast.Call(ast.Name(name), args, []):
                 return self.call(node, name, [self.read(arg, depth + 1) for arg in args])
         what = type(node).__name__.lower()
-        raise self.refuse(node, f"{what} is not allowed here; use numbers, names, + - * / ** and "
-                                f"{', '.join(sorted(self.functions))}")  # fmt: skip
+        raise self.refuse(
+            node,
+            f"{what} is not allowed here; use numbers, names, + - * / ** and "
+            f"{', '.join(sorted(self.functions))}",
+        )
 
     def constant(self, node: ast.Constant) -> Expr:
         value, written = node.value, ast.get_source_segment(self.text, node) or ""
@@ -145,8 +148,9 @@ class _Reader:
         if not isinstance(exponent, Number) or exponent.value.denominator != 1:
             raise self.refuse(node, "the exponent of ** must be a whole number")
         if abs(exponent.value) > MAX_EXPONENT or _height(base) * abs(exponent.value) > 4000:
-            raise self.refuse(node, f"power too large; exponents go from -{MAX_EXPONENT} to "
-                                    f"{MAX_EXPONENT}")  # fmt: skip
+            raise self.refuse(
+                node, f"power too large; exponents go from -{MAX_EXPONENT} to {MAX_EXPONENT}"
+            )
         if base == Number(Fraction(0)) and exponent.value < 0:
             raise self.refuse(node, "division by zero")
         return power(base, int(exponent.value))
@@ -178,5 +182,3 @@ def hint(name: str, known: Mapping[str, object] | list[str] | tuple[str, ...]) -
     if close:
         return f"; did you mean `{close[0]}`?"
     return f"; known here: {', '.join(sorted(known))}" if known else ""
-
-

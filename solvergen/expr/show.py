@@ -96,8 +96,11 @@ def _quotient(expr: Expr, notation: Notation) -> tuple[str, int]:
     coefficient, factors = split(expr)
     sign, coefficient = ("-" if coefficient < 0 else ""), abs(coefficient)
     above: list[Expr] = [f for f in factors if not (isinstance(f, Power) and f.exponent < 0)]
-    below = [Power(f.base, -f.exponent) if f.exponent != -1 else f.base
-             for f in factors if isinstance(f, Power) and f.exponent < 0]  # fmt: skip
+    below = [
+        Power(f.base, -f.exponent) if f.exponent != -1 else f.base
+        for f in factors
+        if isinstance(f, Power) and f.exponent < 0
+    ]
     if isinstance(expr, Power) and not below:
         text, level = _show(expr.base, notation)
         return notation.power(notation.group(text, level, PRODUCT), expr.exponent), PRODUCT

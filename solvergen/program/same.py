@@ -75,8 +75,11 @@ def _first(a: Unrolled, b: Unrolled) -> Difference | None:
             counts = [sum(c.step == step for c in run.calls) for run in (a, b)]
             return Difference(step, None, f"{counts[0]} and {counts[1]} evaluations in the step")
         if abs(p.lam - q.lam) > TOLERANCE:
-            return Difference(p.step, p.evaluation, f"the model is called at λ = {_show(p.lam)} and "
-                                                    f"{_show(q.lam)}")  # fmt: skip
+            return Difference(
+                p.step,
+                p.evaluation,
+                f"the model is called at λ = {_show(p.lam)} and {_show(q.lam)}",
+            )
         if text := _weights(p.state, q.state):
             return Difference(p.step, p.evaluation, text)
     if len(a.calls) != len(b.calls):

@@ -196,9 +196,12 @@ def _phi(k: int, z: Any) -> Any:
 
 
 _ELEMENTARY: dict[str, Callable[..., Any]] = {
-    "phi": _phi, "exp": mpmath.exp, "expm1": mpmath.expm1, "sqrt": mpmath.sqrt,
+    "phi": _phi,
+    "exp": mpmath.exp,
+    "expm1": mpmath.expm1,
+    "sqrt": mpmath.sqrt,
     "log1p": mpmath.log1p,
-}  # fmt: skip
+}
 
 
 def _coordinate(step: Step) -> Callable[[Any], Any]:

@@ -51,7 +51,9 @@ COORDINATES = ("lambda", "clock", "rho", "s", "sigma", "t")
 SCHEDULES = ("ve", "vp", "vp-linear", "cosine", "flow")
 
 RULE_KEYS = {
-    "rule": Key("text", "How the integral over the step is approximated.", '"interpolate"', True, RULES),
+    "rule": Key(
+        "text", "How the integral over the step is approximated.", '"interpolate"', True, RULES
+    ),
     "nodes": Key(
         "texts",
         'Model evaluations the rule uses: "n" is the current point, "n-1" the one before, "n+1" the '
@@ -59,7 +61,10 @@ RULE_KEYS = {
         '["n", "n-1"]',
     ),
     "coordinate": Key(
-        "text", "Variable of the polynomial, when it differs from the solver's.", '"clock"', False,
+        "text",
+        "Variable of the polynomial, when it differs from the solver's.",
+        '"clock"',
+        False,
         COORDINATES,
     ),
     "steps": Key("integer", "Number of nodes of an Adams rule, newest first.", "3"),
@@ -75,36 +80,42 @@ RULE_KEYS = {
         "Where the interpolant is read, as a fraction of the step (rule mean-value).",
         '"1/2"',
     ),
-    "scale": Key("expression", "Factor on the mean value (rule mean-value); 1 unless given.", '"c"'),
+    "scale": Key(
+        "expression", "Factor on the mean value (rule mean-value); 1 unless given.", '"c"'
+    ),
     "weights": Key(
         "weights",
         "Explicit weights (rule weights). In the coordinate lambda they are the A_j of "
         "u' = -kappa*u + N and contain h; in the clock they multiply the clock's step.",
         '{ n = "h*phi1 - h*phi2/r", mid = "h*phi2/r" }',
     ),
-    "frozen": Key(
-        "boolean", "Weights as if all steps were equal (iPNDM, PLMS).", "true"
-    ),
-}  # fmt: skip
+    "frozen": Key("boolean", "Weights as if all steps were equal (iPNDM, PLMS).", "true"),
+}
 
 TABLES: dict[str, Table] = {
     "": Table(
         "(top of the file)",
         "What the solver is and which model output it integrates.",
         {
-            "name": Key("name", "Name of the solver, of its spec and of its file.", '"my_solver"', True),
+            "name": Key(
+                "name", "Name of the solver, of its spec and of its file.", '"my_solver"', True
+            ),
             "title": Key("text", "Full name, shown to people.", '"DPM-Solver++(2M)"'),
             "description": Key("text", "What is particular about it, in a sentence or two.", '"…"'),
             "integrand": Key(
                 "text",
                 "Which prediction is treated as a polynomial: data (D), noise (ε) or velocity.",
-                '"data"', True, ("data", "noise", "velocity"),
+                '"data"',
+                True,
+                ("data", "noise", "velocity"),
             ),
             "coordinate": Key(
                 "text",
                 "Variable of the polynomials: lambda, the integrand's own clock, rho = e^lambda, "
                 "s = e^-lambda, or sigma and t of the declared schedule.",
-                '"lambda"', False, COORDINATES,
+                '"lambda"',
+                False,
+                COORDINATES,
             ),
         },
     ),
@@ -153,8 +164,11 @@ TABLES: dict[str, Table] = {
             "name": Key("name", "What nodes call it.", '"mid"', True),
             "at": Key("expression", "Its place as a fraction of the step.", '"r"', True),
             "place": Key(
-                "text", "Variable in which the place is a fraction; the solver's unless given.",
-                '"lambda"', False, ("lambda", "clock"),
+                "text",
+                "Variable in which the place is a fraction; the solver's unless given.",
+                '"lambda"',
+                False,
+                ("lambda", "clock"),
             ),
             **RULE_KEYS,
         },
@@ -169,7 +183,9 @@ TABLES: dict[str, Table] = {
                 "text",
                 "PEC: the next step reuses the evaluation at the predicted value, at no cost. "
                 "PECE: evaluate again at the corrected value.",
-                '"PEC"', False, ("PEC", "PECE"),
+                '"PEC"',
+                False,
+                ("PEC", "PECE"),
             ),
             **RULE_KEYS,
         },
@@ -179,7 +195,9 @@ TABLES: dict[str, Table] = {
         "The first steps, while history is short. Unless said otherwise they use the same rule "
         "with the nodes that exist.",
         {
-            "using": Key("texts", "Solvers for the first steps, by name, one per step.", '["rk4_clock"]'),
+            "using": Key(
+                "texts", "Solvers for the first steps, by name, one per step.", '["rk4_clock"]'
+            ),
             "shrink": Key(
                 "exact",
                 "Shorten the first step from h to h^shrink (where h < 1), which makes up for a "
@@ -189,20 +207,30 @@ TABLES: dict[str, Table] = {
         },
     ),
     "start.rule": Table(
-        "[[start.rule]]", "Rules for the first steps, written out, one table per step.",
-        dict(RULE_KEYS), True,
+        "[[start.rule]]",
+        "Rules for the first steps, written out, one table per step.",
+        dict(RULE_KEYS),
+        True,
     ),
     "end": Table(
         "[end]",
         "The last steps.",
         {
-            "using": Key("texts", "Solvers for the last steps, by name; the last is the final step.", '["ddim"]'),
-            "ramp": Key("boolean", "Use no more nodes than steps remain (lower order at the end).", "true"),
+            "using": Key(
+                "texts",
+                "Solvers for the last steps, by name; the last is the final step.",
+                '["ddim"]',
+            ),
+            "ramp": Key(
+                "boolean", "Use no more nodes than steps remain (lower order at the end).", "true"
+            ),
             "zero": Key(
                 "text",
                 "The step to sigma = 0: ddim returns the denoised prediction; rule applies the "
                 "solver's own rule where its limit exists.",
-                '"ddim"', False, ("ddim", "rule"),
+                '"ddim"',
+                False,
+                ("ddim", "rule"),
             ),
             "corrector": Key(
                 "boolean", "Correct the final state too, for one more evaluation (PEC).", "true"
@@ -210,8 +238,10 @@ TABLES: dict[str, Table] = {
         },
     ),
     "end.rule": Table(
-        "[[end.rule]]", "Rules for the last steps, written out; the last is the final step.",
-        dict(RULE_KEYS), True,
+        "[[end.rule]]",
+        "Rules for the last steps, written out; the last is the final step.",
+        dict(RULE_KEYS),
+        True,
     ),
     "claim": Table(
         "[claim]",
@@ -221,8 +251,10 @@ TABLES: dict[str, Table] = {
             "records": Key(
                 "text",
                 "Set to publication when the claim is recorded from the paper and known to differ.",
-                '"publication"', False, ("publication",),
+                '"publication"',
+                False,
+                ("publication",),
             ),
         },
     ),
-}  # fmt: skip
+}

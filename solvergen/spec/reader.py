@@ -15,8 +15,17 @@ from .keys import KINDS, TABLES, Key, Table
 from .locate import Locator
 from .locate import Path as KeyPath
 from .model import (
-    Claim, Corrector, End, Parameter, Rule, Schedule, Solver, Source, Stage, Start,
-)  # fmt: skip
+    Claim,
+    Corrector,
+    End,
+    Parameter,
+    Rule,
+    Schedule,
+    Solver,
+    Source,
+    Stage,
+    Start,
+)
 from .names import MAX_STEPS, NODE, reserved, weight_functions, weight_names
 
 MAX_BYTES, MAX_ROWS = 64 * 1024, 32
@@ -95,13 +104,18 @@ class _Reader:
         self.abbreviations = self.read_abbreviations()
         rows = self.data.get("stage", [])
         if not isinstance(rows, list):
-            self.fail(("stage",), "stages are an array of tables; write [[stage]] with two brackets")
+            self.fail(
+                ("stage",), "stages are an array of tables; write [[stage]] with two brackets"
+            )
         if len(rows) > MAX_ROWS:
             self.fail(("stage", MAX_ROWS), f"{len(rows)} stages; at most {MAX_ROWS} are read")
         stages = tuple(self.stage(("stage", i), row) for i, row in enumerate(rows))
         if "step" not in self.data:
-            self.fail((), "there is no [step]; add the rule that ends the step, for example\n"
-                          '[step]\nrule = "interpolate"\nnodes = ["n"]')  # fmt: skip
+            self.fail(
+                (),
+                "there is no [step]; add the rule that ends the step, for example\n"
+                '[step]\nrule = "interpolate"\nnodes = ["n"]',
+            )
         return Solver(
             step=self.rule(("step",), self.section("step")),
             stages=stages,
@@ -147,8 +161,12 @@ class _Reader:
                 return value
             case "text", str() if len(value) <= 2000:
                 if key.choices and value not in key.choices:
-                    self.fail(path, f"`{value}` is not one of {', '.join(key.choices)}"
-                              + _close(value, key.choices), value)  # fmt: skip
+                    self.fail(
+                        path,
+                        f"`{value}` is not one of {', '.join(key.choices)}"
+                        + _close(value, key.choices),
+                        value,
+                    )
                 return value
             case "name", str() if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", value):
                 return value
@@ -162,8 +180,11 @@ class _Reader:
                 return tuple(self.expression(path, item) for item in value)
             case "weights", dict():
                 return value
-        self.fail(path, f"must be {KINDS[key.kind]}, found {value!r:.60}; "
-                        f"for example: {path[-1]} = {key.example}")  # fmt: skip
+        self.fail(
+            path,
+            f"must be {KINDS[key.kind]}, found {value!r:.60}; "
+            f"for example: {path[-1]} = {key.example}",
+        )
 
     def exact(self, path: KeyPath, value: str | int) -> Fraction:
         number = self.expression(path, value, {})
@@ -175,10 +196,14 @@ class _Reader:
         self, path: KeyPath, value: Any, names: dict[str, Expr] | None = None, weights: bool = False
     ) -> Expr:
         """An expression in the parameters (and, for weights, in h, ratios and φ-functions)."""
-        if isinstance(value, float) or isinstance(value, bool) or not isinstance(value, (str, int)):
-            self.fail(path, f"must be a text or an integer so that it stays exact, found "
-                            f'{value!r:.40}; write "{value!r:.40}"')  # fmt: skip
-        known = {p.name: Symbol(p.name) for p in self.parameters} if names is None else names
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            self.fail(
+                path,
+                f"must be a text or an integer so that it stays exact, found "
+                f'{value!r:.40}; write "{value!r:.40}"',
+            )
+        parameters: dict[str, Expr] = {p.name: Symbol(p.name) for p in self.parameters}
+        known = parameters if names is None else names
         functions = weight_functions() if weights else None
         try:
             if weights:
@@ -187,16 +212,22 @@ class _Reader:
         except ExpressionError as error:
             line, column, _ = self.locator.value(path, str(value))
             raise SpecError(
-                error.message, self.source, line, column + error.column,
-                self.locator.line(line), error.width,
-            ) from None  # fmt: skip
+                error.message,
+                self.source,
+                line,
+                column + error.column,
+                self.locator.line(line),
+                error.width,
+            ) from None
 
     def read_parameters(self) -> tuple[Parameter, ...]:
         parameters = []
         for name, value in self.section("parameters").items():
             path = ("parameters", name)
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,31}", name) or reserved(name):
-                self.fail(path, f"`{name}` cannot name a parameter: it is reserved or not a plain name")
+                self.fail(
+                    path, f"`{name}` cannot name a parameter: it is reserved or not a plain name"
+                )
             parameter = Parameter(name, **self.table(path, value, TABLES["parameters"]))
             if refusal := parameter.refusal(parameter.default):
                 self.fail((*path, "default"), f"the default is outside its own bounds: {refusal}")
@@ -222,7 +253,8 @@ class _Reader:
     def rule(self, path: KeyPath, value: Any, fields: dict[str, Any] | None = None) -> Rule:
         """A rule: the Adams shorthands are written out as node lists."""
         if fields is None:
-            fields = self.table(path, value, TABLES[path[0] if len(path) == 1 else f"{path[0]}.rule"])
+            table = str(path[0]) if len(path) == 1 else f"{path[0]}.rule"
+            fields = self.table(path, value, TABLES[table])
         fields.pop("mode", None)
         kind, steps = fields.pop("rule"), fields.pop("steps", None)
         if kind.startswith("adams"):
@@ -248,17 +280,28 @@ class _Reader:
     def check_node(self, path: KeyPath, name: str) -> None:
         found = NODE.fullmatch(name)
         if not found:
-            self.fail((*path, "nodes"), f'`{name}` is not a node; write "n", "n-1", "n+1" or the '
-                                        "name of a stage", name)  # fmt: skip
+            self.fail(
+                (*path, "nodes"),
+                f'`{name}` is not a node; write "n", "n-1", "n+1" or the name of a stage',
+                name,
+            )
         if found[1] and not 1 <= int(found[1]) <= MAX_STEPS:
             self.fail((*path, "nodes"), f"`{name}` reaches beyond {MAX_STEPS} past steps", name)
 
     def check_rule(self, path: KeyPath, kind: str, fields: dict[str, Any]) -> None:
         """Keys that belong together: each rule needs its own and takes no other's."""
-        needs = {"interpolate": ("nodes",), "taylor": ("nodes", "degree"),
-                 "mean-value": ("nodes",), "weights": ("weights",)}[kind]  # fmt: skip
-        takes = {"interpolate": (), "taylor": ("factors",), "mean-value": ("theta", "scale"),
-                 "weights": ()}[kind]  # fmt: skip
+        needs = {
+            "interpolate": ("nodes",),
+            "taylor": ("nodes", "degree"),
+            "mean-value": ("nodes",),
+            "weights": ("weights",),
+        }[kind]
+        takes = {
+            "interpolate": (),
+            "taylor": ("factors",),
+            "mean-value": ("theta", "scale"),
+            "weights": (),
+        }[kind]
         for name in needs:
             if not fields.get(name) and fields.get(name) != 0:
                 example = TABLES["step"].keys[name].example
@@ -269,8 +312,11 @@ class _Reader:
         nodes = fields.get("nodes", ())
         for name in nodes:
             if nodes.count(name) > 1:
-                self.fail((*path, "nodes"), f"node `{name}` is listed twice; two nodes that coincide "
-                                            "have no interpolant", name)  # fmt: skip
+                self.fail(
+                    (*path, "nodes"),
+                    f"node `{name}` is listed twice; two nodes that coincide have no interpolant",
+                    name,
+                )
 
     def corrector(self) -> Corrector | None:
         if "corrector" not in self.data:
@@ -289,7 +335,9 @@ class _Reader:
         if not isinstance(rules, list):
             self.fail((name, "rule"), f"write [[{name}.rule]] with two brackets")
         if rules:
-            fields["using"] = tuple(self.rule((name, "rule", i), rule) for i, rule in enumerate(rules))
+            fields["using"] = tuple(
+                self.rule((name, "rule", i), rule) for i, rule in enumerate(rules)
+            )
         using = fields.pop("using", ())
         if len(using) > MAX_ROWS:
             self.fail((name,), f"{len(using)} special steps; at most {MAX_ROWS} are read")

@@ -67,13 +67,13 @@ def reference() -> str:
     lines = [
         "# The spec language",
         "",
-        "A spec is a TOML file. Expressions are texts (`\"1/2\"`) or integers, and stay exact; a TOML",
+        'A spec is a TOML file. Expressions are texts (`"1/2"`) or integers, and stay exact; a TOML',
         "float is refused. In explicit weights these names exist: `h` (step in λ), `r1`, `r2`, … (step",
         "ratios h_{n−k}/h_n in the rule's coordinate), `phi1`, `phi2`, … (φ_k(−κh), κ = +1 for data and",
         "−1 for noise), `phi(k, c)` (φ_k(−κch)), `exp`, `expm1`, `log1p`, `sqrt`, the parameters and the",
         "abbreviations of `[let]`.",
         "",
-    ]  # fmt: skip
+    ]
     rules = TABLES["step"].keys
     for name, table in TABLES.items():
         lines += [f"## `{table.header}`" if name else "## Top of the file", "", table.doc, ""]

@@ -31,24 +31,43 @@ order = {order}                   # checked against what is derived, never used
 """
 
 _BODIES: dict[str, tuple[str, str, int, str]] = {
-    "interpolate": ("data", "lambda", 2, """
+    "interpolate": (
+        "data",
+        "lambda",
+        2,
+        """
 [step]
 rule  = "interpolate"       # the polynomial through these nodes, integrated exactly
 nodes = ["n", "n-1"]
-"""),
-    "adams-bashforth": ("data", "lambda", 3, """
+""",
+    ),
+    "adams-bashforth": (
+        "data",
+        "lambda",
+        3,
+        """
 [step]
 rule  = "adams-bashforth"   # short for interpolate with nodes n, n-1, n-2
 steps = 3
-"""),
-    "taylor": ("data", "lambda", 2, """
+""",
+    ),
+    "taylor": (
+        "data",
+        "lambda",
+        2,
+        """
 [step]
 rule   = "taylor"           # Taylor polynomial at n, derivatives from the interpolant
 nodes  = ["n", "n-1"]
 degree = 1
 # factors = ["1", "1"]      # factors on the terms of degree 0, 1, ...
-"""),
-    "mean-value": ("noise", "lambda", 2, """
+""",
+    ),
+    "mean-value": (
+        "noise",
+        "lambda",
+        2,
+        """
 [parameters.theta]
 default = "1/2"
 above   = 0
@@ -66,8 +85,13 @@ rule  = "mean-value"        # one-point quadrature
 nodes = ["mid"]
 # theta = "1/2"             # where to read the interpolant when there are several nodes
 # scale = "1"
-"""),
-    "weights": ("data", "lambda", 2, """
+""",
+    ),
+    "weights": (
+        "data",
+        "lambda",
+        2,
+        """
 [parameters.c2]
 default = "1/2"
 above   = 0
@@ -83,8 +107,13 @@ weights = { n = "c2*h*phi(1, c2)" }
 [step]
 rule    = "weights"         # explicit weights in h, r1, r2, phi1, phi(k, c), parameters
 weights = { n = "h*phi1 - h*phi2/c2", mid = "h*phi2/c2" }
-"""),
-    "predictor-corrector": ("data", "lambda", 3, """
+""",
+    ),
+    "predictor-corrector": (
+        "data",
+        "lambda",
+        3,
+        """
 [step]
 rule  = "adams-bashforth"   # the predictor
 steps = 2
@@ -93,8 +122,13 @@ steps = 2
 mode  = "PEC"               # reuse the evaluation at the predicted value; PECE evaluates again
 rule  = "adams-moulton"     # nodes n+1, n, n-1
 steps = 3
-"""),
-    "runge-kutta": ("noise", "clock", 2, """
+""",
+    ),
+    "runge-kutta": (
+        "noise",
+        "clock",
+        2,
+        """
 [[stage]]
 name    = "end"
 at      = "1"
@@ -104,8 +138,9 @@ weights = { n = "1" }       # in the clock, weights are those of a Butcher table
 [step]
 rule    = "weights"
 weights = { n = "1/2", end = "1/2" }
-"""),
-}  # fmt: skip
+""",
+    ),
+}
 
 FAMILIES = tuple(_BODIES)
 
