@@ -160,7 +160,9 @@ def local_error(case: Case, limit: int, predictor: int, site: int = 0) -> Words:
     return case.expand(limit, lambda r: History(r, lambda _: main).accepted(site, level))
 
 
-def first_error(expand: Callable[[int], Words], start: int = 2, stop: int = LARGEST, power: int = 1) -> Leading | None:  # noqa: E501
+def first_error(
+    expand: Callable[[int], Words], start: int = 2, stop: int = LARGEST, power: int = 1
+) -> Leading | None:  # noqa: E501
     """The leading error, searched with heavier and heavier words.
 
     Returns:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from fractions import Fraction
+from random import Random
 from typing import Any
 
 from sympy.polys.domains import QQ
@@ -17,18 +18,73 @@ from sympy.polys.orderings import lex
 from sympy.polys.rings import PolyElement, ring
 
 from ..errors import OrderError
+from .explosion import Explosion
 from .traced import Traced, symbols_of
 
+PRIME = 2**61 - 1
 BUDGET = 3_000_000  # term products: two to three seconds
-
-
-class Explosion(OrderError):
-    """An expansion that would cost too much; the message says what it would cost."""
 
 
 def natural(name: str) -> tuple[Any, ...]:
     """Sort key that puts r2 before r10."""
     return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name))
+
+
+def divided_by(top: PolyElement, factor: PolyElement) -> PolyElement | None:
+    """The exact quotient of two polynomials, or ``None`` where there is a remainder.
+
+    Differences of nodes are linear in some symbol, v + g. Then the quotient is a Horner scheme in v,
+    and most attempts end at once because `top` does not vanish at a random point with v = −g.
+    """
+    index = _linear_in(factor)
+    if index is None:
+        quotient, rest = top.div([factor])
+        return None if rest else quotient[0]
+    ring_ = top.ring
+    lead = ring_.gens[index]
+    minus_rest = lead - factor
+    if _residue(top, index, minus_rest):
+        return None
+    rows: dict[int, dict[Any, Any]] = {}
+    for exponents, value in top.items():
+        rows.setdefault(exponents[index], {})[exponents[:index] + (0,) + exponents[index + 1 :]] = (
+            value
+        )
+    carried, total = ring_.zero, ring_.zero
+    for degree in range(max(rows, default=0), 0, -1):
+        carried = ring_.from_dict(rows.get(degree, {})) + carried * minus_rest
+        total += carried * lead ** (degree - 1)
+    return None if ring_.from_dict(rows.get(0, {})) + carried * minus_rest else total
+
+
+def _linear_in(factor: PolyElement) -> int | None:
+    """A symbol that occurs in a polynomial as v + (terms without v)."""
+    for index in range(factor.ring.ngens):
+        with_v = [(e, v) for e, v in factor.items() if e[index]]
+        if len(with_v) == 1 and sum(with_v[0][0]) == 1 and with_v[0][1] == 1:
+            return index
+    return None
+
+
+def _residue(top: PolyElement, index: int, value: PolyElement) -> int:
+    """`top` modulo a prime at a random point where symbol number `index` equals `value`."""
+    random = Random(97)
+    point = [random.randrange(1, PRIME) for _ in range(top.ring.ngens)]
+    point[index] = _at(value, point)
+    return _at(top, point)
+
+
+def _at(polynomial: PolyElement, point: list[int]) -> int:
+    tables: list[list[int]] = [[1] for _ in point]
+    total = 0
+    for exponents, value in polynomial.items():
+        term = int(value.numerator) * pow(int(value.denominator), -1, PRIME)
+        for table, base, exponent in zip(tables, point, exponents, strict=True):
+            while len(table) <= exponent:
+                table.append(table[-1] * base % PRIME)
+            term = term * table[exponent] % PRIME
+        total += term
+    return total % PRIME
 
 
 class Quotient:
@@ -44,10 +100,10 @@ class Quotient:
         top, bottom = self.top, dict(self.bottom)
         for factor in tuple(bottom):
             while bottom[factor]:
-                quotient, rest = top.div([factor])
-                if rest:
+                divided = divided_by(top, factor)
+                if divided is None:
                     break
-                top = quotient[0]
+                top = divided
                 bottom[factor] -= 1
         return Quotient(top, {f: e for f, e in bottom.items() if e})
 

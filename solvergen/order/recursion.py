@@ -108,11 +108,11 @@ class Recursion:
             known[stage.name] = self.evaluation(error, offset)
         return self.row(step.final, site, base, known)
 
-    def corrected(self, step: Step, site: int, base: Words, known: dict[str, Words], predicted: Words) -> Words:  # noqa: E501
+    def corrected(
+        self, step: Step, site: int, base: Words, known: dict[str, Words], predicted: Words
+    ) -> Words:  # noqa: E501
         """The error of the accepted value, given the error of the predicted one."""
         if step.corrector is None:
             return predicted
         known["n+1"] = self.evaluation(predicted, self.setting.grid.position(site + 1))
         return self.row(step.corrector, site, base, known)
-
-

@@ -94,7 +94,7 @@ class Series:
         terms = [ZERO] * max(0, min(end - low, len(self.terms) + len(other.terms) - 1))
         for i, left in enumerate(self.terms):
             if left:
-                for j, right in enumerate(other.terms[: len(terms) - i], i):
+                for j, right in enumerate(other.terms[: max(0, len(terms) - i)], i):
                     terms[j] = terms[j] + left * right
         return Series(low, terms, end)
 

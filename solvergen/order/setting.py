@@ -196,7 +196,9 @@ class SymbolValues(dict[str, Any]):
         end = setting.ring.h.end
         line: list[Any] = [Fraction(0)]
         for j in range(1, end + 1):  # y^(j) at the start of the step, by Taylor from the base
-            slope = setting.coordinate(j) + setting.along(lambda k, j=j: setting.coordinate(j + k), start)  # type: ignore[misc]  # noqa: E501
+            slope = setting.coordinate(j) + setting.along(
+                lambda k, j=j: setting.coordinate(j + k), start
+            )  # type: ignore[misc]  # noqa: E501
             term = slope * step**j / factorial(j)
             if not term:
                 break

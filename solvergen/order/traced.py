@@ -77,8 +77,11 @@ class Traced:
         if other is None:
             return NotImplemented
         if other.operation == "number":
-            return self._scaled(1 / Fraction(other.parts[0]) if isinstance(other.parts[0], int)
-                                else 1 / other.parts[0])
+            return self._scaled(
+                1 / Fraction(other.parts[0])
+                if isinstance(other.parts[0], int)
+                else 1 / other.parts[0]
+            )
         values = tuple(a / b for a, b in zip(self.values, other.values, strict=True))
         return _simplest(values, "/", (self, other))
 

@@ -1,0 +1,230 @@
+"""From a Program to its true order: exact, on three classes of grids, with start and end counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from ..errors import OrderError
+from ..program.model import Program
+from . import grid as grids
+from .ends import end_error, shrink_exponent, start_error
+from .grid import ARBITRARY, CLASSES, SMOOTH, UNIFORM, Grid
+from .local import LARGEST, Case, Leading, defaults, first_error, local_error, predictor_error
+from .report import OrderReport
+from .ring import SeriesRing
+from .setting import Jet, generic_coordinate, symbolic_coordinate
+from .traced import symbol, symbols_of
+from .verdict import LeadingError, Order
+
+WITH_STAGES = 9  # heaviest words expanded for steps with stages: 1,842 of them
+
+
+def analyse(
+    program: Program,
+    parameters: Mapping[str, Fraction] | None = None,
+    symbolic: tuple[str, ...] = (),
+) -> OrderReport:
+    """Derive the true order of a solver.
+
+    Orders are decided in exact rational arithmetic at random rational step ratios: what is non-zero
+    there is non-zero, so "order p and not p + 1" is proved; what vanishes there vanishes identically
+    up to the error probability of Schwartz and Zippel (below 10⁻⁴ per coefficient and point, two
+    points). Symbolic constants are expanded only when asked for.
+
+    Grid classes refer to λ for data and noise solvers and to the clock σ/(α+σ) for velocity solvers,
+    whose words then are derivatives along that clock and whose h is its (negative) step. λ_f is finite
+    throughout: the step to σ = 0 is not part of the asymptotic order.
+
+    Args:
+        program: the solver.
+        parameters: values that replace the defaults.
+        symbolic: parameters that stay symbols; orders then hold for almost all of their values.
+
+    Returns:
+        The report; `OrderReport.json` has the documented fields.
+
+    Raises:
+        OrderError: weights that cannot be expanded, with the reason.
+    """
+    return Analysis(program, parameters or {}, symbolic).report()
+
+
+class Analysis:
+    """One program with one choice of parameters."""
+
+    def __init__(
+        self, program: Program, parameters: Mapping[str, Fraction], symbolic: tuple[str, ...]
+    ) -> None:
+        known = defaults(program)
+        for name in (*parameters, *symbolic):
+            if name not in known:
+                raise OrderError(
+                    f"{program.name} has no parameter `{name}`; it has {', '.join(known) or 'none'}"
+                )
+        self.program, self.symbolic = program, symbolic
+        self.values: dict[str, Any] = {**known, **parameters}
+        self.jets = any(step.coordinate is not None for step in program.steps)
+        self.stop = WITH_STAGES if program.main.stages else LARGEST
+
+    def report(self) -> OrderReport:
+        """Decide all orders."""
+        local = self.local_orders()
+        table = {kind: self.row(kind, local[kind]) for kind in (UNIFORM, ARBITRARY)}
+        # A uniform grid is a smooth grid, and a smooth grid is an arbitrary one.
+        squeezed = table[UNIFORM] == table[ARBITRARY]
+        table[SMOOTH] = table[UNIFORM] if squeezed else self.row(SMOOTH, local[SMOOTH])
+        return OrderReport(self.program, {kind: table[kind] for kind in CLASSES}, self)
+
+    def row(self, kind: str, exact: Order) -> dict[str, Order]:
+        """The orders of one grid class."""
+        start = self.capped(kind, exact, start_error)
+        end = self.capped(kind, start, lambda case, p: end_error(case, p, self.predictor))
+        return {"exact_start": exact, "own_start": start, "own_end": end}
+
+    # -- cases ---------------------------------------------------------------------------------
+
+    def case(self, kind: str, seed: int = 1) -> Case:
+        """The program on a grid of a class at a generic rational point."""
+        made: dict[str, Callable[[SeriesRing], Grid]] = {
+            UNIFORM: lambda ring: grids.uniform(),
+            ARBITRARY: lambda ring: grids.generic(seed),
+            SMOOTH: lambda ring: grids.smooth(grids.generic_jet, ring.x),
+        }
+        points = {name: grids.generic_ratio(61 + seed, i) for i, name in enumerate(self.symbolic)}
+        return Case(self.program, made[kind], lambda ring: {**self.values, **points})
+
+    def symbolic_case(self, kind: str) -> Case:
+        """The program on a grid of a class with symbols for everything that is free."""
+        made: dict[str, Callable[[SeriesRing], Grid]] = {
+            UNIFORM: lambda ring: grids.uniform(),
+            ARBITRARY: lambda ring: grids.symbolic(),
+            SMOOTH: lambda ring: grids.smooth(grids.symbolic_jet, ring.x),
+        }
+        points = {
+            name: symbol(name, (grids.generic_ratio(67, i), grids.generic_ratio(71, i)))
+            for i, name in enumerate(self.symbolic)
+        }
+        jets: Jet = symbolic_coordinate if self.jets else generic_coordinate
+        return Case(self.program, made[kind], lambda ring: {**self.values, **points}, jets)
+
+    # -- local errors --------------------------------------------------------------------------
+
+    def leading(self, case: Case, exponent: int | None = None) -> Leading | None:
+        """The leading effective local error of the main step; only up to `exponent` if given."""
+        start, stop = (exponent, exponent) if exponent else (2, self.stop)
+        if self.program.main.corrector is None:
+            return first_error(lambda limit: predictor_error(case, limit), start, stop)
+        predictor = self.predictor
+        return first_error(
+            lambda limit: local_error(case, limit, predictor), max(start, predictor), stop
+        )
+
+    @property
+    def predictor(self) -> int:
+        """Exponent of the predictor's local error on an arbitrary grid."""
+        if not hasattr(self, "_predictor"):
+            case = self.case(ARBITRARY)
+            found = first_error(lambda limit: predictor_error(case, limit), 2, self.stop)
+            self._predictor = int(found.exponent) if found else self.stop
+        return self._predictor
+
+    def local_orders(self) -> dict[str, Order]:
+        """The order of the main step with exact start, per class."""
+        self.found = {UNIFORM: self.leading(self.case(UNIFORM))}
+        free = self.program.main.history or self.program.main.corrector
+        seeds = [self.leading(self.case(ARBITRARY, seed)) for seed in (1, 2)] if free else []
+        uniform = self.order(self.found[UNIFORM])
+        if self.jets and uniform.exact:
+            uniform = replace(uniform, exact=self.certain(UNIFORM, uniform.value + 1))
+        arbitrary = min([uniform, *map(self.order, seeds)], key=lambda order: order.value)
+        self.found[ARBITRARY] = min(
+            [self.found[UNIFORM], *seeds], key=lambda part: part.exponent if part else self.stop + 1
+        )
+        smooth = uniform
+        if arbitrary.value < uniform.value:
+            self.found[SMOOTH] = self.leading(self.case(SMOOTH))
+            smooth = min(uniform, self.order(self.found[SMOOTH]), key=lambda order: order.value)
+            if arbitrary.value < smooth.value:
+                arbitrary = replace(arbitrary, exact=self.persists(arbitrary.value + 1))
+        return {UNIFORM: uniform, SMOOTH: smooth, ARBITRARY: arbitrary}
+
+    def order(self, found: Leading | None) -> Order:
+        """The order that a leading local error means."""
+        return Order(int(found.exponent) - 1, True) if found else Order(self.stop, False)
+
+    def certain(self, kind: str, exponent: int) -> bool:
+        """Whether a coefficient survives whatever the further coordinate is."""
+        found = self.leading(self.symbolic_case(kind), exponent)
+        return bool(found) and any(
+            not any(name[0] == "y" and name[1:].isdigit() for name in symbols_of(value))
+            for value in found.terms.values()  # type: ignore[union-attr]
+        )
+
+    def persists(self, exponent: int) -> bool:
+        """Whether local errors of this exponent add up on some grid with a repeating pattern.
+
+        Otherwise they might telescope: h_n (h_{n−1} − h_n) does on smooth grids.
+        """
+        length = self.program.main.history + 2
+        sizes = tuple(grids.generic_ratio(73, i) for i in range(length))
+        case = replace(self.case(ARBITRARY), grid=lambda ring: grids.pattern(sizes))
+        total: dict[Any, Any] = {}
+        for site in range(length):
+            for word, value in local_error(case, exponent, self.predictor, site).items():
+                # In one power of h the words about different base points are the same.
+                coefficient = value.coefficient(0) if hasattr(value, "coefficient") else value
+                total[word] = total.get(word, 0) + coefficient
+        return any(total.values())
+
+    # -- start and end -------------------------------------------------------------------------
+
+    def capped(
+        self,
+        kind: str,
+        before: Order,
+        search: Callable[[Case, int], Leading | None],
+    ) -> Order:
+        """An order after the first or the last steps have been counted."""
+        found = [
+            search(self.case(kind, seed), before.value)
+            for seed in ((1, 2) if kind == ARBITRARY else (1,))
+        ]
+        orders = [before]
+        for part in found:
+            if part is not None and part.exponent < before.value:
+                whole = part.exponent.denominator == 1
+                orders.append(Order(int(part.exponent), whole))
+        return min(orders, key=lambda order: (order.value, order.exact))
+
+    # -- constants -----------------------------------------------------------------------------
+
+    def constants(self, kind: str) -> LeadingError:
+        """The leading local error on a class of grids with exact coefficients.
+
+        Raises:
+            Explosion: expanding it would cost too much.
+        """
+        found = self.found.get(kind) or self.found[UNIFORM]
+        if found is None:
+            return LeadingError(self.stop + 1, ())
+        plain = kind == UNIFORM and not self.symbolic and not self.jets
+        if not plain:
+            self.refuse_explosion(kind, int(found.exponent))
+            found = self.leading(self.symbolic_case(kind), int(found.exponent)) or found
+        return LeadingError.of(found.exponent, found.terms)
+
+    def refuse_explosion(self, kind: str, exponent: int) -> None:
+        """Refuse an expansion in too many symbols, with its cost."""
+        from .explosion import check
+
+        history = self.program.main.history if kind == ARBITRARY else 0
+        if self.program.main.corrector and kind == ARBITRARY:
+            history = 2 * history + 1
+        check(self.program.name, exponent, history + len(self.symbolic), self.found[kind])
+
+    def shrink(self) -> Fraction:
+        """The exponent of the shortened first step."""
+        return shrink_exponent(self.program)

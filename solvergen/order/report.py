@@ -1,0 +1,153 @@
+"""The report of an analysis: orders at once, constants and diagnoses when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ..program.model import Program
+from .ends import Contribution, end_contributions, start_contributions
+from .explosion import Explosion
+from .grid import ARBITRARY, SMOOTH, UNIFORM
+from .stiff import StiffOrder, stiff_order
+from .verdict import Bottleneck, LeadingError, Order, ZeroStability
+
+if TYPE_CHECKING:
+    from .analyse import Analysis
+
+MODES = ("exact_start", "own_start", "own_end")
+
+
+@dataclass(frozen=True)
+class OrderReport:
+    """What is true about a solver's accuracy.
+
+    Args:
+        program: the solver.
+        orders: grid class to mode to order; modes are ``exact_start`` (all first evaluations at exact
+            values), ``own_start`` (the solver's own first steps) and ``own_end`` (its own first and
+            last steps).
+        analysis: the computation behind it, for what is derived later.
+    """
+
+    program: Program
+    orders: Mapping[str, Mapping[str, Order]]
+    analysis: Analysis
+
+    @property
+    def order(self) -> Order:
+        """The order that a user gets on any grid, with the solver's own start and end."""
+        return self.orders[ARBITRARY]["own_end"]
+
+    @cached_property
+    def uniform(self) -> LeadingError:
+        """The leading effective local error on a uniform grid."""
+        return self.analysis.constants(UNIFORM)
+
+    @cached_property
+    def symbolic(self) -> LeadingError:
+        """The same with symbolic step ratios r1, r2, …
+
+        Raises:
+            Explosion: expanding it would cost too much; says what and offers the rational verdict.
+        """
+        return self.analysis.constants(ARBITRARY)
+
+    @cached_property
+    def smooth(self) -> LeadingError:
+        """The same on a smooth grid λ_n = Λ(n/N), in eta = Λ''/Λ'², eta_3 = Λ'''/Λ'³, …"""
+        return self.analysis.constants(SMOOTH)
+
+    @cached_property
+    def stiff(self) -> StiffOrder:
+        """The stiff order of the main step."""
+        return stiff_order(self.program, self.orders[ARBITRARY]["exact_start"].value)
+
+    @property
+    def evaluations_per_step(self) -> int:
+        """Model calls of the main step."""
+        return self.program.evaluations_per_step
+
+    @property
+    def history(self) -> int:
+        """Past evaluations that the main step uses."""
+        return self.program.main.history
+
+    @property
+    def zero_stability(self) -> ZeroStability:
+        """The root condition: past states enter a step only through the current one."""
+        return ZeroStability(
+            True,
+            ((1, 1), (0, self.history)) if self.history else ((1, 1),),
+            "every row starts from the current state alone (Adams type): the roots are 1 and 0, "
+            "on any grid",
+        )
+
+    @cached_property
+    def bottlenecks(self) -> tuple[Bottleneck, ...]:
+        """The first and last steps that keep the global order below the main step's."""
+        table, case = self.orders[UNIFORM], self.analysis.case(UNIFORM)
+        found: list[Bottleneck] = []
+        exact = table["exact_start"].value
+        if table["own_start"].value < exact:
+            listed = start_contributions(case, exact)
+            found += _worst("start", listed)
+        if table["own_end"].value < table["own_start"].value or self._end_binds(exact):
+            listed = end_contributions(case, exact, self.analysis.predictor)
+            found += _worst("end", listed)
+        return tuple(found)
+
+    def _end_binds(self, exact: int) -> bool:
+        """Whether the last steps alone would also lower the order."""
+        from .ends import end_error
+
+        case = self.analysis.case(UNIFORM)
+        part = end_error(case, exact - 1, self.analysis.predictor) if exact > 1 else None
+        return part is not None
+
+    @property
+    def error_norm(self) -> float:
+        """Principal error norm of the uniform leading error."""
+        return self.uniform.norm()
+
+    @property
+    def cost_constant(self) -> float:
+        """Error constant at equal cost: C s^p, with s evaluations per step and order p.
+
+        After M evaluations the step is s/M of the whole, so the error is about C (s/M)^p.
+        """
+        order = self.orders[UNIFORM]["exact_start"].value
+        return self.error_norm * float(self.evaluations_per_step) ** order
+
+    def json(self) -> dict[str, Any]:
+        """The report in the documented encoding.
+
+        Returns:
+            ``order``, ``leading_error``, ``stiff_order``, ``evaluations_per_step``, ``history``. A
+            symbolic leading error that was refused is ``{"refused": reason}``.
+        """
+        try:
+            symbolic: Any = self.symbolic.json()
+        except Explosion as error:
+            symbolic = {"refused": str(error)}
+        return {
+            "order": {
+                kind: {mode: modes[mode].json() for mode in MODES}
+                for kind, modes in self.orders.items()
+            },
+            "leading_error": {"uniform": self.uniform.json(), "symbolic": symbolic},
+            "stiff_order": {"strong": self.stiff.strong, "weak": self.stiff.weak},
+            "evaluations_per_step": self.evaluations_per_step,
+            "history": self.history,
+        }
+
+
+def _worst(part: str, listed: list[Contribution]) -> list[Bottleneck]:
+    least = min((c.found.exponent for c in listed), default=None)
+    return [
+        Bottleneck(part, c.step, c.label, c.found.exponent, tuple(c.found.terms.items()))
+        for c in listed
+        if c.found.exponent == least
+    ]

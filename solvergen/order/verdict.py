@@ -1,0 +1,127 @@
+"""Typed verdicts: orders, leading errors, and what limits them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import sqrt
+from typing import Any
+
+from .words import Word, reading_order, spell, tree
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order of accuracy: ``exactly value``, or ``at least value``.
+
+    >>> print(Order(3, True)), print(Order(2, False))
+    exactly 3
+    at least 2
+    (None, None)
+    """
+
+    value: int
+    exact: bool
+
+    def __str__(self) -> str:
+        return f"{'exactly' if self.exact else 'at least'} {self.value}"
+
+    def json(self) -> dict[str, Any]:
+        """``{"order": 3, "exact": true}``."""
+        return {"order": self.value, "exact": self.exact}
+
+
+@dataclass(frozen=True)
+class LeadingError:
+    """The leading local error Σ coef h^exponent word, numerical minus exact, after one step.
+
+    Args:
+        exponent: power of h: the order plus one.
+        terms: (word, coefficient) pairs, simple words first; coefficients are fractions, surds, or
+            expressions in step ratios, parameters and jets.
+    """
+
+    exponent: int
+    terms: tuple[tuple[Word, Any], ...]
+
+    @classmethod
+    def of(cls, exponent: Fraction, terms: Mapping[Word, Any]) -> LeadingError:
+        """From an expansion's leading part."""
+        return cls(int(exponent), tuple(sorted(terms.items(), key=lambda t: reading_order(t[0]))))
+
+    def json(self) -> list[dict[str, Any]]:
+        """A list of ``{word, tree, coef}``."""
+        texts = self.coefficients()
+        return [
+            {"word": spell(word), "tree": tree(word), "coef": text}
+            for (word, _), text in zip(self.terms, texts, strict=True)
+        ]
+
+    def coefficients(self) -> list[str]:
+        """The coefficients as text, in lowest terms."""
+        values = [value for _, value in self.terms]
+        if all(isinstance(value, Fraction | int) for value in values):
+            return [str(value) for value in values]
+        from .rational import spell as spell_coefficient
+
+        return [spell_coefficient(value) for value in values]
+
+    def norm(self) -> float:
+        """The principal error norm √Σ coef²: the size of the local error per h^exponent.
+
+        Source: Prince and Dormand, J. Comput. Appl. Math. 7 (1981), with words for trees.
+        """
+        return sqrt(sum(float(value) ** 2 for _, value in self.terms))
+
+    def __str__(self) -> str:
+        shown = ""
+        for text, (word, _) in zip(self.coefficients(), self.terms, strict=True):
+            negative = text.startswith("-") and " " not in text
+            size = text[1:] if negative else f"({text})" if " " in text else text
+            piece = spell(word) if size == "1" else f"{size} {spell(word)}"
+            shown += (f" {'-' if negative else '+'} " if shown else "-" * negative) + piece
+        return f"h^{self.exponent} [{shown}]"
+
+
+@dataclass(frozen=True)
+class ZeroStability:
+    """Whether past states are damped: the roots of the first characteristic polynomial.
+
+    Args:
+        stable: the root condition holds.
+        roots: the roots with multiplicities as (root, count).
+        reason: why, in words.
+    """
+
+    stable: bool
+    roots: tuple[tuple[int, int], ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Bottleneck:
+    """A step that keeps the global order below that of the main step.
+
+    Args:
+        part: "start" or "end".
+        step: 0, 1, … from the start; −1, −2, … from the end.
+        label: what kind of step it is.
+        exponent: its contribution to the global error is of this power of h.
+        words: the words of the contribution with their coefficients on a uniform grid.
+    """
+
+    part: str
+    step: int
+    label: str
+    exponent: Fraction
+    words: tuple[tuple[Word, Any], ...]
+
+    def __str__(self) -> str:
+        where = (
+            f"{self.part} step {self.step}" if self.part == "start" else f"last step {self.step}"
+        )
+        return (
+            f"{where} ({self.label}) adds h^{self.exponent}: "
+            f"{', '.join(spell(word) for word, _ in self.words)}"
+        )
