@@ -50,10 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"solvergen {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    from .commands import generation, specs
+    from .commands import demonstration, generation, specs
 
-    specs.add(commands)
-    generation.add(commands)
+    for room in (specs, generation, demonstration):
+        room.add(commands)
     return parser
 
 
