@@ -24,8 +24,9 @@ class Cause:
     """One reason for an order.
 
     Args:
-        step: "first", "every", "last", or the number of a step as text.
-        kind: "start", "moment", "frozen", "stage", "end" or "inconsistent".
+        step: "first", "every", "last", or the number of a step as text (negative from the end).
+        kind: "start", "end", "moment" (a wrong weight), "approximate" (right only as h goes to
+            zero), "frozen" (weights of equal steps) or "inconsistent".
         degree: degree of the moment that is wrong, or None.
         factor: what its weight must be multiplied by, or None when nothing multiplies into it.
         caps: the order that this cause alone allows.
@@ -87,7 +88,28 @@ def main_causes(
             return [_frozen(order, main)]
         if abs(ratio - 1) > 1e-4:
             return [_moment(order, ratio)]
+        degree = _lowest_degree(main)
+        if degree is not None and degree < order:
+            return [_approximate(degree, order)]
     return []
+
+
+def _lowest_degree(main: Local) -> int | None:
+    """Lowest degree of a pure moment among the leading words."""
+    degrees = [len(w) - 1 for w, _ in main.leading if set(w) <= {"f", "'"}]
+    return min(degrees, default=None)
+
+
+def _approximate(degree: int, order: int) -> Cause:
+    return Cause(
+        "every",
+        "approximate",
+        degree,
+        None,
+        order,
+        f"the moment of degree {degree} is right only to relative O(h^{order - degree}): a weight "
+        f"or a node is approximated, which more than order {order} does not bear",
+    )
 
 
 def settled(found: dict[str, list[Cause]]) -> dict[str, list[Cause]]:
@@ -95,7 +117,8 @@ def settled(found: dict[str, list[Cause]]) -> dict[str, list[Cause]]:
     factors = [
         c.factor for causes in found.values() for c in causes if c.kind == "moment" and c.factor
     ]
-    if not factors or max(factors) - min(factors) < 1e-3 * abs(factors[0]):
+    steady = factors and max(factors) - min(factors) < 1e-3 * abs(factors[0])
+    if steady and len(factors) >= min(2, len(found)):
         return found
 
     def plain(cause: Cause) -> Cause:
@@ -130,8 +153,8 @@ def _moment(order: int, ratio: float) -> Cause:
 
 
 def _frozen(order: int, main: Local) -> Cause:
-    degrees = [len(w) - 1 for w, _ in main.leading if set(w) <= {"f", "'"}]
-    degree = min(degrees, default=order)
+    degree = _lowest_degree(main)
+    degree = order if degree is None else degree
     return Cause(
         "every",
         "frozen",

@@ -1,8 +1,11 @@
 """From errors at several N to an order, or to a refusal with its reason. numpy only.
 
-Errors are root mean squares over trajectories (a single trajectory crosses zero and shows slopes
-from -3 to 10). The window is the finest run of pairs above the rounding floor on which the local
-slope has settled; an order is stated only when that window exists.
+The error of a one-step or multistep rule is, trajectory by trajectory, a series
+c_q h^q + c_(q+1) h^(q+1) + ... We fit three terms with a free, real q to the error vectors of all
+trajectories at once, on the finest N above the rounding floor. A single trajectory's slope, or a
+slope of norms, passes through anything from -3 to 10 where terms cancel; the series does not. An
+order is stated only when the fit is good, q is near a whole number, and the term h^q carries a
+visible part of the error at the finest N.
 """
 
 from __future__ import annotations
@@ -12,9 +15,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-SETTLED = 0.12
-CLOSE = 0.3
+Array = NDArray[np.float64]
+
+WINDOW = 5
+FEWEST = 4
+MISFIT = 0.02
+VISIBLE = 0.2
+CLOSE = 0.2
 
 
 @dataclass(frozen=True)
@@ -23,11 +32,12 @@ class Rate:
 
     Args:
         order: the whole number that the slope confirms, or None when refused.
-        slope: extrapolated slope on the window, or None.
+        slope: the fitted q, or None.
         window: (first, last) N of the window, or None.
         floor: error level that was taken as rounding.
         reason: why there is no order, or "".
-        steps, errors: the curve.
+        misfit: relative misfit of the series on the window, or None.
+        steps, errors: the curve (RMS).
     """
 
     order: int | None
@@ -35,6 +45,7 @@ class Rate:
     window: tuple[int, int] | None
     floor: float
     reason: str
+    misfit: float | None
     steps: tuple[int, ...]
     errors: tuple[float, ...]
 
@@ -51,8 +62,8 @@ def root_mean_square(error: Any) -> float:
 def rounding_floor(errors: Sequence[float], *, precision: float = 2.0**-52) -> float:
     """Level below which errors are rounding.
 
-    The larger of thirty times the precision and three times the least error met after which the
-    curve rises again or stands still: there truncation is no longer what is seen.
+    Thirty times the precision, or three times the level at which the curve stops falling if that
+    is within reach of it: there truncation is no longer what is seen.
     """
     least = 30.0 * precision
     for i in range(len(errors) - 1):
@@ -63,51 +74,91 @@ def rounding_floor(errors: Sequence[float], *, precision: float = 2.0**-52) -> f
 
 
 def measure(
-    steps: Sequence[int], errors: Sequence[float], *, precision: float = 2.0**-52
+    steps: Sequence[int], vectors: Sequence[Any], *, precision: float = 2.0**-52
 ) -> Rate:
-    """The order that a convergence curve shows.
+    """The order that a family of runs shows.
 
     Args:
         steps: N, growing.
-        errors: RMS error at each N.
-        precision: unit roundoff of the slowest part of the run (2**-52, or a host's float32).
+        vectors: signed errors of all trajectories at each N, equal shapes; (m,) or (b, d).
+        precision: unit roundoff of the coarsest part of the run (2**-52, or a host's float32).
 
     Returns:
         A Rate; its order is None, with a reason, when there is no asymptotic window.
     """
+    errors = tuple(root_mean_square(v) for v in vectors)
     floor = rounding_floor(errors, precision=precision)
-    kept = (tuple(int(n) for n in steps), tuple(float(e) for e in errors))
+    kept = (tuple(int(n) for n in steps), errors)
 
-    def refused(reason: str) -> Rate:
-        return Rate(None, None, None, floor, reason, *kept)
+    def refused(reason: str, misfit: float | None = None) -> Rate:
+        return Rate(None, None, None, floor, reason, misfit, *kept)
 
     if not np.all(np.isfinite(errors)):
         return refused("the error is not finite")
-    good = [i for i, e in enumerate(errors) if e > floor]
-    if not good:
-        return refused(f"every error lies below the rounding floor {floor:.1e}")
-    last = next((i for i in range(len(errors)) if errors[i] <= floor), len(errors))
-    n, e = np.asarray(kept[0][:last], float), np.asarray(kept[1][:last])
-    if len(n) < 3:
-        return refused(f"only {len(n)} point(s) above the rounding floor {floor:.1e}")
-    slopes = -np.diff(np.log(e)) / np.diff(np.log(n))
-    if abs(slopes[-1] - slopes[-2]) > SETTLED:
+    last = next((i for i, e in enumerate(errors) if e <= floor), len(errors))
+    first = max(0, last - WINDOW)
+    if last - first < FEWEST:
         return refused(
-            f"no asymptotic window: the last slopes {slopes[-2]:.2f} and {slopes[-1]:.2f} "
-            f"differ by more than {SETTLED}"
+            f"only {last} point(s) above the rounding floor {floor:.1e}; {FEWEST} are needed"
         )
-    first = len(slopes) - 2
-    while first > 0 and abs(slopes[first - 1] - slopes[-1]) <= SETTLED:
-        first -= 1
-    slope = _extrapolated(n, slopes)
+    n = np.asarray(kept[0][first:last], dtype=np.float64)
+    table = np.stack([np.asarray(v, dtype=np.float64).ravel() for v in vectors[first:last]])
+    slope, misfit, share = _series_fit(n, table, floor)
+    if misfit > MISFIT:
+        return refused(f"no asymptotic window: a series in h misses by {misfit:.1%}", misfit)
+    if slope is None:
+        return refused(
+            f"no asymptotic window: the leading term is {share:.0%} of the error at N = {n[-1]:g}",
+            misfit,
+        )
     order = int(round(slope))
     if abs(slope - order) > CLOSE:
-        return refused(f"the slope settles at {slope:.2f}, which is not near a whole number")
-    return Rate(order, float(slope), (int(n[first]), int(n[-1])), floor, "", *kept)
+        return refused(f"the slope settles at {slope:.2f}, which is no whole number", misfit)
+    hidden = _hidden_share(n, table, floor, order)
+    if hidden is not None:
+        return refused(
+            f"no asymptotic window: the slope is {slope:.2f}, but a term h^{order - 1} already "
+            f"carries {hidden:.1%} of the error and will take over",
+            misfit,
+        )
+    window = (int(n[0]), int(n[-1]))
+    return Rate(order, slope, window, floor, "", misfit, *kept)
 
 
-def _extrapolated(n: Any, slopes: Any) -> float:
-    """Slope at h = 0 from the last two, the deviation being O(h); capped to a small move."""
-    growth = (n[-1] / n[-2] + n[-2] / n[-3]) / 2
-    move = (slopes[-1] - slopes[-2]) / (growth - 1)
-    return float(slopes[-1] + np.clip(move, -SETTLED, SETTLED))
+def _series_fit(n: Array, table: Array, floor: float) -> tuple[float | None, float, float]:
+    """Best real q, its relative misfit, and the share of the leading term at the finest N.
+
+    q is None when no fit with a visible leading term exists.
+    """
+    norm = np.sqrt(np.mean(table**2, axis=1)) + floor
+    weighted = table / norm[:, None]
+    h = n[-1] / n
+    terms = 3 if len(n) > FEWEST else 2
+    best: tuple[float | None, float, float] = (None, np.inf, 0.0)
+    fallback = np.inf
+    for q in np.arange(0.4, 8.6, 0.01):
+        basis = np.stack([h ** (q + k) for k in range(terms)], axis=1) / norm[:, None]
+        found, *_ = np.linalg.lstsq(basis, weighted, rcond=None)
+        misfit = float(np.sqrt(np.mean((basis @ found - weighted) ** 2)))
+        fallback = min(fallback, misfit)
+        share = float(np.sqrt(np.mean(found[0] ** 2)) / norm[-1])
+        # a small q with a vanishing coefficient fits too: it must carry part of the error
+        if VISIBLE < share < 5 and misfit < best[1]:
+            best = (round(float(q), 2), misfit, share)
+    return best if best[0] is not None else (None, fallback, 0.0)
+
+
+def _hidden_share(n: Array, table: Array, floor: float, order: int) -> float | None:
+    """Share of a term h^(order-1) at the finest N, when the data do contain one."""
+    if len(n) <= FEWEST or order < 2:
+        return None
+    norm = np.sqrt(np.mean(table**2, axis=1)) + floor
+    h, misfits, share = n[-1] / n, [], 0.0
+    for powers in (range(order, order + 3), range(order - 1, order + 3)):
+        basis = np.stack([h**p for p in powers], axis=1) / norm[:, None]
+        found, *_ = np.linalg.lstsq(basis, table / norm[:, None], rcond=None)
+        misfits.append(float(np.sqrt(np.mean((basis @ found - table / norm[:, None]) ** 2))))
+        share = float(np.sqrt(np.mean(found[0] ** 2)) / norm[-1])
+    if share > 0.03 or (share > 0.015 and misfits[0] > 4 * misfits[1]):
+        return share
+    return None
