@@ -2,7 +2,7 @@
 # remake   solvergen generate heun_edm
 # source   Karras et al. 2022, arXiv:2206.00364, Algorithm 1
 # update   x[end] = α[end]/αₙ xₙ + α[end] Δ εₙ
-#          xₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [εₙ/2 + ε[end]/2]
+#          xₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [1/2 εₙ + 1/2 ε[end]]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
 #          Δ = step of the clock σ/α
 """Heun (EDM).

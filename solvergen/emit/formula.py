@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 from ..expr.show import ATOM, PRODUCT, Notation, show
-from ..expr.tree import Expr, Symbol, multiply
+from ..expr.tree import Expr, Sum, split
 from ..program.model import Place, Program, Row, Step
 
 _GREEK = {"theta": "θ", "Theta": "Θ", "eta": "η", "lam": "λ", "gamma": "γ", "kappa": "κ"}
@@ -102,7 +103,17 @@ def _at(place: Place, name: str) -> str:
 
 
 def row_formula(row: Row, program: Program, latex: bool = False) -> str:
-    """One row as an equation, its scale factors written out.
+    """One row as an equation on one line."""
+    front, terms = _parts(row, program, latex)
+    left, right = (r"\left[", r"\right]") if latex else ("[", "]")
+    joined = " ".join(terms).removeprefix("+ ")
+    if len(terms) > 1 or joined.startswith("-"):
+        joined = f"{left}{joined}{right}"
+    return f"{front} {joined}" if latex else f"{front} {joined}".replace("-", "−")
+
+
+def _parts(row: Row, program: Program, latex: bool = False) -> tuple[str, list[str]]:
+    """What stands before a row's bracket, and the signed terms inside it.
 
     In the gauge of λ: x_i = (scale) x_n + α_i Σ w_j D_j (data) or − σ_i Σ w_j ε_j (noise); in the
     clock: x_i = (scale) x_n + (scale_i Δ) Σ w_j f_j.
@@ -123,24 +134,28 @@ def row_formula(row: Row, program: Program, latex: bool = False) -> str:
     else:
         front, sign = (alpha, "+") if program.integrand == "data" else (sigma, "-")
     base = rf"\frac{{{top}}}{{{bottom}}} x_n" if latex else f"{top}/{bottom} xₙ"
-    return f"x{sub} = {base} {sign} {front} {_bracket(row, program, notation, latex)}"
+    return f"x{sub} = {base} {sign} {front}", _terms(row, program, notation, latex)
 
 
 def _sub(at: str) -> str:
     return {"n+1": "ₙ₊₁", "n": "ₙ"}.get(at, f"[{at}]")
 
 
-def _bracket(row: Row, program: Program, notation: Notation, latex: bool) -> str:
+def _terms(row: Row, program: Program, notation: Notation, latex: bool) -> list[str]:
+    """The signed terms of a row's sum, weight before model output."""
     output = (_OUTPUT_LATEX if latex else _OUTPUT)[program.integrand]
-    pieces = []
+    terms = []
     for term in row.terms:
         index = _index(term.source, latex)
         model = f"{output}_{{{index}}}" if latex else output + _past(term.source)
-        text = show(multiply(Symbol("#"), term.weight), _with_output(notation, model))
-        pieces.append(text)
-    joined = " + ".join(pieces).replace("+ -", "- ")
-    left, right = (r"\left[", r"\right]") if latex else ("[", "]")
-    return joined if len(pieces) == 1 else f"{left}{joined}{right}"
+        negative = split(term.weight)[0] < 0 and not isinstance(term.weight, Sum)
+        weight = show(-term.weight if negative else term.weight, notation)
+        if isinstance(term.weight, Sum):
+            left, right = notation.parentheses
+            weight = f"{left}{weight}{right}"
+        shown = model if weight == "1" else f"{weight} {model}"
+        terms.append(f"{'-' if negative else '+'} {shown}")
+    return terms
 
 
 def _past(source: str) -> str:
@@ -148,12 +163,6 @@ def _past(source: str) -> str:
         return "ₙ"
     found = re.fullmatch(r"n([+-]\d+)", source)
     return "ₙ" + found[1].translate(_SUBSCRIPT) if found else f"[{source}]"
-
-
-def _with_output(notation: Notation, model: str) -> Notation:
-    from dataclasses import replace
-
-    return replace(notation, symbol=lambda n: model if n == "#" else notation.symbol(n))
 
 
 def step_formulas(step: Step, program: Program, latex: bool = False) -> list[str]:
@@ -179,29 +188,32 @@ def legend(program: Program) -> list[str]:
 
 def update_lines(program: Program, width: int) -> list[str]:
     """The main step's equations for a file header, where they fit the width."""
-    shown = step_formulas(program.main, program)
-    lines = []
-    for number, text in enumerate(shown):
-        head = "update   " if number == 0 else "         "
-        lines += _folded(head, text, width)
-    lines += [
-        f"{'where    ' if i == 0 else '         '}{text}" for i, text in enumerate(legend(program))
-    ]
+    lines: list[str] = []
+    for row in program.main.rows:
+        lines += _row_lines(row, program, width, "         " if lines else "update   ")
+    for text in legend(program):
+        lines.append(("         " if "where    " in "".join(lines) else "where    ") + text)
     return lines
 
 
-def _folded(head: str, text: str, width: int) -> list[str]:
-    """Break an equation at spaces outside parentheses so that it fits."""
-    import textwrap
-
-    return textwrap.wrap(
-        text,
-        width,
-        initial_indent=head,
-        subsequent_indent=" " * (len(head) + 4),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+def _row_lines(row: Row, program: Program, width: int, head: str) -> list[str]:
+    """An equation, over several lines with one term each where one line is too short."""
+    whole = head + row_formula(row, program)
+    if len(whole) <= width:
+        return [whole]
+    front, terms = _parts(row, program)
+    body = [*terms[:-1], terms[-1] + "]"]
+    lines = [f"{head}{front} ["]
+    for term in body:
+        lines += textwrap.wrap(
+            term,
+            width,
+            initial_indent=" " * 13,
+            subsequent_indent=" " * 17,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return [line.replace("-", "−") for line in lines]
 
 
 def terminal(program: Program) -> str:

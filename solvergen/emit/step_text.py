@@ -1,0 +1,240 @@
+"""The text of one kind of step inside `coefficients`: offsets, places, φ-functions, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..expr.tree import (
+    Call,
+    Expr,
+    Number,
+    Power,
+    Product,
+    Sum,
+    Symbol,
+    add,
+    multiply,
+    power,
+    rebuild,
+    symbols,
+)
+from ..program.model import Row, Step
+from .layout import Layout, row_after, stage_names
+from .python_text import assign, python, wrap_tuple
+
+BLOCK = 12
+
+
+def bare(line: str) -> str:
+    """A tuple on one line needs no parentheses."""
+    head, _, rest = line.partition("(")
+    return head + rest[:-1]
+
+
+def append_row(layout: Layout, kind: int, sigma: str) -> str:
+    """The line that adds one model call to the plan."""
+    after = "after, " if layout.corrects else ""
+    return f"{' ' * BLOCK}plan.append((i, {kind}, {sigma}, {after}weights))"
+
+
+class StepText:
+    """The block of one kind of step: offsets, places, φ-functions, then weights call by call."""
+
+    def __init__(self, layout: Layout, step: Step) -> None:
+        self.layout, self.step, self.program = layout, step, layout.program
+        self.stages = stage_names(step)
+        self.named: dict[Call, str] = {}
+        self.factors = {row.name: self.factor(row) for row in step.rows}
+
+    def lines(self) -> list[str]:
+        rows = [(row, self.weights(row)) for row in self.step.rows]
+        out = [*self.offsets(), *self.places(), *self.functions()]
+        for index in range(self.step.evaluations):
+            row = row_after(self.step, index)
+            out += self.call_lines(index, row, dict(rows)[row])
+        if self.layout.corrects:
+            out += self.corrector_lines()
+        return out
+
+    def place(self, row: Row) -> str:
+        """Suffix of the variables of a row's place: ``1`` at the end of the step, else ``_k1``."""
+        if row.place.is_end:
+            return "1"
+        twin = next(r for r in self.step.stages if r.place == row.place)
+        return f"_{self.stages[twin.name]}"
+
+    def factor(self, row: Row) -> Expr:
+        """What turns weights in the row's gauge into weights on the model's outputs."""
+        at = self.place(row)
+        a, s = Symbol(f"a{at}"), Symbol(f"s{at}")
+        scale = {"data": s, "noise": a, "velocity": a + s}[self.program.integrand]
+        if row.gauge == "clock":
+            return multiply(scale, Symbol("H"))
+        return a if self.program.integrand == "data" else -s
+
+    def weights(self, row: Row) -> dict[str, Expr]:
+        factor = self.factors[row.name]
+        return {
+            self.stages.get(term.source, term.source): self.localise(multiply(factor, term.weight))
+            for term in row.terms
+        }
+
+    def localise(self, expr: Expr) -> Expr:
+        """History offsets and functions of the grid become local variables."""
+        short = {"theta": "t", "Theta": "T", "eta": "y"}
+
+        def leaf(symbol: Symbol) -> Expr:
+            prefix = symbol.name.rstrip("0123456789")
+            index = symbol.name[len(prefix) :]
+            return Symbol(short[prefix] + index) if index and prefix in short else symbol
+
+        return _replace_calls(rebuild(expr, leaf), self.name_call)
+
+    def name_call(self, call: Call) -> Expr:
+        """The local variable that holds a φ-function, moment or offset."""
+        if call.name not in ("phi", "moment", "offset"):
+            return call
+        if call not in self.named:
+            self.named[call] = self.fresh(call)
+        return Symbol(self.named[call])
+
+    def fresh(self, call: Call) -> str:
+        """A short name: ``p2`` for φ_2 of the whole step, ``p2_k1`` at the place of a stage."""
+        letter = {"phi": "p", "moment": "m", "offset": "o"}[call.name]
+        index = "" if call.name == "offset" else python(call.args[0])
+        name = f"{letter}{index}{self.suffix(call)}"
+        taken, serial, unique = set(self.named.values()), 2, name
+        while unique in taken:
+            unique, serial = f"{name}_{serial}", serial + 1
+        return unique
+
+    def suffix(self, call: Call) -> str:
+        kappa, where = self.program.kappa, call.args[-1]
+        for row in reversed(self.step.rows):
+            c = row.place.lam(kappa)
+            if where == (-kappa * c * Symbol("h") if call.name == "phi" else c):
+                return "" if row.place.is_end else self.place(row)
+        return "_z"
+
+    def offsets(self) -> list[str]:
+        """θ_k, Θ_k, η_k: where past evaluations lie, in units of the step."""
+        names = {
+            name for row in self.step.rows for term in row.terms for name in symbols(term.weight)
+        }
+        out = []
+        for prefix, local, text in (
+            ("theta", "t", "(lam[i] - lam[i - {k}]) / h"),
+            ("Theta", "T", "(clock[i] - clock[i - {k}]) / H"),
+            ("eta", "y", "coordinate(lam[i - {k}], lam[i], lam[i + 1])"),
+        ):
+            for k in range(1, 10):
+                if f"{prefix}{k}" in names:
+                    sign = "-" if prefix == "eta" else ""
+                    out.append(f"{' ' * BLOCK}{local}{k} = {sign}{text.format(k=k)}")
+        return out
+
+    def places(self) -> list[str]:
+        """α, σ, λ of the stages."""
+        out: list[str] = []
+        seen = set()
+        pad = " " * BLOCK
+        for row in self.step.stages:
+            at = self.place(row)
+            if at == "1" or at in seen:
+                continue
+            seen.add(at)
+            if row.place.coordinate == "lambda":
+                where = f"lam[i] + {python(row.place.fraction * Symbol('h'))}"
+            else:
+                clock = f"clock[i] + {python(row.place.fraction * Symbol('H'))}"
+                where = {
+                    "data": "math.log({})",
+                    "noise": "-math.log({})",
+                    "velocity": "math.log(1 / ({}) - 1)",
+                }[self.program.integrand].format(clock)
+            out.append(f"{pad}a{at}, s{at} = level({where}, gauge)")
+        return out
+
+    def functions(self) -> list[str]:
+        """φ-functions, moments and offsets, one assignment each."""
+        out = []
+        for call, name in self.named.items():
+            if call.name == "phi":
+                text = python(call)
+            elif call.name == "offset":
+                text = (
+                    f"coordinate(lam[i] + {python(call.args[0] * Symbol('h'))}, lam[i], lam[i + 1])"
+                )
+            else:
+                power, c = (python(arg) for arg in call.args)
+                text = f"moment({power}, {c}, lam[i], lam[i + 1])"
+            out.append(f"{' ' * BLOCK}{name} = {text}")
+        return out
+
+    def call_lines(self, index: int, row: Row, weights: dict[str, Expr]) -> list[str]:
+        """The plan's row for one model call."""
+        call = self.layout.call(self.step, index)
+        out: list[str] = []
+        at = "0" if index == 0 else self.place(self.step.stages[index - 1])
+        to = self.place(row)
+        items = [*self.intake(at), self.base(to)]
+        for number, source in enumerate(call.sources):
+            items.append(self.item(out, f"w{number}", weights.get(source)))
+        lines = wrap_tuple("weights = ", items, BLOCK)
+        out += [bare(lines[0])] if len(lines) == 1 and len(items) > 1 else lines
+        after = self.layout.corrects and index > 0
+        text = append_row(self.layout, call.kind, f"s{at}")
+        out.append(text.replace("after, ", "(), ") if after else text)
+        return out
+
+    def item(self, out: list[str], name: str, weight: Expr | None) -> str:
+        """A weight in place when it is short, otherwise through a variable of its own."""
+        if weight is None:
+            return "0"
+        text = python(weight)
+        if len(text) <= 32:
+            return text
+        out += assign(name, weight, BLOCK)
+        return name
+
+    def intake(self, at: str) -> list[str]:
+        """Weights that turn (x, denoised) into the integrand: ε = (x − αD)/σ, v = ε − D."""
+        if self.program.integrand == "data":
+            return []
+        top = f"-a{at}" if self.program.integrand == "noise" else f"-(a{at} + s{at})"
+        return [f"1 / s{at}", f"{top} / s{at}"]
+
+    def base(self, to: str) -> str:
+        """The weight of the state at the start of the step: a ratio of scales."""
+        return {
+            "data": f"s{to} / s0",
+            "noise": f"a{to} / a0",
+            "velocity": f"(a{to} + s{to}) / (a0 + s0)",
+        }[self.program.integrand]
+
+    def corrector_lines(self) -> list[str]:
+        """Weights that correct this step's end once it has been evaluated."""
+        pad = " " * BLOCK
+        if self.step.corrector is None:
+            return [f"{pad}after = ()"]
+        weights = self.weights(self.step.corrector)
+        out: list[str] = []
+        items = [self.base("1")]
+        for number, source in enumerate(self.layout.corrector):
+            items.append(self.item(out, f"c{number}", weights.get(source)))
+        lines = wrap_tuple("after = ", items, BLOCK)
+        return out + ([bare(lines[0])] if len(lines) == 1 else lines)
+
+
+def _replace_calls(expr: Expr, name: Callable[[Call], Expr]) -> Expr:
+    """Map outermost φ, moment and offset calls through a function."""
+    match expr:
+        case Call():
+            return name(expr)
+        case Power(base, exponent):
+            return power(_replace_calls(base, name), exponent)
+        case Product(coefficient, factors):
+            return multiply(Number(coefficient), *(_replace_calls(f, name) for f in factors))
+        case Sum(terms):
+            return add(*(_replace_calls(term, name) for term in terms))
+    return expr

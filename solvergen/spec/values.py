@@ -1,0 +1,146 @@
+"""Values of a spec: TOML text to checked, exact values, each mistake with its line and column."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from fractions import Fraction
+from typing import Any, NoReturn
+
+from ..errors import ExpressionError, SpecError
+from ..expr.parse import hint, parse
+from ..expr.tree import Expr, Number, Symbol
+from .keys import KINDS, Key, Table
+from .locate import Locator
+from .locate import Path as KeyPath
+from .model import Parameter
+from .names import weight_functions, weight_names
+
+
+class Values:
+    """A parsed spec text and the checks that every value goes through.
+
+    Args:
+        text: the TOML text.
+        source: name shown in errors.
+    """
+
+    def __init__(self, text: str, source: str) -> None:
+        self.source, self.locator = source, Locator(text)
+        self.data = self.parsed(text)
+        self.parameters: tuple[Parameter, ...] = ()
+        self.abbreviations: dict[str, Expr] = {}
+
+    def parsed(self, text: str) -> dict[str, Any]:
+        try:
+            return tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            found = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+            line, column = (int(found[1]), int(found[2])) if found else (len(text.split("\n")), 1)
+            message = re.sub(r" \(at .*\)$", "", str(error))
+            raise SpecError(
+                f"not valid TOML: {message}", self.source, line, column, self.locator.line(line)
+            ) from None
+        except (RecursionError, ValueError) as error:
+            what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+            raise SpecError(f"not valid TOML: {what}", self.source) from None
+
+    def fail(self, path: KeyPath, message: str, needle: str = "") -> NoReturn:
+        line, column, width = self.locator.value(path, needle)
+        raise SpecError(message, self.source, line, column, self.locator.line(line), width)
+
+    def section(self, name: str) -> dict[str, Any]:
+        value = self.data.get(name, {})
+        if not isinstance(value, dict):
+            self.fail((name,), f"`{name}` must be a table; write [{name}] on a line of its own")
+        return value
+
+    def table(
+        self, path: KeyPath, value: Any, table: Table, also: set[str] | None = None
+    ) -> dict[str, Any]:
+        """Check a table against its keys and return the values it gives."""
+        if not isinstance(value, dict):
+            self.fail(path, f"must be a table, found {value!r:.40}; write {table.header}")
+        for key in value:
+            if key not in table.keys:
+                inside = f" in {table.header}" if path else ""
+                known = [*table.keys, *(also or ())]
+                self.fail((*path, key), f"unknown key `{key}`{inside}" + hint(key, known))
+        for name, key in table.keys.items():
+            if key.required and name not in value:
+                what = f"{table.header} needs `{name}`" if path else f"the spec needs `{name}`"
+                self.fail(path, f"{what}, for example: {name} = {key.example}")
+        return {k: self.value((*path, k), v, table.keys[k]) for k, v in value.items()}
+
+    def value(self, path: KeyPath, value: Any, key: Key) -> Any:
+        """One value, checked and made exact according to its kind."""
+        match key.kind, value:
+            case "boolean", bool():
+                return value
+            case "integer", int() if not isinstance(value, bool) and abs(value) < 10**6:
+                return value
+            case "text", str() if len(value) <= 2000:
+                if key.choices and value not in key.choices:
+                    self.fail(
+                        path,
+                        f"`{value}` is not one of {', '.join(key.choices)}"
+                        + _close(value, key.choices),
+                        value,
+                    )
+                return value
+            case "name", str() if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", value):
+                return value
+            case "exact", str() | int() if not isinstance(value, bool):
+                return self.exact(path, value)
+            case "expression", str() | int() if not isinstance(value, bool):
+                return self.expression(path, value)
+            case "texts", list() if all(isinstance(item, str) for item in value):
+                return tuple(value)
+            case "expressions", list():
+                return tuple(self.expression(path, item) for item in value)
+            case "weights", dict():
+                return value
+        self.fail(
+            path,
+            f"must be {KINDS[key.kind]}, found {value!r:.60}; "
+            f"for example: {path[-1]} = {key.example}",
+        )
+
+    def exact(self, path: KeyPath, value: str | int) -> Fraction:
+        number = self.expression(path, value, {})
+        if not isinstance(number, Number):
+            self.fail(path, f"must be a rational number, found {value!r:.40}", str(value))
+        return number.value
+
+    def expression(
+        self, path: KeyPath, value: Any, names: dict[str, Expr] | None = None, weights: bool = False
+    ) -> Expr:
+        """An expression in the parameters (and, for weights, in h, ratios and φ-functions)."""
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            self.fail(
+                path,
+                f"must be a text or an integer so that it stays exact, found "
+                f'{value!r:.40}; write "{value!r:.40}"',
+            )
+        parameters: dict[str, Expr] = {p.name: Symbol(p.name) for p in self.parameters}
+        known = parameters if names is None else names
+        functions = weight_functions() if weights else None
+        try:
+            if weights:
+                known = {**weight_names(known), **self.abbreviations}
+            return parse(str(value), known, functions)
+        except ExpressionError as error:
+            line, column, _ = self.locator.value(path, str(value))
+            raise SpecError(
+                error.message,
+                self.source,
+                line,
+                column + error.column,
+                self.locator.line(line),
+                error.width,
+            ) from None
+
+
+def _close(value: str, choices: tuple[str, ...]) -> str:
+    shown = hint(value, choices)
+    return shown if "did you mean" in shown else ""
