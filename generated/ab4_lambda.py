@@ -18,7 +18,6 @@ import math
 
 import torch
 
-
 NAME = "ab4_lambda"
 INTEGRAND = "data"
 CLAIM = {"order": 4}

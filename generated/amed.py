@@ -14,7 +14,6 @@ import math
 
 import torch
 
-
 NAME = "amed"
 INTEGRAND = "noise"
 CLAIM = {"order": 2}

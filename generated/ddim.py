@@ -13,7 +13,6 @@ import math
 
 import torch
 
-
 NAME = "ddim"
 INTEGRAND = "data"
 CLAIM = {"order": 1}

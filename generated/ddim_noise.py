@@ -9,7 +9,6 @@ import math
 
 import torch
 
-
 NAME = "ddim_noise"
 INTEGRAND = "noise"
 CLAIM = {"order": 1}

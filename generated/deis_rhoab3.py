@@ -17,7 +17,6 @@ import math
 
 import torch
 
-
 NAME = "deis_rhoab3"
 INTEGRAND = "noise"
 CLAIM = {"order": 3}

@@ -18,7 +18,6 @@ import math
 
 import torch
 
-
 NAME = "deis_tab3"
 INTEGRAND = "noise"
 CLAIM = {"order": 3}

@@ -10,7 +10,6 @@ import math
 
 import torch
 
-
 NAME = "dpm_solver_2"
 INTEGRAND = "noise"
 CLAIM = {"order": 2}

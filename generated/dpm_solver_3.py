@@ -13,7 +13,6 @@ import math
 
 import torch
 
-
 NAME = "dpm_solver_3"
 INTEGRAND = "noise"
 CLAIM = {"order": 3}

@@ -13,7 +13,6 @@ import math
 
 import torch
 
-
 NAME = "dpmpp_2m"
 INTEGRAND = "data"
 CLAIM = {"order": 2}

@@ -14,7 +14,6 @@ import math
 
 import torch
 
-
 NAME = "dpmpp_2m_exact"
 INTEGRAND = "data"
 CLAIM = {"order": 2}

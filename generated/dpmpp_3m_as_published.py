@@ -17,7 +17,6 @@ import math
 
 import torch
 
-
 NAME = "dpmpp_3m_as_published"
 INTEGRAND = "data"
 CLAIM = {"order": 3}

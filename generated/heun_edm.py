@@ -14,7 +14,6 @@ import math
 
 import torch
 
-
 NAME = "heun_edm"
 INTEGRAND = "noise"
 CLAIM = {"order": 2}

@@ -10,7 +10,6 @@ import math
 
 import torch
 
-
 NAME = "ipndm4"
 INTEGRAND = "noise"
 CLAIM = {"order": 4}

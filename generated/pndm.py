@@ -13,7 +13,6 @@ import math
 
 import torch
 
-
 NAME = "pndm"
 INTEGRAND = "noise"
 CLAIM = {"order": 4}

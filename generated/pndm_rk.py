@@ -16,7 +16,6 @@ import math
 
 import torch
 
-
 NAME = "pndm_rk"
 INTEGRAND = "noise"
 CLAIM = {"order": 4}

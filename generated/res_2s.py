@@ -10,7 +10,6 @@ import math
 
 import torch
 
-
 NAME = "res_2s"
 INTEGRAND = "data"
 CLAIM = {"order": 2}

@@ -21,7 +21,6 @@ import math
 
 import torch
 
-
 NAME = "res_3s"
 INTEGRAND = "data"
 CLAIM = {"order": 3}

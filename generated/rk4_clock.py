@@ -16,7 +16,6 @@ import math
 
 import torch
 
-
 NAME = "rk4_clock"
 INTEGRAND = "noise"
 CLAIM = {"order": 4}

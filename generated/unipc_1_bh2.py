@@ -14,7 +14,6 @@ import math
 
 import torch
 
-
 NAME = "unipc_1_bh2"
 INTEGRAND = "data"
 CLAIM = {"order": 2}

@@ -18,7 +18,6 @@ import math
 
 import torch
 
-
 NAME = "unipc_2_bh2"
 INTEGRAND = "data"
 CLAIM = {"order": 3}

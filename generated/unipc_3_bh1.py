@@ -22,7 +22,6 @@ import math
 
 import torch
 
-
 NAME = "unipc_3_bh1"
 INTEGRAND = "data"
 CLAIM = {"order": 4}

@@ -23,7 +23,6 @@ import math
 
 import torch
 
-
 NAME = "unipc_3_bh2"
 INTEGRAND = "data"
 CLAIM = {"order": 4}

@@ -28,8 +28,7 @@ def torch_file(solver: Solver, program: Program) -> str:
     """
     layout = lay_out(program)
     parts = [
-        _header(solver, program),
-        _constants(solver, program),
+        _header(solver, program) + "\n" + _constants(solver, program),
         _definition(pieces.GRID),
         *(_definition(text) for text in _support(program)),
         _coefficients(layout),
