@@ -23,9 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    args = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        return int(args.run(args))
+        args = _parser(words[0] if words else None).parse_args(words)
+        return int(args.handler(args))
     except SolvergenError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(chosen: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="solvergen",
         description="Diffusion solvers from a short spec: exact coefficients, true order, torch code.",
@@ -50,10 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"solvergen {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    from .commands import demonstration, generation, specs
+    from .commands import demonstration, generation, judging, specs
 
     for room in (specs, generation, demonstration):
         room.add(commands)
+    judging.add(commands, chosen)
     return parser
 
 

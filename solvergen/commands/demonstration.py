@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
     demo.add_argument("spec", nargs="?", default="dpmpp_2m", metavar="SPEC")
     demo.add_argument("--beside", default="ddim", metavar="SPEC", help="a solver to compare with")
     demo.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR")
-    demo.set_defaults(run=run_demo)
+    demo.set_defaults(handler=run_demo)
 
 
 def run_demo(args: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
     generate.add_argument("--out", type=Path, default=Path("generated"), metavar="DIR")
     generate.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
     generate.add_argument("--diff", action="store_true", help="show what would change or changed")
-    generate.set_defaults(run=run_generate)
+    generate.set_defaults(handler=run_generate)
 
 
 def emitted(loaded: Loaded) -> str:

@@ -19,34 +19,34 @@ def add(commands: Any) -> None:
     new.add_argument("name", metavar="NAME", help="name of the solver")
     new.add_argument("--from", dest="family", choices=FAMILIES, default="interpolate")
     new.add_argument("--out", type=Path, help="file to write (NAME.toml unless given)")
-    new.set_defaults(run=run_new)
+    new.set_defaults(handler=run_new)
 
     lint = commands.add_parser("lint", help="check specs; errors point at line and column")
     lint.add_argument("specs", nargs="+", metavar="SPEC")
-    lint.set_defaults(run=run_lint)
+    lint.set_defaults(handler=run_lint)
 
     listing = commands.add_parser("list", help="list the gallery")
     listing.add_argument("--json", action="store_true")
     listing.add_argument("--integrand", choices=("data", "noise", "velocity"))
     listing.add_argument("--evaluations", type=int, metavar="K", help="model calls per step")
-    listing.set_defaults(run=run_list)
+    listing.set_defaults(handler=run_list)
 
     explain = commands.add_parser("explain", help="show the derived update and its facts")
     explain.add_argument("spec", metavar="SPEC")
     form = explain.add_mutually_exclusive_group()
     for flag in ("latex", "markdown", "json"):
         form.add_argument(f"--{flag}", action="store_true")
-    explain.set_defaults(run=run_explain)
+    explain.set_defaults(handler=run_explain)
 
     same = commands.add_parser("same", help="are two solvers the same method?")
     same.add_argument("a", metavar="A")
     same.add_argument("b", metavar="B")
     same.add_argument("--json", action="store_true")
-    same.set_defaults(run=run_same)
+    same.set_defaults(handler=run_same)
 
     schema = commands.add_parser("schema", help="JSON Schema of specs, for editors")
     schema.add_argument("--markdown", action="store_true", help="the reference page instead")
-    schema.set_defaults(run=run_schema)
+    schema.set_defaults(handler=run_schema)
 
 
 def run_new(args: argparse.Namespace) -> int:

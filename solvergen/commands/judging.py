@@ -1,0 +1,31 @@
+"""The commands verify and audit live in the judge's room; torch is imported only when they run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import SolvergenError
+
+NAMES = {
+    "verify": "measure and audit samplers, and weigh their claims",
+    "audit": "exact order of a sampler, from one-hot runs alone",
+}
+
+
+def add(commands: Any, chosen: str | None) -> None:
+    """Register the commands: in full when one of them is chosen, otherwise by name and help only.
+
+    Raises:
+        SolvergenError: one is chosen and the packages that it needs are missing.
+    """
+    if chosen not in NAMES:
+        for name, text in NAMES.items():
+            commands.add_parser(name, help=text)
+        return
+    try:
+        from solvergen.verify.command import add_parsers
+    except ModuleNotFoundError as error:
+        raise SolvergenError(
+            f"`{chosen}` needs {error.name}; pip install 'solvergen[verify]'"
+        ) from None
+    add_parsers(commands)
