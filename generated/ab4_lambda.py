@@ -24,6 +24,14 @@ CLAIM = {"order": 4}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 3
 SPEC_SHA256 = "d091bde57365f243e29ada55b12dc28bec6eadf262dade4a9776dc361a82b553"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [4, True], "own_start": [2, True], "own_end": [2, True]},
+    "smooth": {"exact_start": [4, True], "own_start": [2, True], "own_end": [2, True]},
+    "arbitrary": {"exact_start": [4, True], "own_start": [2, True], "own_end": [2, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {"uniform": [{"word": "D^(4)", "tree": [4, []], "coef": "-251/720"}]}
 
 
 def grid(sigmas, alphas=None):

@@ -19,6 +19,17 @@ CLAIM = {"order": 1}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 0
 SPEC_SHA256 = "902a0617f1aabaa3cd66901cc74907b7419ea4bc073f4a2cf433dee2ddad1061"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [1, True], "own_start": [1, True], "own_end": [1, True]},
+    "smooth": {"exact_start": [1, True], "own_start": [1, True], "own_end": [1, True]},
+    "arbitrary": {"exact_start": [1, True], "own_start": [1, True], "own_end": [1, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [{"word": "D'", "tree": [1, []], "coef": "-1/2"}],
+    "symbolic": [{"word": "D'", "tree": [1, []], "coef": "-1/2"}],
+}
 
 
 def grid(sigmas, alphas=None):

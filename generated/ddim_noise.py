@@ -15,6 +15,17 @@ CLAIM = {"order": 1}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 0
 SPEC_SHA256 = "aed9ca134a43ddf74470bc3dc9eccd1c5f453113da63c0e03c39e3c28e6a30fb"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [1, True], "own_start": [1, True], "own_end": [1, True]},
+    "smooth": {"exact_start": [1, True], "own_start": [1, True], "own_end": [1, True]},
+    "arbitrary": {"exact_start": [1, True], "own_start": [1, True], "own_end": [1, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [{"word": "D'", "tree": [1, []], "coef": "-1/2"}],
+    "symbolic": [{"word": "D'", "tree": [1, []], "coef": "-1/2"}],
+}
 
 
 def grid(sigmas, alphas=None):

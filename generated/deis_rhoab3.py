@@ -23,6 +23,20 @@ CLAIM = {"order": 3}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 2
 SPEC_SHA256 = "82eece0f69c9597291df50ec1f6d35fc915e509d778445b9791820acf933a195"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [3, True], "own_start": [2, True], "own_end": [2, True]},
+    "smooth": {"exact_start": [3, True], "own_start": [2, True], "own_end": [2, True]},
+    "arbitrary": {"exact_start": [3, True], "own_start": [2, True], "own_end": [2, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [
+        {"word": "D'", "tree": [1, []], "coef": "-3/4"},
+        {"word": "D''", "tree": [2, []], "coef": "-9/8"},
+        {"word": "D'''", "tree": [3, []], "coef": "-3/8"},
+    ],
+}
 
 
 def grid(sigmas, alphas=None):

@@ -24,6 +24,20 @@ CLAIM = {"order": 3}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 2
 SPEC_SHA256 = "bbb22cf8e95ed568e23177a3cb47df0fcde2b5591e04a5b34df3bc704ca1ab86"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [3, True], "own_start": [2, True], "own_end": [2, True]},
+    "smooth": {"exact_start": [3, True], "own_start": [2, True], "own_end": [2, True]},
+    "arbitrary": {"exact_start": [3, True], "own_start": [2, True], "own_end": [2, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [
+        {"word": "D'", "tree": [1, []], "coef": "-9/8*y2^2 + 3/8*y3"},
+        {"word": "D''", "tree": [2, []], "coef": "9/8*y2"},
+        {"word": "D'''", "tree": [3, []], "coef": "-3/8"},
+    ],
+}
 
 
 def grid(sigmas, alphas=None):

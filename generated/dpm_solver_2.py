@@ -16,6 +16,25 @@ CLAIM = {"order": 2}
 EVALUATIONS_PER_STEP = 2
 HISTORY = 0
 SPEC_SHA256 = "9663535c0c72c8fe313322533624ac4b91d517abb244559310ece258305b36ec"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+    "smooth": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+    "arbitrary": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [
+        {"word": "D'", "tree": [1, []], "coef": "1/12"},
+        {"word": "J.D'", "tree": [0, [[1, []]]], "coef": "-1/8"},
+        {"word": "D''", "tree": [2, []], "coef": "-1/24"},
+    ],
+    "symbolic": [
+        {"word": "D'", "tree": [1, []], "coef": "1/12"},
+        {"word": "J.D'", "tree": [0, [[1, []]]], "coef": "-1/8"},
+        {"word": "D''", "tree": [2, []], "coef": "-1/24"},
+    ],
+}
 
 
 def grid(sigmas, alphas=None):

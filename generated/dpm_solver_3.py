@@ -19,6 +19,27 @@ CLAIM = {"order": 3}
 EVALUATIONS_PER_STEP = 3
 HISTORY = 0
 SPEC_SHA256 = "ba9ff2ccb83b5dc91b8bb903aaeda95c5223eca4db67dc1fc131546901804da9"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},
+    "smooth": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},
+    "arbitrary": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [
+        {"word": "D''", "tree": [2, []], "coef": "1/72"},
+        {"word": "J.J.D'", "tree": [0, [[0, [[1, []]]]]], "coef": "-1/36"},
+        {"word": "J.D''", "tree": [0, [[2, []]]], "coef": "-1/108"},
+        {"word": "D'''", "tree": [3, []], "coef": "-1/216"},
+    ],
+    "symbolic": [
+        {"word": "D''", "tree": [2, []], "coef": "1/72"},
+        {"word": "J.J.D'", "tree": [0, [[0, [[1, []]]]]], "coef": "-1/36"},
+        {"word": "J.D''", "tree": [0, [[2, []]]], "coef": "-1/108"},
+        {"word": "D'''", "tree": [3, []], "coef": "-1/216"},
+    ],
+}
 
 
 def grid(sigmas, alphas=None):

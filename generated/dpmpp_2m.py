@@ -19,6 +19,23 @@ CLAIM = {"order": 2}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 1
 SPEC_SHA256 = "5bafff03b17c264bfc25a5721d754795415f3009693a8450c52ae9db167dd911"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+    "smooth": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+    "arbitrary": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [
+        {"word": "D'", "tree": [1, []], "coef": "-1/12"},
+        {"word": "D''", "tree": [2, []], "coef": "-5/12"},
+    ],
+    "symbolic": [
+        {"word": "D'", "tree": [1, []], "coef": "-1/12"},
+        {"word": "D''", "tree": [2, []], "coef": "-1/4*r1 - 1/6"},
+    ],
+}
 
 
 def grid(sigmas, alphas=None):

@@ -20,6 +20,17 @@ CLAIM = {"order": 2}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 1
 SPEC_SHA256 = "7103d1fdf81a9b5f37522f175ac82f6f8e2428f7dd4215d6090ee8a52119b821"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+    "smooth": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+    "arbitrary": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [{"word": "D''", "tree": [2, []], "coef": "-5/12"}],
+    "symbolic": [{"word": "D''", "tree": [2, []], "coef": "-1/4*r1 - 1/6"}],
+}
 
 
 def grid(sigmas, alphas=None):

@@ -23,6 +23,23 @@ CLAIM = {"order": 3}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 2
 SPEC_SHA256 = "4ef39e9b3fce35910e507630a85921373197b074dbf3c6f7c12932de5df043ed"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [3, True], "own_start": [2, True], "own_end": [2, True]},
+    "smooth": {"exact_start": [3, True], "own_start": [2, True], "own_end": [2, True]},
+    "arbitrary": {"exact_start": [3, True], "own_start": [2, True], "own_end": [2, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [{"word": "D'''", "tree": [3, []], "coef": "-3/8"}],
+    "symbolic": [
+        {
+            "word": "D'''",
+            "tree": [3, []],
+            "coef": "-1/12*r1^2 - 1/12*r1*r2 - 1/9*r1 - 1/18*r2 - 1/24",
+        },
+    ],
+}
 
 
 def grid(sigmas, alphas=None):

@@ -23,6 +23,17 @@ CLAIM = {"order": 3}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 2
 SPEC_SHA256 = "bbe16c81f070eeef49db29326f0b14f942072191290bc631a2030f6fa5cb1c68"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+    "smooth": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+    "arbitrary": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [{"word": "D''", "tree": [2, []], "coef": "-1/12"}],
+    "symbolic": [{"word": "D''", "tree": [2, []], "coef": "-1/12"}],
+}
 
 
 def grid(sigmas, alphas=None):

@@ -16,6 +16,17 @@ CLAIM = {"order": 4}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 3
 SPEC_SHA256 = "112bde294d8429f58c1b3db82f207b3d71b044eaf709c8361beaaa65ca22f2d7"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+    "smooth": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+    "arbitrary": {"exact_start": [1, True], "own_start": [1, True], "own_end": [1, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [{"word": "D'", "tree": [1, []], "coef": "1/12"}],
+    "symbolic": [{"word": "D'", "tree": [1, []], "coef": "31/24*r1 - 7/6*r2 + 3/8*r3 - 1/2"}],
+}
 
 
 def grid(sigmas, alphas=None):

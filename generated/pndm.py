@@ -19,6 +19,17 @@ CLAIM = {"order": 4}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 3
 SPEC_SHA256 = "e7c3bdc87472a6ce7417166b68241230443cbf84b6c4fb0de2fbc808e31c8277"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+    "smooth": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+    "arbitrary": {"exact_start": [1, True], "own_start": [1, True], "own_end": [1, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [{"word": "D'", "tree": [1, []], "coef": "1/12"}],
+    "symbolic": [{"word": "D'", "tree": [1, []], "coef": "31/24*r1 - 7/6*r2 + 3/8*r3 - 1/2"}],
+}
 
 
 def grid(sigmas, alphas=None):

@@ -22,6 +22,17 @@ CLAIM = {"order": 4}
 EVALUATIONS_PER_STEP = 4
 HISTORY = 0
 SPEC_SHA256 = "565f43e5616627e95e49f5cb8a8c296707c251ff31867d37d52791592606ccc5"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+    "smooth": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+    "arbitrary": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [{"word": "D'", "tree": [1, []], "coef": "1/12"}],
+    "symbolic": [{"word": "D'", "tree": [1, []], "coef": "1/12"}],
+}
 
 
 def grid(sigmas, alphas=None):

@@ -16,6 +16,23 @@ CLAIM = {"order": 2}
 EVALUATIONS_PER_STEP = 2
 HISTORY = 0
 SPEC_SHA256 = "2584b4cf34874df7766a5a17940a9d78b189eb7e4d160328f0cc39e22023b5bc"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+    "smooth": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+    "arbitrary": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [
+        {"word": "J.D'", "tree": [0, [[1, []]]], "coef": "-1/8"},
+        {"word": "D''", "tree": [2, []], "coef": "-1/24"},
+    ],
+    "symbolic": [
+        {"word": "J.D'", "tree": [0, [[1, []]]], "coef": "-1/8"},
+        {"word": "D''", "tree": [2, []], "coef": "-1/24"},
+    ],
+}
 
 
 def grid(sigmas, alphas=None):

@@ -27,6 +27,25 @@ CLAIM = {"order": 3}
 EVALUATIONS_PER_STEP = 3
 HISTORY = 0
 SPEC_SHA256 = "701a8ad1ff25d9ab749f6192873a19b8e25824068a99e4014f19defd39288f99"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},
+    "smooth": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},
+    "arbitrary": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [
+        {"word": "D''", "tree": [2, []], "coef": "-1/72"},
+        {"word": "J.J.D'", "tree": [0, [[0, [[1, []]]]]], "coef": "-1/24"},
+        {"word": "J'.D'", "tree": [1, [[1, []]]], "coef": "1/24"},
+    ],
+    "symbolic": [
+        {"word": "D''", "tree": [2, []], "coef": "-1/72"},
+        {"word": "J.J.D'", "tree": [0, [[0, [[1, []]]]]], "coef": "-1/24"},
+        {"word": "J'.D'", "tree": [1, [[1, []]]], "coef": "1/24"},
+    ],
+}
 
 
 def grid(sigmas, alphas=None):

@@ -22,6 +22,47 @@ CLAIM = {"order": 4}
 EVALUATIONS_PER_STEP = 4
 HISTORY = 0
 SPEC_SHA256 = "1a85b2dec9c8b21eddb15da547f284e244c2c01e52ba25a5a29719e30c6640d5"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [4, True], "own_start": [4, True], "own_end": [4, True]},
+    "smooth": {"exact_start": [4, True], "own_start": [4, True], "own_end": [4, True]},
+    "arbitrary": {"exact_start": [4, True], "own_start": [4, True], "own_end": [4, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [
+        {"word": "D'", "tree": [1, []], "coef": "1/480"},
+        {"word": "J.D'", "tree": [0, [[1, []]]], "coef": "-1/144"},
+        {"word": "D''", "tree": [2, []], "coef": "11/2880"},
+        {"word": "J.J.D'", "tree": [0, [[0, [[1, []]]]]], "coef": "1/72"},
+        {"word": "J.D''", "tree": [0, [[2, []]]], "coef": "-5/576"},
+        {"word": "J'.D'", "tree": [1, [[1, []]]], "coef": "-1/288"},
+        {"word": "D'''", "tree": [3, []], "coef": "1/480"},
+        {"word": "J.J.J.D'", "tree": [0, [[0, [[0, [[1, []]]]]]]], "coef": "-1/96"},
+        {"word": "J.J.D''", "tree": [0, [[0, [[2, []]]]]], "coef": "1/288"},
+        {"word": "J'.J.D'", "tree": [1, [[0, [[1, []]]]]], "coef": "1/96"},
+        {"word": "J2(D', D')", "tree": [0, [[1, []], [1, []]]], "coef": "1/192"},
+        {"word": "J.D'''", "tree": [0, [[3, []]]], "coef": "-1/576"},
+        {"word": "J'.D''", "tree": [1, [[2, []]]], "coef": "-1/288"},
+        {"word": "D^(4)", "tree": [4, []], "coef": "1/2880"},
+    ],
+    "symbolic": [
+        {"word": "D'", "tree": [1, []], "coef": "1/480"},
+        {"word": "J.D'", "tree": [0, [[1, []]]], "coef": "-1/144"},
+        {"word": "D''", "tree": [2, []], "coef": "11/2880"},
+        {"word": "J.J.D'", "tree": [0, [[0, [[1, []]]]]], "coef": "1/72"},
+        {"word": "J.D''", "tree": [0, [[2, []]]], "coef": "-5/576"},
+        {"word": "J'.D'", "tree": [1, [[1, []]]], "coef": "-1/288"},
+        {"word": "D'''", "tree": [3, []], "coef": "1/480"},
+        {"word": "J.J.J.D'", "tree": [0, [[0, [[0, [[1, []]]]]]]], "coef": "-1/96"},
+        {"word": "J.J.D''", "tree": [0, [[0, [[2, []]]]]], "coef": "1/288"},
+        {"word": "J'.J.D'", "tree": [1, [[0, [[1, []]]]]], "coef": "1/96"},
+        {"word": "J2(D', D')", "tree": [0, [[1, []], [1, []]]], "coef": "1/192"},
+        {"word": "J.D'''", "tree": [0, [[3, []]]], "coef": "-1/576"},
+        {"word": "J'.D''", "tree": [1, [[2, []]]], "coef": "-1/288"},
+        {"word": "D^(4)", "tree": [4, []], "coef": "1/2880"},
+    ],
+}
 
 
 def grid(sigmas, alphas=None):

@@ -20,6 +20,25 @@ CLAIM = {"order": 2}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 0
 SPEC_SHA256 = "b9d9c6231dd258d993e7c8336ddda71d8f61cd2db5d147933cdb196e8a926789"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+    "smooth": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+    "arbitrary": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [
+        {"word": "D'", "tree": [1, []], "coef": "-1/12"},
+        {"word": "J.D'", "tree": [0, [[1, []]]], "coef": "-1/2"},
+        {"word": "D''", "tree": [2, []], "coef": "1/12"},
+    ],
+    "symbolic": [
+        {"word": "D'", "tree": [1, []], "coef": "-1/12"},
+        {"word": "J.D'", "tree": [0, [[1, []]]], "coef": "-1/4*r1^2 - 1/4"},
+        {"word": "D''", "tree": [2, []], "coef": "1/12"},
+    ],
+}
 
 
 def grid(sigmas, alphas=None):

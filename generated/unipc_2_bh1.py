@@ -24,6 +24,20 @@ CLAIM = {"order": 3}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 1
 SPEC_SHA256 = "49b63542ea47e17432405c2661c246a76f464118cd24f7c24cafddb24bc66027"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},
+    "smooth": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},
+    "arbitrary": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [
+        {"word": "J.D'", "tree": [0, [[1, []]]], "coef": "1/6"},
+        {"word": "J.D''", "tree": [0, [[2, []]]], "coef": "-5/12"},
+        {"word": "D'''", "tree": [3, []], "coef": "1/24"},
+    ],
+}
 
 
 def grid(sigmas, alphas=None):

@@ -29,6 +29,19 @@ CLAIM = {"order": 4}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 2
 SPEC_SHA256 = "4939633bc848cbb872bfe1684a34e7dd0a1a3910b80d77f7d33c19b9f521b5c1"
+# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+ORDER = {
+    "uniform": {"exact_start": [4, True], "own_start": [3, True], "own_end": [3, True]},
+    "smooth": {"exact_start": [4, True], "own_start": [3, True], "own_end": [3, True]},
+    "arbitrary": {"exact_start": [4, True], "own_start": [3, True], "own_end": [3, True]},
+}
+# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
+LEADING_ERROR = {
+    "uniform": [
+        {"word": "J.D'''", "tree": [0, [[3, []]]], "coef": "-3/8"},
+        {"word": "D^(4)", "tree": [4, []], "coef": "19/720"},
+    ],
+}
 
 
 def grid(sigmas, alphas=None):

@@ -26,10 +26,11 @@ def add(commands: Any) -> None:
 
 
 def emitted(loaded: Loaded) -> str:
-    """The text of a solver's torch file."""
+    """The text of a solver's torch file, with the order that was proved for it."""
     from ..emit.torch_file import torch_file
+    from ..order import analyse
 
-    return torch_file(loaded.solver, loaded.program)
+    return torch_file(loaded.solver, loaded.program, analyse(loaded.program).json())
 
 
 def run_generate(args: argparse.Namespace) -> int:

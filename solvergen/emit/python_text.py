@@ -102,3 +102,25 @@ def wrap_tuple(head: str, items: list[str], indent: int, tail: str = "") -> list
     if len(line) <= WIDTH:
         return [line]
     return [f"{pad}{head}(", *(f"{pad}    {item}," for item in items), f"{pad}){tail}"]
+
+
+def literal(head: str, value: object, indent: int = 0, tail: str = "") -> list[str]:
+    """Plain data (dicts, lists, texts, numbers) as source, broken where a formatter would."""
+    pad = " " * indent
+    line = f"{pad}{head}{_flat(value)}{tail}"
+    if len(line) <= WIDTH or not isinstance(value, (dict, list)) or not value:
+        return [line]
+    opened, closed = ("{", "}") if isinstance(value, dict) else ("[", "]")
+    lines = [f"{pad}{head}{opened}"]
+    items = value.items() if isinstance(value, dict) else [(None, item) for item in value]
+    for key, item in items:
+        lines += literal("" if key is None else f'"{key}": ', item, indent + 4, ",")
+    return [*lines, f"{pad}{closed}{tail}"]
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f'"{k}": {_flat(v)}' for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_flat(v) for v in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else repr(value)

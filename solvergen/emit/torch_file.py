@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ..expr.show import rational
 from ..expr.tree import Call, Number, lift
 from ..program.digest import digest
@@ -11,24 +14,26 @@ from . import pieces
 from .formula import update_lines
 from .layout import CallSite, Layout, lay_out
 from .planner import has_first, plan_lines, uses_clock
-from .python_text import WIDTH, assign, python
+from .python_text import WIDTH, assign, literal, python
 
 PAD = " " * 4
+MAX_COEFFICIENT = 60
 
 
-def torch_file(solver: Solver, program: Program) -> str:
+def torch_file(solver: Solver, program: Program, theory: Mapping[str, Any] | None = None) -> str:
     """The emitted file of a solver.
 
     Args:
         solver: the spec, for the header.
         program: what was derived from it.
+        theory: the order report as plain data, stated as constants for a judge to check.
 
     Returns:
         Python source, already as a formatter would leave it; the same bytes for the same spec.
     """
     layout = lay_out(program)
     parts = [
-        _header(solver, program) + "\n" + _constants(solver, program),
+        _header(solver, program) + "\n" + _constants(solver, program, theory),
         _definition(pieces.GRID),
         *(_definition(text) for text in _support(program)),
         _coefficients(layout),
@@ -69,7 +74,7 @@ def _filled(text: str, width: int) -> str:
     return textwrap.fill(first + ".", width) + "\n\n" + textwrap.fill(rest, width)
 
 
-def _constants(solver: Solver, program: Program) -> str:
+def _constants(solver: Solver, program: Program, theory: Mapping[str, Any] | None) -> str:
     claim = {} if solver.claim.order is None else {"order": solver.claim.order}
     shown = "{" + ", ".join(f'"{key}": {value}' for key, value in claim.items()) + "}"
     return "\n".join(
@@ -80,9 +85,33 @@ def _constants(solver: Solver, program: Program) -> str:
             f"EVALUATIONS_PER_STEP = {program.evaluations_per_step}",
             f"HISTORY = {program.history}",
             f'SPEC_SHA256 = "{digest(program)}"',
+            *_theory(theory),
             "",
         ]
     )
+
+
+def _theory(theory: Mapping[str, Any] | None) -> list[str]:
+    """The proved order, [p, whether exactly p], and the leading local error, as constants."""
+    if theory is None:
+        return []
+    order = {
+        grid: {case: [found["order"], found["exact"]] for case, found in cases.items()}
+        for grid, cases in theory["order"].items()
+    }
+    return [
+        "# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.",
+        *literal("ORDER = ", order),
+        "# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.",
+        *literal("LEADING_ERROR = ", _short(theory["leading_error"])),
+    ]
+
+
+def _short(leading: Mapping[str, Any]) -> dict[str, Any]:
+    """Leading errors, without those in symbolic ratios where they would bury the sampler."""
+    terms = leading["symbolic"]
+    long = not terms or any(len(term["coef"]) > MAX_COEFFICIENT for term in terms)
+    return {key: value for key, value in leading.items() if not (key == "symbolic" and long)}
 
 
 def _support(program: Program) -> list[str]:
@@ -268,7 +297,7 @@ def _recall(layout: Layout, past: list[str]) -> list[str]:
             return []
         initial = ", ".join([now] * len(past)) + ("," if len(past) == 1 else "")
         return [f"{PAD}{_joined(past)} = memory or ({initial})"]
-    initial = ", ".join(["x", *[now] * len(past)])
+    initial = ", ".join(["x", *[now] * len(past)]) + ("" if past else ",")
     names = [f"c{layout.corrector_variable(s)[1:]}" for s in layout.corrector]
     terms = [
         f"{c} * {layout.corrector_variable(s)}"
