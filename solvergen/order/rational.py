@@ -13,6 +13,7 @@ from fractions import Fraction
 from random import Random
 from typing import Any
 
+from sympy import Symbol
 from sympy.polys.domains import QQ
 from sympy.polys.orderings import lex
 from sympy.polys.rings import PolyElement, ring
@@ -125,7 +126,7 @@ class Expansion:
 
     def __init__(self, names: Iterable[str], budget: int = BUDGET) -> None:
         ordered = sorted(names, key=natural) or ["r1"]
-        self.ring, *self.generators = ring(ordered, QQ, lex)
+        self.ring, *self.generators = ring([Symbol(name) for name in ordered], QQ, lex)
         self.by_name = dict(zip(ordered, self.generators, strict=True))
         self.budget, self.spent = budget, 0
         self.kept: dict[int, Quotient] = {}

@@ -61,10 +61,14 @@ class Setting:
         self.kappa, self.ring, self.grid = kappa, ring, grid
         self.parameters, self.coordinate = parameters, coordinate
         self.kept: dict[tuple[int, int], Any] = {}
+        self.symbols: dict[int, SymbolValues] = {}
 
     def at(self, site: int) -> SymbolValues:
         """The symbols of a step that starts at a site."""
-        return SymbolValues(self, site)
+        place = site % self.grid.periodic if self.grid.periodic == 1 else site
+        if place not in self.symbols:
+            self.symbols[place] = SymbolValues(self, place)
+        return self.symbols[place]
 
     def size(self, site: int) -> Any:
         """The step from a site to the next, in units of h."""
@@ -118,6 +122,7 @@ class SymbolValues(dict[str, Any]):
     def __init__(self, setting: Setting, site: int) -> None:
         super().__init__(setting.parameters)
         self.setting, self.site = setting, site
+        self.powers_of_y: list[list[Any]] = []
         self.functions = {
             **setting.ring.functions,
             "moment": self.moment,
@@ -190,24 +195,32 @@ class SymbolValues(dict[str, Any]):
 
     def _power_of_y(self, m: int) -> list[Any]:
         """Coefficients of Y^m in powers of the fraction ξ of the step."""
+        if not self.powers_of_y:
+            self.powers_of_y += [[ONE], self._line()]
+        while len(self.powers_of_y) <= m:
+            shorter, line = self.powers_of_y[-1], self.powers_of_y[1]
+            longer: list[Any] = [Fraction(0)] * (len(shorter) + len(line) - 1)
+            for i, left in enumerate(shorter):
+                for j, right in enumerate(line):
+                    if left and right:
+                        longer[i + j] = longer[i + j] + left * right
+            self.powers_of_y.append(longer[: self.setting.ring.h.end + 1])
+        return self.powers_of_y[m]
+
+    def _line(self) -> list[Any]:
+        """Coefficients of Y: y^(j) at the start of the step, by Taylor from the base point."""
         setting = self.setting
         start, step = self._position(self.site), setting.size(self.site) * setting.ring.h
         whole = self._further(self.site, self.site + 1)
-        end = setting.ring.h.end
         line: list[Any] = [Fraction(0)]
-        for j in range(1, end + 1):  # y^(j) at the start of the step, by Taylor from the base
-            slope = setting.coordinate(j) + setting.along(
-                lambda k, j=j: setting.coordinate(j + k), start
-            )  # type: ignore[misc]  # noqa: E501
+        for j in range(1, setting.ring.h.end + 1):
+
+            def higher(k: int, j: int = j) -> Any:
+                return setting.coordinate(j + k)
+
+            slope = setting.coordinate(j) + setting.along(higher, start)
             term = slope * step**j / factorial(j)
             if not term:
                 break
             line.append(term / whole)
-        power: list[Any] = [ONE]
-        for _ in range(m):
-            longer: list[Any] = [Fraction(0)] * (len(power) + len(line) - 1)
-            for i, left in enumerate(power):
-                for j, right in enumerate(line):
-                    longer[i + j] = longer[i + j] + left * right
-            power = longer[: end + 1]
-        return power
+        return line

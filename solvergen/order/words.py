@@ -12,7 +12,7 @@ Hochbruck and Ostermann, SIAM J. Numer. Anal. 43 (2005), section 4, use the same
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -24,7 +24,7 @@ def leaf(order: int) -> Word:
     return (order, ())
 
 
-@lru_cache(maxsize=None)
+@cache
 def weight(word: Word) -> int:
     """The power of h that a word carries: nodes of its rooted tree.
 
@@ -34,7 +34,7 @@ def weight(word: Word) -> int:
     return 1 + word[0] + sum(weight(child) for child in word[1])
 
 
-@lru_cache(maxsize=None)
+@cache
 def words(of_weight: int) -> tuple[Word, ...]:
     """All words of a weight, the leaf D of weight 1 included wherever it fits.
 
@@ -47,7 +47,7 @@ def words(of_weight: int) -> tuple[Word, ...]:
     return tuple(sorted(found))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _forests(total: int) -> tuple[tuple[Word, ...], ...]:
     """All multisets of words with a given total weight, each as a sorted tuple."""
     if total == 0:
