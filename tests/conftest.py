@@ -1,0 +1,65 @@
+"""Fixtures that several rooms share: emitted samplers as modules, and an exact denoiser."""
+
+import functools
+import importlib
+import importlib.util
+import itertools
+
+import pytest
+import torch
+
+from solvergen import gallery
+from solvergen.derive import derive
+from solvergen.emit.torch_file import torch_file
+
+
+@pytest.fixture(scope="session")
+def sampler(tmp_path_factory):
+    """A function from a solver (or a gallery name) to its emitted file, imported."""
+    folder, serial, made = tmp_path_factory.mktemp("emitted"), itertools.count(), {}
+
+    def build(solver, lookup=None):
+        solver = gallery.load(solver) if isinstance(solver, str) else solver
+        if solver not in made:
+            path = folder / f"{solver.name}_{next(serial)}.py"
+            path.write_text(torch_file(solver, derive(solver, lookup)), encoding="utf-8")
+            found = importlib.util.spec_from_file_location(path.stem, path)
+            made[solver] = importlib.util.module_from_spec(found)
+            found.loader.exec_module(made[solver])
+        return made[solver]
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def committed():
+    """A function from a name to the committed file of generated/, imported."""
+    return functools.cache(lambda name: importlib.import_module(f"solvergen.generated.{name}"))
+
+
+@pytest.fixture(scope="session")
+def denoiser():
+    """A function from an isotropic Gaussian mixture to its exact denoiser under x = x0 + σ ε."""
+
+    def build(weights, means, stds):
+        w, s = (torch.tensor(value, dtype=torch.float64) for value in (weights, stds))
+        m = torch.tensor(means, dtype=torch.float64).reshape(len(weights), -1)
+
+        def denoise(x, sigma):
+            wide, noise = x.to(torch.float64), sigma.to(torch.float64)
+            v = s**2 + noise[:, None] ** 2
+            gap = wide[:, None, :] - m
+            size = m.shape[1]
+            log = torch.log(w) - gap.square().sum(-1) / (2 * v) - size / 2 * torch.log(v)
+            share = torch.softmax(log, 1)[..., None]
+            return (share * (m + (s**2 / v)[..., None] * gap)).sum(1).to(x.dtype)
+
+        return denoise
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def mixture(denoiser):
+    """One denoiser for tests that need just any: three components in two dimensions."""
+    return denoiser([0.3, 0.5, 0.2], [[-1.0, 0.4], [0.8, 0.1], [0.1, -0.9]], [0.5, 0.3, 0.4])
