@@ -51,9 +51,9 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"solvergen {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    from .commands import demonstration, generation, judging, specs
+    from .commands import demonstration, generation, judging, specs, theory
 
-    for room in (specs, generation, demonstration):
+    for room in (specs, generation, theory, demonstration):
         room.add(commands)
     judging.add(commands, chosen)
     return parser

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +56,14 @@ def load(target: str) -> Loaded:
     """
     path = find(target)
     solver = read_solver(path)
+    try:
+        return Loaded(solver, derive(solver, sibling(path)), path)
+    except (DeriveError, RecursionError) as error:
+        raise located(error, path) from None
+
+
+def sibling(path: Path) -> Callable[[str], Solver]:
+    """How a spec finds the solvers that it names: beside its own file, then in the gallery."""
 
     def lookup(name: str) -> Solver:
         beside = path.parent / f"{name}.toml"
@@ -62,10 +71,7 @@ def load(target: str) -> Loaded:
             return read_solver(beside)
         return gallery.load(name)
 
-    try:
-        return Loaded(solver, derive(solver, lookup), path)
-    except (DeriveError, RecursionError) as error:
-        raise located(error, path) from None
+    return lookup
 
 
 def located(error: DeriveError | RecursionError, path: Path) -> SpecError:

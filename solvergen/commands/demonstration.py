@@ -41,7 +41,7 @@ def run_demo(args: argparse.Namespace) -> int:
     for target in dict.fromkeys((args.spec, args.beside)):
         loaded = load(target)
         path = args.out / f"{loaded.solver.name}.py"
-        write(path, emitted(loaded))
+        write(path, emitted(loaded)[0])
         print(f"wrote {path}")
         samplers[loaded.solver.name] = imported(path)
     print()

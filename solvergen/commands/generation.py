@@ -25,12 +25,13 @@ def add(commands: Any) -> None:
     generate.set_defaults(handler=run_generate)
 
 
-def emitted(loaded: Loaded) -> str:
-    """The text of a solver's torch file, with the order that was proved for it."""
+def emitted(loaded: Loaded) -> tuple[str, str]:
+    """The text of a solver's torch file, and why its claim does not hold (or nothing)."""
     from ..emit.torch_file import torch_file
-    from ..order import analyse
+    from .theory import analysed, claim_fault
 
-    return torch_file(loaded.solver, loaded.program, analyse(loaded.program).json())
+    report = analysed(loaded)
+    return torch_file(loaded.solver, loaded.program, report.json()), claim_fault(loaded, report)
 
 
 def run_generate(args: argparse.Namespace) -> int:
@@ -40,7 +41,8 @@ def run_generate(args: argparse.Namespace) -> int:
     from ..writing import compare, extras, write
 
     targets = args.specs or gallery.names()
-    files = {}
+    files: dict[Path, str] = {}
+    faults: list[str] = []
     begun = time.monotonic()
     for number, target in enumerate(targets, 1):
         if sys.stderr.isatty() and time.monotonic() - begun > 1:
@@ -49,7 +51,8 @@ def run_generate(args: argparse.Namespace) -> int:
         path = args.out / f"{loaded.solver.name}.py"
         if path in files:
             raise SpecError(f"another spec is already named `{loaded.solver.name}`", target)
-        files[path] = emitted(loaded)
+        files[path], fault = emitted(loaded)
+        faults += [fault] if fault else []
     if sys.stderr.isatty() and time.monotonic() - begun > 1:
         print("\r" + " " * 50 + "\r", end="", file=sys.stderr)
     changes = [change for path, text in files.items() if (change := compare(path, text))]
@@ -57,8 +60,10 @@ def run_generate(args: argparse.Namespace) -> int:
         changes += extras(args.out, {path.name for path in files})
     if args.diff:
         print("".join(change.diff for change in changes), end="")
+    for fault in faults:
+        print(fault, file=sys.stderr)
     if args.check:
-        return _report(changes, args, len(files))
+        return max(_report(changes, args, len(files)), 1 if faults else 0)
     for path, text in files.items():
         if write(path, text):
             print(f"wrote {path}")

@@ -138,9 +138,11 @@ def run_explain(args: argparse.Namespace) -> int:
     """The derived update: for a terminal, as LaTeX, Markdown or JSON."""
     from ..emit import formula
     from ..loading import load
+    from .theory import analysed, order_lines
 
     if args.json:
-        print(json.dumps(facts(args.spec), indent=2, ensure_ascii=False))
+        theory = analysed(load(args.spec)).json()
+        print(json.dumps({**facts(args.spec), **theory}, indent=2, ensure_ascii=False))
         return 0
     loaded = load(args.spec)
     solver, program = loaded.solver, loaded.program
@@ -160,10 +162,13 @@ def run_explain(args: argparse.Namespace) -> int:
     for parameter in program.parameters:
         bounds = f" ({parameter.doc})" if parameter.doc else ""
         print(f"parameter {parameter.name} = {parameter.default}{bounds}")
-    claim = "none" if solver.claim.order is None else f"order {solver.claim.order}"
-    print(
-        f"evaluations a step {program.evaluations_per_step}, history {program.history}, claim {claim}"
-    )
+    print(f"evaluations a step {program.evaluations_per_step}, history {program.history}\n")
+    report = analysed(loaded)
+    print("\n".join(order_lines(report)))
+    if solver.claim.order is not None:
+        source = "the publication claims" if solver.claim.records else "claims"
+        verdict = "holds" if solver.claim.order == report.order.value else f"is {report.order}"
+        print(f"{source} order {solver.claim.order}: {verdict}")
     return 0
 
 

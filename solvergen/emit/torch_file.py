@@ -110,7 +110,8 @@ def _theory(theory: Mapping[str, Any] | None) -> list[str]:
 def _short(leading: Mapping[str, Any]) -> dict[str, Any]:
     """Leading errors, without those in symbolic ratios where they would bury the sampler."""
     terms = leading["symbolic"]
-    long = not terms or any(len(term["coef"]) > MAX_COEFFICIENT for term in terms)
+    refused = not isinstance(terms, list)
+    long = refused or any(len(term["coef"]) > MAX_COEFFICIENT for term in terms)
     return {key: value for key, value in leading.items() if not (key == "symbolic" and long)}
 
 

@@ -1,0 +1,177 @@
+"""Commands about accuracy: order in explain, claims, cure, compare, conditions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SolvergenError
+from ..loading import Loaded
+
+if TYPE_CHECKING:
+    from ..order import OrderReport
+
+
+def add(commands: Any) -> None:
+    """Register the commands."""
+    cure = commands.add_parser("cure", help="lift an order that start or end costs")
+    cure.add_argument("spec", metavar="SPEC")
+    cure.add_argument("--kind", choices=("start", "shrink"), default="start", help="what to prefer")
+    cure.add_argument("--out", type=Path, metavar="FILE", help="NAME_cured.toml unless given")
+    cure.add_argument("--list", action="store_true", help="list the cures and write nothing")
+    cure.set_defaults(handler=run_cure)
+
+    compare = commands.add_parser("compare", help="rank solvers by order and error constant")
+    compare.add_argument("specs", nargs="+", metavar="SPEC")
+    compare.add_argument("--grid", choices=("uniform", "smooth", "arbitrary"), default="arbitrary")
+    compare.add_argument(
+        "--start", choices=("exact_start", "own_start", "own_end"), default="own_end"
+    )
+    compare.add_argument("--json", action="store_true")
+    compare.set_defaults(handler=run_compare)
+
+    solve = commands.add_parser("conditions", help="parameter values that reach an order")
+    solve.add_argument("spec", metavar="SPEC")
+    solve.add_argument("order", type=int, metavar="ORDER")
+    solve.add_argument("--for", dest="names", nargs="+", metavar="NAME", help="solve for these")
+    solve.set_defaults(handler=run_conditions)
+
+
+def analysed(loaded: Loaded) -> OrderReport:
+    """The order report of a loaded solver."""
+    from ..order import analyse
+
+    return analyse(loaded.program)
+
+
+def order_lines(report: OrderReport) -> list[str]:
+    """The order report for a terminal."""
+    from ..order import Explosion
+
+    lines = [f"{'order, proved':24}{'exact start':>14}{'own start':>14}{'own end':>14}"]
+    names = {"uniform": "uniform grid in λ", "smooth": "smooth grid", "arbitrary": "any grid"}
+    if report.program.kappa == 0:
+        names["uniform"] = "uniform grid in the clock"
+    for kind, label in names.items():
+        cells = report.orders[kind]
+        shown = "".join(f"{_short(cells[m]):>14}" for m in ("exact_start", "own_start", "own_end"))
+        lines.append(f"  {label:22}{shown}")
+    lines.append(f"local error  {report.uniform}   (uniform grid)")
+    try:
+        symbolic = str(report.symbolic)
+        if len(symbolic) <= 160 and symbolic != str(report.uniform):
+            lines.append(f"             {symbolic}   (any grid, r_k = h_(n-k)/h_n)")
+    except Explosion as error:
+        lines.append(f"             {error}")
+    stiff = report.stiff
+    if stiff.strong is not None:
+        lines.append(f"stiff order  strong {stiff.strong}, weak {stiff.weak}")
+    lines += [f"held back by {bottleneck}" for bottleneck in report.bottlenecks]
+    return lines
+
+
+def _short(order: Any) -> str:
+    return f"{order.value}" if order.exact else f">= {order.value}"
+
+
+def claim_fault(loaded: Loaded, report: OrderReport) -> str:
+    """Why a spec's claim does not hold, or an empty text.
+
+    A claim is an order on any grid with the solver's own start and end. One that records the
+    publication's claim is shown beside the truth and is never a fault.
+    """
+    claim = loaded.solver.claim
+    if claim.order is None or claim.records or claim.order == report.order.value:
+        return ""
+    held = "; ".join(str(b) for b in report.bottlenecks)
+    return (
+        f"{loaded.path}: claims order {claim.order}, derived is {report.order}"
+        + (f" ({held})" if held else "")
+        + '; correct it, cure it (solvergen cure), or set records = "publication" in [claim]'
+    )
+
+
+def run_cure(args: argparse.Namespace) -> int:
+    """Write the cured spec and show what it is proved to reach."""
+    from ..derive import derive
+    from ..loading import load, sibling
+    from ..order import analyse
+    from ..order.cure import cured_solver, cures
+    from ..spec.edit import changed
+    from ..spec.reader import parse_solver
+    from ..writing import write
+
+    loaded = load(args.spec)
+    lookup = sibling(loaded.path)
+
+    def derivation(solver: Any) -> Any:
+        return derive(solver, lookup)
+
+    if args.list:
+        found = cures(loaded.solver, derivation)
+        print("\n".join(map(str, found)) or f"{args.spec}: nothing to cure")
+        return 0
+    cured = cured_solver(loaded.solver, args.kind, derivation)
+    if cured is loaded.solver:
+        print(f"{args.spec}: nothing to cure; {analysed(loaded).order} already")
+        return 0
+    cured = replace(cured, name=f"{cured.name}_cured")
+    path = args.out or Path(f"{cured.name}.toml")
+    if path.exists():
+        raise SolvergenError(f"{path} exists; give another file with --out")
+    text = changed(loaded.path.read_text(encoding="utf-8"), loaded.solver, cured)
+    report = analyse(derivation(parse_solver(text, str(path))))
+    write(path, text)
+    print(f"wrote {path}: {analysed(loaded).order} becomes {report.order}, proved")
+    return 0
+
+
+def run_compare(args: argparse.Namespace) -> int:
+    """Rank solvers: order first, then the error constant at equal cost."""
+    from ..loading import load
+    from ..order.compare import compare
+
+    ranked = compare([analysed(load(spec)) for spec in args.specs], args.grid, args.start)
+    if args.json:
+        rows = [
+            {
+                "name": r.name,
+                "integrand": r.integrand,
+                "order": r.order.json(),
+                "main_order": r.main.json(),
+                "evaluations_per_step": r.evaluations_per_step,
+                "error_norm": r.error_norm,
+                "cost_constant": r.cost_constant,
+                "limited_by": list(r.limited_by),
+            }
+            for r in ranked
+        ]
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return 0
+    width = max(len(r.name) for r in ranked)
+    print(f"{'name':{width}}  integrand  order  calls  error norm  at equal cost  held back by")
+    for r in ranked:
+        print(
+            f"{r.name:{width}}  {r.integrand:9}  {_short(r.order):>5}  {r.evaluations_per_step:5}  "
+            f"{r.error_norm:10.3g}  {r.cost_constant:13.3g}  {'; '.join(r.limited_by)}"
+        )
+    if len({r.integrand for r in ranked}) > 1:
+        print("constants of data and noise solvers stand before different derivatives: compare "
+              "them within an integrand", file=sys.stderr)  # fmt: skip
+    return 0
+
+
+def run_conditions(args: argparse.Namespace) -> int:
+    """Solve the order conditions for a solver's parameters."""
+    from ..loading import load
+    from ..order.conditions import conditions
+
+    found = conditions(load(args.spec).program, args.order, args.names)
+    print(found)
+    for equation in found.equations:
+        print(f"  0 = {equation}")
+    return 0 if found.solutions else 1
