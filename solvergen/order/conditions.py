@@ -187,9 +187,10 @@ def _described(
         if limit is None:
             continue
         if limit.is_Rational:
-            values[name] = Fraction(int(limit.p), int(limit.q))
-            if bounds[name].refusal(values[name]):
+            exact = Fraction(int(limit.p), int(limit.q))
+            if bounds[name].refusal(exact):
                 return None
+            values[name] = exact
         elif limit.is_real is False:
             return None
         else:

@@ -162,7 +162,7 @@ def local_error(case: Case, limit: int, predictor: int, site: int = 0) -> Words:
 
 def first_error(
     expand: Callable[[int], Words], start: int = 2, stop: int = LARGEST, power: int = 1
-) -> Leading | None:  # noqa: E501
+) -> Leading | None:
     """The leading error, searched with heavier and heavier words.
 
     Returns:

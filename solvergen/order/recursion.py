@@ -110,7 +110,7 @@ class Recursion:
 
     def corrected(
         self, step: Step, site: int, base: Words, known: dict[str, Words], predicted: Words
-    ) -> Words:  # noqa: E501
+    ) -> Words:
         """The error of the accepted value, given the error of the predicted one."""
         if step.corrector is None:
             return predicted

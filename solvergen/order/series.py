@@ -206,7 +206,7 @@ def phi(k: int, z: Any) -> Any:
 def _phi_of_monomial(k: int, z: Series) -> Series:
     terms: list[Scalar] = [ZERO] * z.end
     power: Scalar = ONE
-    for m in range(0, -(-z.end // z.low)):
+    for m in range(-(-z.end // z.low)):
         terms[m * z.low] = power / factorial(k + m)
         power = power * z.terms[0]
     return Series(0, terms, z.end)

@@ -123,7 +123,7 @@ class SymbolValues(dict[str, Any]):
         super().__init__(setting.parameters)
         self.setting, self.site = setting, site
         self.powers_of_y: list[list[Any]] = []
-        self.functions = {
+        self.functions: dict[str, Callable[..., Any]] = {
             **setting.ring.functions,
             "moment": self.moment,
             "offset": self.offset,
