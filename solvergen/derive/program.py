@@ -88,6 +88,7 @@ class _Deriver:
             else:
                 corrector = weigh(rule, END, after, self.context, reach, "corrected")
                 self.check_corrector(corrector, places)
+                final = replace(final, name="predicted")
         built = Step("", tuple(stages), final, corrector)
         return replace(built, label=label or _label(built), coordinate=self.coordinate(solver))
 

@@ -9,6 +9,7 @@ from ..expr.show import ATOM, PRODUCT, Notation, show
 from ..expr.tree import Expr, Sum, split
 from ..program.model import Place, Program, Row, Step
 
+TERMINAL = 110
 _GREEK = {"theta": "θ", "Theta": "Θ", "eta": "η", "lam": "λ", "gamma": "γ", "kappa": "κ"}
 _LATEX = {
     "theta": r"\theta",
@@ -99,7 +100,7 @@ def _index(source: str, latex: bool = False) -> str:
 
 
 def _at(place: Place, name: str) -> str:
-    return "n+1" if place.is_end and name in ("x", "corrected", "n+1") else name
+    return "n+1" if place.is_end and name in ("x", "predicted", "corrected", "n+1") else name
 
 
 def row_formula(row: Row, program: Program, latex: bool = False) -> str:
@@ -134,7 +135,8 @@ def _parts(row: Row, program: Program, latex: bool = False) -> tuple[str, list[s
     else:
         front, sign = (alpha, "+") if program.integrand == "data" else (sigma, "-")
     base = rf"\frac{{{top}}}{{{bottom}}} x_n" if latex else f"{top}/{bottom} xₙ"
-    return f"x{sub} = {base} {sign} {front}", _terms(row, program, notation, latex)
+    state = "x" if row.name != "predicted" else r"\hat{x}" if latex else "x̂"
+    return f"{state}{sub} = {base} {sign} {front}", _terms(row, program, notation, latex)
 
 
 def _sub(at: str) -> str:
@@ -175,6 +177,8 @@ def legend(program: Program) -> list[str]:
     used = program.free_symbols()
     clock = {"data": "α/σ", "noise": "σ/α", "velocity": "σ/(α+σ)"}[program.integrand]
     lines = ["λ = log(α/σ), h = λₙ₊₁ − λₙ"]
+    if program.main.corrector is not None:
+        lines.append("x̂ₙ₊₁ predicted: the model is called there, and the next step reuses it")
     if any(row.gauge == "clock" for step in program.steps for row in step.rows):
         lines.append(f"Δ = step of the clock {clock}")
     if any(name.startswith("theta") for name in used if name[5:].isdigit()):
@@ -208,8 +212,8 @@ def _row_lines(row: Row, program: Program, width: int, head: str) -> list[str]:
         lines += textwrap.wrap(
             term,
             width,
-            initial_indent=" " * 13,
-            subsequent_indent=" " * 17,
+            initial_indent=" " * (len(head) + 4),
+            subsequent_indent=" " * (len(head) + 8),
             break_long_words=False,
             break_on_hyphens=False,
         )
@@ -221,9 +225,8 @@ def terminal(program: Program) -> str:
     blocks = []
     for step in program.steps:
         head = "every step" if step == program.main else step.label
-        blocks.append(
-            "\n".join([f"{head}:", *(f"  {line}" for line in step_formulas(step, program))])
-        )
+        lines = [line for row in step.rows for line in _row_lines(row, program, TERMINAL, "  ")]
+        blocks.append("\n".join([f"{head}:", *lines]))
     return "\n".join([*blocks, "where " + "; ".join(legend(program))])
 
 
