@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..errors import SpecError
+from ..errors import OrderError, SpecError
 from ..loading import Loaded
 from ..writing import Change
 
@@ -26,11 +26,17 @@ def add(commands: Any) -> None:
 
 
 def emitted(loaded: Loaded) -> tuple[str, str]:
-    """The text of a solver's torch file, and why its claim does not hold (or nothing)."""
+    """The text of a solver's torch file, and why its claim does not hold (or nothing).
+
+    A solver whose order cannot be derived is emitted without one.
+    """
     from ..emit.torch_file import torch_file
     from .theory import analysed, claim_fault
 
-    report = analysed(loaded)
+    try:
+        report = analysed(loaded)
+    except OrderError as error:
+        return torch_file(loaded.solver, loaded.program), f"{loaded.path}: no order stated: {error}"
     return torch_file(loaded.solver, loaded.program, report.json()), claim_fault(loaded, report)
 
 

@@ -83,8 +83,8 @@ class _Deriver:
             after = {**places, "n+1": END}
             rule = solver.corrector.rule
             if solver.corrector.mode == "PECE":
-                stages.append(replace(final, name="n+1"))
-                final = weigh(rule, END, after, self.context, reach, "x")
+                corrected = weigh(rule, END, after, self.context, reach, "x")
+                stages, final = _swept(stages, final, corrected, solver.corrector.sweeps)
             else:
                 corrector = weigh(rule, END, after, self.context, reach, "corrected")
                 self.check_corrector(corrector, places)
@@ -192,6 +192,24 @@ class _Deriver:
                 raise DeriveError(
                     'zero = "rule" would evaluate the model at sigma = 0', ("end", "zero")
                 )
+
+
+def _swept(stages: list[Row], predicted: Row, corrected: Row, sweeps: int) -> tuple[list[Row], Row]:
+    """P(EC)^m: each sweep evaluates at the newest value and corrects with that evaluation."""
+    newest = "n+1"
+    stages = [*stages, replace(predicted, name=newest)]
+    for sweep in range(2, sweeps + 1):
+        name = f"n+1_{sweep}"
+        stages.append(replace(_renamed(corrected, newest), name=name))
+        newest = name
+    return stages, _renamed(corrected, newest)
+
+
+def _renamed(row: Row, newest: str) -> Row:
+    terms = tuple(
+        replace(term, source=newest) if term.source == "n+1" else term for term in row.terms
+    )
+    return replace(row, terms=terms)
 
 
 def _name(entry: str | Rule) -> str:

@@ -71,10 +71,10 @@ class Surd:
         prime = min(_primes_of(max(self.parts)))
         conjugate = Surd({d: -v if d % prime == 0 else v for d, v in self.parts.items()})
         norm = self * conjugate
-        return conjugate * (1 / norm)
+        return conjugate * (Fraction(1) / norm)
 
     def __truediv__(self, other: Any) -> Any:
-        return self * (1 / other)
+        return self * (Fraction(1) / other)
 
     def __rtruediv__(self, other: Any) -> Any:
         return self.reciprocal() * other

@@ -43,6 +43,8 @@ KINDS = {
     "expression": 'an expression in a text, such as "1/2" or "r"',
     "texts": "a list of texts",
     "expressions": "a list of expressions",
+    "list": "a list of expressions",
+    "rows": "a list of lists of expressions",
     "weights": 'a table from node to expression, such as { n = "1/6", k2 = "1/3" }',
 }
 
@@ -174,6 +176,28 @@ TABLES: dict[str, Table] = {
         },
         repeated=True,
     ),
+    "tableau": Table(
+        "[tableau]",
+        "A Runge-Kutta table, in place of [[stage]] and [step]; stages are called k2, k3, …. Entries "
+        "multiply the step: h in lambda (where they may hold phi-functions), else the clock's step.",
+        {
+            "c": Key(
+                "expressions",
+                "Places of the stages after the first, which is the point n (all stages if implicit).",
+                '["1/2", "1"]',
+                True,
+            ),
+            "a": Key(
+                "rows", "Weights of each stage, one list a stage.", '[["1/2"], ["-1", "2"]]', True
+            ),
+            "b": Key("list", "Weights of the step.", '["1/6", "2/3", "1/6"]', True),
+            "sweeps": Key(
+                "integer",
+                "Makes the table implicit: this many sweeps of fixed-point iteration, written out.",
+                "3",
+            ),
+        },
+    ),
     "step": Table("[step]", "The rule that ends the step (the predictor).", dict(RULE_KEYS)),
     "corrector": Table(
         "[corrector]",
@@ -186,6 +210,11 @@ TABLES: dict[str, Table] = {
                 '"PEC"',
                 False,
                 ("PEC", "PECE"),
+            ),
+            "sweeps": Key(
+                "integer",
+                "How often a PECE corrector is applied, each time with a new evaluation: P(EC)^m E.",
+                "2",
             ),
             **RULE_KEYS,
         },

@@ -97,10 +97,14 @@ class Stage:
 
 @dataclass(frozen=True)
 class Corrector:
-    """A rule that uses the evaluation at the end of the step; `mode` is PEC or PECE."""
+    """A rule that uses the evaluation at the end of the step; `mode` is PEC or PECE.
+
+    A PECE corrector is applied `sweeps` times, each time with a new evaluation.
+    """
 
     rule: Rule
     mode: str = "PEC"
+    sweeps: int = 1
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..errors import SpecError
+from ..errors import DeriveError, SpecError
 from ..expr.tree import Expr
 from .keys import TABLES
 from .locate import Path as KeyPath
@@ -23,6 +23,7 @@ from .model import (
     Start,
 )
 from .names import MAX_STEPS, NODE, reserved
+from .tableau import written_out
 from .values import Values
 
 MAX_BYTES, MAX_ROWS = 64 * 1024, 32
@@ -77,6 +78,22 @@ class _Reader(Values):
         fields = self.table((), top, TABLES[""], also=tables)
         self.parameters = self.read_parameters()
         self.abbreviations = self.read_abbreviations()
+        stages, step = self.table_of_stages() if "tableau" in self.data else self.written_steps()
+        return Solver(
+            step=step,
+            stages=stages,
+            corrector=self.corrector(),
+            start=self.start(),
+            end=self.end(),
+            schedule=self.schedule(),
+            parameters=self.parameters,
+            claim=Claim(**self.table(("claim",), self.section("claim"), TABLES["claim"])),
+            source=Source(**self.table(("source",), self.section("source"), TABLES["source"])),
+            **fields,
+        )
+
+    def written_steps(self) -> tuple[tuple[Stage, ...], Rule]:
+        """[[stage]] tables and [step]."""
         rows = self.data.get("stage", [])
         if not isinstance(rows, list):
             self.fail(
@@ -91,18 +108,27 @@ class _Reader(Values):
                 "there is no [step]; add the rule that ends the step, for example\n"
                 '[step]\nrule = "interpolate"\nnodes = ["n"]',
             )
-        return Solver(
-            step=self.rule(("step",), self.section("step")),
-            stages=stages,
-            corrector=self.corrector(),
-            start=self.start(),
-            end=self.end(),
-            schedule=self.schedule(),
-            parameters=self.parameters,
-            claim=Claim(**self.table(("claim",), self.section("claim"), TABLES["claim"])),
-            source=Source(**self.table(("source",), self.section("source"), TABLES["source"])),
-            **fields,
-        )
+        return stages, self.rule(("step",), self.section("step"))
+
+    def table_of_stages(self) -> tuple[tuple[Stage, ...], Rule]:
+        """[tableau], written out as stages and a final rule."""
+        for other in ("stage", "step"):
+            if other in self.data:
+                self.fail((other,), f"[tableau] takes the place of [{other}]; give one of them")
+        fields = self.table(("tableau",), self.section("tableau"), TABLES["tableau"])
+        rows = [[self.entry("a", weight) for weight in row] for row in fields["a"]]
+        final = [self.entry("b", weight) for weight in fields["b"]]
+        sweeps = fields.get("sweeps")
+        if sweeps is not None and not 1 <= sweeps <= 10:
+            self.fail(("tableau", "sweeps"), "between 1 and 10 sweeps are written out")
+        coordinate = self.data.get("coordinate", "lambda")
+        try:
+            return written_out(fields["c"], rows, final, coordinate, sweeps)
+        except DeriveError as error:
+            self.fail(error.where, error.message)
+
+    def entry(self, key: str, value: Any) -> Expr:
+        return self.expression(("tableau", key), value, weights=True)
 
     def read_parameters(self) -> tuple[Parameter, ...]:
         parameters = []
@@ -139,7 +165,8 @@ class _Reader(Values):
         if fields is None:
             table = str(path[0]) if len(path) == 1 else f"{path[0]}.rule"
             fields = self.table(path, value, TABLES[table])
-        fields.pop("mode", None)
+        for own in ("mode", "sweeps"):
+            fields.pop(own, None)
         kind, steps = fields.pop("rule"), fields.pop("steps", None)
         if kind.startswith("adams"):
             if "nodes" in fields or steps is None or not 1 <= steps <= MAX_STEPS:
@@ -207,7 +234,10 @@ class _Reader(Values):
             return None
         section = self.section("corrector")
         rule = self.rule(("corrector",), section)
-        return Corrector(rule, section.get("mode", "PEC"))
+        mode, sweeps = section.get("mode", "PEC"), section.get("sweeps", 1)
+        if not 1 <= sweeps <= 10 or (mode == "PEC" and sweeps != 1):
+            self.fail(("corrector", "sweeps"), "PECE takes 1 to 10 sweeps, PEC exactly one")
+        return Corrector(rule, mode, sweeps)
 
     def edge(self, name: str) -> tuple[dict[str, Any], tuple[str | Rule, ...]]:
         """[start] or [end]: their keys, and the steps that they list."""

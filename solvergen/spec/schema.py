@@ -16,6 +16,8 @@ _TYPES: dict[str, dict[str, Any]] = {
     "expression": _EXACT,
     "texts": {"type": "array", "items": {"type": "string"}},
     "expressions": {"type": "array", "items": _EXACT},
+    "list": {"type": "array", "items": _EXACT},
+    "rows": {"type": "array", "items": {"type": "array", "items": _EXACT}},
     "weights": {"type": "object", "additionalProperties": _EXACT},
 }
 
@@ -39,7 +41,7 @@ def json_schema() -> dict[str, Any]:
         rules = {"type": "array", "items": _object(TABLES[f"{edge}.rule"])}
         tables[edge]["properties"]["rule"] = rules
     top["properties"] |= tables
-    top["required"] = [*top["required"], "step"]
+    top["anyOf"] = [{"required": ["step"]}, {"required": ["tableau"]}]
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "solvergen spec",

@@ -98,6 +98,10 @@ class Values:
                 return tuple(value)
             case "expressions", list():
                 return tuple(self.expression(path, item) for item in value)
+            case "list", list():
+                return value
+            case "rows", list() if all(isinstance(row, list) for row in value):
+                return value
             case "weights", dict():
                 return value
         self.fail(

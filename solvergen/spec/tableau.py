@@ -1,0 +1,95 @@
+"""Runge-Kutta tables: the shorthand [tableau] written out as stages and a final rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import DeriveError
+from ..expr.tree import ONE, ZERO, Expr, Symbol
+from .model import Rule, Stage
+
+MAX_STAGES = 32
+
+
+def written_out(
+    places: Sequence[Expr],
+    rows: Sequence[Sequence[Expr]],
+    final: Sequence[Expr],
+    coordinate: str,
+    sweeps: int | None,
+) -> tuple[tuple[Stage, ...], Rule]:
+    """Stages and final rule of a table.
+
+    Args:
+        places: c: of the stages after the first (explicit: the first is the point n itself), or of
+            all stages (implicit).
+        rows: a: row i holds the weights of the stages before stage i (explicit), or of all stages.
+        final: b: one weight a stage.
+        coordinate: "lambda" (entries multiply h and may hold φ-functions) or a clock (entries
+            multiply the clock's step: an ordinary Butcher table).
+        sweeps: of fixed-point iteration, which makes the table implicit; the first guess of every
+            stage is the evaluation at n. ``None`` for an explicit table.
+
+    Raises:
+        DeriveError: rows whose lengths do not fit.
+
+    >>> heun = written_out([ONE], [[ONE]], [ONE / 2, ONE / 2], "clock", None)
+    >>> [stage.name for stage in heun[0]], [source for source, _ in heun[1].weights]
+    (['k2'], ['n', 'k2'])
+    """
+    _check(places, rows, final, implicit=sweeps is not None)
+    scale: Expr = Symbol("h") if coordinate == "lambda" else ONE
+
+    def rule(sources: Sequence[str], weights: Sequence[Expr], *where: str | int) -> Rule:
+        pairs = [(s, w * scale) for s, w in zip(sources, weights, strict=True) if w != ZERO]
+        return Rule("weights", weights=_merged(pairs), where=("tableau", *where))
+
+    if sweeps is None:
+        names = ["n", *(f"k{i}" for i in range(2, len(final) + 1))]
+        stages = tuple(
+            Stage(names[i + 1], c, rule(names[: i + 1], row, "a"))
+            for i, (c, row) in enumerate(zip(places, rows, strict=True))
+        )
+        return stages, rule(names, final, "b")
+    known = ["n"] * len(final)
+    stages = ()
+    for sweep in range(1, sweeps + 1):
+        names = [f"k{i}_{sweep}" for i in range(1, len(final) + 1)]
+        stages += tuple(
+            Stage(name, c, rule(known, row, "a"))
+            for name, c, row in zip(names, places, rows, strict=True)
+        )
+        known = names
+    return stages, rule(known, final, "b")
+
+
+def _merged(pairs: Sequence[tuple[str, Expr]]) -> tuple[tuple[str, Expr], ...]:
+    """Weights of one source added up: in the first sweep every stage is the evaluation at n."""
+    total: dict[str, Expr] = {}
+    for source, weight in pairs:
+        total[source] = total[source] + weight if source in total else weight
+    return tuple(total.items())
+
+
+def _check(
+    places: Sequence[Expr], rows: Sequence[Sequence[Expr]], final: Sequence[Expr], implicit: bool
+) -> None:
+    stages = len(final)
+    expected = stages if implicit else stages - 1
+    if len(places) != expected or len(rows) != expected:
+        raise DeriveError(
+            f"b has {stages} weights, so c and a need {expected} entries"
+            + ("" if implicit else " (the first stage is the point n)")
+            + f"; found {len(places)} and {len(rows)}",
+            ("tableau",),
+        )
+    for i, row in enumerate(rows):
+        wanted = stages if implicit else i + 1
+        if len(row) != wanted:
+            raise DeriveError(
+                f"row {i + 1} of a needs {wanted} weights, found {len(row)}; a stage that uses a "
+                "later one is implicit: give `sweeps` and full rows",
+                ("tableau", "a"),
+            )
+    if stages > MAX_STAGES:
+        raise DeriveError(f"{stages} stages; at most {MAX_STAGES} are read", ("tableau", "b"))
