@@ -125,6 +125,11 @@ def spell_latex(word: Word, leaf_name: str = "D", jacobian: str = "J") -> str:
     return f"{jacobian}_{{{len(children)}}}{mark}[{', '.join(inner)}]"
 
 
+def jacobians(word: Word) -> int:
+    """How many factors J_m a word has."""
+    return bool(word[1]) + sum(jacobians(child) for child in word[1])
+
+
 def reading_order(word: Word) -> tuple[Any, ...]:
     """Sort key for people: lighter words first, fewer Jacobians first."""
-    return (weight(word), str(tree(word)).count("[[") * -1, word)
+    return (weight(word), jacobians(word), word)
