@@ -133,7 +133,7 @@ class Local:
 
     Args:
         exponent: power of h.
-        exact: False when no word up to the limit was found non-zero: "at least".
+        exact: False when no word up to it was found non-zero: "at least".
         leading: (word, coefficient) of the words that start with that power.
     """
 
@@ -145,6 +145,8 @@ class Local:
 # steps of the runs from which power series in h are fitted, and the degree of the fit
 LADDER: Array = np.geomspace(0.004, 0.05, 12)
 DEGREE = 7
+# a coefficient that rounding blurs by more than this is neither zero nor non-zero
+RESOLVED = 0.05
 
 
 def exponent(h: Array, table: dict[Word, Array], limit: int, noise: float) -> Local:
@@ -160,7 +162,7 @@ def exponent(h: Array, table: dict[Word, Array], limit: int, noise: float) -> Lo
         limit: largest weight that the table holds; exponents up to it are decided.
         noise: relative rounding of one weight of the run.
     """
-    best, leading = limit + 1, list[tuple[str, float]]()
+    best, leading, exact = limit + 1, list[tuple[str, float]](), False
     top = float(h.max())
     powers = np.vander(h / top, DEGREE + 1, increasing=True)
     fine, rough = np.linalg.pinv(powers), np.linalg.pinv(powers[:, :-1])
@@ -171,13 +173,16 @@ def exponent(h: Array, table: dict[Word, Array], limit: int, noise: float) -> Lo
         rounding = noise * (1.0 + np.abs(value).max()) * _amplification(word)
         for j in range(min(DEGREE - 1, best - word.weight + 1)):
             blur = 6 * abs(series[j] - check[j]) + reach[j] * (6 * misfit + rounding)
-            if abs(series[j]) > blur:
-                if word.weight + j < best:
-                    best, leading = word.weight + j, []
-                if word.weight + j == best:
-                    leading.append((str(word), float(series[j] / top**j)))
-                break
-    return Local(best, best <= limit, tuple(leading))
+            seen = abs(series[j]) > blur
+            if not seen and blur < RESOLVED * top**j:
+                continue
+            if word.weight + j < best:
+                best, leading, exact = word.weight + j, [], seen
+            if seen and word.weight + j == best:
+                exact = True
+                leading.append((str(word), float(series[j] / top**j)))
+            break
+    return Local(best, exact, tuple(leading))
 
 
 def _amplification(word: Word) -> float:

@@ -95,9 +95,9 @@ def local(kind: str, n: int, h: float, lam: float) -> Array:
         steps = np.full(n, h)
         offsets = np.concatenate([[0.0], np.cumsum(steps)])
     elif kind == "smooth":
-        # the Taylor polynomial of a smooth Lambda, centred so that all steps stay near h
+        # one smooth Lambda of slope 0.6 to 1.4, seen through ever smaller windows
         s = h * (np.arange(n + 1) - n / 2)
-        offsets = s + 0.4 * s**2 - 0.2 * s**3
+        offsets = s + 0.5 * np.sin(0.8 * s + 1.0)
         offsets -= offsets[0]
     elif kind == "arbitrary":
         steps = h * np.resize(np.asarray(ROUGH_LOCAL), n) / np.mean(ROUGH_LOCAL)

@@ -201,9 +201,8 @@ def weigh(
             )
     for grid, found in extra.get("constants", {}).items():
         if isinstance(found, dict) and found.get("ok") is False:
-            refuted.append(
-                f"constant on {grid}: predicted / measured error is {found['ratio']:.3f}"
-            )
+            said = found.get("note") or f"measured / predicted error is {found['ratio']:.3f}"
+            refuted.append(f"constant on {grid}: {said}")
     if extra.get("floor"):
         notes.append(f"single-precision casts of the host cause an error of {extra['floor']:.1e}")
     held = claim is not None or bool(target.stated.get("ORDER"))

@@ -101,7 +101,8 @@ def convergence(
     least = max(precision, task.exact.bound / 10)
     vectors = [solve(run, task, make(n, task.lam)) - task.exact.value for n in steps]
     found = rate.measure(steps, vectors, precision=least)
-    if found.order is None and found.errors[-1] > 10 * found.floor:
+    poor = found.order is None or (found.misfit or 0.0) > rate.GOOD
+    if poor and found.errors[-1] > 10 * found.floor:
         steps.append(LONGER)
         vectors.append(solve(run, task, make(LONGER, task.lam)) - task.exact.value)
         found = rate.measure(steps, vectors, precision=least)

@@ -21,7 +21,8 @@ Array = NDArray[np.float64]
 
 WINDOW = 5
 FEWEST = 4
-MISFIT = 0.02
+MISFIT = 0.01
+GOOD = 0.005
 VISIBLE = 0.2
 CLOSE = 0.2
 
@@ -159,6 +160,6 @@ def _hidden_share(n: Array, table: Array, floor: float, order: int) -> float | N
         found, *_ = np.linalg.lstsq(basis, table / norm[:, None], rcond=None)
         misfits.append(float(np.sqrt(np.mean((basis @ found - table / norm[:, None]) ** 2))))
         share = float(np.sqrt(np.mean(found[0] ** 2)) / norm[-1])
-    if share > 0.03 or (share > 0.015 and misfits[0] > 4 * misfits[1]):
+    if share > 0.015 and misfits[0] > 4 * misfits[1]:
         return share
     return None

@@ -147,6 +147,8 @@ def _record(run: Run, sigmas: Array, answers: Array, first: Array) -> tuple[Arra
     if not isinstance(out, Tensor) or tuple(out.shape) != shape:
         found = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
         raise ConductError("shape", f"the result has shape {found}; the state is {shape}")
+    if out.dtype != x.dtype:
+        raise ConductError("dtype", f"the result is {out.dtype}; the state was {x.dtype}")
     if len(seen) != len(table):
         raise ConductError(
             "calls", f"{len(table)} model calls in one run, {len(seen)} in the next, same grid"

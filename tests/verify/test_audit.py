@@ -1,0 +1,209 @@
+"""The audit on samplers whose orders are known, honest and broken."""
+
+from __future__ import annotations
+
+import functools
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from verify import grids
+from verify.audit import agreement, audit
+from verify.conditions import words
+from verify.tableau import in_form
+from verify.trace import trace
+
+from . import handwritten as hand
+
+
+def orders(sampler, **options):
+    found = audit(functools.partial(sampler, **options))
+    assert found.status == "ok", found.message
+    return tuple(found.orders().values())
+
+
+@pytest.mark.parametrize(
+    ("sampler", "options", "expected"),
+    [
+        (hand.ddim, {}, (1, 1, 1)),
+        (hand.multistep, {}, (2, 2, 2)),
+        (hand.midpoint_2m, {}, (2, 2, 2)),
+        (hand.multistep, {"second": 1.0}, (2, 2, 2)),
+        (hand.multistep, {"second": 2.0}, (2, 2, 2)),
+        (hand.heun, {}, (2, 2, 2)),
+        (hand.runge_kutta_4, {}, (4, 4, 4)),
+        (hand.frozen_adams, {}, (2, 2, 1)),
+        (hand.predictor_corrector, {}, (3, 3, 3)),
+        (hand.predictor_corrector, {"lower_last": True}, (2, 2, 2)),
+        (hand.multistep, {"first": 0.99}, (1, 1, 1)),
+        (hand.multistep, {"sign": -1.0}, (1, 1, 1)),
+        # h and h_{-1} swapped: local errors D' (h_{-1}^2 - h^2) / 2 of order one, which telescope
+        (hand.multistep, {"swap": True}, (2, 2, 2)),
+    ],
+)
+def test_orders_are_exact(sampler, options, expected):
+    assert orders(sampler, **options) == expected
+
+
+def test_exact_history_and_start_are_told_apart():
+    found = audit(functools.partial(hand.multistep, second=2.0)).grids["arbitrary"]
+    assert (found.exact_start, found.own_start, found.exact) == (3, 2, True)
+    (cause,) = found.causes
+    assert (cause.kind, cause.step, cause.degree, cause.caps) == ("start", "first", 1, 2)
+
+
+def test_a_missing_factor_two_is_named():
+    found = audit(functools.partial(hand.multistep, second=1.0))
+    for grid in found.grids.values():
+        (cause,) = grid.causes
+        assert (cause.kind, cause.step, cause.degree) == ("moment", "every", 2)
+        assert cause.factor == pytest.approx(2.0, abs=1e-4)
+        assert "must be multiplied by 2" in cause.text
+
+
+def test_one_percent_is_seen_and_sized():
+    cause = audit(functools.partial(hand.multistep, first=0.99)).grids["uniform"].causes[0]
+    assert (cause.kind, cause.degree) == ("moment", 1)
+    assert cause.factor == pytest.approx(1 / 0.99, abs=1e-6)
+
+
+def test_a_lower_last_step_is_named():
+    causes = audit(functools.partial(hand.predictor_corrector, lower_last=True)).grids["uniform"]
+    assert [(c.kind, c.step, c.caps) for c in causes.causes] == [("end", "last", 2)]
+
+
+def test_frozen_weights_are_named():
+    causes = audit(hand.frozen_adams).grids["arbitrary"].causes
+    assert [(c.kind, c.degree, c.caps) for c in causes] == [("frozen", 1, 1)]
+
+
+def test_calls_and_form():
+    assert audit(hand.heun).calls_per_step == 2
+    assert audit(hand.runge_kutta_4).calls_per_step == 4
+    assert audit(hand.frozen_adams).form == "noise"
+    assert audit(hand.midpoint_2m).form == "data"
+
+
+def test_order_does_not_depend_on_the_form():
+    sigmas = grids.uniform(8)
+    made = trace(hand.heun, sigmas)
+    for form in ("data", "noise", "velocity"):
+        table = in_form(made, form)
+        # constants are integrated exactly and the start value is kept, in every form
+        assert np.allclose(table.a.sum(axis=1), table.c - table.c[0], atol=1e-13)
+        assert np.abs(table.drift).max() < 1e-13
+
+
+def test_weights_are_those_of_the_formula():
+    sigmas = np.asarray([2.0, 1.0, 0.4])
+    made = trace(hand.ddim, sigmas)
+    assert np.allclose(made.weights, [[0, 0], [0.5, 0], [0.2, 0.6]], atol=1e-15)
+    assert np.allclose(made.start, [1, 0.5, 0.2], atol=1e-15)
+    assert np.array_equal(made.nodes, sigmas)
+
+
+def test_words_are_as_many_as_rooted_trees():
+    for limit, count in ((2, 1), (3, 2), (4, 4), (5, 9), (6, 20)):
+        of_weight = [w for w in words(limit, False, False) if w.weight == limit]
+        assert len(of_weight) == count
+    assert len([w for w in words(5, True, False) if w.weight == 5]) == 37
+
+
+def test_equal_samplers_agree_and_others_do_not():
+    sigmas = grids.rough(10)
+    euler = functools.partial(hand.multistep, first=0.0)
+    assert agreement(hand.ddim, euler, sigmas) < 1e-13
+    assert agreement(hand.midpoint_2m, hand.multistep, sigmas) > 1e-4
+    assert agreement(hand.ddim, hand.heun, sigmas) == float("inf")
+
+
+def misbehaved():
+    def raises(model, x, sigmas):
+        raise RuntimeError("no such luck")
+
+    def nan(model, x, sigmas):
+        return hand.ddim(model, x, sigmas) * float("nan")
+
+    def shape(model, x, sigmas):
+        return hand.ddim(model, x, sigmas)[:, :1]
+
+    def silent(model, x, sigmas):
+        return x * sigmas[-1] / sigmas[0]
+
+    def ignores(model, x, sigmas):
+        return hand.ddim(model, x, torch.linspace(2.0, 0.5, 25, dtype=torch.float64))
+
+    memory = []
+
+    def remembers(model, x, sigmas):
+        memory.append(0)
+        return hand.ddim(model, x, sigmas) * (1 + 1e-3 * len(memory))
+
+    calls = []
+
+    def irregular(model, x, sigmas):
+        calls.append(0)
+        for _ in range(len(calls)):
+            model(x, sigmas[0] * x.new_ones(len(x)))
+        return hand.ddim(model, x, sigmas)
+
+    def random(model, x, sigmas):
+        return hand.ddim(model, x, sigmas) + 0.1 * torch.randn(x.shape, dtype=x.dtype)
+
+    def single(model, x, sigmas):
+        return hand.ddim(model, x, sigmas).float()
+
+    return {
+        "raises": raises,
+        "nan": nan,
+        "shape": shape,
+        "grid": ignores,
+        "state": remembers,
+        "random": random,
+        "dtype": single,
+        "calls": irregular,
+        "none": silent,
+    }
+
+
+@pytest.mark.parametrize("kind", ["raises", "nan", "shape", "grid", "state", "random", "dtype"])
+def test_misbehaviour_is_named(kind):
+    found = audit(misbehaved()[kind])
+    assert found.status == kind and found.message and not found.grids
+
+
+def test_changing_call_counts_are_named():
+    assert audit(misbehaved()["calls"]).status == "calls"
+    found = audit(misbehaved()["none"])
+    assert found.status == "calls" and "never calls" in found.message
+
+
+def test_clipping_is_recognised():
+    def clipped(model, x, sigmas):
+        return hand.ddim(lambda x, s: model(x, s).clamp(-1, 1), x, sigmas)
+
+    found = audit(clipped)
+    assert (found.status, found.linear) == ("nonlinear", False)
+
+
+def test_single_precision_inside_is_met_with_care():
+    def cast(model, x, sigmas):
+        return hand.multistep(lambda x, s: model(x, s).float().double(), x, sigmas, first=1.0)
+
+    def rounded(model, x, sigmas):
+        ones = x.new_ones(len(x))
+        for s, t in zip(sigmas[:-1], sigmas[1:], strict=True):
+            x = (t / s * x + (1 - t / s) * model(x, s * ones)).float().double()
+        return x
+
+    assert audit(cast).orders()["uniform"] == 2
+    found = audit(rounded)
+    assert found.noise > 1e-9 and found.orders() == dict.fromkeys(found.orders(), 1)
+
+
+def test_an_audit_takes_little_time():
+    begin = time.perf_counter()
+    audit(hand.runge_kutta_4)
+    assert time.perf_counter() - begin < 3.0

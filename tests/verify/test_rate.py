@@ -1,0 +1,67 @@
+"""Orders from curves: found where they are, refused where they are not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from verify import rate
+
+STEPS = (12, 24, 48, 96, 192, 384)
+
+
+def curve(terms, *, noise=0.0):
+    rng = np.random.default_rng(0)
+    shapes = {p: rng.standard_normal(8) for p in terms}
+    return [
+        sum(c * shapes[p] * (2.8 / n) ** p for p, c in terms.items())
+        + noise * rng.standard_normal(8)
+        for n in STEPS
+    ]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_order_of_a_plain_curve(order):
+    found = rate.measure(STEPS, curve({order: 1.0, order + 1: 2.0, order + 2: -1.0}))
+    assert found.order == order and abs(found.slope - order) < 0.05 and not found.reason
+
+
+def test_norms_would_still_show_more_than_the_order():
+    # at N = 384 the h^4 term is half of the error: slopes of norms read 3.5
+    vectors = curve({3: 1.0, 4: 130.0})
+    slope = np.log(rate.root_mean_square(vectors[-2]) / rate.root_mean_square(vectors[-1]))
+    assert slope / np.log(2) > 3.3
+    assert rate.measure(STEPS, vectors).order == 3
+
+
+def test_a_term_that_will_take_over_is_not_overlooked():
+    found = rate.measure(STEPS, curve({3: 1.0, 4: 4000.0}))
+    assert found.order is None and "take over" in found.reason
+
+
+def test_points_below_the_floor_are_left_out():
+    vectors = curve({4: 1e-3, 5: 1e-3})
+    found = rate.measure(STEPS, vectors, precision=2e-13)
+    assert found.errors[-1] < found.floor < found.errors[-2]
+    assert found.order == 4 and found.window == (12, 192)
+
+
+def test_noise_is_refused():
+    found = rate.measure(STEPS, curve({2: 0.0}, noise=1.0))
+    assert found.order is None and "no asymptotic window" in found.reason
+
+
+def test_all_rounding_is_refused():
+    found = rate.measure(STEPS, curve({2: 0.0}, noise=1e-16))
+    assert found.order is None and "rounding floor" in found.reason
+
+
+def test_infinite_errors_are_refused():
+    vectors = curve({2: 1.0})
+    vectors[-1][0] = np.inf
+    assert rate.measure(STEPS, vectors).reason == "the error is not finite"
+
+
+def test_half_orders_are_not_rounded():
+    found = rate.measure(STEPS, curve({1.5: 1.0}))
+    assert found.order is None and found.slope is None and "1.50" in found.reason
