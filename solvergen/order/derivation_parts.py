@@ -9,12 +9,9 @@ from typing import Any
 from ..program.model import Program
 from .analyse import analyse
 from .derivation import Derivation, Paragraph, Part
-from .grid import uniform
-from .local import Case, History, defaults, first_error, local_error, predictor_error
-from .recursion import Recursion, Words
+from .derivation_terms import Terms, by_power, number, power_of_h
 from .report import OrderReport
-from .series import Series
-from .words import Word, leaf, reading_order, spell_latex, weight
+from .words import Word, reading_order, spell_latex
 
 CLOCKS = {
     1: r"\alpha/\sigma \ (y = x/\sigma)",
@@ -56,8 +53,7 @@ class Writer:
         self.program, self.studied, self.report, self.names = program, studied, report, names
         self.order = report.orders["uniform"]["exact_start"].value
         self.limit = self.order + 1
-        values = defaults(program)
-        self.case = Case(studied, lambda ring: uniform(), lambda ring: values)
+        self.terms = Terms(studied, self.limit)
 
     def write(self) -> Derivation:
         parts = [self.setting(), self.exact(), *self.stages(), self.comparison()]
@@ -88,7 +84,7 @@ class Writer:
         return Part("The equation", (Paragraph("formula", equation), Paragraph("text", text)))
 
     def exact(self) -> Part:
-        terms = self._expansion(self._exact_terms())
+        terms = self._expansion(self.terms.exact())
         y = self.names.state
         if self.names.plain:
             lead = "Taylor's formula along the exact solution, with $y' = f$, $y'' = f'$, …:"
@@ -105,10 +101,10 @@ class Writer:
     def stages(self) -> list[Part]:
         """Expansion of every evaluation that is not at an exact value."""
         parts = []
-        for name, errors, evaluation in self._stage_expansions():
+        for name, errors, evaluation in self.terms.stages():
             y, f = self.names.state, "f" if self.names.plain else "N"
-            wrong = self._expansion(_by_power(errors, self.limit - 1))
-            expanded = self._expansion(_by_power(evaluation, self.limit, 1))
+            wrong = self._expansion(by_power(errors, self.limit - 1))
+            expanded = self._expansion(by_power(evaluation, self.limit, 1))
             text = (
                 f"The state of stage `{name}` deviates from the exact solution at its place by the "
                 f"first line; inserted into ${f}$, with a Taylor expansion in both arguments, this "
@@ -129,7 +125,7 @@ class Writer:
 
     def comparison(self) -> Part:
         """All coefficients of the step beside those of the exact solution."""
-        exact, error = self._exact_terms(), _by_power(self._error(), self.limit)
+        exact, error = self.terms.exact(), by_power(self.terms.error(), self.limit)
         keys = sorted({*exact, *error}, key=lambda k: (k[0], reading_order(k[1])))
         rows: list[tuple[str, ...]] = [("term", "numerical", "exact", "difference")]
         for power, word in keys:
@@ -137,10 +133,10 @@ class Writer:
             theirs = exact.get((power, word), Fraction(0))
             rows.append(
                 (
-                    f"{_power(power)} {self.names.word(word)}",
-                    _number(difference + theirs),
-                    _number(theirs),
-                    _number(difference) if difference else r"0\ \text{(cancels)}",
+                    f"{power_of_h(power)} {self.names.word(word)}",
+                    number(difference + theirs),
+                    number(theirs),
+                    number(difference) if difference else r"0\ \text{(cancels)}",
                 )
             )
         text = "Collecting the numerical step term by term and comparing with the exact solution:"
@@ -149,7 +145,7 @@ class Writer:
         )
 
     def local(self) -> Part:
-        lead = self._expansion(self._leading())
+        lead = self._expansion(self.terms.leading())
         text = (
             f"Everything up to $h^{{{self.order}}}$ cancels and $h^{{{self.limit}}}$ does not: the "
             f"order is exactly {self.order}. Numerical minus exact after one step:"
@@ -161,7 +157,7 @@ class Writer:
 
     def shortcut(self) -> Part:
         """What the expansion gives when f is taken as a function of time alone."""
-        leading, f = self._leading(), "f" if self.names.plain else "N"
+        leading, f = self.terms.leading(), "f" if self.names.plain else "N"
         alone = {key: value for key, value in leading.items() if not key[1][1]}
         missing = {key: value for key, value in leading.items() if key[1][1]}
         short = self._expansion(alone)
@@ -195,7 +191,7 @@ class Writer:
         """From the local to the global error, with start and end."""
         p, y = self.order, self.names.state
         time = "t" if self.names.plain else r"\lambda"
-        lead = self._expansion({(0, word): v for (_, word), v in self._leading().items()})
+        lead = self._expansion({(0, word): v for (_, word), v in self.terms.leading().items()})
         jacobian = "J" if self.names.plain else f"(J {'-' if self.names.kappa == 1 else '+'} 1)"
         text = (
             f"An error $E_n$ in ${y}_n$ is carried on by the linearised step, and each step adds its "
@@ -208,7 +204,7 @@ class Writer:
             r"with the propagator $\Phi$ of the linearised equation:"
         )
         integral = (
-            rf"\mathrm{{GTE}} = {_power(p)} \int_{{{time}_0}}^{{{time}_1}} \Phi({time}_1, {time}) "
+            rf"\mathrm{{GTE}} = {power_of_h(p)} \int_{{{time}_0}}^{{{time}_1}} \Phi({time}_1, {time}) "
             rf"\left[{lead}\right] d{time} + O(h^{{{p + 1}}})"
         )
         paragraphs = [
@@ -248,48 +244,6 @@ class Writer:
             f"All this is on a grid uniform in the clock. With exact start the order is {found}."
         ]
 
-    # -- expansions ----------------------------------------------------------------------------
-
-    def _error(self) -> Words:
-        if self.studied.main.corrector is None:
-            return predictor_error(self.case, self.limit)
-        first = first_error(lambda limit: predictor_error(self.case, limit))
-        exponent = int(first.exponent) if first else self.limit
-        return local_error(self.case, self.limit, exponent)
-
-    def _leading(self) -> dict[tuple[int, Word], Any]:
-        error = _by_power(self._error(), self.limit)
-        return {key: value for key, value in error.items() if key[0] == self.limit}
-
-    def _exact_terms(self) -> dict[tuple[int, Word], Any]:
-        """The terms of the exact solution after one step, beyond the propagated initial value."""
-        found: list[Any] = []
-
-        def run(recursion: Recursion) -> Words:
-            z = -self.studied.kappa * recursion.ring.h if self.studied.kappa else Fraction(0)
-            found[:] = recursion.exact(Fraction(0), Fraction(1), z)
-            return {}
-
-        self.case.expand(self.limit, run)
-        return _by_power({leaf(k): value for k, value in enumerate(found)}, self.limit)
-
-    def _stage_expansions(self) -> list[tuple[str, Words, Words]]:
-        made: list[tuple[str, Words, Words]] = []
-        main = self.studied.main
-
-        def run(recursion: Recursion) -> Words:
-            made.clear()
-            known = History(recursion, lambda _: main).known(0, 0)
-            for stage in main.stages:
-                error = recursion.row(stage, 0, {}, known)
-                place = recursion.setting.place(stage.place, 0)
-                known[stage.name] = recursion.evaluation(error, place)
-                made.append((stage.name, error, known[stage.name]))
-            return {}
-
-        self.case.expand(self.limit, run)
-        return made
-
     def _expansion(self, terms: dict[tuple[int, Word], Any]) -> str:
         """Terms as LaTeX, lower powers of h first, each with its sign."""
         shown = ""
@@ -298,34 +252,7 @@ class Writer:
             if not value:
                 continue
             negative = isinstance(value, Fraction | int) and value < 0
-            size = _number(-value if negative else value)
-            body = f"{'' if size == '1' else size} {_power(power)} {self.names.word(word)}"
+            size = number(-value if negative else value)
+            body = f"{'' if size == '1' else size} {power_of_h(power)} {self.names.word(word)}"
             shown += f" {'-' if negative else '+'} " + " ".join(body.split())
         return shown.strip().removeprefix("+ ").replace("- ", "-", shown.startswith(" -")) or "0"
-
-
-def _by_power(errors: Words, limit: int, drop: int = 0) -> dict[tuple[int, Word], Any]:
-    """Coefficients by total power of h and word; an evaluation carries one power less."""
-    found: dict[tuple[int, Word], Any] = {}
-    for word, value in errors.items():
-        series = value if isinstance(value, Series) else Series(0, [value], limit + 1)
-        for power, coefficient in enumerate(series.terms, series.low + weight(word)):
-            if coefficient and power <= limit:
-                found[power - drop, word] = coefficient
-    return found
-
-
-def _power(power: int) -> str:
-    """A power of h as LaTeX."""
-    return "" if power == 0 else "h" if power == 1 else f"h^{{{power}}}"
-
-
-def _number(value: Any) -> str:
-    """A rational as LaTeX."""
-    if not isinstance(value, Fraction | int):
-        return rf"\left({value}\right)"
-    exact = Fraction(value)
-    if exact.denominator == 1:
-        return str(exact)
-    sign = "-" if exact < 0 else ""
-    return rf"{sign}\tfrac{{{abs(exact.numerator)}}}{{{exact.denominator}}}"
