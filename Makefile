@@ -9,14 +9,16 @@ READY  := $(VENV)/.ready
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch numpy
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[verify,test,lint]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[verify,hosts,test,lint]'
+	# Only its sampling.py is used; its other needs are a training stack.
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps k-diffusion==0.1.1.post1
 	touch $@
 
 demo: $(READY)
 	$(BIN)/python -m solvergen demo --out demo
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
