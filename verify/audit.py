@@ -98,26 +98,35 @@ class Audit:
         return asdict(self)
 
 
-def audit(run: Run, *, classes: tuple[str, ...] = CLASSES, deepest: int = DEEPEST) -> Audit:
+def audit(
+    run: Run,
+    *,
+    classes: tuple[str, ...] = CLASSES,
+    deepest: int = DEEPEST,
+    form: str | None = None,
+) -> Audit:
     """Audit one sampler.
 
     Args:
         run: run(denoiser, x, sigmas), scaling x = x0 + sigma eps.
         classes: grid classes to judge.
         deepest: largest weight of words; orders up to deepest - 1 are decided exactly.
+        form: clock in which to read the tableau (data, noise, velocity); the sparsest if None.
 
     Returns:
         An Audit; misbehaviour of the sampler is its status, never an exception.
     """
     try:
-        return _audited(run, classes, deepest)
+        return _audited(run, classes, deepest, form)
     except ConductError as error:
         return Audit(error.kind, str(error))
     except Exception as error:  # a stranger's code may raise anything; the verdict says what
         return Audit("raises", f"{type(error).__name__}: {error}")
 
 
-def _audited(run: Run, classes: tuple[str, ...], deepest: int) -> Audit:
+def _audited(
+    run: Run, classes: tuple[str, ...], deepest: int, form: str | None
+) -> Audit:
     sigmas = grids.local("arbitrary", STEPS, 0.03, WHERE)
     begin = time.perf_counter()
     first, calls = conduct(run, sigmas)
@@ -135,7 +144,7 @@ def _audited(run: Run, classes: tuple[str, ...], deepest: int) -> Audit:
     noise = _noise(first)
     found: dict[str, GridAudit] = {}
     ladder = _ladder(noise, cost)
-    families = {kind: _family(run, kind, ladder, noise, calls) for kind in classes}
+    families = {kind: _family(run, kind, ladder, noise, calls, form) for kind in classes}
     _heed(families)
     both = "uniform" in families and "arbitrary" in families
     frozen = both and is_frozen(families["arbitrary"], families["uniform"], EXACT[1])
@@ -148,7 +157,7 @@ def _audited(run: Run, classes: tuple[str, ...], deepest: int) -> Audit:
         "ok",
         grids=found,
         calls_per_step=per_step,
-        form=table.form,
+        form=form or table.form,
         linear=True,
         noise=noise,
         nodes=_where(first),
@@ -223,9 +232,11 @@ def _ladder(noise: float, cost: float) -> Array:
     return ladder if noise < 1e-10 else ladder * 6
 
 
-def _family(run: Run, kind: str, ladder: Array, noise: float, calls: int) -> list[Tableau]:
+def _family(
+    run: Run, kind: str, ladder: Array, noise: float, calls: int, form: str | None
+) -> list[Tableau]:
     made = [trace(run, grids.local(kind, STEPS, h, WHERE), calls=calls) for h in ladder]
-    form = own_form(made[-1], max(1e-7, 30 * noise)).form
+    form = form or own_form(made[-1], max(1e-7, 30 * noise)).form
     return [in_form(t, form) for t in made]
 
 
@@ -260,7 +271,7 @@ def _judged(
     if end.exponent < exact_start:
         causes.append(end_cause(family, h, end, reader.last_bad(end.exponent)))
     exact = main.exact if order == exact_start else True
-    return GridAudit(order, exact, exact_start, own_start, order, main.leading[:6], tuple(causes))
+    return GridAudit(order, exact, exact_start, own_start, order, main.leading, tuple(causes))
 
 
 def _row(table: Tableau, step: int) -> int:
@@ -308,7 +319,12 @@ class _Reader:
         for step in EXACT:
             rows = (_row(self.family[0], step), _row(self.family[0], step + CHECKED))
             found.append((self.local(*rows), rows))
-        return max(found, key=lambda pair: pair[0].exponent)
+        best, at = max(found, key=lambda pair: pair[0].exponent)
+        if best.exact and best.exponent <= self.deepest:
+            # a power found at shallow words still has leading words of every weight up to it
+            deeper = self._at(*at, best.exponent)
+            best = deeper if deeper.exponent == best.exponent else best
+        return best, at
 
     def start(self, limit: int) -> Local:
         """Best power from the first state to one of a few after the start."""

@@ -12,8 +12,10 @@ import torch
 
 from . import measure
 from .audit import CLASSES, Audit, audit
-from .errors import ConductError, VerifyError
+from .errors import ClaimError, ConductError, VerifyError
 from .grids import CLASS, GRIDS
+from .leading import differences
+from .tableau import FORMS
 from .targets import Target
 
 STARTS = {"exact_start": "exact_start", "own_start": "own_start", "own_end": "own_end"}
@@ -104,7 +106,9 @@ def judge(
     claim = target.claim if claim is None else claim
     # strangers' code may draw random numbers; the verdict must not depend on what ran before
     torch.manual_seed(0)
-    audited = audit(target.run)
+    # an emitted file states its error in its own integrand's clock
+    form = target.stated.get("INTEGRAND")
+    audited = audit(target.run, form=form if form in FORMS else None)
     base = _base(target, claim, audited)
     if audited.status not in ("ok", "nonlinear", "grid"):
         return Verdict(
@@ -191,6 +195,7 @@ def weigh(
     if claim is not None:
         _weigh_claim(claim, audited, measured, refuted, notes)
     _weigh_stated(target.stated, audited, refuted)
+    _weigh_leading(target.stated, audited, refuted)
     for grid, rate in measured.items():
         decided = orders.get(CLASS[grid])
         if rate.order is None:
@@ -248,3 +253,17 @@ def _weigh_stated(stated: dict[str, Any], audited: Audit, refuted: list[str]) ->
                     f"the file states order {'' if exact else 'at least '}{said} ({start}, {kind} "
                     f"grids); the audit finds {seen}"
                 )
+
+
+def _weigh_leading(stated: dict[str, Any], audited: Audit, refuted: list[str]) -> None:
+    """LEADING_ERROR of an emitted file against the words that the audit read, word by word."""
+    for kind in ("uniform", "arbitrary"):
+        found = audited.grids.get(kind)
+        if found is None or not found.exact:
+            continue
+        try:
+            wrong = differences(stated, kind, found.exact_start, found.leading)
+        except ClaimError:
+            continue
+        if wrong:
+            refuted.append(f"leading error on {kind} grids: " + "; ".join(wrong[:3]))
