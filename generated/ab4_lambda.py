@@ -36,9 +36,13 @@ LEADING_ERROR = {"uniform": [{"word": "D^(4)", "tree": [4, []], "coef": "-251/72
 
 def grid(sigmas, alphas=None):
     """Check a grid; return alpha, sigma and lambda = log(alpha / sigma) as lists of float64."""
-    sigma = torch.as_tensor(sigmas).detach().to("cpu", torch.float64)
-    alpha = torch.ones_like(sigma) if alphas is None else torch.as_tensor(alphas)
-    alpha = alpha.detach().to("cpu", torch.float64)
+
+    def float64(values):
+        values = values if torch.is_tensor(values) else torch.tensor(values, dtype=torch.float64)
+        return values.detach().to("cpu", torch.float64)
+
+    sigma = float64(sigmas)
+    alpha = torch.ones_like(sigma) if alphas is None else float64(alphas)
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")

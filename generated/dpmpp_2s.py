@@ -26,22 +26,26 @@ ORDER = {
 LEADING_ERROR = {
     "uniform": [
         {"word": "D'", "tree": [1, []], "coef": "-1/12"},
-        {"word": "J.D'", "tree": [0, [[1, []]]], "coef": "-1/8"},
         {"word": "D''", "tree": [2, []], "coef": "-1/24"},
+        {"word": "J.D'", "tree": [0, [[1, []]]], "coef": "-1/8"},
     ],
     "symbolic": [
         {"word": "D'", "tree": [1, []], "coef": "-1/12"},
-        {"word": "J.D'", "tree": [0, [[1, []]]], "coef": "-1/8"},
         {"word": "D''", "tree": [2, []], "coef": "-1/24"},
+        {"word": "J.D'", "tree": [0, [[1, []]]], "coef": "-1/8"},
     ],
 }
 
 
 def grid(sigmas, alphas=None):
     """Check a grid; return alpha, sigma and lambda = log(alpha / sigma) as lists of float64."""
-    sigma = torch.as_tensor(sigmas).detach().to("cpu", torch.float64)
-    alpha = torch.ones_like(sigma) if alphas is None else torch.as_tensor(alphas)
-    alpha = alpha.detach().to("cpu", torch.float64)
+
+    def float64(values):
+        values = values if torch.is_tensor(values) else torch.tensor(values, dtype=torch.float64)
+        return values.detach().to("cpu", torch.float64)
+
+    sigma = float64(sigmas)
+    alpha = torch.ones_like(sigma) if alphas is None else float64(alphas)
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
@@ -67,13 +71,14 @@ def level(lam, gauge):
 
 def recognise(alpha, sigma):
     """Which schedule a grid follows: inner nodes need alpha and sigma between its points."""
-    for gauge, value in (
-        ("alpha = 1", lambda a, s: a),
-        ("alpha^2 + sigma^2 = 1", lambda a, s: a * a + s * s),
-        ("alpha + sigma = 1", lambda a, s: a + s),
-    ):
-        if all(abs(value(a, s) - 1) < 1e-4 for a, s in zip(alpha, sigma)):
-            return gauge
+    distance = {
+        "alpha = 1": max(abs(a - 1) for a in alpha),
+        "alpha^2 + sigma^2 = 1": max(abs(a * a + s * s - 1) for a, s in zip(alpha, sigma)),
+        "alpha + sigma = 1": max(abs(a + s - 1) for a, s in zip(alpha, sigma)),
+    }
+    gauge = min(distance, key=distance.get)
+    if distance[gauge] < 1e-4:
+        return gauge
     raise ValueError(
         "alphas and sigmas follow none of alpha = 1, alpha^2 + sigma^2 = 1, alpha + sigma = 1, so "
         "the level of an inner node is unknown; rescale to alpha = 1 (x / alpha, sigma / alpha)"

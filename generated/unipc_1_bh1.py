@@ -31,22 +31,26 @@ ORDER = {
 LEADING_ERROR = {
     "uniform": [
         {"word": "D'", "tree": [1, []], "coef": "1/6"},
-        {"word": "J.D'", "tree": [0, [[1, []]]], "coef": "-1/2"},
         {"word": "D''", "tree": [2, []], "coef": "1/12"},
+        {"word": "J.D'", "tree": [0, [[1, []]]], "coef": "-1/2"},
     ],
     "symbolic": [
         {"word": "D'", "tree": [1, []], "coef": "1/6"},
-        {"word": "J.D'", "tree": [0, [[1, []]]], "coef": "-1/4*r1^2 - 1/4"},
         {"word": "D''", "tree": [2, []], "coef": "1/12"},
+        {"word": "J.D'", "tree": [0, [[1, []]]], "coef": "-1/4*r1^2 - 1/4"},
     ],
 }
 
 
 def grid(sigmas, alphas=None):
     """Check a grid; return alpha, sigma and lambda = log(alpha / sigma) as lists of float64."""
-    sigma = torch.as_tensor(sigmas).detach().to("cpu", torch.float64)
-    alpha = torch.ones_like(sigma) if alphas is None else torch.as_tensor(alphas)
-    alpha = alpha.detach().to("cpu", torch.float64)
+
+    def float64(values):
+        values = values if torch.is_tensor(values) else torch.tensor(values, dtype=torch.float64)
+        return values.detach().to("cpu", torch.float64)
+
+    sigma = float64(sigmas)
+    alpha = torch.ones_like(sigma) if alphas is None else float64(alphas)
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")

@@ -35,17 +35,21 @@ ORDER = {
 LEADING_ERROR = {
     "uniform": [
         {"word": "J.D'", "tree": [0, [[1, []]]], "coef": "-1/12"},
-        {"word": "J.D''", "tree": [0, [[2, []]]], "coef": "-5/12"},
         {"word": "D'''", "tree": [3, []], "coef": "1/24"},
+        {"word": "J.D''", "tree": [0, [[2, []]]], "coef": "-5/12"},
     ],
 }
 
 
 def grid(sigmas, alphas=None):
     """Check a grid; return alpha, sigma and lambda = log(alpha / sigma) as lists of float64."""
-    sigma = torch.as_tensor(sigmas).detach().to("cpu", torch.float64)
-    alpha = torch.ones_like(sigma) if alphas is None else torch.as_tensor(alphas)
-    alpha = alpha.detach().to("cpu", torch.float64)
+
+    def float64(values):
+        values = values if torch.is_tensor(values) else torch.tensor(values, dtype=torch.float64)
+        return values.detach().to("cpu", torch.float64)
+
+    sigma = float64(sigmas)
+    alpha = torch.ones_like(sigma) if alphas is None else float64(alphas)
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
@@ -98,10 +102,10 @@ def coefficients(sigmas, alphas=None):
             p3 = phi(3, -h)
             weights = s1 / s0, a1 * h * p1 * (1 / (2 * t1) + 1), -a1 * h * p1 / (2 * t1)
             plan.append((i, 0, s0, after, weights))
-            c0 = a1 * h * (p2 * t1 + 2 * p3) / (t1 + 1)
-            c1 = -a1 * h * (p2 * (t1 - 1) - p1 * t1 + 2 * p3) / t1
-            c2 = a1 * h * (2 * p3 - p2) / (t1 * (t1 + 1))
-            after = s1 / s0, c0, c1, c2
+            v0 = a1 * h * (p2 * t1 + 2 * p3) / (t1 + 1)
+            v1 = -a1 * h * (p2 * (t1 - 1) - p1 * t1 + 2 * p3) / t1
+            v2 = a1 * h * (2 * p3 - p2) / (t1 * (t1 + 1))
+            after = s1 / s0, v0, v1, v2
 
     def tensor(value):
         return torch.tensor(value, dtype=torch.float64)

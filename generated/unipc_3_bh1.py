@@ -38,17 +38,21 @@ ORDER = {
 # Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.
 LEADING_ERROR = {
     "uniform": [
-        {"word": "J.D'''", "tree": [0, [[3, []]]], "coef": "-3/8"},
         {"word": "D^(4)", "tree": [4, []], "coef": "19/720"},
+        {"word": "J.D'''", "tree": [0, [[3, []]]], "coef": "-3/8"},
     ],
 }
 
 
 def grid(sigmas, alphas=None):
     """Check a grid; return alpha, sigma and lambda = log(alpha / sigma) as lists of float64."""
-    sigma = torch.as_tensor(sigmas).detach().to("cpu", torch.float64)
-    alpha = torch.ones_like(sigma) if alphas is None else torch.as_tensor(alphas)
-    alpha = alpha.detach().to("cpu", torch.float64)
+
+    def float64(values):
+        values = values if torch.is_tensor(values) else torch.tensor(values, dtype=torch.float64)
+        return values.detach().to("cpu", torch.float64)
+
+    sigma = float64(sigmas)
+    alpha = torch.ones_like(sigma) if alphas is None else float64(alphas)
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
@@ -101,10 +105,10 @@ def coefficients(sigmas, alphas=None):
             p3 = phi(3, -h)
             weights = s1 / s0, a1 * (h * p1 + h / (2 * t1)), -a1 * h / (2 * t1), 0
             plan.append((i, 0, s0, after, weights))
-            c0 = a1 * h * (p2 * t1 + 2 * p3) / (t1 + 1)
-            c1 = -a1 * h * (p2 * (t1 - 1) - p1 * t1 + 2 * p3) / t1
-            c2 = a1 * h * (2 * p3 - p2) / (t1 * (t1 + 1))
-            after = s1 / s0, c0, c1, c2, 0
+            v0 = a1 * h * (p2 * t1 + 2 * p3) / (t1 + 1)
+            v1 = -a1 * h * (p2 * (t1 - 1) - p1 * t1 + 2 * p3) / t1
+            v2 = a1 * h * (2 * p3 - p2) / (t1 * (t1 + 1))
+            after = s1 / s0, v0, v1, v2, 0
         else:  # 3 nodes, corrected
             t1 = (lam[i] - lam[i - 1]) / h
             t2 = (lam[i] - lam[i - 2]) / h
@@ -117,16 +121,16 @@ def coefficients(sigmas, alphas=None):
             w2 = -a1 * h * (p2 * t1 + 2 * p3) / (t2 * (t1 - t2))
             weights = s1 / s0, w0, w1, w2
             plan.append((i, 0, s0, after, weights))
-            c0 = a1 * h * (p2 * t1 * t2 + 2 * p3 * (t1 + t2) + 6 * p4) / ((t1 + 1) * (t2 + 1))
-            c1 = (
+            v0 = a1 * h * (p2 * t1 * t2 + 2 * p3 * (t1 + t2) + 6 * p4) / ((t1 + 1) * (t2 + 1))
+            v1 = (
                 -a1
                 * h
                 * (p2 * (t2 * (t1 - 1) - t1) - p1 * t1 * t2 + 2 * p3 * (t1 + t2 - 1) + 6 * p4)
                 / (t1 * t2)
             )
-            c2 = a1 * h * (2 * p3 * (t2 - 1) - p2 * t2 + 6 * p4) / (t1 * (t1 + 1) * (t2 - t1))
-            c3 = a1 * h * (2 * p3 * (t1 - 1) - p2 * t1 + 6 * p4) / (t2 * (t1 - t2) * (t2 + 1))
-            after = s1 / s0, c0, c1, c2, c3
+            v2 = a1 * h * (2 * p3 * (t2 - 1) - p2 * t2 + 6 * p4) / (t1 * (t1 + 1) * (t2 - t1))
+            v3 = a1 * h * (2 * p3 * (t1 - 1) - p2 * t1 + 6 * p4) / (t2 * (t1 - t2) * (t2 + 1))
+            after = s1 / s0, v0, v1, v2, v3
 
     def tensor(value):
         return torch.tensor(value, dtype=torch.float64)

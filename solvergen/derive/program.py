@@ -188,9 +188,11 @@ class _Deriver:
                     "the last step is infinitely long",
                     ("end", "zero"),
                 )
-            if any(row.place.is_end for row in step.stages):
+            if any(row.place.is_end or row.place.coordinate == "lambda" for row in step.stages):
                 raise DeriveError(
-                    'zero = "rule" would evaluate the model at sigma = 0', ("end", "zero")
+                    'zero = "rule" would evaluate the model at sigma = 0: a place inside the last '
+                    "step must be a fraction of it in the clock",
+                    ("end", "zero"),
                 )
 
 

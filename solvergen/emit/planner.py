@@ -69,29 +69,48 @@ def _singular_condition(program: Program) -> str:
 
 def has_first(program: Program) -> bool:
     """Whether history may begin after step 0, which the conditions must then count."""
-    return bool(_singular_condition(program)) and bool(program.start)
+    counted = bool(program.start) or any(_deep(step, program) for step in program.end)
+    return bool(_singular_condition(program)) and counted
+
+
+def _deep(step: Step, program: Program) -> bool:
+    """Whether a last step needs more history than the first steps have built up."""
+    return step.history > len(program.start)
 
 
 def _branches(program: Program) -> list[tuple[str, Step]]:
-    """(condition, step) pairs: steps with little history first, the main step last."""
+    """(condition, step) pairs: steps with little history first, the main step last.
+
+    Where two conditions hold, the first counts, as in `Program.step_at`.
+    """
     first = "first" if has_first(program) else "0"
-    conditions: dict[Step, list[str]] = {}
-    ends = [_open(step) for step in program.end]
-    starts = [_open(step) for step in program.start]
-    main = _open(program.main)
-    for step in sorted({*ends, *starts} - {main}, key=lambda step: step.history):
-        parts = _ranges([i for i, s in enumerate(starts) if s == step], f"i - {first}", first)
-        from_end = [len(ends) - 1 - i for i, s in enumerate(ends) if s == step]
-        parts += [f"i == n - {back + 1}" for back in from_end]
-        conditions[step] = parts
-    named = {_open(step): step for step in (*program.end, *program.start)}
-    branches = [(" or ".join(parts), named[step]) for step, parts in conditions.items()]
+    age = "i - first" if first == "first" else "i"
+    starts, ends = program.start, _shared(program)
+    branches = []
+    distinct = [step for step in dict.fromkeys((*ends, *starts)) if step != program.main]
+    for step in sorted(distinct, key=lambda step: step.history):
+        parts = [
+            f"i == n - {len(ends) - k}"
+            + (f" and {age} >= {step.history}" if _deep(step, program) else "")
+            for k, other in enumerate(ends)
+            if other == step
+        ]
+        begun = [i for i, other in enumerate(starts) if other == step]
+        parts = [*_ranges(begun, f"i - {first}", first), *parts]
+        branches.append((" or ".join(parts), step))
     return [*branches, ("", program.main)]
 
 
-def _open(step: Step) -> Step:
-    """A step without its corrector: that is applied in the next row, if there is one."""
-    return replace(step, corrector=None)
+def _shared(program: Program) -> list[Step]:
+    """The last steps; the final one as a step that differs in its corrector only, if there is one.
+
+    No evaluation follows the final step, so that a corrector in its row is never applied.
+    """
+    *before, final = program.end or [program.main]
+    twins = (*program.start, *before, program.main)
+    opened = replace(final, corrector=None)
+    twin = next((t for t in twins if replace(t, corrector=None) == opened), final)
+    return [*before, twin] if program.end else []
 
 
 def _ranges(indices: list[int], variable: str, first: str) -> list[str]:

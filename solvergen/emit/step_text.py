@@ -221,7 +221,7 @@ class StepText:
         out: list[str] = []
         items = [self.base("1")]
         for number, source in enumerate(self.layout.corrector):
-            items.append(self.item(out, f"c{number}", weights.get(source)))
+            items.append(self.item(out, f"v{number}", weights.get(source)))
         lines = wrap_tuple("after = ", items, BLOCK)
         return out + ([bare(lines[0])] if len(lines) == 1 else lines)
 

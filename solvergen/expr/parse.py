@@ -17,6 +17,7 @@ from ..errors import ExpressionError
 from .tree import Call, Expr, Number, add, exp, multiply, power
 
 MAX_LENGTH, MAX_DEPTH, MAX_EXPONENT, MAX_DIGITS = 2000, 40, 32, 60
+MAX_NODES, MAX_TREE_DEPTH = 2000, 100  # of an expression once its abbreviations are written out
 
 Functions = Mapping[str, Callable[..., Expr]]
 
@@ -80,6 +81,7 @@ class _Reader:
     def __init__(self, text: str, names: Mapping[str, Expr], functions: Functions) -> None:
         self.lead = len(text) - len(text.lstrip())
         self.text, self.names, self.functions = text.strip(), names, functions
+        self.left = MAX_NODES
 
     def refuse(self, node: ast.expr, message: str) -> ExpressionError:
         width = (node.end_col_offset or node.col_offset + 1) - node.col_offset
@@ -93,7 +95,7 @@ class _Reader:
                 return self.constant(node)
             case ast.Name(name):
                 if name in self.names:
-                    return self.names[name]
+                    return self.named(node, name)
                 raise self.refuse(node, f"unknown name `{name}`" + hint(name, self.names))
             case ast.UnaryOp(ast.USub(), operand):
                 return -self.read(operand, depth + 1)
@@ -109,6 +111,17 @@ class _Reader:
             f"{what} is not allowed here; use numbers, names, + - * / ** and "
             f"{', '.join(sorted(self.functions))}",
         )
+
+    def named(self, node: ast.expr, name: str) -> Expr:
+        """What a name stands for; abbreviations of abbreviations must not grow without bound."""
+        expr = self.names[name]
+        nodes, depth = _extent(expr, self.left)
+        self.left -= nodes
+        if self.left < 0 or depth > MAX_TREE_DEPTH:
+            raise self.refuse(
+                node, f"too large once `{name}` is written out; use fewer or shorter abbreviations"
+            )
+        return expr
 
     def constant(self, node: ast.Constant) -> Expr:
         value, written = node.value, ast.get_source_segment(self.text, node) or ""
@@ -164,6 +177,17 @@ class _Reader:
             raise self.refuse(node, f"`{name}` does not take {len(args)} arguments") from None
         except ExpressionError as error:
             raise self.refuse(node, error.message) from None
+
+
+def _extent(expr: Expr, limit: int) -> tuple[int, int]:
+    """Nodes and depth of a tree, counted until there are more nodes than the limit."""
+    nodes = deepest = 0
+    waiting = [(expr, 1)]
+    while waiting and nodes <= limit:
+        node, depth = waiting.pop()
+        nodes, deepest = nodes + 1, max(deepest, depth)
+        waiting += [(child, depth + 1) for child in node.children()]
+    return nodes, deepest
 
 
 def _height(expr: Expr) -> int:

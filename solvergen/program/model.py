@@ -191,12 +191,11 @@ class Program:
     def step_at(self, i: int, n: int, first: int = 0) -> Step:
         """The kind of step i of n, when history begins at step `first` (0, or 1 after α = 0)."""
         age, left = i - first, n - 1 - i
-        candidates = [self.start[age]] if age < len(self.start) else [self.main]
-        if left < len(self.end):
-            closing = self.end[-1 - left]
-            if closing.history <= age:
-                candidates.insert(0, closing)
-        return min(candidates, key=lambda step: step.history)
+        opening = self.start[age] if age < len(self.start) else None
+        closing = self.end[-1 - left] if left < len(self.end) else None
+        if closing is None or closing.history > age:
+            return opening or self.main
+        return min((closing, opening or closing), key=lambda step: step.history)
 
     def defaults(self) -> dict[str, Expr]:
         """Exact default values of the parameters."""

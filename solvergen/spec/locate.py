@@ -7,9 +7,12 @@ import re
 Path = tuple[str | int, ...]
 Position = tuple[int, int, int]
 
-_HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]*?)\s*\]\]?")
-_KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"))*)\s*=""")
-_INNER = re.compile(r"""([A-Za-z0-9_-]+|"[^"]*"|'[^']*')\s*=(?!=)""")
+# Possessive throughout: each pattern looks at a character once or twice, whatever the text is.
+_HEADER = re.compile(r"\s*+(\[\[?)([^\]]*+)\]\]?")
+_KEY = re.compile(
+    r"""\s*+((?:[A-Za-z0-9_-]++|"[^"]*+"|'[^']*+')(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"[^"]*+"))*+)\s*+="""
+)
+_INNER = re.compile(r"""(?<![A-Za-z0-9_-])([A-Za-z0-9_-]++|"[^"]*+"|'[^']*+')\s*+=(?!=)""")
 
 
 class Locator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 from collections.abc import Callable
@@ -58,13 +59,27 @@ _TAKEN = {
     "weights",
     "rows",
     "coordinate",
+    "gauge",
+    "after",
+    "value",
+    "tensor",
+    "level",
+    "recognise",
+    "float64",
+    "distance",
+    "kind",
+    "o",
 }
+# Local variables of an emitted `coefficients`: weights, offsets, places, φ-functions and moments.
+_LOCAL = re.compile(
+    r"(ratio|phi|theta|Theta|eta|[aeHmpqstTyzwdfv])\d+|[A-Z]|[as]_k\d+|[mop]\d*_(k\d+|z|\d+)(_\d+)?"
+)
 
 
 def reserved(name: str) -> bool:
     """Whether a name cannot be given to a parameter or a stage."""
-    local = re.fullmatch(r"(ratio|phi|theta|Theta|eta|[aeHmpqstTyzwdf])\d+|[A-Z]", name)
-    return name in _TAKEN or keyword.iskeyword(name) or bool(local)
+    taken = name in _TAKEN or keyword.iskeyword(name) or hasattr(builtins, name)
+    return taken or bool(_LOCAL.fullmatch(name))
 
 
 def weight_names(parameters: dict[str, Expr]) -> dict[str, Expr]:

@@ -26,7 +26,7 @@ from .names import MAX_STEPS, NODE, reserved
 from .tableau import written_out
 from .values import Values
 
-MAX_BYTES, MAX_ROWS = 64 * 1024, 32
+MAX_BYTES, MAX_ROWS = 16 * 1024, 32
 
 
 def read_solver(path: str | Path) -> Solver:
@@ -51,7 +51,7 @@ def parse_solver(text: str | bytes, source: str = "<spec>") -> Solver:
     """Read a spec from text.
 
     Args:
-        text: TOML, at most 64 KiB; bytes must be UTF-8.
+        text: TOML, at most 16 KiB; bytes must be UTF-8.
         source: the name shown in errors.
 
     Raises:

@@ -60,7 +60,7 @@ class Values:
     ) -> dict[str, Any]:
         """Check a table against its keys and return the values it gives."""
         if not isinstance(value, dict):
-            self.fail(path, f"must be a table, found {value!r:.40}; write {table.header}")
+            self.fail(path, f"must be a table, found {shown(value)}; write {table.header}")
         for key in value:
             if key not in table.keys:
                 inside = f" in {table.header}" if path else ""
@@ -80,6 +80,7 @@ class Values:
             case "integer", int() if not isinstance(value, bool) and abs(value) < 10**6:
                 return value
             case "text", str() if len(value) <= 2000:
+                value = self.one_line(path, value)
                 if key.choices and value not in key.choices:
                     self.fail(
                         path,
@@ -106,25 +107,34 @@ class Values:
                 return value
         self.fail(
             path,
-            f"must be {KINDS[key.kind]}, found {value!r:.60}; "
+            f"must be {KINDS[key.kind]}, found {shown(value)}; "
             f"for example: {path[-1]} = {key.example}",
         )
+
+    def one_line(self, path: KeyPath, text: str) -> str:
+        """The text with every run of white space as one space: it goes into comments of code."""
+        joined = " ".join(text.split())
+        if bad := re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", joined):
+            self.fail(path, f"contains the control character {bad[0]!r}; remove it")
+        return joined
 
     def exact(self, path: KeyPath, value: str | int) -> Fraction:
         number = self.expression(path, value, {})
         if not isinstance(number, Number):
-            self.fail(path, f"must be a rational number, found {value!r:.40}", str(value))
+            self.fail(path, f"must be a rational number, found {shown(value)}", str(value))
         return number.value
 
     def expression(
         self, path: KeyPath, value: Any, names: dict[str, Expr] | None = None, weights: bool = False
     ) -> Expr:
         """An expression in the parameters (and, for weights, in h, ratios and φ-functions)."""
+        if isinstance(value, int) and abs(value) >= 10**60:
+            self.fail(path, f"{shown(value)}; numbers have at most 60 digits")
         if isinstance(value, bool) or not isinstance(value, (str, int)):
             self.fail(
                 path,
                 f"must be a text or an integer so that it stays exact, found "
-                f'{value!r:.40}; write "{value!r:.40}"',
+                f'{shown(value)}; write "{shown(value)}"',
             )
         parameters: dict[str, Expr] = {p.name: Symbol(p.name) for p in self.parameters}
         known = parameters if names is None else names
@@ -143,6 +153,15 @@ class Values:
                 self.locator.line(line),
                 error.width,
             ) from None
+
+
+def shown(value: Any) -> str:
+    """A wrong value in a few words, however large or deep it is."""
+    if isinstance(value, (dict, list)):
+        return f"a {'table' if isinstance(value, dict) else 'list'} of {len(value)}"
+    if isinstance(value, int) and abs(value) >= 10**40:
+        return f"an integer of {value.bit_length()} bits"
+    return f"{value!r:.60}"
 
 
 def _close(value: str, choices: tuple[str, ...]) -> str:
