@@ -104,6 +104,7 @@ def audit(
     classes: tuple[str, ...] = CLASSES,
     deepest: int = DEEPEST,
     form: str | None = None,
+    seed: int = 0,
 ) -> Audit:
     """Audit one sampler.
 
@@ -112,12 +113,14 @@ def audit(
         classes: grid classes to judge.
         deepest: largest weight of words; orders up to deepest - 1 are decided exactly.
         form: clock in which to read the tableau (data, noise, velocity); the sparsest if None.
+        seed: 0, or a number that moves the place where grids shrink and the random channels.
 
     Returns:
         An Audit; misbehaviour of the sampler is its status, never an exception.
     """
     try:
-        return _audited(run, classes, deepest, form)
+        where = WHERE + (np.random.default_rng(seed).uniform(-0.4, 0.4) if seed else 0.0)
+        return _audited(run, classes, deepest, form, float(where))
     except ConductError as error:
         return Audit(error.kind, str(error))
     except Exception as error:  # a stranger's code may raise anything; the verdict says what
@@ -125,9 +128,9 @@ def audit(
 
 
 def _audited(
-    run: Run, classes: tuple[str, ...], deepest: int, form: str | None
+    run: Run, classes: tuple[str, ...], deepest: int, form: str | None, where: float
 ) -> Audit:
-    sigmas = grids.local("arbitrary", STEPS, 0.03, WHERE)
+    sigmas = grids.local("arbitrary", STEPS, 0.03, where)
     begin = time.perf_counter()
     first, calls = conduct(run, sigmas)
     cost = (time.perf_counter() - begin) / 6
@@ -144,7 +147,10 @@ def _audited(
     noise = _noise(first)
     found: dict[str, GridAudit] = {}
     ladder = _ladder(noise, cost)
-    families = {kind: _family(run, kind, ladder, noise, calls, form) for kind in classes}
+    families: dict[str, list[Tableau]] = {}
+    for kind in classes:
+        levels = [grids.local(kind, STEPS, h, where) for h in ladder]
+        families[kind] = _family(run, levels, noise, calls, form)
     _heed(families)
     both = "uniform" in families and "arbitrary" in families
     frozen = both and is_frozen(families["arbitrary"], families["uniform"], EXACT[1])
@@ -233,9 +239,9 @@ def _ladder(noise: float, cost: float) -> Array:
 
 
 def _family(
-    run: Run, kind: str, ladder: Array, noise: float, calls: int, form: str | None
+    run: Run, levels: list[Array], noise: float, calls: int, form: str | None
 ) -> list[Tableau]:
-    made = [trace(run, grids.local(kind, STEPS, h, WHERE), calls=calls) for h in ladder]
+    made = [trace(run, sigmas, calls=calls) for sigmas in levels]
     form = form or own_form(made[-1], max(1e-7, 30 * noise)).form
     return [in_form(t, form) for t in made]
 

@@ -91,6 +91,7 @@ def judge(
     grids: Sequence[str] = tuple(GRIDS),
     rates: bool = True,
     constants: bool = True,
+    seed: int = 0,
 ) -> Verdict:
     """Audit a target, measure it, and weigh its claims.
 
@@ -98,6 +99,7 @@ def judge(
         claim: order to hold it to, instead of its own claim.
         grids: grids to measure on.
         rates: measure convergence (False: the audit alone).
+        seed: moves the place of the audit; verdicts are the same for the same seed.
         constants: compare the stated leading error with the measured global error.
 
     Returns:
@@ -105,10 +107,10 @@ def judge(
     """
     claim = target.claim if claim is None else claim
     # strangers' code may draw random numbers; the verdict must not depend on what ran before
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     # an emitted file states its error in its own integrand's clock
     form = target.stated.get("INTEGRAND")
-    audited = audit(target.run, form=form if form in FORMS else None)
+    audited = audit(target.run, form=form if form in FORMS else None, seed=seed)
     base = _base(target, claim, audited)
     if audited.status not in ("ok", "nonlinear", "grid"):
         return Verdict(
@@ -239,6 +241,11 @@ def _weigh_claim(
 
 def _weigh_stated(stated: dict[str, Any], audited: Audit, refuted: list[str]) -> None:
     """ORDER of an emitted file against the audit, for every grid class, start and end."""
+    if stated.get("ORDER") and audited.noise > 1e-10:
+        refuted.append(
+            f"weights carry rounding of {audited.noise:.0e}: something inside is single precision, "
+            "though the file plans in float64"
+        )
     for kind, table in (stated.get("ORDER") or {}).items():
         found = audited.grids.get(kind)
         if found is None:
