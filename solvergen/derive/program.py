@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..errors import DeriveError
 from ..expr.tree import Expr, Number, lift, substitute
-from ..program.model import Place, Program, Row, Step
+from ..program.model import Place, Program, Row, Step, depth
 from ..spec.model import Rule, Solver
 from .coordinates import resolve
 from .rules import Context, weigh
@@ -61,6 +61,8 @@ class _Deriver:
             end=end,
             zero=solver.end.zero,
             shrink=None if solver.start.shrink is None else Number(solver.start.shrink),
+            embedded=self.embedded(),
+            controller=solver.controller,
             parameters=solver.parameters,
             schedule=solver.schedule,
         )
@@ -91,6 +93,20 @@ class _Deriver:
                 final = replace(final, name="predicted")
         built = Step("", tuple(stages), final, corrector)
         return replace(built, label=label or _label(built), coordinate=self.coordinate(solver))
+
+    def embedded(self) -> Row | None:
+        """The lower-order result from the main step's evaluations."""
+        rule = self.solver.embedded
+        if rule is None:
+            return None
+        places = {s.name: self.place(s.at, s.place) for s in self.solver.stages}
+        row = weigh(rule, END, places, self.context, 0, "embedded")
+        if any(depth(term.source) for term in row.terms) or self.step(self.solver).history:
+            raise DeriveError(
+                "adaptive steps need a solver without history: its nodes must be n and stages",
+                ("embedded",),
+            )
+        return row
 
     def check_corrector(self, corrector: Row, places: dict[str, Place]) -> None:
         """A PEC corrector runs in the next step, when this step's inner stages are gone."""
@@ -128,7 +144,7 @@ class _Deriver:
         using = self.solver.start.using
         steps = []
         for i, entry in enumerate(using):
-            step = self.other(entry)
+            step = self.other(entry, "start")
             if step.history > i:
                 raise DeriveError(
                     f"start step {i + 1} (`{_name(entry)}`) needs {step.history} past evaluations, "
@@ -145,7 +161,7 @@ class _Deriver:
         if end.ramp:
             last = [self.step(self.solver, reach) for reach in reversed(range(main.history))]
         elif end.using:
-            last = [self.other(entry) for entry in end.using]
+            last = [self.other(entry, "end") for entry in end.using]
         if main.corrector is None:
             if end.corrector:
                 raise DeriveError(
@@ -158,7 +174,7 @@ class _Deriver:
         last[-1] = _close(last[-1], end.corrector)
         return tuple(last)
 
-    def other(self, entry: str | Rule) -> Step:
+    def other(self, entry: str | Rule, edge: str) -> Step:
         """The step of another solver's rule, or of a rule written out, in this solver's variables."""
         if isinstance(entry, Rule):
             row = weigh(entry, END, {}, self.context, None, "x")
@@ -167,7 +183,7 @@ class _Deriver:
         try:
             solver = self.lookup(entry)
         except KeyError as error:
-            raise DeriveError(str(error.args[0]), ("start", "using")) from None
+            raise DeriveError(str(error.args[0]), (edge, "using")) from None
         inner = _Deriver(
             replace(
                 _pinned(solver),
@@ -176,7 +192,11 @@ class _Deriver:
             ),
             self.lookup,
         )
-        return inner.step(inner.solver, label=solver.title or solver.name)
+        try:
+            return inner.step(inner.solver, label=solver.title or solver.name)
+        except DeriveError as error:
+            message = f"`{entry}` cannot serve here: {error.message}"
+            raise DeriveError(message, (edge, "using")) from None
 
     def check_zero(self, steps: tuple[Step, ...]) -> None:
         """A rule has a limit at σ = 0 only in a clock that is finite there, with no stage at σ = 0."""

@@ -55,10 +55,13 @@ def weigh(
             shortened.
     """
     coordinate = context.resolve(rule)
-    if rule.kind == "weights":
-        terms = _explicit(rule, coordinate, stages, context, reach)
-    else:
-        terms = _interpolatory(rule, place, coordinate, stages, context, reach)
+    try:
+        if rule.kind == "weights":
+            terms = _explicit(rule, coordinate, stages, context, reach)
+        else:
+            terms = _interpolatory(rule, place, coordinate, stages, context, reach)
+    except DeriveError as error:
+        raise DeriveError(error.message, error.where or rule.where) from None
     return Row(name, place, coordinate.gauge, tuple(term for term in terms if term.weight != ZERO))
 
 

@@ -15,7 +15,13 @@ def canonical(program: Program) -> dict[str, Any]:
 
     Titles, labels and names of stages do not enter: two specs that derive the same rows are equal.
     """
+    adaptive = {
+        "embedded": program.embedded and _row(program.embedded, _names(program.main)),
+        "controller": program.controller
+        and {name: str(value) for name, value in vars(program.controller).items()},
+    }
     return {
+        **(adaptive if program.controller else {}),
         "integrand": program.integrand,
         "main": _step(program.main),
         "start": [_step(step) for step in program.start],
@@ -31,13 +37,17 @@ def canonical(program: Program) -> dict[str, Any]:
 
 
 def _step(step: Step) -> dict[str, Any]:
-    names = {row.name: f"k{i}" for i, row in enumerate(step.stages, 1)}
+    names = _names(step)
     return {
         "stages": [_row(row, names) for row in step.stages],
         "final": _row(step.final, names),
         "corrector": step.corrector and _row(step.corrector, names),
         "coordinate": None if step.coordinate is None else show(step.coordinate),
     }
+
+
+def _names(step: Step) -> dict[str, str]:
+    return {row.name: f"k{i}" for i, row in enumerate(step.stages, 1)}
 
 
 def _row(row: Row, names: dict[str, str]) -> dict[str, Any]:

@@ -30,10 +30,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from ..errors import DeriveError
 from ..expr.tree import Call, Expr, Number, Symbol, exp, lift, phi, symbols
-from ..spec.model import Parameter, Schedule
+from ..spec.model import Controller, Parameter, Schedule
 
 KAPPA = {"data": 1, "noise": -1, "velocity": 0}
+_BOTH_CLOCKS = (
+    "velocity needs its stages and the rules that use them in one clock; write coordinate = "
+    '"clock", and no place = "lambda"'
+)
 
 
 @dataclass(frozen=True)
@@ -49,17 +54,29 @@ class Place:
         return self.fraction == lift(1)
 
     def lam(self, kappa: int) -> Expr:
-        """The place as a fraction of the step in λ, exactly."""
+        """The place as a fraction of the step in λ, exactly.
+
+        Raises:
+            DeriveError: a place in the clock of velocity, which h alone does not determine.
+        """
         if self.coordinate == "lambda" or self.fraction in (lift(0), lift(1)):
             return self.fraction
+        if kappa == 0:
+            raise DeriveError(_BOTH_CLOCKS)
         h = Symbol("h")
         grown = self.fraction * Call("expm1", (kappa * h,))
         return Call("log1p", (grown,)) / (kappa * h)
 
     def clock(self, kappa: int) -> Expr:
-        """The place as a fraction of the step in the clock, exactly."""
+        """The place as a fraction of the step in the clock, exactly.
+
+        Raises:
+            DeriveError: a place in λ for velocity, which h alone does not determine.
+        """
         if self.coordinate == "clock" or self.fraction in (lift(0), lift(1)):
             return self.fraction
+        if kappa == 0:
+            raise DeriveError(_BOTH_CLOCKS)
         h = Symbol("h")
         return Call("expm1", (kappa * self.fraction * h,)) / Call("expm1", (kappa * h,))
 
@@ -153,6 +170,8 @@ class Program:
             its history exists, and otherwise the start step does.
         zero: "ddim" or "rule": the step to σ = 0. A first step from α = 0 is always DDIM, and
             history begins anew after it.
+        embedded: the main step's other final row, of lower order, and the controller of an adaptive
+            run; both ``None`` for a solver of fixed steps.
         shrink: exponent e of a first step shortened from h to h·min(1, h)^{e−1}, or ``None``.
     """
 
@@ -164,6 +183,8 @@ class Program:
     end: tuple[Step, ...] = ()
     zero: str = "ddim"
     shrink: Expr | None = None
+    embedded: Row | None = None
+    controller: Controller | None = None
     parameters: tuple[Parameter, ...] = ()
     schedule: Schedule | None = None
 

@@ -81,12 +81,12 @@ class _Run:
         n = len(self.lam) - 1
         state = [mpmath.mpf(1)] + [mpmath.mpf(0)] * (self.size - 1)
         past: list[Vector] = []
-        pending: tuple[Row, Vector, dict[str, Any], int] | None = None
+        pending: tuple[Row, Step, Vector, dict[str, Any], int] | None = None
         for i in range(n):
             f = self.call(i, 0, self.lam[i], state)
             if pending is not None:
-                row, base, known, at = pending
-                state = self.combine(row, at, base, {**known, "n+1": f})
+                row, step, base, known, at = pending
+                state = self.combine(row, at, base, {**known, "n+1": f}, step)
             base = state
             past.insert(0, f)
             if mpmath.isinf(self.lam[i + 1]) and self.program.zero == "ddim":
@@ -99,7 +99,7 @@ class _Run:
                 known[row.name] = self.call(i, j, self.at(row.place, i), inner)
             state = self.combine(step.final, i, base, known, step)
             shifted = {source: v for source, v in known.items() if source.startswith("n")}
-            pending = None if step.corrector is None else (step.corrector, base, shifted, i)
+            pending = None if step.corrector is None else (step.corrector, step, base, shifted, i)
         return Unrolled(tuple(self.calls), self.trimmed(state))
 
     def trimmed(self, state: Vector) -> tuple[Any, ...]:
@@ -149,7 +149,7 @@ class _Run:
         return {1: mpmath.exp(-lam), -1: mpmath.mpf(1), 0: 1 + mpmath.exp(-lam)}[self.kappa]
 
     def combine(
-        self, row: Row, i: int, base: Vector, known: dict[str, Vector], step: Step | None = None
+        self, row: Row, i: int, base: Vector, known: dict[str, Vector], step: Step
     ) -> Vector:
         """The state of a row: its base in exact propagation plus weighted evaluations."""
         to = self.at(row.place, i)
@@ -160,7 +160,7 @@ class _Run:
             unit = mpmath.mpf(1) if self.kappa == 1 else -mpmath.exp(-to)
         state = [ratio * value for value in base]
         symbols = self.symbols(row, i)
-        functions = _functions(self, i, step or self.program.main)
+        functions = _functions(self, i, step)
         for term in row.terms:
             weight = unit * evaluate(term.weight, symbols, functions, _number)
             state = [s + weight * f for s, f in zip(state, known[term.source], strict=True)]

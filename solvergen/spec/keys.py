@@ -219,6 +219,36 @@ TABLES: dict[str, Table] = {
             **RULE_KEYS,
         },
     ),
+    "embedded": Table(
+        "[embedded]",
+        "A second result of lower order from the same evaluations; with [controller] the emitted file "
+        "also chooses its own steps (sample_adaptive).",
+        dict(RULE_KEYS),
+    ),
+    "controller": Table(
+        "[controller]",
+        "How an adaptive solver chooses its steps in lambda, from E = rms of the difference of the two "
+        "results over max(atol, rtol*|x|).",
+        {
+            "kind": Key(
+                "text",
+                "power: accept E <= 1 and scale the step by safety*E^(-1/order). pid: scale by the "
+                "1/E of this and the last two steps, limited by 1 + atan(f - 1); accept when the "
+                "factor is at least safety (k-diffusion, torchsde).",
+                '"pid"',
+                True,
+                ("power", "pid"),
+            ),
+            "order": Key("integer", "The order in the exponents.", "3", True),
+            "first": Key("exact", "Length of the first step.", '"1/20"'),
+            "rtol": Key("exact", "Default relative tolerance.", '"1/20"'),
+            "atol": Key("exact", "Default absolute tolerance.", '"0.0078"'),
+            "safety": Key("exact", "Safety factor.", '"0.81"'),
+            "p": Key("exact", "Proportional coefficient (pid).", "0"),
+            "i": Key("exact", "Integral coefficient (pid).", "1"),
+            "d": Key("exact", "Derivative coefficient (pid).", "0"),
+        },
+    ),
     "start": Table(
         "[start]",
         "The first steps, while history is short. Unless said otherwise they use the same rule "

@@ -108,6 +108,21 @@ class Corrector:
 
 
 @dataclass(frozen=True)
+class Controller:
+    """How an adaptive solver chooses its steps: exponents, tolerances, safety."""
+
+    kind: str
+    order: int
+    first: Fraction = Fraction(1, 20)
+    rtol: Fraction = Fraction(1, 20)
+    atol: Fraction = Fraction(78, 10000)
+    safety: Fraction = Fraction(9, 10)
+    p: Fraction = Fraction(0)
+    i: Fraction = Fraction(1)
+    d: Fraction = Fraction(0)
+
+
+@dataclass(frozen=True)
 class Start:
     """The first steps: solvers by name or rules; `shrink` is the exponent of a shorter first step."""
 
@@ -153,6 +168,8 @@ class Solver:
         coordinate: variable of the polynomials.
         stages: evaluations inside the step, in order.
         corrector: optional corrector.
+        embedded: optional rule of lower order on the same evaluations, and the step controller
+            that compares the two.
         start, end: the first and the last steps.
         schedule: gives σ and t a meaning as coordinates.
         parameters: free constants.
@@ -168,6 +185,8 @@ class Solver:
     coordinate: str = "lambda"
     stages: tuple[Stage, ...] = ()
     corrector: Corrector | None = None
+    embedded: Rule | None = None
+    controller: Controller | None = None
     start: Start = Start()
     end: End = End()
     schedule: Schedule | None = None

@@ -12,6 +12,7 @@ from .keys import TABLES
 from .locate import Path as KeyPath
 from .model import (
     Claim,
+    Controller,
     Corrector,
     End,
     Parameter,
@@ -83,6 +84,8 @@ class _Reader(Values):
             step=step,
             stages=stages,
             corrector=self.corrector(),
+            embedded=self.embedded(),
+            controller=self.controller(),
             start=self.start(),
             end=self.end(),
             schedule=self.schedule(),
@@ -238,6 +241,28 @@ class _Reader(Values):
         if not 1 <= sweeps <= 10 or (mode == "PEC" and sweeps != 1):
             self.fail(("corrector", "sweeps"), "PECE takes 1 to 10 sweeps, PEC exactly one")
         return Corrector(rule, mode, sweeps)
+
+    def embedded(self) -> Rule | None:
+        """[embedded], which makes sense with a [controller] only."""
+        for name, other in (("embedded", "controller"), ("controller", "embedded")):
+            if name in self.data and other not in self.data:
+                self.fail((name,), f"[{name}] needs [{other}] beside it")
+        if "embedded" not in self.data:
+            return None
+        if "corrector" in self.data:
+            self.fail(("embedded",), "an embedded rule and a corrector cannot be combined")
+        return self.rule(("embedded",), self.section("embedded"))
+
+    def controller(self) -> Controller | None:
+        if "controller" not in self.data:
+            return None
+        fields = self.table(("controller",), self.section("controller"), TABLES["controller"])
+        for name in ("first", "rtol", "atol", "safety"):
+            if name in fields and fields[name] <= 0:
+                self.fail(("controller", name), f"`{name}` must be positive, found {fields[name]}")
+        if not 1 <= fields["order"] <= 12:
+            self.fail(("controller", "order"), "the order must be from 1 to 12")
+        return Controller(**fields)
 
     def edge(self, name: str) -> tuple[dict[str, Any], tuple[str | Rule, ...]]:
         """[start] or [end]: their keys, and the steps that they list."""
