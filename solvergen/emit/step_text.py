@@ -111,6 +111,8 @@ class StepText:
     def suffix(self, call: Call) -> str:
         kappa, where = self.program.kappa, call.args[-1]
         for row in reversed(self.step.rows):
+            if kappa == 0 and not row.place.is_end:
+                continue
             c = row.place.lam(kappa)
             if where == (-kappa * c * Symbol("h") if call.name == "phi" else c):
                 return "" if row.place.is_end else self.place(row)

@@ -1,0 +1,123 @@
+"""An emitted file computes what its Program says: one-hot model outputs reveal every weight."""
+
+import math
+from dataclasses import replace
+
+import mpmath
+import pytest
+import torch
+
+from solvergen import gallery
+from solvergen.derive import derive
+from solvergen.errors import DeriveError
+from solvergen.program.unroll import unroll
+from solvergen.spec import parse_solver
+
+ROUGH = [0.31, 0.77, 0.18, 0.52, 0.44, 0.9, 0.27]
+
+HALF = '[corrector]\nrule = "weights"\nweights = { "n+1" = "h/2", n = "h*phi1 - h/2" }\n'
+ADAMS = '[step]\nrule = "adams-bashforth"\nsteps = {}\n'
+ONE = '[step]\nrule = "interpolate"\nnodes = ["n"]\n'
+
+# Corners of the language: starts and ends that compete, correctors of some steps only, long
+# histories in the last step, other coordinates, a shorter first step, repeated corrections.
+CORNERS = {
+    "end_needs_more_history": ONE + '[end]\nusing = ["dpmpp_3m"]',
+    "ends_need_more_history": ONE + '[end]\nusing = ["dpmpp_3m", "dpmpp_2m"]',
+    "start_without_corrector": ONE + HALF + '[start]\nusing = ["ddim", "ddim"]',
+    "end_without_corrector": ONE + HALF + '[end]\nusing = ["ddim", "ddim"]',
+    "start_corrected_main_not": ADAMS.format(2) + '[start]\nusing = ["unipc_1_bh2"]',
+    "end_corrected_main_not": ADAMS.format(2) + '[end]\nusing = ["unipc_1_bh2", "dpmpp_2m"]',
+    "start_and_end_compete": ADAMS.format(3)
+    + '[start]\nusing = ["ddim", "dpmpp_2m"]\n[end]\nusing = ["dpmpp_2s", "ddim"]',
+    "end_staged": ADAMS.format(2) + '[end]\nusing = ["res_3s"]',
+    "ramp": ADAMS.format(4) + "[end]\nramp = true",
+    "ramp_corrected": ADAMS.format(3)
+    + '[corrector]\nrule = "adams-moulton"\nsteps = 3\n[end]\nramp = true',
+    "final_corrected": ADAMS.format(2)
+    + '[corrector]\nrule = "adams-moulton"\nsteps = 2\n[end]\ncorrector = true',
+    "one_node_corrector": ONE + '[corrector]\nrule = "adams-moulton"\nsteps = 1',
+    "evaluated_again": ADAMS.format(2)
+    + '[corrector]\nmode = "PECE"\nrule = "adams-moulton"\nsteps = 3',
+    "evaluated_twice_again": ADAMS.format(2)
+    + '[corrector]\nmode = "PECE"\nsweeps = 2\nrule = "adams-moulton"\nsteps = 3',
+    "shorter_first_step": ADAMS.format(3) + '[start]\nshrink = "3/2"',
+    "started_by_a_rule": ADAMS.format(2) + '[[start.rule]]\nrule = "interpolate"\nnodes = ["n"]',
+    "ended_by_a_rule": ADAMS.format(2) + '[[end.rule]]\nrule = "interpolate"\nnodes = ["n"]',
+    "clock_of_data": 'coordinate = "clock"\n' + ADAMS.format(3),
+    "coordinate_of_the_other": 'coordinate = "s"\n' + ADAMS.format(3),
+    "far_history_only": '[step]\nrule = "interpolate"\nnodes = ["n", "n-3"]',
+    "tableau": '[tableau]\nc = ["1/2", "1"]\na = [["1/2"], ["-1", "2"]]\nb = ["1/6", "2/3", "1/6"]',
+}
+
+STAGES_IN_LAMBDA = ("start_and_end_compete", "end_staged")  # velocity has no such places
+
+
+def corner(name, integrand):
+    text = CORNERS[name]
+    head = f'name = "{name}"\nintegrand = "{integrand}"\n'
+    return parse_solver(head + text)
+
+
+def revealed(module, sigmas):
+    """(λ of every call, its state, the final state), in weights of x and of the outputs so far."""
+    width, calls = 80, []
+
+    def one_hot(x, sigma):
+        calls.append((-torch.log(sigma[0]).item(), x[0].clone()))
+        out = torch.zeros_like(x)
+        out[0, len(calls)] = 1
+        return out
+
+    x = torch.zeros(1, width, dtype=torch.float64)
+    x[0, 0] = 1
+    return calls, module.sample(one_hot, x, sigmas)[0]
+
+
+def check(solver, module, n, zero):
+    lam = [-1.3 + sum(ROUGH[:i]) for i in range(n + 1)]
+    values = [*(math.exp(-v) for v in lam), *([0.0] if zero else [])]
+    sigmas = torch.tensor(values, dtype=torch.float64)
+    exact = [-mpmath.log(mpmath.mpf(s)) if s else mpmath.inf for s in sigmas.tolist()]
+    calls, final = revealed(module, sigmas)
+    with mpmath.workdps(30):
+        meant = unroll(derive(solver), exact)
+    assert len(calls) == len(meant.calls)
+    for (place, state), call in zip(calls, meant.calls, strict=True):
+        assert place == pytest.approx(float(call.lam), abs=1e-12)
+        same(state, call.state)
+    same(final, meant.final)
+
+
+def same(found, meant):
+    wanted = torch.zeros_like(found)
+    wanted[: len(meant)] = torch.tensor([float(v) for v in meant], dtype=torch.float64)
+    assert (found - wanted).abs().max() < 1e-12 * max(1, wanted.abs().max())
+
+
+@pytest.mark.parametrize("zero", [False, True])
+@pytest.mark.parametrize("name", gallery.names())
+def test_gallery_files_are_their_programs(name, zero, committed):
+    for n in (1, 2, 3, 5):
+        check(gallery.load(name), committed(name), n, zero)
+
+
+def cases():
+    """Every corner for every integrand; explicit weights in λ belong to data and noise."""
+    for name, text in CORNERS.items():
+        for integrand in ("data", "noise", "velocity"):
+            if not (integrand == "velocity" and "h*phi1" in text):
+                yield name, integrand
+
+
+@pytest.mark.parametrize(("name", "integrand"), cases())
+def test_corners_of_the_language_are_their_programs(name, integrand, sampler):
+    solver = corner(name, integrand)
+    if integrand == "velocity" and solver.coordinate == "lambda":
+        solver = replace(solver, coordinate="clock")
+    if integrand == "velocity" and name in STAGES_IN_LAMBDA:
+        with pytest.raises(DeriveError, match="one clock"):
+            derive(solver)
+        return
+    for n in (1, 2, 3, 4, 6):
+        check(solver, sampler(solver), n, zero=n % 2 == 0)
