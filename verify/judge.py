@@ -15,6 +15,7 @@ from .audit import CLASSES, Audit, audit
 from .errors import ClaimError, ConductError, VerifyError
 from .grids import CLASS, GRIDS
 from .leading import differences
+from .stability import region
 from .tableau import FORMS
 from .targets import Target
 
@@ -43,6 +44,8 @@ class Verdict:
         constants: grid -> predicted / measured global error data, or {}.
         floor: RMS error that the host's single precision causes, or None.
         stated: claims of an emitted file that were compared.
+        formula: the file's own description, or "".
+        figures: data for drawing: trajectories, stability region.
         path: source file, or None.
     """
 
@@ -62,6 +65,8 @@ class Verdict:
     constants: dict[str, Any] = field(default_factory=dict)
     floor: float | None = None
     stated: dict[str, Any] = field(default_factory=dict)
+    formula: str = ""
+    figures: dict[str, Any] = field(default_factory=dict)
     path: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -124,6 +129,7 @@ def judge(
             extra["budget"] = {g: measure.budget(target.run, g) for g in ("uniform", "karras")}
             if target.single is not None:
                 extra["floor"] = measure.precision_floor(target.run, target.single)
+            extra["figures"] = _figures(target, audited)
         except ConductError as error:
             return Verdict(**base, status="error", reason=error.kind, findings=(str(error),))
         except Exception as error:  # a stranger's code may raise anything
@@ -157,6 +163,7 @@ def _base(target: Target, claim: int | None, audited: Audit) -> dict[str, Any]:
         "causes": tuple(causes),
         "calls_per_step": audited.calls_per_step,
         "stated": {k: v for k, v in target.stated.items() if k != "LEADING_ERROR"},
+        "formula": target.formula,
         "path": target.path,
         "versions": versions(),
     }
@@ -170,6 +177,13 @@ def _rates(
     task = measure.problem("coupled" if top >= 4 else "oracle")
     precision = max(2.0**-52, audited.noise if audited.noise > 1e-10 else 0.0)
     return {g: measure.convergence(target.run, g, task=task, precision=precision) for g in grids}
+
+
+def _figures(target: Target, audited: Audit) -> dict[str, Any]:
+    out = {"trajectories": measure.trajectories(target.run)}
+    if audited.status == "ok":
+        out["stability"] = region(target.run)
+    return out
 
 
 def _constants(target: Target, audited: Audit) -> dict[str, Any]:
