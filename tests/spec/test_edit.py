@@ -1,0 +1,43 @@
+"""Editing a spec's text keeps everything but the tables that change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from solvergen import gallery
+from solvergen.spec import parse_solver
+from solvergen.spec.edit import changed
+from solvergen.spec.model import End, Start
+
+VARIANTS = [
+    {"start": Start(("res_2s", "res_3s"))},
+    {"start": Start((), Fraction(3, 2))},
+    {"end": End(("ddim",))},
+    {"end": End(ramp=True), "start": Start(("rk4_clock",), Fraction(2))},
+    {"start": Start(), "end": End()},
+]
+
+
+@pytest.mark.parametrize("name", gallery.names())
+@pytest.mark.parametrize("variant", VARIANTS, ids=range(len(VARIANTS)))
+def test_the_changed_text_reads_back_as_the_changed_solver(name: str, variant: dict) -> None:
+    text = (gallery.CATALOG / f"{name}.toml").read_text(encoding="utf-8")
+    before = parse_solver(text)
+    after = replace(before, name=f"{name}_2", **variant)
+    assert parse_solver(changed(text, before, after)) == after
+
+
+def test_comments_and_layout_elsewhere_stay() -> None:
+    text = (
+        '# mine\nname = "a"  # short\nintegrand = "data"\n\n[step]\nrule = "adams-bashforth"\n'
+        'steps = 3\n\n# slow start\n[start]\nusing = ["ddim", "dpmpp_2m"]\n\n[claim]\norder = 2\n'
+    )
+    before = parse_solver(text)
+    made = changed(text, before, replace(before, name="b", start=Start(("res_2s",))))
+    assert made.startswith('# mine\nname = "b"  # short\n')
+    assert 'using = ["res_2s"]' in made
+    assert "dpmpp_2m" not in made
+    assert made.index("[start]") < made.index("[claim]")
