@@ -13,6 +13,7 @@ from functools import cache
 
 from ..derive import derive
 from ..errors import OrderError
+from ..gallery import load, names
 from ..program.model import Program
 from ..spec.model import End, Solver, Start
 from .analyse import analyse
@@ -21,6 +22,8 @@ from .report import OrderReport
 from .verdict import Order
 
 Derive = Callable[[Solver], Program]
+# How many named starts are proved before the search ends.
+ENOUGH = 4
 EXPONENTS = (Fraction(3, 2), Fraction(2), Fraction(3))
 
 
@@ -150,16 +153,18 @@ def _started(base: Solver, change: str, report: OrderReport, derivation: Derive)
     """Starts with single-step solvers of the gallery, as few of their steps as suffice."""
     if not any(b.part == "start" for b in report.bottlenecks):
         return
-    candidates = _single_steps(base.integrand)
-    enough = [name for name, order in candidates if order >= _wanted(report) - 1]
-    for name in enough or [candidates[-1][0]]:
+    complete = 0
+    for name in _single_steps(base.integrand, _wanted(report) - 1):
         for count in range(1, max(1, report.program.main.history) + 1):
             changed = replace(base, start=Start((name,) * count, base.start.shrink))
             text = "; ".join(filter(None, (_start_toml((name,) * count), change)))
             improved = list(_improved("start", text, changed, report, derivation))
             yield from improved
             if any(cure.complete for cure in improved):
+                complete += 1
                 break
+        if complete == ENOUGH:
+            return
 
 
 def _improved(
@@ -185,29 +190,38 @@ def _start_toml(names: tuple[str, ...]) -> str:
     return "[start] using = [" + ", ".join(f'"{name}"' for name in names) + "]"
 
 
-@cache
-def _single_steps(integrand: str) -> tuple[tuple[str, int], ...]:
-    """Single-step solvers of the gallery and their orders.
+def _single_steps(integrand: str, order: int) -> Iterator[str]:
+    """Single-step solvers of the gallery of at least an order, the cheapest first.
 
-    The cheapest come first, among them those published for this integrand, then the most accurate.
+    Among equally cheap ones, those published for this integrand come first. The published order only
+    says which are worth trying: a solver's own order is proved before it is named.
     """
-    from .. import gallery
+    for name in _by_cost(integrand):
+        claimed = load(name).claim.order
+        if claimed is not None and claimed >= order and _proved(name, integrand) >= order:
+            yield name
 
-    found = []
-    for name in gallery.names():
-        solver = gallery.load(name)
-        if not solver.stages or solver.corrector or not _fits(solver):
-            continue
-        changed = replace(solver, integrand=integrand)
-        program = derive(changed)
-        if program.main.history == 0:
-            report = analyse(program)
-            order = report.orders[ARBITRARY]["exact_start"].value
-            other = solver.integrand != integrand
-            found.append(((program.main.evaluations, other, report.error_norm), name, order))
-    return tuple((name, order) for _, name, order in sorted(found))
+
+@cache
+def _by_cost(integrand: str) -> tuple[str, ...]:
+    def cost(name: str) -> tuple[int, bool, bool, str]:
+        solver = load(name)
+        recorded = bool(solver.claim.records)
+        return len(solver.stages), solver.integrand != integrand, recorded, name
+
+    return tuple(sorted((name for name in names() if _fits(load(name))), key=cost))
+
+
+@cache
+def _proved(name: str, integrand: str) -> int:
+    """The order of a gallery solver's rule on another integrand."""
+    report = analyse(derive(replace(load(name), integrand=integrand)))
+    return report.orders[ARBITRARY]["exact_start"].value
 
 
 def _fits(solver: Solver) -> bool:
-    """Whether a gallery solver can start any other: nothing in it needs a schedule."""
-    return solver.schedule is None
+    """Whether a gallery solver can start any other: stages, no history, no schedule."""
+    plain = solver.schedule is None and solver.corrector is None and solver.controller is None
+    rules = [solver.step, *(stage.rule for stage in solver.stages)]
+    sources = {node for rule in rules for node in (*rule.nodes, *(s for s, _ in rule.weights))}
+    return plain and bool(solver.stages) and not any(s.startswith("n-") for s in sources)

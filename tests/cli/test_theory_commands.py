@@ -38,7 +38,8 @@ def test_cures_are_listed_with_their_cost(capsys: pytest.CaptureFixture[str]) ->
     assert main(["cure", "unipc_3_bh2", "--list"]) == 0
     listed = capsys.readouterr().out
     assert "order 3 becomes 4 (no cost)" in listed
-    assert "res_3s" in listed
+    assert "[start] using = [" in listed
+    assert "(2 more evaluations)" in listed
 
 
 def test_compare_ranks_order_before_constant(capsys: pytest.CaptureFixture[str]) -> None:
