@@ -123,7 +123,7 @@ def audit(
         return _audited(run, classes, deepest, form, float(where))
     except ConductError as error:
         return Audit(error.kind, str(error))
-    except Exception as error:  # a stranger's code may raise anything; the verdict says what
+    except Exception as error:  # noqa: BLE001  (a stranger's code may raise anything)
         return Audit("raises", f"{type(error).__name__}: {error}")
 
 
@@ -255,15 +255,15 @@ def _heed(families: dict[str, list[Tableau]]) -> None:
     if len(inside) >= (STEPS - 1) // 4:
         return
     same = one.a.shape == two.a.shape and np.allclose(one.c[:-1], two.c[:-1], rtol=1e-9)
-    where = "calls the model at the same levels on two different grids" if same else (
-        "calls the model at hardly any level of the grid"
+    where = (
+        "calls the model at the same levels on two different grids"
+        if same
+        else ("calls the model at hardly any level of the grid")
     )
     raise ConductError("grid", f"the sampler ignores the grid: it {where}")
 
 
-def _judged(
-    family: list[Tableau], h: Array, noise: float, deepest: int, frozen: bool
-) -> GridAudit:
+def _judged(family: list[Tableau], h: Array, noise: float, deepest: int, frozen: bool) -> GridAudit:
     reader = _Reader(family, h, noise, deepest)
     main, at = reader.main()
     start = reader.start(main.exponent)
@@ -397,4 +397,3 @@ def _display(table: Tableau, per_step: float) -> dict[str, Any]:
             }
         )
     return {"form": table.form, "steps": rows, "calls_per_step": per_step}
-

@@ -7,6 +7,7 @@ their quotient tends to 1 for every degree that the rule integrates.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -47,9 +48,7 @@ def moment_ratio(family: list[Tableau], h: Array, low: int, high: int, degree: i
     for t in family:
         move = t.a[high] - t.a[low]
         offset = (t.c[: len(move)] - t.c[low]) / (t.c[high] - t.c[low])
-        ratios.append(
-            (move @ offset**degree) / (t.c[high] - t.c[low]) * (degree + 1)
-        )
+        ratios.append((move @ offset**degree) / (t.c[high] - t.c[low]) * (degree + 1))
     powers = np.vander(h / h.max(), 6, increasing=True)
     return float((np.linalg.pinv(powers) @ np.asarray(ratios))[0])
 
@@ -135,7 +134,7 @@ def settled(found: dict[str, list[Cause]]) -> dict[str, list[Cause]]:
 
 def _steps_between(table: Tableau, low: int, high: int) -> list[tuple[int, int]]:
     rows = [r for r in table.accepted if low <= r <= high]
-    return list(zip(rows[:-1], rows[1:], strict=True))
+    return list(itertools.pairwise(rows))
 
 
 def _moment(order: int, ratio: float) -> Cause:
@@ -240,5 +239,3 @@ def _plain(value: float) -> str:
     if abs(float(near) - value) < 1e-4 * max(1.0, abs(value)):
         return str(near)
     return f"{value:.4g}"
-
-

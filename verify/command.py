@@ -129,9 +129,7 @@ def _verdicts(args: argparse.Namespace, settings: dict[str, Any]) -> list[Any]:
     from .sweep import Request, sweep
 
     options = parse_options(args.options)
-    requests = [
-        Request(t, options, args.convention, args.claim, settings) for t in args.targets
-    ]
+    requests = [Request(t, options, args.convention, args.claim, settings) for t in args.targets]
     shown = sys.stderr.isatty()
 
     def progress(done: int, total: int, target: str) -> None:

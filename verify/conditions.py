@@ -42,9 +42,12 @@ class Word:
         if not self.children:
             return "f" + _primes(self.leaves)
         inside = ",".join(str(c) for c in self.children)
-        return "fY" + ("" if len(self.children) == 1 else str(len(self.children))) + _primes(
-            self.leaves
-        ) + f"[{inside}]"
+        return (
+            "fY"
+            + ("" if len(self.children) == 1 else str(len(self.children)))
+            + _primes(self.leaves)
+            + f"[{inside}]"
+        )
 
     @property
     def uses_constant(self) -> bool:

@@ -34,6 +34,7 @@ from .tableau import Tableau, in_form
 from .trace import Run, trace
 
 Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
 LADDER = (96, 192)
 SKIP = 12
@@ -249,7 +250,10 @@ def compare(run: Run, stated: dict[str, Any], audited: Audit) -> dict[str, Any]:
         ClaimError: a statement that cannot be read.
     """
     out: dict[str, Any] = {}
-    for grid, table, kind in (("uniform", "uniform", "uniform"), ("rough", "symbolic", "arbitrary")):
+    for grid, table, kind in (
+        ("uniform", "uniform", "uniform"),
+        ("rough", "symbolic", "arbitrary"),
+    ):
         if not (stated.get("LEADING_ERROR") or {}).get(table) or kind not in audited.grids:
             continue
         order = audited.grids[kind].exact_start
@@ -283,7 +287,7 @@ def _ratio(run: Run, claim: Stated, grid: str, n: int) -> tuple[float | None, fl
     rows = np.asarray(tableau.accepted)
     path = exact_path(task, sigmas)
     y = executed(tableau, task, int(rows[first]), exact_path(task, traced.nodes))
-    steps = np.arange(first + PERIOD, n + 1 - PERIOD, PERIOD)
+    steps: Indices = np.arange(first + PERIOD, n + 1 - PERIOD, PERIOD)
     # Y is x/sigma or x, u is x or x/sigma
     sigma = sigmas[steps][:, None]
     x = y[rows[steps]] * (sigma if claim.kappa == 1 else 1.0)
@@ -292,17 +296,16 @@ def _ratio(run: Run, claim: Stated, grid: str, n: int) -> tuple[float | None, fl
     # bring all times to one footing: divide by the propagator from the first state
     unit = np.exp(path.log_density[steps] - path.log_density[first])
     models = [[wanted]]
-    place = (claim, task, path, sigmas, first, steps)
     if grid == "uniform":
-        models.append([wanted + _stated_predictor(*place)])
+        models.append([wanted + _stated_predictor(claim, task, path, sigmas, first, steps)])
     else:
-        shapes = _predictor_shapes(*place)
+        shapes = _predictor_shapes(claim, task, path, sigmas, first, steps)
         models += [[wanted, *shapes[: k + 1]] for k in range(len(shapes))]
     return _fitted(error * unit, [[c * unit for c in model] for model in models])
 
 
 def _predictor_shapes(
-    claim: Stated, task: measure.Problem, path: Path, sigmas: Array, first: int, steps: Array
+    claim: Stated, task: measure.Problem, path: Path, sigmas: Array, first: int, steps: Indices
 ) -> list[Array]:
     """How predicted and accepted states may differ, in x and each up to a factor.
 
@@ -324,7 +327,7 @@ def _predictor_shapes(
 
 
 def _stated_predictor(
-    claim: Stated, task: measure.Problem, path: Path, sigmas: Array, first: int, steps: Array
+    claim: Stated, task: measure.Problem, path: Path, sigmas: Array, first: int, steps: Indices
 ) -> Array:
     """The same difference on a uniform grid, where the stated words give its size.
 

@@ -90,7 +90,7 @@ class Series:
 
 def _denoiser(mixture: GaussianMixture, lam: Array, x: Series) -> Series:
     """E[x0 | x] with sigma = e^-(lam + t), for a series x."""
-    rows, columns = x.terms.shape[:2]
+    rows, _columns = x.terms.shape[:2]
     time = np.zeros_like(x.terms)
     time[0, 0] = lam
     if rows > 1:
@@ -109,7 +109,9 @@ def _denoiser(mixture: GaussianMixture, lam: Array, x: Series) -> Series:
     top = np.max([log.terms[0, 0] for log in logs], axis=0)
     shares = [log.shifted(-top).exp() for log in logs]
     norm = sum(shares[1:], shares[0])
-    mean = sum((s * a for s, a in zip(shares[1:], answers[1:], strict=True)), shares[0] * answers[0])
+    mean = sum(
+        (s * a for s, a in zip(shares[1:], answers[1:], strict=True)), shares[0] * answers[0]
+    )
     return mean * norm.inverse()
 
 

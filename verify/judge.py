@@ -118,9 +118,7 @@ def judge(
     audited = audit(target.run, form=form if form in FORMS else None, seed=seed)
     base = _base(target, claim, audited)
     if audited.status not in ("ok", "nonlinear", "grid"):
-        return Verdict(
-            **base, status="error", reason=audited.status, findings=(audited.message,)
-        )
+        return Verdict(**base, status="error", reason=audited.status, findings=(audited.message,))
     measured: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     if rates:
@@ -132,7 +130,7 @@ def judge(
             extra["figures"] = _figures(target, audited)
         except ConductError as error:
             return Verdict(**base, status="error", reason=error.kind, findings=(str(error),))
-        except Exception as error:  # a stranger's code may raise anything
+        except Exception as error:  # noqa: BLE001  (a stranger's code may raise anything)
             text = f"{type(error).__name__}: {error}"
             return Verdict(**base, status="error", reason="raises", findings=(text,))
     if constants and rates and target.stated.get("LEADING_ERROR") and audited.status == "ok":

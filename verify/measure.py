@@ -49,7 +49,7 @@ class Problem:
 
 @lru_cache(maxsize=4)
 def problem(name: str) -> Problem:
-    """"oracle" (1-D, exact ends) or "coupled" (2-D, full covariances, bounded ends)."""
+    """ "oracle" (1-D, exact ends) or "coupled" (2-D, full covariances, bounded ends)."""
     mixture = oracle_mixture() if name == "oracle" else coupled_mixture()
     lam = grids.LAMBDA
     if name == "oracle":

@@ -214,9 +214,9 @@ class _Memory(ast.NodeTransformer):
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
         target = node.targets[0]
-        if isinstance(target, ast.Tuple) and "memory" in ast.unparse(node.value):
-            if len(target.elts) > 1:
-                target.elts = [*target.elts[1:], target.elts[0]]
+        read = isinstance(target, ast.Tuple) and "memory" in ast.unparse(node.value)
+        if read and isinstance(target, ast.Tuple) and len(target.elts) > 1:
+            target.elts = [*target.elts[1:], target.elts[0]]
         return node
 
 
@@ -255,7 +255,7 @@ def outcome(mutant: Mutant, honest: Run, order: int) -> Outcome:
     target = callable_target(mutant.module, name=f"{mutant.origin}: {mutant.name}")
     try:
         kind, shift = effect(honest, target.run, order)
-    except Exception:  # a mutant may break in any way; then it has no order
+    except Exception:  # noqa: BLE001  (a mutant may break in any way; then it has no order)
         kind, shift = "order", float("inf")
     if kind == "constant" and mutant.name == POOR_START:
         kind = "start"

@@ -130,9 +130,7 @@ def user(
     return path
 
 
-def _preserving(
-    name: str, log_alpha: Callable[[Array], Array], t_min: float, t_max: float
-) -> Path:
+def _preserving(name: str, log_alpha: Callable[[Array], Array], t_min: float, t_max: float) -> Path:
     return Path(
         name,
         lambda t: np.exp(log_alpha(t)),

@@ -1,8 +1,8 @@
 """pytest plugin: one test for each emitted sampler, and assert_order for one's own callables.
 
-    pytest --solvergen generated/           one test a sampler found there
-    def test_mine(assert_order):            fixture
-        assert_order(sample_mine, 3)
+pytest --solvergen generated/           one test a sampler found there
+def test_mine(assert_order):            fixture
+    assert_order(sample_mine, 3)
 """
 
 from __future__ import annotations

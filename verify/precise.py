@@ -40,7 +40,9 @@ class PreciseMixture:
     ) -> PreciseMixture:
         """From standard deviations, one a component; decimal strings stay exact."""
         d = len(means[0])
-        cov = [[[mpf(s) ** 2 if i == j else mpf(0) for j in range(d)] for i in range(d)] for s in std]
+        cov = [
+            [[mpf(s) ** 2 if i == j else mpf(0) for j in range(d)] for i in range(d)] for s in std
+        ]
         return cls(
             tuple(mpf(w) for w in weights),
             tuple(tuple(mpf(v) for v in m) for m in means),

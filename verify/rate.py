@@ -74,9 +74,7 @@ def rounding_floor(errors: Sequence[float], *, precision: float = 2.0**-52) -> f
     return least
 
 
-def measure(
-    steps: Sequence[int], vectors: Sequence[Any], *, precision: float = 2.0**-52
-) -> Rate:
+def measure(steps: Sequence[int], vectors: Sequence[Any], *, precision: float = 2.0**-52) -> Rate:
     """The order that a family of runs shows.
 
     Args:
@@ -112,7 +110,7 @@ def measure(
             f"no asymptotic window: the leading term is {share:.0%} of the error at N = {n[-1]:g}",
             misfit,
         )
-    order = int(round(slope))
+    order = round(slope)
     if abs(slope - order) > CLOSE:
         return refused(f"the slope settles at {slope:.2f}, which is no whole number", misfit)
     hidden = _hidden_share(n, table, floor, order)

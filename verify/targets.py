@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import inspect
 import types
@@ -100,7 +99,7 @@ def callable_target(
         TargetError: an object of a kind that is not known.
     """
     options = options or {}
-    title = name or getattr(sampler, "__name__", type(sampler).__name__)
+    title = name or str(getattr(sampler, "__name__", type(sampler).__name__))
     if isinstance(sampler, types.ModuleType):
         return _emitted(sampler, title, options)
     if hasattr(sampler, "set_timesteps") and hasattr(sampler, "step"):
@@ -121,7 +120,9 @@ def _named(text: str, options: dict[str, Any], convention: str | None) -> Target
     if module_name == "diffusers":
         return _scheduler(attribute, _label(text, options), options, None)
     module = _module(module_name)
-    thing = functools.reduce(lambda a, n: getattr(a, n, None), attribute.split("."), module)
+    thing: Any = module
+    for part in attribute.split("."):
+        thing = getattr(thing, part, None)
     if thing is None:
         raise TargetError(f"{text}: {module_name} has no {attribute!r}")
     made = callable_target(
@@ -188,9 +189,7 @@ def _emitted(module: types.ModuleType, name: str, options: dict[str, Any]) -> Ta
     )
 
 
-def _scheduler(
-    scheduler: Any, name: str, options: dict[str, Any], claim: int | None
-) -> Target:
+def _scheduler(scheduler: Any, name: str, options: dict[str, Any], claim: int | None) -> Target:
     title = scheduler if isinstance(scheduler, str) else name
     return Target(
         name=name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -16,7 +17,7 @@ AB = (
 
 def ddim(model, x, sigmas):
     ones = x.new_ones(len(x))
-    for s, t in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for s, t in itertools.pairwise(sigmas):
         x = t / s * x + (1 - t / s) * model(x, s * ones)
     return x
 
@@ -25,7 +26,7 @@ def multistep(model, x, sigmas, *, first=1.0, second=0.0, swap=False, sign=1.0):
     """DPM-Solver++(2M) with exact weights; `second` = 1 adds 3M's term as published, 2 as right."""
     ones = x.new_ones(len(x))
     old, steps = [], []
-    for s, t in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for s, t in itertools.pairwise(sigmas):
         d = model(x, s * ones)
         h = torch.log(s / t)
         p1 = -torch.expm1(-h)
@@ -50,7 +51,7 @@ def midpoint_2m(model, x, sigmas):
     """DPM-Solver++(2M) as published: phi_2 replaced by phi_1 / 2."""
     ones = x.new_ones(len(x))
     old = last = None
-    for s, t in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for s, t in itertools.pairwise(sigmas):
         d = model(x, s * ones)
         h = torch.log(s / t)
         slope = 0 if old is None else (d - old) * h / last
@@ -61,7 +62,7 @@ def midpoint_2m(model, x, sigmas):
 
 def heun(model, x, sigmas):
     ones = x.new_ones(len(x))
-    for s, t in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for s, t in itertools.pairwise(sigmas):
         slope = (x - model(x, s * ones)) / s
         ahead = x + (t - s) * slope
         x = x + (t - s) * (slope + (ahead - model(ahead, t * ones)) / t) / 2
@@ -74,7 +75,7 @@ def runge_kutta_4(model, x, sigmas):
     def slope(x, s):
         return (x - model(x, s * ones)) / s
 
-    for s, t in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for s, t in itertools.pairwise(sigmas):
         w = t - s
         k1 = slope(x, s)
         k2 = slope(x + w / 2 * k1, s + w / 2)
@@ -88,7 +89,7 @@ def frozen_adams(model, x, sigmas):
     """iPNDM: Adams weights of equal steps on any grid."""
     ones = x.new_ones(len(x))
     old = []
-    for s, t in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for s, t in itertools.pairwise(sigmas):
         old = [(x - model(x, s * ones)) / s, *old[:3]]
         x = x + (t - s) * sum(w * e for w, e in zip(AB[len(old) - 1], old, strict=True))
     return x
@@ -99,7 +100,7 @@ def predictor_corrector(model, x, sigmas, *, lower_last=False):
     ones = x.new_ones(len(x))
     accepted, old, steps = x, [], []
     n = len(sigmas) - 1
-    for i, (s, t) in enumerate(zip(sigmas[:-1], sigmas[1:], strict=True)):
+    for i, (s, t) in enumerate(itertools.pairwise(sigmas)):
         d = model(x, s * ones)
         if i:
             nodes = [0.0, float(steps[-1])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import time
 
 import numpy as np
@@ -194,7 +195,7 @@ def test_single_precision_inside_is_met_with_care():
 
     def rounded(model, x, sigmas):
         ones = x.new_ones(len(x))
-        for s, t in zip(sigmas[:-1], sigmas[1:], strict=True):
+        for s, t in itertools.pairwise(sigmas):
             x = (t / s * x + (1 - t / s) * model(x, s * ones)).float().double()
         return x
 

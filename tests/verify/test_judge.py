@@ -98,7 +98,9 @@ def test_one_bad_target_does_not_stop_the_others(folder):
     )
     by_name = {v.target.rsplit("/", 1)[-1]: v for v in verdicts}
     assert by_name["good.py"].status == "pass"
-    assert by_name["broken.py"].status == "error" and "not today" in by_name["broken.py"].findings[0]
+    assert (
+        by_name["broken.py"].status == "error" and "not today" in by_name["broken.py"].findings[0]
+    )
     assert by_name["claims2.py"].status == "fail"
 
 
@@ -169,7 +171,9 @@ def test_reports_are_well_formed(folder, capsys):
     assert suite.attrib["errors"] == "1"
     text = html.read_text(encoding="utf-8")
     assert text.count("<svg") > 5 and "<script" not in text
-    assert "http://" not in text and "https://" not in text and "src=" not in text.split("</head>")[1]
+    assert (
+        "http://" not in text and "https://" not in text and "src=" not in text.split("</head>")[1]
+    )
 
 
 def test_a_strangers_words_cannot_break_the_page():

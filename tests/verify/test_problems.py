@@ -50,9 +50,7 @@ def test_a_bound_that_cannot_be_met_is_refused():
 
 
 def full_and_isotropic():
-    return GaussianMixture(
-        [0.4, 0.6], [[0.0, 1.0], [2.0, -1.0]], std=[0.5, 0.8]
-    ), GaussianMixture(
+    return GaussianMixture([0.4, 0.6], [[0.0, 1.0], [2.0, -1.0]], std=[0.5, 0.8]), GaussianMixture(
         [0.4, 0.6],
         [[0.0, 1.0], [2.0, -1.0]],
         cov=[np.eye(2) * 0.25, np.eye(2) * 0.64],

@@ -109,9 +109,7 @@ def _diff_sampler(function: Callable[..., Any], options: dict[str, Any]) -> Run:
     def run(denoiser: Denoiser, x: Tensor, sigmas: Tensor) -> Tensor:
         net = Net(denoiser, float(sigmas[-1]), float(sigmas[0]))
         # latents are unit noise there; the sampler multiplies by its first level
-        out: Tensor = function(
-            net, x / sigmas[0], num_steps=len(sigmas), t_steps=sigmas, **options
-        )
+        out: Tensor = function(net, x / sigmas[0], num_steps=len(sigmas), t_steps=sigmas, **options)
         return out
 
     return run

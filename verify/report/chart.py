@@ -138,9 +138,7 @@ def convergence(rates: dict[str, Any], order: int | None) -> str:
         return ""
     low = max(min(y for _, y in points) / 3, 1e-17)
     high = max(y for _, y in points) * 3
-    frame = Frame(
-        (min(x for x, _ in points), max(x for x, _ in points)), (low, high), True, True
-    )
+    frame = Frame((min(x for x, _ in points), max(x for x, _ in points)), (low, high), True, True)
     windows = [r["window"] for r in rates.values() if r["window"]]
     if windows:
         frame.band((min(w[0] for w in windows), max(w[1] for w in windows)), 'class="window"')
@@ -208,9 +206,7 @@ def trajectories(data: dict[str, Any], density: list[list[float]] | None = None)
     return frame.svg("trajectories over the mixture", "λ = log(α/σ)", "x")
 
 
-def _shade(
-    frame: Frame, density: list[list[float]], lam: list[float], reach: float
-) -> list[str]:
+def _shade(frame: Frame, density: list[list[float]], lam: list[float], reach: float) -> list[str]:
     columns, rows = len(density), len(density[0])
     top = max(max(c) for c in density)
     out = []

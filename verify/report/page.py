@@ -42,9 +42,11 @@ def page(verdicts: Sequence[Verdict]) -> str:
     """The whole report as one HTML document."""
     body = [
         "<h1>Samplers judged</h1>",
-        "<p>Two truths, never mixed: the <b>order</b> (a theorem, read exactly from the running "
-        "sampler's weights) and the <b>error at a budget</b> of 5 to 20 evaluations (a measurement "
-        "on a named problem). They rank samplers differently.</p>",
+        (
+            "<p>Two truths, never mixed: the <b>order</b> (a theorem, read exactly from the running "
+            "sampler's weights) and the <b>error at a budget</b> of 5 to 20 evaluations (a measurement "
+            "on a named problem). They rank samplers differently.</p>"
+        ),
         _summary(verdicts),
         *[f'<section id="v{i}">{fragment(v)}</section>' for i, v in enumerate(verdicts)],
     ]
@@ -115,7 +117,9 @@ def _charts(verdict: Verdict) -> str:
     made = []
     if verdict.rates:
         drawing = chart.convergence(verdict.rates, min(known, default=None))
-        made.append((drawing, "Error against steps; dotted: reference slopes, shaded: fitted window"))
+        made.append(
+            (drawing, "Error against steps; dotted: reference slopes, shaded: fitted window")
+        )
     if verdict.budget:
         made.append((chart.work(verdict.budget), "Error against model evaluations"))
     figures = verdict.figures

@@ -76,5 +76,7 @@ def _causes(verdict: Verdict) -> list[str]:
         seen.setdefault(cause["text"], []).append(cause["grid"])
     said = " ".join(verdict.findings)
     return [
-        f"    cause ({', '.join(grids)}): {text}" for text, grids in seen.items() if text not in said
+        f"    cause ({', '.join(grids)}): {text}"
+        for text, grids in seen.items()
+        if text not in said
     ]
