@@ -10,11 +10,12 @@ from typing import Any
 from ..errors import OrderError
 from ..program.model import Program
 from . import grid as grids
-from .ends import end_error, shrink_exponent, start_error
+from .ends import end_error, last_steps, shrink_exponent, start_error
 from .grid import ARBITRARY, CLASSES, SMOOTH, UNIFORM, Grid
 from .local import LARGEST, Case, Leading, defaults, first_error, local_error, predictor_error
 from .report import OrderReport
 from .ring import SeriesRing
+from .roots import leading_with_roots, radicands
 from .setting import Jet, generic_coordinate, symbolic_coordinate
 from .traced import symbol, symbols_of
 from .verdict import LeadingError, Order
@@ -81,7 +82,9 @@ class Analysis:
     def row(self, kind: str, exact: Order) -> dict[str, Order]:
         """The orders of one grid class."""
         start = self.capped(kind, exact, start_error)
-        end = self.capped(kind, start, lambda case, p: end_error(case, p, self.predictor))
+        end = start
+        if last_steps(self.program):
+            end = self.capped(kind, start, lambda case, p: end_error(case, p, self.predictor))
         return {"exact_start": exact, "own_start": start, "own_end": end}
 
     # -- cases ---------------------------------------------------------------------------------
@@ -126,16 +129,18 @@ class Analysis:
     def predictor(self) -> int:
         """Exponent of the predictor's local error on an arbitrary grid."""
         if not hasattr(self, "_predictor"):
-            case = self.case(ARBITRARY)
+            case = self.case(ARBITRARY).deciding()
             found = first_error(lambda limit: predictor_error(case, limit), 2, self.stop)
             self._predictor = int(found.exponent) if found else self.stop
         return self._predictor
 
     def local_orders(self) -> dict[str, Order]:
         """The order of the main step with exact start, per class."""
-        self.found = {UNIFORM: self.leading(self.case(UNIFORM))}
+        self.found = {UNIFORM: self.leading(self.case(UNIFORM).deciding())}
         free = self.program.main.history or self.program.main.corrector
-        seeds = [self.leading(self.case(ARBITRARY, seed)) for seed in (1, 2)] if free else []
+        seeds = (
+            [self.leading(self.case(ARBITRARY, seed).deciding()) for seed in (1, 2)] if free else []
+        )
         uniform = self.order(self.found[UNIFORM])
         if self.jets and uniform.exact:
             uniform = replace(uniform, exact=self.certain(UNIFORM, uniform.value + 1))
@@ -145,7 +150,7 @@ class Analysis:
         )
         smooth = uniform
         if arbitrary.value < uniform.value:
-            self.found[SMOOTH] = self.leading(self.case(SMOOTH))
+            self.found[SMOOTH] = self.leading(self.case(SMOOTH).deciding())
             smooth = min(uniform, self.order(self.found[SMOOTH]), key=lambda order: order.value)
             if arbitrary.value < smooth.value:
                 arbitrary = replace(arbitrary, exact=self.persists(arbitrary.value + 1))
@@ -189,7 +194,7 @@ class Analysis:
     ) -> Order:
         """An order after the first or the last steps have been counted."""
         found = [
-            search(self.case(kind, seed), before.value)
+            search(self.case(kind, seed).deciding(), before.value)
             for seed in ((1, 2) if kind == ARBITRARY else (1,))
         ]
         orders = [before]
@@ -210,11 +215,23 @@ class Analysis:
         found = self.found.get(kind) or self.found[UNIFORM]
         if found is None:
             return LeadingError(self.stop + 1, ())
-        plain = kind == UNIFORM and not self.symbolic and not self.jets
-        if not plain:
-            self.refuse_explosion(kind, int(found.exponent))
-            found = self.leading(self.symbolic_case(kind), int(found.exponent)) or found
-        return LeadingError.of(found.exponent, found.terms)
+        exponent = int(found.exponent)
+        free = kind != UNIFORM and (self.program.main.history or self.program.main.corrector)
+        if free or self.symbolic or self.jets:
+            self.refuse_explosion(kind, exponent)
+            exact = self.leading(self.symbolic_case(kind), exponent)
+        else:
+            exact = self.rational(exponent)
+        return LeadingError.of(found.exponent, exact.terms if exact else {})
+
+    def rational(self, exponent: int) -> Leading | None:
+        """The uniform leading error without symbols, through residues where it has roots."""
+        case, primes = self.case(UNIFORM), radicands(self.program)
+        if primes:
+            terms = leading_with_roots(case, primes, lambda c: self.leading(c, exponent))
+            if terms is not None:
+                return Leading(Fraction(exponent), terms)
+        return self.leading(case, exponent)
 
     def refuse_explosion(self, kind: str, exponent: int) -> None:
         """Refuse an expansion in too many symbols, with its cost."""

@@ -22,7 +22,6 @@ from .grid import Grid, from_steps
 from .local import Case, History, Leading, first_error, leading
 from .recursion import Recursion, Words
 from .ring import SeriesRing
-from .series import ONE, Series
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def start_case(case: Case) -> Case:
 
     def grid(ring: SeriesRing) -> Grid:
         inner = plain(ring)
-        first = Series(exponent.numerator - power, [ONE], ring.x.end)
+        first = ring.x ** (exponent.numerator - power)
         return from_steps(
             lambda i: first if i == 0 else inner.position(i) - inner.position(i - 1), inner.kind
         )

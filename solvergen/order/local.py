@@ -9,13 +9,14 @@ predictors' own local errors stay in it: for a corrector with weights b_j it is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 from ..errors import OrderError
 from ..program.model import Program, Step
 from .grid import Grid
+from .modular import PRIMES, NotASquare, PrimeField
 from .recursion import Recursion, Words
 from .ring import PrecisionError, SeriesRing
 from .series import Series
@@ -36,6 +37,7 @@ class Case:
         coordinate: derivatives of the further coordinate.
         power: h = x^power in the expansion variable x.
         margin: see `SeriesRing`.
+        field: expand modulo a prime, see `deciding`; coefficients are then residues.
     """
 
     program: Program
@@ -44,11 +46,34 @@ class Case:
     coordinate: Jet = generic_coordinate
     power: int = 1
     margin: int = 0
+    field: PrimeField | None = None
+
+    def deciding(self) -> Case:
+        """The same case modulo a prime: what is non-zero there is non-zero."""
+        return replace(self, field=PrimeField(PRIMES[0]))
 
     def expand(self, limit: int, run: Callable[[Recursion], Words]) -> Words:
-        """Run an expansion with as many terms as it turns out to need."""
+        """Run an expansion with as many terms, and modulo such a prime, as it turns out to need."""
+        if self.field is None:
+            return self.expand_over(None, limit, run)
+        for prime in PRIMES[PRIMES.index(self.field.prime) :]:
+            try:
+                return self.expand_over(PrimeField(prime, self.field.signs), limit, run)
+            except NotASquare:
+                continue
+        raise OrderError(f"{self.program.name}: too many different square roots in the weights")
+
+    def expand_over(
+        self, field: PrimeField | None, limit: int, run: Callable[[Recursion], Words]
+    ) -> Words:
+        """Run an expansion over the rationals and surds, or modulo one prime.
+
+        Raises:
+            NotASquare: a root in the weights does not exist modulo the prime.
+            OrderError: weights that cannot be expanded.
+        """
         for slack in (3, 8, 20, 60):
-            ring = SeriesRing(limit, self.power, slack, self.margin)
+            ring = SeriesRing(limit, self.power, slack, self.margin, field)
             setting = Setting(
                 self.program.kappa, ring, self.grid(ring), self.parameters(ring), self.coordinate
             )

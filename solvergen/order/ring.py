@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from . import series
+from . import modular, series
+from .modular import ModularSeries, PrimeField
 from .series import ONE, Series
 
 
@@ -31,18 +32,28 @@ class SeriesRing:
         power: 1, or the denominator of a shrink exponent.
         slack: further terms, for weights that are divided by powers of h.
         margin: terms kept beyond the limit, for weights that grow as h shrinks.
+        field: expand modulo a prime.
     """
 
-    def __init__(self, limit: int, power: int = 1, slack: int = 4, margin: int = 0) -> None:
+    def __init__(
+        self,
+        limit: int,
+        power: int = 1,
+        slack: int = 4,
+        margin: int = 0,
+        field: PrimeField | None = None,
+    ) -> None:
         self.limit, self.power, self.margin = limit, power, margin
-        self.x = Series(1, [ONE], power * (limit + 1) + slack)
-        self.h = Series(power, [ONE], power * (limit + 1) + slack)
+        end = power * (limit + 1) + slack
+        one = Series(0, [ONE], end) if field is None else ModularSeries(0, [1], end, field)
+        self.x, self.h = one.like(1, one.terms, end), one.like(power, one.terms, end)
+        kind = series if field is None else modular
         self.functions: dict[str, Callable[..., Any]] = {
-            "exp": series.exp,
-            "expm1": series.expm1,
-            "log1p": series.log1p,
+            "exp": kind.exp,
+            "expm1": kind.expm1,
+            "log1p": kind.log1p,
             "sqrt": series.sqrt,
-            "phi": series.phi,
+            "phi": kind.phi,
         }
 
     def trim(self, value: Any, weight: int) -> Any:

@@ -44,6 +44,10 @@ class Series:
     def __bool__(self) -> bool:
         return bool(self.terms)
 
+    def like(self, low: int, terms: list[Scalar], end: int) -> Series:
+        """A series of the same kind."""
+        return Series(low, terms, end)
+
     def coefficient(self, power: int) -> Scalar:
         """The coefficient of x^power.
 
@@ -57,7 +61,7 @@ class Series:
 
     def truncated(self, end: int) -> Series:
         """The same series, known to a lower power only."""
-        return self if end >= self.end else Series(self.low, self.terms, end)
+        return self if end >= self.end else self.like(self.low, self.terms, end)
 
     def __add__(self, other: Any) -> Series:
         if not isinstance(other, Series):
@@ -145,7 +149,7 @@ def _stop(*parts: Series) -> int:
     return max((part.low + len(part.terms) for part in parts if part.terms), default=-(10**9))
 
 
-def _small(z: Any, function: str) -> None:
+def refuse_constant(z: Any, function: str) -> None:
     """Refuse arguments that do not vanish with h: their values are irrational."""
     if (isinstance(z, Series) and z.terms and z.low < 1) or (not isinstance(z, Series) and z):
         raise OrderError(
@@ -156,7 +160,7 @@ def _small(z: Any, function: str) -> None:
 
 def exp(z: Any) -> Any:
     """exp(z) of a series without constant term, by y' = z' y."""
-    _small(z, "exp")
+    refuse_constant(z, "exp")
     if not z:
         return ONE if not isinstance(z, Series) else Series(0, [ONE], z.end)
     terms = [ONE]
@@ -177,7 +181,7 @@ def expm1(z: Any) -> Any:
 
 def log1p(z: Any) -> Any:
     """log(1 + z) of a series without constant term, by (1 + z) y' = z'."""
-    _small(z, "log1p")
+    refuse_constant(z, "log1p")
     if not z:
         return z
     slope = Series(z.low - 1, [k * v for k, v in enumerate(z.terms, z.low)], z.end - 1)
@@ -190,7 +194,7 @@ def phi(k: int, z: Any) -> Any:
     """φ_k(z) = Σ z^m/(m+k)! of a series without constant term."""
     if k == 0:
         return exp(z)
-    _small(z, "phi")
+    refuse_constant(z, "phi")
     if not z:
         value = Fraction(1, factorial(k))
         return Series(0, [value], z.end) if isinstance(z, Series) else value

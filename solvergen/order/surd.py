@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 from math import isqrt
 from typing import Any
 
@@ -68,7 +69,7 @@ class Surd:
 
     def reciprocal(self) -> Any:
         """1 over the number: 1/(a + b√p) = (a − b√p)/(a² − p b²), one prime at a time."""
-        prime = min(_primes_of(max(self.parts)))
+        prime = min(primes_of(max(self.parts)))
         conjugate = Surd({d: -v if d % prime == 0 else v for d, v in self.parts.items()})
         norm = self * conjugate
         return conjugate * (Fraction(1) / norm)
@@ -110,6 +111,7 @@ def _simplest(parts: dict[int, Fraction]) -> Any:
     return parts[1] if set(parts) == {1} else Surd(parts)
 
 
+@cache
 def _split(n: int) -> tuple[int, int]:
     """n as square² · free.
 
@@ -133,7 +135,8 @@ def _split(n: int) -> tuple[int, int]:
     return square, free * n
 
 
-def _primes_of(n: int) -> list[int]:
+def primes_of(n: int) -> list[int]:
+    """The prime factors of a square-free number."""
     found, divisor = [], 2
     while divisor * divisor <= n:
         if n % divisor == 0:
