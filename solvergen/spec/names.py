@@ -67,6 +67,10 @@ _TAKEN = {
     "recognise",
     "float64",
     "distance",
+    "combine",
+    "corrected",
+    "gap",
+    "check",
     "kind",
     "o",
 }

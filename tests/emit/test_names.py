@@ -1,0 +1,34 @@
+"""No parameter of a spec can shadow a name that its emitted file uses."""
+
+import ast
+import builtins
+from pathlib import Path
+
+import pytest
+
+from solvergen import gallery
+from solvergen.spec.names import reserved
+
+GENERATED = Path(__file__).parents[2] / "generated"
+
+
+def names_in(path):
+    """Names that `coefficients` binds or reads, its own parameters apart."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    plan = functions["coefficients"]
+    used = {node.id for node in ast.walk(plan) if isinstance(node, ast.Name)}
+    inner = {node.name for node in ast.walk(plan) if isinstance(node, ast.FunctionDef)}
+    return (used | inner | set(functions)) - {"s", "w", "a"}  # bound in comprehensions only
+
+
+@pytest.mark.parametrize("name", gallery.names())
+def test_names_of_an_emitted_file_are_reserved(name):
+    own = {parameter.name for parameter in gallery.load(name).parameters}
+    found = names_in(GENERATED / f"{name}.py")
+    assert {n for n in found - own if not (reserved(n) or hasattr(builtins, n))} == set()
+
+
+@pytest.mark.parametrize("name", ["c1", "c2", "theta", "r", "eta", "scale", "tau", "s_noise"])
+def test_natural_names_of_parameters_are_free(name):
+    assert not reserved(name)
