@@ -226,9 +226,9 @@ class Analysis:
 
     def rational(self, exponent: int) -> Leading | None:
         """The uniform leading error without symbols, through residues where it has roots."""
-        case, primes = self.case(UNIFORM), radicands(self.program)
-        if primes:
-            terms = leading_with_roots(case, primes, lambda c: self.leading(c, exponent))
+        case, roots = self.case(UNIFORM), radicands(self.program)
+        if roots or (roots is not None and len(self.program.main.stages) > 3):
+            terms = leading_with_roots(case, roots, lambda c: self.leading(c, exponent))
             if terms is not None:
                 return Leading(Fraction(exponent), terms)
         return self.leading(case, exponent)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
+from itertools import groupby
 
 from ..derive import derive
-from ..errors import OrderError
+from ..errors import OrderError, SolvergenError
 from ..gallery import load, names
 from ..program.model import Program
 from ..spec.model import End, Solver, Start
@@ -193,35 +194,45 @@ def _start_toml(names: tuple[str, ...]) -> str:
 def _single_steps(integrand: str, order: int) -> Iterator[str]:
     """Single-step solvers of the gallery of at least an order, the cheapest first.
 
-    Among equally cheap ones, those published for this integrand come first. The published order only
-    says which are worth trying: a solver's own order is proved before it is named.
+    Among equally cheap ones, those published for this integrand come first, then the most accurate.
+    The published order only says which are worth trying: an order is proved before it is named.
     """
-    for name in _by_cost(integrand):
-        claimed = load(name).claim.order
-        if claimed is not None and claimed >= order and _proved(name, integrand) >= order:
-            yield name
+    for _, group in groupby(_by_cost(integrand), key=lambda name: _cost(name, integrand)):
+        rated = []
+        for name in group:
+            claimed = load(name).claim.order
+            if claimed is not None and claimed >= order:
+                proved, norm = _rated(name, integrand)
+                if proved >= order:
+                    rated.append((norm, name))
+        yield from (name for _, name in sorted(rated))
+
+
+def _cost(name: str, integrand: str) -> tuple[int, bool]:
+    return len(load(name).stages), load(name).integrand != integrand
 
 
 @cache
 def _by_cost(integrand: str) -> tuple[str, ...]:
-    def cost(name: str) -> tuple[int, bool, bool, str]:
-        solver = load(name)
-        recorded = bool(solver.claim.records)
-        return len(solver.stages), solver.integrand != integrand, recorded, name
-
-    return tuple(sorted((name for name in names() if _fits(load(name))), key=cost))
+    fitting = (name for name in names() if _fits(load(name)))
+    return tuple(sorted(fitting, key=lambda name: (_cost(name, integrand), name)))
 
 
 @cache
-def _proved(name: str, integrand: str) -> int:
-    """The order of a gallery solver's rule on another integrand."""
-    report = analyse(derive(replace(load(name), integrand=integrand)))
-    return report.orders[ARBITRARY]["exact_start"].value
+def _rated(name: str, integrand: str) -> tuple[int, float]:
+    """The order and the error norm of a gallery solver's rule on another integrand."""
+    try:
+        report = analyse(derive(replace(load(name), integrand=integrand)))
+    except SolvergenError:  # not every coordinate exists for every integrand
+        return 0, 0.0
+    return report.orders[ARBITRARY]["exact_start"].value, round(report.error_norm, 9)
 
 
 def _fits(solver: Solver) -> bool:
-    """Whether a gallery solver can start any other: stages, no history, no schedule."""
-    plain = solver.schedule is None and solver.corrector is None and solver.controller is None
+    """Whether a gallery solver can start any other: stages, no history, no schedule, no slips."""
+    plain = solver.schedule is None and solver.corrector is None
+    plain = plain and getattr(solver, "controller", None) is None and not solver.claim.records
+    plain = plain and not (solver.start.using or solver.end.using or solver.end.ramp)
     rules = [solver.step, *(stage.rule for stage in solver.stages)]
     sources = {node for rule in rules for node in (*rule.nodes, *(s for s, _ in rule.weights))}
     return plain and bool(solver.stages) and not any(s.startswith("n-") for s in sources)

@@ -26,10 +26,11 @@ MOST_PRIMES = 8
 
 
 def radicands(program: Program) -> tuple[int, ...] | None:
-    """The primes under the roots in a program's main step.
+    """Square-free numbers whose roots generate all roots in a program's main step.
 
     Returns:
-        Sorted primes; empty without roots; ``None`` when a root is not of a number.
+        The one radicand that occurs, or the primes in all of them; empty without roots; ``None``
+        when a root is not of a number.
     """
     found: set[int] = set()
     for row in program.main.rows:
@@ -39,8 +40,10 @@ def radicands(program: Program) -> tuple[int, ...] | None:
                     return None
                 value = root(argument.value)
                 parts = value.parts if isinstance(value, Surd) else {}
-                found.update(p for free in parts for p in primes_of(free))
-    return tuple(sorted(found))
+                found.update(free for free in parts if free > 1)
+    if len(found) < 2:
+        return tuple(found)
+    return tuple(sorted({p for free in found for p in primes_of(free)}))
 
 
 def _under_roots(expr: Expr) -> list[Expr]:
@@ -48,28 +51,33 @@ def _under_roots(expr: Expr) -> list[Expr]:
 
 
 def leading_with_roots(
-    case: Case, primes: tuple[int, ...], find: Callable[[Case], Leading | None]
+    case: Case, generators: tuple[int, ...], find: Callable[[Case], Leading | None]
 ) -> Mapping[Word, Any] | None:
     """The exact coefficients of a leading error.
 
     Args:
         case: the program on a grid, over the rationals.
-        primes: the primes under its roots.
+        generators: see `radicands`.
         find: expands the leading error of a case.
 
     Returns:
         Word to fraction or surd; ``None`` when the numbers are too long to be recovered.
     """
-    usable = [p for p in PRIMES if all(pow(d, (p - 1) // 2, p) == 1 for d in primes)]
-    signs = [dict(zip(primes, s, strict=True)) for s in product((1, -1), repeat=len(primes))]
+    factors = {d for generator in generators for d in primes_of(generator)}
+    usable = [p for p in PRIMES if all(pow(d, (p - 1) // 2, p) == 1 for d in factors)]
+    signs = [
+        dict(zip(generators, s, strict=True)) for s in product((1, -1), repeat=len(generators))
+    ]
     residues: dict[Word, dict[int, list[tuple[int, int]]]] = {}
     last: dict[Word, Any] = {}
     for prime in usable[:MOST_PRIMES]:
-        fields = [PrimeField(prime, sign) for sign in signs]
+        fields = [
+            PrimeField(prime, {primes_of(d)[0]: s for d, s in sign.items()}) for sign in signs
+        ]
         runs = [find(replace(case, field=field)) for field in fields]
         for word in {w for run in runs if run for w in run.terms}:
             values = [int(run.terms.get(word, 0)) if run else 0 for run in runs]
-            for radicand, residue in _parts(values, primes, signs, prime).items():
+            for radicand, residue in _parts(values, generators, signs, prime).items():
                 residues.setdefault(word, {}).setdefault(radicand, []).append((residue, prime))
         exact = {word: _simplified(parts) for word, parts in residues.items()}
         if exact == last and all(value is not None for value in exact.values()):
@@ -79,17 +87,17 @@ def leading_with_roots(
 
 
 def _parts(
-    values: list[int], primes: tuple[int, ...], signs: list[dict[int, int]], prime: int
+    values: list[int], generators: tuple[int, ...], signs: list[dict[int, int]], prime: int
 ) -> dict[int, int]:
     """Residues of the rational factors of each √d, from the values for all signs."""
     field = PrimeField(prime)
     parts = {}
-    for chosen in product((0, 1), repeat=len(primes)):
-        used = [d for d, bit in zip(primes, chosen, strict=True) if bit]
+    for chosen in product((0, 1), repeat=len(generators)):
+        used = [d for d, bit in zip(generators, chosen, strict=True) if bit]
         total = sum(
             value * prod(sign[d] for d in used) for value, sign in zip(values, signs, strict=True)
         )
-        scale = len(values) * prod(field.root(d) for d in used)
+        scale = len(values) * prod(field.root(p) for d in used for p in primes_of(d))
         parts[prod(used)] = total * pow(scale, -1, prime) % prime
     return parts
 
