@@ -1,0 +1,233 @@
+"""Safe arithmetic: exact values in, everything else refused with its place."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from solvergen.errors import ExpressionError
+from solvergen.expr import Number, Symbol, parse
+from solvergen.expr.tree import Call, divide, evaluate, exp, phi, substitute, symbols
+
+H, R = Symbol("h"), Symbol("r")
+NAMES = {"h": H, "r": R}
+STEADY = settings(max_examples=150, deadline=None, derandomize=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1/3", Fraction(1, 3)),
+        ("0.1", Fraction(1, 10)),
+        ("1e-3 + .5", Fraction(501, 1000)),
+        ("-2**2", Fraction(-4)),
+        ("2**-3 * 8", Fraction(1)),
+        ("(1 + 1/2)*(1 - 1/2)", Fraction(3, 4)),
+        ("+7 - -7", Fraction(14)),
+        ("1_000", Fraction(1000)),
+        ("0x10", Fraction(16)),
+        ("  3 ", Fraction(3)),
+    ],
+)
+def test_numbers_are_exact(text, value):
+    assert parse(text, {}) == Number(value)
+
+
+HOSTILE = [
+    "",
+    " ",
+    "h.__class__",
+    "().__class__.__bases__[0].__subclasses__()",
+    "__import__('os').system('true')",
+    "eval('1')",
+    "h if h else r",
+    "h and r",
+    "h < r",
+    "[h]",
+    "{h}",
+    "(h, r)",
+    "h[0]",
+    "lambda: h",
+    "(h := 1)",
+    "'text'",
+    "b'1'",
+    "f'{h}'",
+    "True",
+    "None",
+    "...",
+    "1j",
+    "h; r",
+    "h = 1",
+    "import os",
+    "h // r",
+    "h % 2",
+    "h @ r",
+    "h << 2",
+    "~1",
+    "not h",
+    "*h",
+    "exp(h, r)",
+    "exp()",
+    "exp(z=h)",
+    "exp(*[h])",
+    "unknown",
+    "unknown(h)",
+    "9**9**9",
+    "9**9**9**9",
+    "2**33",
+    "h**33",
+    "h**(1/2)",
+    "h**r",
+    "0**-1",
+    "1/0",
+    "1/(h - h)",
+    "(h - h)**-1",
+    "1e999",
+    "1e-999",
+    "1e100",
+    "inf",
+    "nan",
+    "9" * 61,
+    "1" + "+1" * 1500,
+    "(" * 41 + "1" + ")" * 41,
+    "(" * 10_000,
+    "(" * 10_000 + "1" + ")" * 10_000,
+    "[" * 10_000 + "]" * 10_000,
+    "-" * 1999 + "1",
+    "((((2**32)**32)**32)**32)",
+    "\x00",
+    "1\x002",
+    "1 #",
+    "h\n+r",
+    "\ud800",
+    "ℎ",  # NFKC of this is h: the parser says h
+    "h" * 2001,
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=[repr(text)[:30] for text in HOSTILE])
+def test_hostile_text_is_refused_or_harmless(text):
+    try:
+        found = parse(text, NAMES)
+    except ExpressionError as error:
+        assert error.message and 0 <= error.column <= max(1, len(text)) and error.width >= 1
+    else:
+        assert text in ("1 #", "ℎ") and symbols(found) <= {"h"}
+
+
+def test_abbreviations_of_abbreviations_stay_small():
+    names = dict(NAMES)
+    with pytest.raises(ExpressionError, match="too large"):
+        for level in range(40):
+            names["h"] = parse("exp(h) + r*expm1(h)", names)
+            assert level < 30
+    names = dict(NAMES)
+    with pytest.raises(ExpressionError, match="too large"):
+        for _ in range(1500):
+            names["h"] = parse("exp(h)", names)
+
+
+def test_refusals_point_and_suggest():
+    with pytest.raises(ExpressionError) as caught:
+        parse("h*thetta", {"h": H, "theta": R})
+    assert (caught.value.column, caught.value.width) == (2, 6)
+    assert "did you mean `theta`?" in caught.value.message
+
+
+LEAVES = st.one_of(
+    st.sampled_from(["h", "r"]), st.fractions(-5, 5, max_denominator=12).map(lambda v: f"({v})")
+)
+TEXTS = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from("+-*"), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
+        st.tuples(inner, st.integers(0, 3)).map(lambda t: f"({t[0]})**{t[1]}"),
+        inner.map(lambda t: f"-{t}"),
+    ),
+    max_leaves=8,
+)
+
+
+def value(expr, at):
+    return evaluate(expr, at, {"phi": None}, lambda exact: exact)
+
+
+@STEADY
+@given(TEXTS, st.fractions(-3, 3, max_denominator=7), st.fractions(-3, 3, max_denominator=7))
+def test_normal_form_keeps_the_value(text, h, r):
+    wanted = Fraction(_by_hand(text, {"h": h, "r": r}))
+    found = parse(text, NAMES)
+    assert value(found, {"h": h, "r": r}) == wanted
+    assert value(parse(str(found), NAMES), {"h": h, "r": r}) == wanted  # what is shown reads back
+    assert parse(str(found), NAMES) == found
+    assert substitute(found, {"h": Number(h), "r": Number(r)}) == Number(wanted)
+
+
+def _by_hand(text, values):
+    """The value of a text by a stack machine over its own grammar: no Python evaluation."""
+    tokens = text.replace("(", " ( ").replace(")", " ) ").replace("**", " ^ ")
+    for sign in "+*":
+        tokens = tokens.replace(sign, f" {sign} ")
+    tokens = tokens.replace("-", " - ").replace("/", " / ").split()
+    position = 0
+
+    def peek():
+        return tokens[position] if position < len(tokens) else ""
+
+    def take():
+        nonlocal position
+        position += 1
+        return tokens[position - 1]
+
+    def sums():
+        total = products()
+        while peek() in ("+", "-"):
+            total = total + products() if take() == "+" else total - products()
+        return total
+
+    def products():
+        total = signed()
+        while peek() in ("*", "/"):
+            total = total * signed() if take() == "*" else total / signed()
+        return total
+
+    def signed():
+        if peek() == "-":
+            take()
+            return -signed()
+        return powers()
+
+    def powers():
+        base = atom()
+        if peek() == "^":
+            take()
+            return base ** int(atom())
+        return base
+
+    def atom():
+        token = take()
+        if token == "(":
+            inner = sums()
+            assert take() == ")"
+            return inner
+        return values[token] if token in values else Fraction(token)
+
+    return sums()
+
+
+def test_equal_expressions_are_equal_trees_and_texts():
+    assert parse("h*(r + 1)", NAMES) == parse("(1 + r)*h", NAMES)
+    assert parse("2*h/(2*r)", NAMES) == parse("h/r", NAMES)
+    assert str(parse("-h + r", NAMES)) == str(parse("r - h", NAMES)) == "r - h"
+    assert parse("h - h", NAMES) == Number(Fraction(0))
+
+
+def test_functions_keep_their_limits():
+    assert phi(0, Number(Fraction(0))) == exp(Number(Fraction(0))) == Number(Fraction(1))
+    assert phi(3, Number(Fraction(0))) == Number(Fraction(1, 6))
+    assert phi(2, H) == Call("phi", (Number(Fraction(2)), H))
+    assert substitute(phi(2, H), {"h": Number(Fraction(0))}) == Number(Fraction(1, 2))
+    assert str(divide(H + 1, H)) == "1/h + 1"
+    with pytest.raises(ZeroDivisionError):
+        H / (R - R)
