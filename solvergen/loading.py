@@ -66,9 +66,10 @@ def sibling(path: Path) -> Callable[[str], Solver]:
     """How a spec finds the solvers that it names: beside its own file, then in the gallery."""
 
     def lookup(name: str) -> Solver:
-        beside = path.parent / f"{name}.toml"
-        if beside.is_file() and beside != path:
-            return read_solver(beside)
+        if name.isidentifier() and len(name) <= 64:
+            beside = path.parent / f"{name}.toml"
+            if beside.is_file() and beside != path:
+                return read_solver(beside)
         return gallery.load(name)
 
     return lookup

@@ -1,0 +1,140 @@
+"""A wrong spec ends in an error that says where, what was found and what to do."""
+
+import re
+
+import pytest
+
+from solvergen.errors import SpecError
+from solvergen.loading import load
+from solvergen.spec import parse_solver, read_solver
+
+TOP = 'name = "x"\nintegrand = "data"\n'
+STEP = '[step]\nrule = "interpolate"\nnodes = ["n"]\n'
+TAYLOR = '[step]\nrule = "taylor"\nnodes = ["n", "n-1"]\n'
+
+# text, line, column, pieces that the message must have
+TABLE = [
+    (TOP + STEP + "[claim]\nordr = 2\n", 7, 1, ["`ordr`", "[claim]", "did you mean `order`"]),
+    (TOP.replace('"data"', '"date"') + STEP, 2, 14, ["`date`", "did you mean `data`"]),
+    ('name = "x"\n' + STEP, 0, 0, ["needs `integrand`", 'integrand = "data"']),
+    (TOP, 0, 0, ["no [step]", 'rule = "interpolate"']),
+    (TOP + "[step]\n", 3, 1, ["[step] needs `rule`"]),
+    (TOP + '[step]\nrule = "interpolate"\n', 3, 1, ["needs `nodes`"]),
+    (TOP + TAYLOR, 3, 1, ["needs `degree`", "degree = 2"]),
+    (TOP + STEP + "theta = 1\n", 6, 1, ["takes no `theta`"]),
+    (TOP + '[step]\nrule = "interpolate"\nnodes = ["n", "n-10"]\n', 5, 16, ["`n-10`", "beyond 9"]),
+    (TOP + '[step]\nrule = "interpolate"\nnodes = ["n", "2n"]\n', 5, 16, ["`2n` is not a node"]),
+    (TOP + '[step]\nrule = "interpolate"\nnodes = ["n", "n"]\n', 5, 11, ["twice"]),
+    (TOP + '[step]\nrule = "adams-bashforth"\nsteps = 10\n', 3, 1, ["from 1 to 9"]),
+    (TOP + '[step]\nrule = "interpolate"\nnodes = ["n"]\nsteps = 2\n', 6, 1, ["Adams"]),
+    (TOP + STEP + "[end]\nramp = 1\n", 7, 1, ["true or false", "found 1", "ramp = true"]),
+    (TOP + STEP + "[claim]\norder = 1.5\n", 7, 1, ["a whole number", "found 1.5"]),
+    (TOP + STEP + "[parameters.r]\ndefault = 0.5\n", 7, 1, ["exact", "found 0.5"]),
+    (TOP + STEP + '[parameters.r]\ndefault = "2"\nmaximum = 1\n', 7, 1, ["outside", "<= 1"]),
+    (TOP + STEP + "[parameters.lam]\ndefault = 1\n", 6, 1, ["`lam`", "reserved"]),
+    (TOP + STEP + '[let]\nw = "h*q"\n', 7, 8, ["unknown name `q`"]),
+    (TOP + STEP + '[let]\nw = "h.__class__"\n', 7, 6, ["attribute is not allowed"]),
+    (TOP + STEP + '[let]\nw = "9**9**9"\n', 7, 6, ["exponents go from"]),
+    (TOP + STEP + '[let]\nw = "1/0"\n', 7, 6, ["division by zero"]),
+    (TOP + STEP + '[start]\nshrink = "1/2"\n', 7, 1, ["greater than 1"]),
+    (TOP + STEP + '[start]\nusing = ["dim"]\n', 7, 1, ["no solver is named `dim`", "`ddim`"]),
+    (TOP + STEP + '[start]\nusing = ["dpmpp_2m"]\n', 7, 1, ["needs 1 past", "0 exist by then"]),
+    (TOP + STEP + '[end]\nramp = true\nusing = ["ddim"]\n', 7, 1, ["not both"]),
+    (TOP + STEP + "[end]\ncorrector = true\n", 7, 1, ["no PEC corrector"]),
+    (TOP + STEP + '[end]\nzero = "rule"\n', 7, 1, ["infinitely long"]),
+    (TOP + STEP + "[stage]\n", 6, 1, ["[[stage]]"]),
+    (TOP + STEP + '[start]\nrule = "x"\n', 7, 1, ["[[start.rule]]"]),
+    (TOP + STEP + "step = 3\n", 6, 1, []),
+    ('coordinate = "t"\nschedule = { name = "vp" }\n' + TOP + STEP, 1, 1, ["not defined here"]),
+    (TOP + STEP + '[schedule]\nname = "vp"\nbeta_min = 30\n', 6, 1, ["less than beta_max"]),
+    (
+        TOP + '[step]\nrule = "interpolate"\nnodes = ["n", "mid"]\n',
+        5,
+        1,
+        ["`mid` is not evaluated"],
+    ),
+    (TOP + '[step]\nrule = "interpolate"\nnodes = ["n+1"]\n', 5, 1, ["[corrector] only"]),
+    (TOP + '[step]\nrule = "interpolate"\nnodes = ["n-1"]\n', 5, 1, ["[start] using"]),
+    (TOP + '[step]\nrule = "weights"\nweights = { n-1 = "h" }\n', 5, 1, ["cannot be shortened"]),
+    ("name = \n", 1, 8, ["not valid TOML"]),
+    ('name = "x\n', 1, 10, ["not valid TOML"]),
+    (TOP + TOP, 3, 11, ["not valid TOML"]),
+    ('title = "a\\u0000b"\n' + TOP + STEP, 1, 1, ["control character"]),
+    (TOP + "step = 0x" + "f" * 6000, 3, 1, ["must be a table"]),
+    (TOP + STEP + "[claim]\norder = 0x" + "f" * 6000, 7, 1, ["an integer of 24000 bits"]),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "column", "pieces"), TABLE)
+def test_errors_point_and_help(text, line, column, pieces, tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError) as caught:
+        load(str(path))
+    error = caught.value
+    if pieces:
+        assert (error.line, error.column) == (line, column), str(error)
+    for piece in pieces:
+        assert piece in error.message
+    shown = str(error)
+    assert shown.startswith(f"{path}:{line}:{column}: " if line else f"{path}: ")
+    if error.text and len(error.text) <= 160:
+        _where, source, caret = shown.split("\n")[-3:]
+        assert source == f"{error.line:5d} | {text.splitlines()[error.line - 1]}"
+        assert re.fullmatch(r"      \| *\^+", caret)
+
+
+def test_unreadable_files(tmp_path):
+    with pytest.raises(SpecError, match="No such file"):
+        read_solver(tmp_path / "none.toml")
+    with pytest.raises(SpecError, match="cannot be read"):
+        read_solver(tmp_path)
+    with pytest.raises(SpecError, match="UTF-8") as caught:
+        parse_solver(b'name = "x"\n\xff\xfe')
+    assert caught.value.line == 2
+
+
+def test_ten_megabytes_are_not_read(tmp_path):
+    path = tmp_path / "big.toml"
+    path.write_bytes(b"# " + b"x" * 10_000_000)
+    with pytest.raises(SpecError, match="larger than 16 KiB"):
+        read_solver(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" + " " * 15_000,
+        "[[" + " " * 15_000 + "]",
+        TOP + 'title = "' + "a" * 15_000 + '"\n' + STEP,
+        TOP + "title = " + "a" * 15_000,
+        TOP + "x = " + "'\" " * 5000,
+        TOP + "x = " + "[" * 15_000,
+        TOP + "x = " + "{a=" * 5000,
+        TOP + ".".join("x" * 7000) + " = 1\n",
+        TOP + "step.rule." + ".".join("x" * 7000) + " = 1\n",
+        TOP + STEP.replace("n", "[" * 10_000),
+        TOP + "[let]\n" + 'a0 = "exp(h) + 1"\n' + "".join(
+            f'b{i} = "exp({p}) + {p}*h"\n' for i, p in enumerate(["h", *(f"b{k}" for k in range(99))])
+        ) + STEP,
+        TOP + "[let]\n" + "".join(f'b{i} = "{"exp(" * 9}h{")" * 9}"\n' for i in range(300)) + STEP,
+        TOP + '[step]\nrule = "interpolate"\nnodes = [' + ", ".join(
+            f'"{a}{b}{c}"' for a in "abcdefgh" for b in "abcdefghijklmno" for c in "abcdefghijklmno"
+        ) + "]\n",
+        TOP + "[start]\nusing = [" + ", ".join(['"ddim"'] * 1500) + "]\n" + STEP,
+        TOP + '[start]\nusing = ["' + "a" * 300 + '"]\n' + STEP,
+        TOP + '[start]\nusing = ["../../../../etc/passwd"]\n' + STEP,
+        TOP + '[start]\nusing = ["\\u0000"]\n' + STEP,
+        TOP + STEP + '[corrector]\nmode = "PECE"\nsweeps = 900000\nrule = "adams-moulton"\nsteps = 2',
+        TOP + '[tableau]\nc = ["1"]\na = [["1"]]\nb = ["1"]\nsweeps = 900000\n',
+        TOP + '[step]\nrule = "weights"\nweights = { n = "' + "*".join(["9**32"] * 250) + '" }\n',
+        TOP + '[step]\nrule = "weights"\nweights = { n = "' + "+".join(["sqrt(h)"] * 240) + '" }\n',
+    ],
+)  # fmt: skip
+def test_hostile_specs_end_in_a_solver_or_an_error(text, tmp_path):
+    path = tmp_path / "hostile.toml"
+    path.write_text(text, encoding="utf-8")
+    try:
+        load(str(path))
+    except SpecError as error:
+        assert error.message

@@ -1,0 +1,199 @@
+"""Every key of the language works, in TOML, in the schema and in the starters."""
+
+import json
+import tomllib
+
+import jsonschema
+import pytest
+
+from solvergen import gallery
+from solvergen.derive import derive
+from solvergen.spec import parse_solver
+from solvergen.spec.keys import TABLES
+from solvergen.spec.schema import json_schema, reference
+from solvergen.spec.starter import FAMILIES, starter
+
+SCHEMA = json_schema()
+TOP = 'name = "x"\nintegrand = "data"\n'
+STEP = '[step]\nrule = "interpolate"\nnodes = ["n"]\n'
+PARAMETERS = '[parameters.r]\ndefault = "1/2"\n[parameters.c]\ndefault = 1\n'
+STAGE = '[[stage]]\nname = "mid"\nat = "r"\nrule = "interpolate"\nnodes = ["n"]\n'
+
+# The smallest rule that takes a key, for examples of keys that not every rule has.
+RULE_WITH = {
+    "rule": 'nodes = ["n"]\nrule = {}',
+    "nodes": 'rule = "interpolate"\nnodes = {}',
+    "coordinate": 'rule = "interpolate"\nnodes = ["n"]\ncoordinate = {}',
+    "steps": 'rule = "adams-bashforth"\nsteps = {}',
+    "degree": 'rule = "taylor"\nnodes = ["n", "n-1", "n-2"]\ndegree = {}',
+    "factors": 'rule = "taylor"\nnodes = ["n", "n-1", "n-2"]\ndegree = 2\nfactors = {}',
+    "theta": 'rule = "mean-value"\nnodes = ["n"]\ntheta = {}',
+    "scale": 'rule = "mean-value"\nnodes = ["n"]\nscale = {}',
+    "weights": 'rule = "weights"\nweights = {}',
+    "frozen": 'rule = "interpolate"\nnodes = ["n", "n-1"]\nfrozen = {}',
+}
+
+
+def document(table, name, example):
+    """A spec whose key `name` of a table has its documented example as value."""
+    line = f"{name} = {example}\n"
+    if table == "":
+        given = {"name": '"x"', "integrand": '"data"', name: example}
+        return "".join(f"{k} = {v}\n" for k, v in given.items()) + STEP
+    head = TOP + PARAMETERS
+    if name in RULE_WITH and table not in ("parameters", "source", "let"):
+        rule = RULE_WITH[name].replace("{}", example) + "\n"
+        if table == "step":
+            return head + STAGE + "[step]\n" + rule
+        if table == "stage":
+            return head + STAGE + STAGE.split("rule")[0].replace('"mid"', '"two"') + rule + STEP
+        if table == "embedded":
+            control = '[controller]\nkind = "power"\norder = 1\n'
+            return head + STAGE + STEP + "[embedded]\n" + rule + control
+        if table == "corrector":
+            mode = 'mode = "PECE"\n'
+            return head + STAGE + STEP + "[corrector]\n" + mode + rule
+        return None  # the rules of [[start.rule]] and [[end.rule]] have a test of their own
+    match table:
+        case "source" | "claim":
+            return f"{head}[{table}]\n{line}{STEP}"
+        case "schedule":
+            other = "" if name == "name" else 'name = "vp-linear"\n'
+            return f"{head}[schedule]\n{other}{line}{STEP}"
+        case "parameters":
+            default = "" if name == "default" else 'default = "1/2"\n'
+            return f"{head}[parameters.q]\n{default}{line}{STEP}"
+        case "stage":
+            fields = {"name": '"mid"', "at": '"r"', name: example}
+            rows = "".join(f"{k} = {v}\n" for k, v in fields.items())
+            return f'{head}[[stage]]\n{rows}rule = "interpolate"\nnodes = ["n"]\n{STEP}'
+        case "tableau":
+            fields = {"c": '["1/2", "1"]', "a": '[["1/2"], ["-1", "2"]]'}
+            fields |= {"b": '["1/6", "2/3", "1/6"]'}
+            if name == "sweeps":
+                fields = {"c": '["1"]', "a": '[["1"]]', "b": '["1"]'}
+            fields[name] = example
+            rows = "".join(f"{k} = {v}\n" for k, v in fields.items())
+            return f"{head}[tableau]\n{rows}"
+        case "corrector":
+            mode = 'mode = "PECE"\n' if name != "mode" else ""
+            return f'{head}{STEP}[corrector]\n{mode}{line}rule = "adams-moulton"\nsteps = 2\n'
+        case "controller":
+            fields = {"kind": '"power"', "order": "1", name: example}
+            rows = "".join(f"{k} = {v}\n" for k, v in fields.items())
+            pair = f'{STAGE}{STEP}[embedded]\nrule = "interpolate"\nnodes = ["mid"]\n'
+            return f"{head}{pair}[controller]\n{rows}"
+        case "start" | "end":
+            if name == "corrector":
+                correct = '[corrector]\nrule = "adams-moulton"\nsteps = 2\n'
+                return f"{head}{STEP}{correct}[{table}]\n{line}"
+            return f"{head}{STEP}[{table}]\n{line}"
+    raise AssertionError(f"no document for [{table}] {name}")
+
+
+KEYS = [(table, name) for table, found in TABLES.items() for name in found.keys]
+
+
+@pytest.mark.parametrize(("table", "name"), KEYS, ids=[f"{t or 'top'}-{n}" for t, n in KEYS])
+def test_the_example_of_every_key_is_usable(table, name):
+    key = TABLES[table].keys[name]
+    tomllib.loads(f"{name} = {key.example}")
+    text = document(table, name, key.example)
+    if text is None:
+        assert name in RULE_WITH and table in ("start.rule", "end.rule")
+        return
+    solver = parse_solver(text)
+    jsonschema.validate(tomllib.loads(text), SCHEMA)
+    if '"h*phi1 - h*phi2/r"' not in key.example:  # the example's stage is not in every table
+        derive(solver)
+    for choice in key.choices:
+        other = document(table, name, json.dumps(choice))
+        jsonschema.validate(tomllib.loads(other), SCHEMA)
+
+
+@pytest.mark.parametrize("edge", ["start", "end"])
+def test_rules_of_first_and_last_steps(edge):
+    text = f'{TOP}{STEP}[[{edge}.rule]]\nrule = "interpolate"\nnodes = ["n"]\n'
+    jsonschema.validate(tomllib.loads(text), SCHEMA)
+    (step,) = getattr(derive(parse_solver(text)), edge)
+    assert [term.source for term in step.final.terms] == ["n"]
+
+
+@pytest.mark.parametrize("name", gallery.names())
+def test_the_schema_accepts_the_gallery(name):
+    text = (gallery.CATALOG / f"{name}.toml").read_text(encoding="utf-8")
+    jsonschema.validate(tomllib.loads(text), SCHEMA)
+    assert gallery.load(name).name == name
+
+
+def test_the_schema_is_a_schema():
+    jsonschema.Draft7Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TOP.replace("integrand", "integrant") + STEP,
+        TOP + STEP.replace("nodes", "node"),
+        TOP + STEP + "[claim]\nordr = 2\n",
+        TOP + STEP + '[ends]\nzero = "ddim"\n',
+        TOP.replace('"data"', '"date"') + STEP,
+        TOP + STEP.replace('"interpolate"', '"interpolation"'),
+        TOP + STEP + "[claim]\norder = 1.5\n",
+        TOP + STEP + "[end]\nramp = 1\n",
+        'integrand = "data"\n' + STEP,
+        TOP.replace('"x"', '"3x"') + STEP,
+        TOP + STEP + "[parameters.r]\ndefault = 0.5\n",
+    ],
+)
+def test_the_schema_refuses_what_the_reader_refuses(text):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(tomllib.loads(text), SCHEMA)
+    with pytest.raises(Exception, match="<spec>"):
+        parse_solver(text)
+
+
+def test_the_reference_page_has_every_key():
+    page = reference()
+    for table, found in TABLES.items():
+        assert not table or f"`{found.header}`" in page
+        for name, key in found.keys.items():
+            assert f"| `{name}` |" in page and key.example in page
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_starters_are_specs(family):
+    text = starter("mine", family)
+    solver = parse_solver(text)
+    jsonschema.validate(tomllib.loads(text), SCHEMA)
+    assert solver.name == "mine" and derive(solver).main.evaluations >= 1
+    uncommented = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    assert parse_solver(uncommented) == solver
+
+
+def test_adams_shorthands_are_node_lists():
+    short = parse_solver(
+        f'{TOP}[step]\nrule = "adams-bashforth"\nsteps = 3\n'
+        '[corrector]\nrule = "adams-moulton"\nsteps = 3\n'
+    )
+    long = parse_solver(
+        f'{TOP}[step]\nrule = "interpolate"\nnodes = ["n", "n-1", "n-2"]\n'
+        '[corrector]\nrule = "interpolate"\nnodes = ["n+1", "n", "n-1"]\n'
+    )
+    assert short == long and hash(short) == hash(long)
+
+
+def test_texts_are_one_line_so_that_comments_stay_comments():
+    text = f'title = "one\\ntwo"\n{TOP}{STEP}[source]\nwhere = """\nA\nB"""\n'
+    solver = parse_solver(text)
+    assert solver.title == "one two" and solver.source.where == "A B"
+
+
+def test_line_ends_and_long_unicode_are_fine():
+    text = f'title = "Δ–solver ✓"\n{TOP}{STEP}'
+    assert parse_solver(text.replace("\n", "\r\n")) == parse_solver(text.encode())
+
+
+def test_notebooks_show_the_formula():
+    shown = gallery.load("dpmpp_2m")._repr_latex_()
+    assert shown.startswith("$\\displaystyle") and "\\varphi_{1}" in shown
