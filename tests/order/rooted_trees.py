@@ -265,7 +265,9 @@ class TestEquation:
         With s = e^{κλ} − 1: λ = κ log(1 + s), Y = u e^{κλ} = u (1 + s), and
         dY/dλ = e^{κλ} N, ds/dλ = κ e^{κλ}, so dY/ds = κ N(λ(s), Y/(1 + s)).
         """
-        lam = [Fraction(0)] + [self.kappa * Fraction((-1) ** (m + 1), m) for m in range(1, degree + 1)]
+        lam = [Fraction(0)] + [
+            self.kappa * Fraction((-1) ** (m + 1), m) for m in range(1, degree + 1)
+        ]
         inverse = [Fraction((-1) ** m) for m in range(degree + 1)]
         # u − u0 = (u0 + y)/(1 + s) − u0 as a polynomial in s and y = Y − u0.
         du: dict[tuple[int, int], Fraction] = {}
@@ -288,7 +290,9 @@ class TestEquation:
         """Taylor coefficients of u − u0 in λ."""
         u = [Fraction(0)] * (degree + 1)
         for n in range(degree):
-            rate = self._along(u, 0, degree)[n] - self.kappa * (u[n] + (self.start if n == 0 else 0))
+            rate = self._along(u, 0, degree)[n] - self.kappa * (
+                u[n] + (self.start if n == 0 else 0)
+            )
             u[n + 1] = rate / (n + 1)
         return u
 

@@ -102,7 +102,9 @@ def test_classical_constants(q: int, bashforth: str, moulton: str) -> None:
 
 def test_three_nodes_in_the_clock_have_three_words() -> None:
     """ρAB3 for noise: −3/4 D' − 9/8 D'' − 3/8 D'''."""
-    text = adams(3, "noise").replace('integrand = "noise"', 'integrand = "noise"\ncoordinate = "clock"')
+    text = adams(3, "noise").replace(
+        'integrand = "noise"', 'integrand = "noise"\ncoordinate = "clock"'
+    )
     assert dict(analyse(derive(parse_solver(text))).uniform.terms) == {
         (1, ()): Fraction(-3, 4),
         (2, ()): Fraction(-9, 8),
@@ -122,4 +124,4 @@ def test_words_are_rooted_trees() -> None:
     for word in words(5):
         assert weight(word) == 5 and from_tree(tree(word)) == word
     assert len({spell(word) for word in words(6)}) == 108
-    assert sorted(words(3), key=reading_order)[0] == (2, ())
+    assert min(words(3), key=reading_order) == (2, ())

@@ -18,7 +18,6 @@ from solvergen.order.cure import cured_solver
 from solvergen.program.model import Program, Row
 from solvergen.spec.model import End, Solver, Start
 
-
 T = 0.5  # short, so that few steps are already asymptotic
 
 

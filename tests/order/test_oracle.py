@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from fractions import Fraction
 from random import Random
 from typing import Any
 
 import pytest
-from .oracle import METHODS, ORACLE, program, spec
 
 from solvergen.derive import derive
+from solvergen.expr.parse import parse
+from solvergen.expr.tree import Symbol, evaluate
 from solvergen.order import analyse
 from solvergen.order.grid import from_steps, generic_ratio, uniform
 from solvergen.order.local import Case, first_error, local_error, predictor_error
 from solvergen.order.words import from_tree
 
+from .oracle import METHODS, ORACLE, program, spec
+
 
 def value(text: str, at: dict[str, Fraction]) -> Fraction:
     """A coefficient of the oracle (or of a report) at given step ratios."""
-    names = {name: f"at[{name!r}]" for name in at}
-    code = re.sub(r"[a-z]+\w*", lambda m: names[m.group()], text.replace("^", "**"))
-    code = re.sub(r"(?<![\w*'])(\d+)(?!\w*')", r"Fraction(\1)", code)
-    code = re.sub(r"\*\*Fraction\((\d+)\)", r"**\1", code)
-    return eval(code, {"Fraction": Fraction, "at": at})  # test data of this repository
+    expr = parse(text.replace("^", "**"), {name: Symbol(name) for name in at})
+    return evaluate(expr, at, {}, Fraction)
 
 
 def coefficients(entries: list[dict[str, Any]], at: dict[str, Fraction]) -> dict[Any, Fraction]:
@@ -34,7 +33,9 @@ def coefficients(entries: list[dict[str, Any]], at: dict[str, Fraction]) -> dict
 
 def ratios(seed: int) -> dict[str, Fraction]:
     random = Random(seed)
-    return {f"r{k}": Fraction(random.randrange(1, 200), random.randrange(1, 200)) for k in range(1, 9)}
+    return {
+        f"r{k}": Fraction(random.randrange(1, 200), random.randrange(1, 200)) for k in range(1, 9)
+    }
 
 
 @pytest.mark.parametrize("identifier", METHODS)
@@ -52,9 +53,7 @@ def test_orders_with_exact_start(identifier: str) -> None:
 def test_leading_error_on_a_uniform_grid(identifier: str) -> None:
     entry = METHODS[identifier]
     derived = analyse(program(identifier)).json()["leading_error"]["uniform"]
-    theirs = {
-        from_tree(t["tree"]): t["coef"] for t in entry["leading_local_error_uniform_lambda"]
-    }
+    theirs = {from_tree(t["tree"]): t["coef"] for t in entry["leading_local_error_uniform_lambda"]}
     assert {from_tree(t["tree"]): t["coef"] for t in derived} == theirs
     names = {t["word"] for t in entry["leading_local_error_uniform_lambda"]}
     assert {t["word"] for t in derived} == names
@@ -238,9 +237,9 @@ def test_exact_integrals_with_frozen_ratios_on_a_smooth_grid() -> None:
         "frozen = true\n"
     )
     error = analyse(derive(solver)).smooth
-    assert [(word, text) for (word, _), text in zip(error.terms, error.coefficients(), strict=True)] == [
-        ((1, ()), "-1/12*eta")
-    ]
+    assert [
+        (word, text) for (word, _), text in zip(error.terms, error.coefficients(), strict=True)
+    ] == [((1, ()), "-1/12*eta")]
 
 
 def test_the_oracle_is_covered() -> None:

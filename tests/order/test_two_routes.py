@@ -131,7 +131,7 @@ def programs(draw: st.DrawFn) -> Program:
     return Program("random", "random", integrand, Step("main", tuple(stages), final, corrector))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(programs(), st.integers(0, 10**6))
 def test_random_weights(made: Program, seed: int) -> None:
     agree(made, 4, seed)
@@ -166,7 +166,7 @@ def specs(draw: st.DrawFn) -> str:
     return "\n".join(lines) + "\n"
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(specs(), st.integers(0, 10**6))
 def test_random_specs(text: str, seed: int) -> None:
     agree(derive(parse_solver(text)), 5, seed)

@@ -1,0 +1,227 @@
+"""What people ask of the engine: conditions, cures, comparisons, stability, derivations."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from solvergen.derive import derive
+from solvergen.errors import OrderError
+from solvergen.gallery import load
+from solvergen.order import analyse
+from solvergen.order.compare import compare
+from solvergen.order.conditions import conditions
+from solvergen.order.cure import cured_solver, cures
+from solvergen.order.derivation import derivation
+from solvergen.order.stability import stability
+from solvergen.spec import parse_solver
+from solvergen.spec.model import End
+
+
+def made(name: str):  # type: ignore[no-untyped-def]
+    return derive(load(name))
+
+
+# -- conditions ------------------------------------------------------------------------------------
+
+
+def test_any_intermediate_node_gives_dpm_solver_2_its_order() -> None:
+    found = conditions(made("dpm_solver_2"), 2)
+    assert [dict(s.values) for s in found.solutions] == [{}] and not found.equations
+    assert not conditions(made("dpm_solver_2"), 3).solutions
+
+
+def test_dpm_solver_3_needs_two_thirds() -> None:
+    found = conditions(made("dpm_solver_3"), 3)
+    assert [dict(s.values) for s in found.solutions] == [{"r2": Fraction(2, 3)}]
+    assert str(found) == "order 3: r2 = 2/3"
+
+
+def test_the_mean_value_rule_needs_the_middle_and_a_scale_that_tends_to_one_fast() -> None:
+    found = conditions(made("amed"), 2)
+    (solution,) = found.solutions
+    assert dict(solution.values) == {"theta": Fraction(1, 2), "c": Fraction(1)}
+    assert dict(solution.precision) == {"theta": 1, "c": 2}
+    (first,) = conditions(made("amed"), 1).solutions
+    assert dict(first.values) == {"c": Fraction(1)} and dict(first.precision) == {"c": 1}
+
+
+def test_solved_values_reach_the_order_and_others_do_not() -> None:
+    program = made("dpm_solver_3")
+    for value, order in ((Fraction(2, 3), 3), (Fraction(3, 5), 2)):
+        report = analyse(program, parameters={"r1": Fraction(1, 4), "r2": value})
+        assert report.orders["uniform"]["exact_start"].value == order
+    scaled = analyse(made("amed"), parameters={"c": Fraction(9, 10)})
+    assert scaled.orders["uniform"]["exact_start"].value == 0
+    moved = analyse(made("amed"), parameters={"theta": Fraction(2, 5)})
+    assert dict(moved.uniform.terms) == {(1, ()): Fraction(2, 5) - Fraction(1, 2)}
+
+
+def test_conditions_hold_for_all_step_ratios() -> None:
+    text = (
+        'name = "am"\nintegrand = "data"\n[parameters.b]\ndefault = "1/2"\n'
+        '[step]\nrule = "weights"\nweights = { n = "h*phi1 + h*b/r1", "n-1" = "-h*b/r1" }\n'
+        '[start]\nusing = ["ddim"]\n'
+    )
+    (solution,) = conditions(derive(parse_solver(text)), 2).solutions
+    assert dict(solution.values) == {"b": Fraction(1, 2)}
+
+
+def test_there_must_be_parameters_to_solve_for() -> None:
+    with pytest.raises(OrderError, match="no parameters to solve for"):
+        conditions(made("ddim"), 2)
+
+
+def test_symbolic_parameters_stay_symbols() -> None:
+    report = analyse(made("dpm_solver_2"), symbolic=("r",))
+    texts = {t["word"]: t["coef"] for t in report.json()["leading_error"]["uniform"]}
+    assert texts == {"D'": "1/12", "J.D'": "-1/4*r", "D''": "1/4*r - 1/6"}
+    with pytest.raises(OrderError, match="no parameter `q`"):
+        analyse(made("dpm_solver_2"), symbolic=("q",))
+
+
+# -- cures -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "lost", "restored"),
+    [("dpmpp_3m", 2, 3), ("ab4_lambda", 2, 4), ("unipc_3_bh2", 3, 4), ("deis_rhoab3", 2, 3)],
+)
+def test_cured_solvers_prove_their_order(name: str, lost: int, restored: int) -> None:
+    solver = load(name)
+    assert analyse(derive(solver)).order.value == lost
+    for kind in ("start", "shrink"):
+        report = analyse(derive(cured_solver(solver, kind)))
+        assert {o.value for row in report.orders.values() for o in row.values()} == {restored}
+        assert all(o.exact for row in report.orders.values() for o in row.values())
+        assert not report.bottlenecks
+
+
+def test_cures_repair_the_end_too() -> None:
+    solver = replace(load("unipc_3_bh2"), end=End(ramp=True))
+    report = analyse(derive(solver))
+    assert report.order.value == 2
+    assert {b.part for b in report.bottlenecks} == {"start", "end"}
+    cured = cured_solver(solver)
+    assert not cured.end.ramp and analyse(derive(cured)).order.value == 4
+
+
+def test_shrinking_the_first_step_needs_the_exponent_that_is_named() -> None:
+    found = {cure.kind: cure for cure in cures(load("dpmpp_3m"))}
+    assert found["shrink"].solver.start.shrink == Fraction(3, 2)
+    less = replace(load("dpmpp_3m").start, shrink=Fraction(5, 4))
+    order = analyse(derive(replace(load("dpmpp_3m"), start=less))).orders["uniform"]["own_start"]
+    assert (order.value, order.exact) == (2, False)  # h^{5/2}
+
+
+def test_the_bottleneck_is_named() -> None:
+    (only,) = analyse(made("dpmpp_3m")).bottlenecks
+    assert (only.part, only.step, only.exponent) == ("start", 0, 2)
+    assert dict(only.words) == {(1, ()): Fraction(-1, 2)}
+
+
+def test_nothing_is_cured_where_nothing_is_lost() -> None:
+    assert cures(load("dpmpp_2m")) == [] and cured_solver(load("ddim")) == load("ddim")
+
+
+# -- comparison ------------------------------------------------------------------------------------
+
+
+def test_comparison_ranks_order_then_constant_at_equal_cost() -> None:
+    names = ("ddim", "dpmpp_2m", "dpmpp_2m_exact", "res_2s", "dpmpp_3m")
+    ranked = compare(analyse(made(name)) for name in names)
+    assert ranked[-1].name == "ddim"
+    by_name = {entry.name: entry for entry in ranked}
+    assert by_name["dpmpp_2m_exact"].cost_constant == pytest.approx(5 / 12)
+    assert by_name["res_2s"].error_norm == pytest.approx(math.hypot(1 / 8, 1 / 24))
+    assert by_name["res_2s"].cost_constant == pytest.approx(4 * math.hypot(1 / 8, 1 / 24))
+    assert by_name["dpmpp_3m"].main.value == 3 and by_name["dpmpp_3m"].limited_by
+    exact = compare((analyse(made(name)) for name in names), mode="exact_start")
+    assert exact[0].name == "dpmpp_3m"
+
+
+# -- stability -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "interval"),
+    [("ddim", 2.0), ("heun_edm", 2.0), ("rk4_clock", 2.785294), ("dpmpp_2m", 1.0),
+     ("dpmpp_3m", 6 / 11), ("ab4_lambda", 0.3)],
+)  # fmt: skip
+def test_real_stability_intervals_of_the_classical_methods(name: str, interval: float) -> None:
+    assert stability(made(name)).real_interval() == pytest.approx(interval, abs=1e-5)
+
+
+def test_stability_of_predictor_corrector_in_pec_mode() -> None:
+    """AB2 with AM3 in PEC mode: ζ(P − Y − …) eliminated by hand for one z."""
+    region = stability(made("unipc_2_bh2"))
+    z = -0.3 + 0.2j
+    for root in region.roots(z):
+        # P ζ = Y + z(3/2 − 1/(2ζ)) P and Y ζ = Y + z(5/12 ζ + 8/12 − 1/(12ζ)) P.
+        if abs(root) > 1e-9:
+            first = root - z * (1.5 - 0.5 / root)
+            second = z * (5 * root / 12 + 8 / 12 - 1 / (12 * root))
+            assert abs(first * (root - 1) - second) < 1e-9
+
+
+def test_the_boundary_locus_lies_on_the_boundary() -> None:
+    region = stability(made("dpmpp_3m"))
+    for zeros in region.locus(24)[1:]:
+        for z in zeros:
+            assert min(abs(abs(root) - 1) for root in region.roots(z)) < 1e-6
+    field = region.field(-1, 0, 0.5, 5, 3)
+    assert len(field) == 3 and all(len(row) == 5 for row in field)
+    assert field[1][-1] == pytest.approx(1)
+
+
+def test_every_adams_type_method_is_zero_stable() -> None:
+    verdict = analyse(made("dpmpp_3m")).zero_stability
+    assert verdict.stable and verdict.roots == ((1, 1), (0, 2))
+
+
+# -- derivations -----------------------------------------------------------------------------------
+
+
+def test_heun_is_derived_in_full() -> None:
+    text = derivation(made("heun_edm")).markdown()
+    assert r"-\tfrac{1}{4} h^{3} J f'" in text and r"\tfrac{1}{12} h^{3} f''" in text
+    assert r"\mathrm{LTE}_{J=0} = \tfrac{1}{12} h^{3} f'' + O(h^{4})" in text
+    assert "gives a different constant" in text
+    assert r"\mathrm{GTE} = h^{2} \int" in text
+    assert text.count("(cancels)") == 2
+
+
+def test_euler_is_derived_from_ddim() -> None:
+    """DDIM is Euler in its clock: the shortcut gives the same constant."""
+    text = derivation(made("ddim")).markdown()
+    assert r"\mathrm{LTE} = -\tfrac{1}{2} h^{2} f' + O(h^{3})" in text
+    assert "the same constant" in text
+
+
+def test_exponential_methods_are_derived_in_lambda() -> None:
+    text = derivation(made("dpmpp_3m")).markdown()
+    assert "u' = -u + N" in text and r"-\tfrac{3}{8} h^{4} N'''" in text
+    assert "lower it: globally exactly 2" in text
+
+
+def test_frozen_weights_are_derived_where_they_hold() -> None:
+    text = derivation(made("ipndm4")).markdown()
+    assert r"-\tfrac{251}{720} h^{5} f^{(4)}" in text
+    assert "exactly 1 on arbitrary grids" in text
+
+
+@pytest.mark.parametrize("name", ["heun_edm", "rk4_clock", "unipc_2_bh2", "res_3s", "amed"])
+def test_latex_is_balanced(name: str) -> None:
+    text = derivation(made(name)).latex()
+    assert text.count("{") == text.count("}") and text.count(r"\[") == text.count(r"\]")
+    assert text.count(r"\begin{array}") == text.count(r"\end{array}") == 1
+    assert text.count("$") % 2 == 0 and text.isascii()
+
+
+def test_a_derivation_that_nobody_could_read_is_refused() -> None:
+    text = 'name = "ab6"\nintegrand = "data"\n[step]\nrule = "adams-bashforth"\nsteps = 6\n'
+    with pytest.raises(OrderError, match="too many terms"):
+        derivation(derive(parse_solver(text)))
