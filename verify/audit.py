@@ -14,7 +14,6 @@ error in one weight of a second-order rule makes it 1.
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -25,8 +24,9 @@ from numpy.typing import NDArray
 from . import grids
 from .blame import Cause, end_cause, is_frozen, main_causes, settled, start_cause
 from .conditions import LADDER, Local, Word, exponent, values, words
+from .display import display, on_grid
 from .errors import ConductError
-from .tableau import Tableau, in_form, own_form
+from .tableau import Tableau, accepted_row, in_form, own_form
 from .trace import Run, Trace, count_calls, trace
 
 Array = NDArray[np.float64]
@@ -46,12 +46,13 @@ class GridAudit:
 
     Args:
         order: global order of the sampler as it runs: own start, own end.
-        exact: False when only a lower bound could be shown.
+        exact: False when exact_start is a lower bound only; a smaller own_start is exact.
         exact_start: order with exact history and no special last steps.
         own_start: with its own start.
         own_end: with its own start and its own last steps; the same as `order`.
         leading: words of the repeated local error and their coefficients, in the clock.
         causes: what holds the order down.
+        blurred: (word, size) below which a coefficient could not be told from zero.
     """
 
     order: int
@@ -61,6 +62,7 @@ class GridAudit:
     own_end: int
     leading: tuple[tuple[str, float], ...]
     causes: tuple[Cause, ...]
+    blurred: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Audit:
         noise: relative rounding met, 2e-15 for clean float64, about 1e-7 where a host casts.
         nodes: one line on where the model is called.
         tableau: weights of three steps of the middle for display, or None.
+        after: calls at the same level that follow the one on the accepted state.
     """
 
     status: str
@@ -88,6 +91,7 @@ class Audit:
     noise: float = EXACT_ARITHMETIC
     nodes: str = ""
     tableau: dict[str, Any] | None = None
+    after: int = 0
 
     def orders(self) -> dict[str, int | None]:
         """Order per class of grids, None where it could not be audited."""
@@ -131,9 +135,7 @@ def _audited(
     run: Run, classes: tuple[str, ...], deepest: int, form: str | None, where: float
 ) -> Audit:
     sigmas = grids.local("arbitrary", STEPS, 0.03, where)
-    begin = time.perf_counter()
     first, calls = conduct(run, sigmas)
-    cost = (time.perf_counter() - begin) / 6
     per_step = (calls - count_calls(run, sigmas[: STEPS // 2 + 1])) / (STEPS - STEPS // 2)
     if first.bend > BENT or first.offset > BENT:
         return Audit(
@@ -146,11 +148,13 @@ def _audited(
         )
     noise = _noise(first)
     found: dict[str, GridAudit] = {}
-    ladder = _ladder(noise, cost)
-    families: dict[str, list[Tableau]] = {}
-    for kind in classes:
-        levels = [grids.local(kind, STEPS, h, where) for h in ladder]
-        families[kind] = _family(run, levels, noise, calls, form)
+    ladder = _ladder(noise)
+    traces = {
+        kind: [trace(run, grids.local(kind, STEPS, h, where), calls=calls) for h in ladder]
+        for kind in classes
+    }
+    after = _after(next(iter(traces.values())), ladder, noise)
+    families = {kind: _family(made, noise, form, after) for kind, made in traces.items()}
     _heed(families)
     both = "uniform" in families and "arbitrary" in families
     frozen = both and is_frozen(families["arbitrary"], families["uniform"], EXACT[1])
@@ -166,8 +170,9 @@ def _audited(
         form=form or table.form,
         linear=True,
         noise=noise,
-        nodes=_where(first),
-        tableau=_display(table, per_step),
+        nodes=on_grid(first),
+        tableau=display(table, per_step),
+        after=after,
     )
 
 
@@ -228,22 +233,39 @@ def _noise(first: Trace) -> float:
     return float(max(EXACT_ARITHMETIC, 2 * seen if seen > 1e-9 else 0.0))
 
 
-def _ladder(noise: float, cost: float) -> Array:
-    """Steps h: larger where rounding is coarse, fewer where one run takes long.
-
-    Coarse rounding hides low powers of small steps; a slow host is audited on the fewest grids
-    that the fit needs.
-    """
-    ladder = LADDER if cost < 0.05 else LADDER[[0, 1, 2, 3, 5, 7, 8, 9, 11]]
-    return ladder if noise < 1e-10 else ladder * 6
+def _ladder(noise: float) -> Array:
+    """Steps h: larger where rounding is coarse, so that low powers stay visible."""
+    return LADDER if noise < 1e-10 else LADDER * 6
 
 
-def _family(
-    run: Run, levels: list[Array], noise: float, calls: int, form: str | None
-) -> list[Tableau]:
-    made = [trace(run, sigmas, calls=calls) for sigmas in levels]
+def _family(made: list[Trace], noise: float, form: str | None, after: int) -> list[Tableau]:
     form = form or own_form(made[-1], max(1e-7, 30 * noise)).form
-    return [in_form(t, form) for t in made]
+    return [in_form(t, form, after) for t in made]
+
+
+def _after(made: list[Trace], h: Array, noise: float) -> int:
+    """Which of several calls at one level is on the accepted state, counted from the last.
+
+    From there the order is highest.
+    """
+    count = min(len(calls) for calls in made[-1].levels()[EXACT[0] : ENDING[-1]])
+    if count < 2:
+        return 0
+
+    def power(after: int) -> int:
+        family = _family(made, noise, None, after)
+        rows = family[0].accepted
+        reader = _Reader(family, h, noise, 6)
+        return reader.local(rows[EXACT[0]], rows[EXACT[0] + CHECKED]).exponent
+
+    after = max(range(count), key=power)
+    # a stage that repeats the accepted state is not where the step begins
+    weights, calls = made[-1].weights, made[-1].levels()[EXACT[0]]
+    while after + 1 < count and np.allclose(
+        weights[calls[-1 - after]], weights[calls[-2 - after]], rtol=0.0, atol=1e-13
+    ):
+        after += 1
+    return after
 
 
 def _heed(families: dict[str, list[Tableau]]) -> None:
@@ -276,16 +298,9 @@ def _judged(family: list[Tableau], h: Array, noise: float, deepest: int, frozen:
         causes.append(start_cause(family, h, start, reader.first_bad(start.exponent)))
     if end.exponent < exact_start:
         causes.append(end_cause(family, h, end, reader.last_bad(end.exponent)))
-    exact = main.exact if order == exact_start else True
-    return GridAudit(order, exact, exact_start, own_start, order, main.leading, tuple(causes))
-
-
-def _row(table: Tableau, step: int) -> int:
-    """The accepted row at a grid level, or the last row before it if the model is not called."""
-    if table.accepted[step] >= 0:
-        return table.accepted[step]
-    known = [r for r in table.accepted[:step] if r >= 0]
-    return known[-1]
+    return GridAudit(
+        order, main.exact, exact_start, own_start, order, main.leading, tuple(causes), main.blurred
+    )
 
 
 class _Reader:
@@ -293,7 +308,7 @@ class _Reader:
 
     def __init__(self, family: list[Tableau], h: Array, noise: float, deepest: int) -> None:
         self.family, self.h, self.noise, self.deepest = family, h, noise, deepest
-        tolerance = max(1e-10, 100 * noise)
+        tolerance = 100 * noise
         self.constants = any(
             np.abs(t.a.sum(axis=1) - (t.c - t.c[0])).max() > tolerance * abs(t.c[-1] - t.c[0])
             for t in family
@@ -323,7 +338,10 @@ class _Reader:
         """Best power over a few restart rows: inside a block of stages no row is a fair start."""
         found: list[tuple[Local, tuple[int, int]]] = []
         for step in EXACT:
-            rows = (_row(self.family[0], step), _row(self.family[0], step + CHECKED))
+            rows = (
+                accepted_row(self.family[0], step),
+                accepted_row(self.family[0], step + CHECKED),
+            )
             found.append((self.local(*rows), rows))
         best, at = max(found, key=lambda pair: pair[0].exponent)
         if best.exact and best.exponent <= self.deepest:
@@ -334,7 +352,7 @@ class _Reader:
 
     def start(self, limit: int) -> Local:
         """Best power from the first state to one of a few after the start."""
-        made = [self.local(0, _row(self.family[0], s), limit) for s in STARTED]
+        made = [self.local(0, accepted_row(self.family[0], s), limit) for s in STARTED]
         return max(made, key=lambda local: local.exponent)
 
     def end(self, limit: int, start: int) -> Local:
@@ -347,13 +365,13 @@ class _Reader:
         whole = self.local(0, last, limit)
         if whole.exponent < min(start, limit):
             return whole
-        made = [self.local(_row(self.family[0], s), last, limit) for s in ENDING]
+        made = [self.local(accepted_row(self.family[0], s), last, limit) for s in ENDING]
         return max(made, key=lambda local: local.exponent)
 
     def first_bad(self, power: int) -> int:
         """First step after which the start's low power shows."""
         for step in range(1, STARTED[0] + 1):
-            row = _row(self.family[0], step)
+            row = accepted_row(self.family[0], step)
             if row > 0 and self.local(0, row, power).exponent <= power:
                 return step - 1
         return STARTED[0] - 1
@@ -364,36 +382,10 @@ class _Reader:
         for step in range(ENDING[0] + 1, STEPS):
             if rows[step] >= 0 and rows[step - 1] >= 0:
                 best = max(
-                    self.local(_row(self.family[0], s), rows[step], power).exponent
+                    self.local(accepted_row(self.family[0], s), rows[step], power).exponent
                     for s in ENDING
                     if s < step
                 )
                 if best <= power and self.local(rows[step - 1], rows[step], power).exact:
                     return step - 1
         return STEPS - 1
-
-
-def _where(first: Trace) -> str:
-    on = sum(bool(np.any(np.isclose(n, first.sigmas, rtol=1e-9))) for n in first.nodes[:-1])
-    off = first.calls - on
-    return f"{on} of {first.calls} calls on grid levels" + (f", {off} between" if off else "")
-
-
-def _display(table: Tableau, per_step: float) -> dict[str, Any]:
-    """Increments of three middle steps, as fractions of the step, newest output first."""
-    rows = []
-    for step in (12, 13, 14):
-        low, high = _row(table, step), _row(table, step + 1)
-        move = (table.a[high] - table.a[low]) / (table.c[high] - table.c[low])
-        used = np.flatnonzero(np.abs(move) > 1e-6 * np.abs(move).max())
-        rows.append(
-            {
-                "step": step,
-                "nodes": [
-                    float((table.c[j] - table.c[low]) / (table.c[high] - table.c[low]))
-                    for j in used[::-1]
-                ],
-                "weights": [float(move[j]) for j in used[::-1]],
-            }
-        )
-    return {"form": table.form, "steps": rows, "calls_per_step": per_step}

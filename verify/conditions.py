@@ -84,7 +84,8 @@ def words(limit: int, constants: bool, drift: bool) -> tuple[Word, ...]:
         for leaves in range(weight):
             for group in _groups(tuple(known), weight - 1 - leaves, 0):
                 if group and sum(c.drifts for c in group) <= 1:
-                    new.append(Word(weight, leaves, group))
+                    # one spelling for every multiset of children
+                    new.append(Word(weight, leaves, tuple(sorted(group))))
         known.extend(new)
     return tuple(known)
 
@@ -138,11 +139,13 @@ class Local:
         exponent: power of h.
         exact: False when no word up to it was found non-zero: "at least".
         leading: (word, coefficient) of the words that start with that power.
+        blurred: (word, size) up to which rounding hides that word's coefficient.
     """
 
     exponent: int
     exact: bool
     leading: tuple[tuple[str, float], ...]
+    blurred: tuple[tuple[str, float], ...] = ()
 
 
 # steps of the runs from which power series in h are fitted, and the degree of the fit
@@ -170,12 +173,14 @@ def exponent(h: Array, table: dict[Word, Array], limit: int, noise: float) -> Lo
     powers = np.vander(h / top, DEGREE + 1, increasing=True)
     fine, rough = np.linalg.pinv(powers), np.linalg.pinv(powers[:, :-1])
     reach = np.sqrt((fine**2).sum(axis=1))
+    blurs: dict[Word, list[float]] = {}
     for word, value in table.items():
         series, check = fine @ value, rough @ value
         misfit = float(np.sqrt(np.mean((powers @ series - value) ** 2)))
         rounding = noise * (1.0 + np.abs(value).max()) * _amplification(word)
         for j in range(min(DEGREE - 1, best - word.weight + 1)):
             blur = 6 * abs(series[j] - check[j]) + reach[j] * (6 * misfit + rounding)
+            blurs.setdefault(word, []).append(float(blur / top**j))
             seen = abs(series[j]) > blur
             if not seen and blur < RESOLVED * top**j:
                 continue
@@ -185,7 +190,12 @@ def exponent(h: Array, table: dict[Word, Array], limit: int, noise: float) -> Lo
                 exact = True
                 leading.append((str(word), float(series[j] / top**j)))
             break
-    return Local(best, exact, tuple(leading))
+    blurred = [
+        (str(w), sizes[best - w.weight])
+        for w, sizes in blurs.items()
+        if 0 <= best - w.weight < len(sizes)
+    ]
+    return Local(best, exact, tuple(leading), tuple(blurred))
 
 
 def _amplification(word: Word) -> float:

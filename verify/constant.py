@@ -41,6 +41,7 @@ SKIP = 12
 PERIOD = len(grids.ROUGH)
 CLOSE = (0.97, 1.03)
 LOOSE = 0.01
+HIGHEST = 4
 OPERATIONS: dict[type, Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -257,6 +258,10 @@ def compare(run: Run, stated: dict[str, Any], audited: Audit) -> dict[str, Any]:
         if not (stated.get("LEADING_ERROR") or {}).get(table) or kind not in audited.grids:
             continue
         order = audited.grids[kind].exact_start
+        if order > HIGHEST or not audited.grids[kind].exact:
+            note = f"order {order}: float64 leaves too few digits of the error"
+            out[grid] = {"ratio": None, "ok": None, "order": order, "fit": None, "note": note}
+            continue
         claim = stated_error(stated, table, order + 1)
         highest = max(weight(tree) for tree, _ in claim.words)
         if highest > order + 1:
@@ -264,7 +269,7 @@ def compare(run: Run, stated: dict[str, Any], audited: Audit) -> dict[str, Any]:
             missing = {"ratio": None, "ok": False, "order": order, "fit": None, "note": note}
             out[grid] = missing
             continue
-        pairs = [_ratio(run, claim, grid, n) for n in LADDER]
+        pairs = [_ratio(run, claim, grid, n, audited.after) for n in LADDER]
         (coarse, _), (fine, misfit) = pairs
         if coarse is None or fine is None:
             note = "not determined: predicted and accepted states cannot be told apart here"
@@ -277,12 +282,12 @@ def compare(run: Run, stated: dict[str, Any], audited: Audit) -> dict[str, Any]:
     return out
 
 
-def _ratio(run: Run, claim: Stated, grid: str, n: int) -> tuple[float | None, float]:
+def _ratio(run: Run, claim: Stated, grid: str, n: int, after: int) -> tuple[float | None, float]:
     """Least-squares ratio measured / predicted, and the relative misfit."""
     task = measure.problem("oracle")
     sigmas = grids.GRIDS[grid](n, task.lam)
     traced = trace(run, sigmas)
-    tableau = in_form(traced, "data" if claim.kappa == 1 else "noise")
+    tableau = in_form(traced, "data" if claim.kappa == 1 else "noise", after)
     first = SKIP
     rows = np.asarray(tableau.accepted)
     path = exact_path(task, sigmas)

@@ -87,12 +87,17 @@ def expected(rows: list[dict[str, Any]], kappa: int, power: int, kind: str) -> d
 
 
 def differences(
-    stated: dict[str, Any], kind: str, order: int, found: tuple[tuple[str, float], ...]
+    stated: dict[str, Any],
+    kind: str,
+    order: int,
+    found: tuple[tuple[str, float], ...],
+    blurred: tuple[tuple[str, float], ...] = (),
 ) -> list[str]:
     """Words whose stated and audited coefficients differ; [] when all agree.
 
     Args:
         found: (word, coefficient) of the audit, clock words of the form of INTEGRAND.
+        blurred: (word, size) up to which the audit cannot tell a coefficient.
 
     Raises:
         ClaimError: a statement that cannot be read.
@@ -107,7 +112,10 @@ def differences(
         if kind != "uniform":
             raise ClaimError("a predictor's error is not told apart on unequal steps")
         candidates.append(_seen_from_predicted(rows, kappa))
-    made = [_compared(expected(c, kappa, order + 1, kind), dict(found)) for c in candidates]
+    made = [
+        _compared(expected(c, kappa, order + 1, kind), dict(found), dict(blurred))
+        for c in candidates
+    ]
     return min(made, key=len)
 
 
@@ -134,11 +142,13 @@ def _seen_from_predicted(rows: list[dict[str, Any]], kappa: int) -> list[dict[st
     return out
 
 
-def _compared(said: dict[str, float], seen: dict[str, float]) -> list[str]:
+def _compared(
+    said: dict[str, float], seen: dict[str, float], blurred: dict[str, float]
+) -> list[str]:
     scale = max([abs(v) for v in said.values()] or [1.0])
     out = []
     for word in sorted({*said, *seen}):
         a, b = said.get(word, 0.0), seen.get(word, 0.0)
-        if abs(a - b) > TOLERANCE * scale:
+        if abs(a - b) > TOLERANCE * scale + blurred.get(word, 0.0):
             out.append(f"{word}: stated {a / STEPS:.6g}, audited {b / STEPS:.6g} a step")
     return out

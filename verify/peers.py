@@ -243,7 +243,7 @@ def table() -> str:
         lines += ["", f"## {title}", "", HEAD]
         lines += [_row(e, v) for e, v in made if e[0].startswith(prefix) and isinstance(v, Verdict)]
     lines += ["", "## Not samplers of an ODE on a grid of levels, or not loadable here", ""]
-    lines += [f"- {v.splitlines()[0]}" for _, v in made if isinstance(v, str)]
+    lines += [f"- {' '.join(v.split())}" for _, v in made if isinstance(v, str)]
     return "\n".join(lines) + "\n"
 
 

@@ -25,6 +25,8 @@ MISFIT = 0.01
 GOOD = 0.005
 VISIBLE = 0.2
 CLOSE = 0.2
+SLACK = 1e-3
+NEAR = 30.0
 
 
 @dataclass(frozen=True)
@@ -129,22 +131,31 @@ def _series_fit(n: Array, table: Array, floor: float) -> tuple[float | None, flo
 
     q is None when no fit with a visible leading term exists.
     """
-    norm = np.sqrt(np.mean(table**2, axis=1)) + floor
+    size = np.sqrt(np.mean(table**2, axis=1))
+    # a point near the floor carries rounding of its own and counts for less
+    norm = size + NEAR * floor
     weighted = table / norm[:, None]
     h = n[-1] / n
     terms = 3 if len(n) > FEWEST else 2
-    best: tuple[float | None, float, float] = (None, np.inf, 0.0)
-    fallback = np.inf
+    tried: list[tuple[float, float, float]] = []
     for q in np.arange(0.4, 8.6, 0.01):
         basis = np.stack([h ** (q + k) for k in range(terms)], axis=1) / norm[:, None]
         found, *_ = np.linalg.lstsq(basis, weighted, rcond=None)
         misfit = float(np.sqrt(np.mean((basis @ found - weighted) ** 2)))
-        fallback = min(fallback, misfit)
-        share = float(np.sqrt(np.mean(found[0] ** 2)) / norm[-1])
-        # a small q with a vanishing coefficient fits too: it must carry part of the error
-        if VISIBLE < share < 5 and misfit < best[1]:
-            best = (round(float(q), 2), misfit, share)
-    return best if best[0] is not None else (None, fallback, 0.0)
+        share = float(np.sqrt(np.mean(found[0] ** 2)) / size[-1])
+        tried.append((round(float(q), 2), misfit, share))
+    # a small q with a vanishing coefficient fits too: the first term must carry part of the error
+    visible = [VISIBLE < share < 5 for _, _, share in tried]
+    lows = [
+        tried[i]
+        for i in range(1, len(tried) - 1)
+        if visible[i] and tried[i][1] <= min(tried[i - 1][1], tried[i + 1][1])
+    ]
+    if not lows:
+        return None, min(misfit for _, misfit, _ in tried), 0.0
+    limit = 2 * min(misfit for _, misfit, _ in lows) + SLACK
+    # of fits that are alike the one of highest power needs the fewest terms
+    return max(low for low in lows if low[1] <= limit)
 
 
 def _hidden_share(n: Array, table: Array, floor: float, order: int) -> float | None:

@@ -50,7 +50,7 @@ class Tableau:
         return int((np.abs(moves) > relative * top).sum())
 
 
-def in_form(trace: Trace, form: str) -> Tableau:
+def in_form(trace: Trace, form: str, after: int = 0) -> Tableau:
     """The tableau of a trace in one of the three forms."""
     s = trace.nodes
     clock, scale, keep, gain = _FORMULAS[form](s)
@@ -64,7 +64,7 @@ def in_form(trace: Trace, form: str) -> Tableau:
     last[1:] += trace.weights[k] * gain[:k]
     rows = np.vstack([solved, last]) * scale[:, None]
     drift = rows[:, 0] / scale[0] - 1.0
-    return Tableau(form, clock, rows[:, 1:], drift, tuple(trace.accepted()))
+    return Tableau(form, clock, rows[:, 1:], drift, tuple(trace.accepted(after)))
 
 
 def own_form(trace: Trace, tolerance: float = 1e-7) -> Tableau:
@@ -86,3 +86,11 @@ def _velocity(s: Array) -> tuple[Array, Array, Array, Array]:
 
 
 _FORMULAS = {"data": _data, "noise": _noise, "velocity": _velocity}
+
+
+def accepted_row(table: Tableau, step: int) -> int:
+    """The accepted row at a grid level, or the last row before it if the model is not called."""
+    if table.accepted[step] >= 0:
+        return table.accepted[step]
+    known = [r for r in table.accepted[:step] if r >= 0]
+    return known[-1]

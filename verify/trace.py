@@ -58,16 +58,23 @@ class Trace:
         """Number of intervals of the grid."""
         return len(self.sigmas) - 1
 
-    def accepted(self) -> list[int]:
+    def levels(self) -> list[list[int]]:
+        """Calls at each grid level, in order; at the end of the grid, the result itself."""
+        rows = [
+            np.flatnonzero(np.isclose(self.nodes[:-1], level, rtol=1e-9, atol=0.0)).tolist()
+            for level in self.sigmas[:-1]
+        ]
+        return [*rows, [self.calls]]
+
+    def accepted(self, after: int = 0) -> list[int]:
         """For each grid level, the row that is the sampler's answer there, or -1.
 
-        It is the last call at that level (Heun calls the model twice there: for the trial state
-        and for the accepted one); at the end of the grid, the result itself.
+        Args:
+            after: how many calls at the same level follow the one on the answer. Usually none:
+                Heun calls the model on its trial state, then on the accepted one. An implicit rule
+                with a stage at the start of the step calls it again for that stage.
         """
-        rows = []
-        for level in self.sigmas[:-1]:
-            near = np.flatnonzero(np.isclose(self.nodes[:-1], level, rtol=1e-9, atol=0.0))
-            rows.append(int(near[-1]) if len(near) else -1)
+        rows = [calls[-1 - after] if len(calls) > after else -1 for calls in self.levels()[:-1]]
         return [*rows, self.calls]
 
 

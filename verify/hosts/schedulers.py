@@ -37,7 +37,7 @@ EDM = {
     "EDMDPMSolverMultistepScheduler",
     "CosineDPMSolverMultistepScheduler",
 }
-FLOW = {"FlowMatchEulerDiscreteScheduler", "LTXEulerAncestralRFScheduler", "MiniMaxH3Scheduler"}
+FLOW = {"FlowMatchEulerDiscreteScheduler", "LTXEulerAncestralRFScheduler"}
 FLOW_PAIRS = {"FlowMatchHeunDiscreteScheduler"}
 TABLE = {
     "DDIMScheduler",
