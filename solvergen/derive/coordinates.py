@@ -97,6 +97,14 @@ def offset(coordinate: Coordinate, place: Place, integrand: str) -> Expr:
     return Call("offset", (place.lam(kappa),))
 
 
+def in_own_variables(at: Expr, clock: str, integrand: str) -> Place:
+    """A fraction of the step in ρ = e^λ or s = e^−λ as a place in the integrand's clock or in λ."""
+    sign = {"rho": 1, "s": -1}[clock]
+    if KAPPA[integrand] == sign or at == lift(1):
+        return Place(at, "clock")
+    return Place(Call("log1p", (at * Call("expm1", (sign * H,)),)) / (sign * H))
+
+
 def moments(
     coordinate: Coordinate, place: Place, integrand: str, count: int
 ) -> tuple[Expr, list[Expr]]:

@@ -9,7 +9,7 @@ from ..errors import DeriveError
 from ..expr.tree import Expr, Number, lift, substitute
 from ..program.model import Place, Program, Row, Step, depth
 from ..spec.model import Rule, Solver
-from .coordinates import resolve
+from .coordinates import in_own_variables, resolve
 from .rules import Context, weigh
 
 Lookup = Callable[[str], Solver]
@@ -125,6 +125,8 @@ class _Deriver:
                 self.context.coordinate, self.context.integrand, self.context.schedule
             )
             kind = "lambda" if resolved.kind == "lambda" else "clock"
+        if kind in ("rho", "s"):
+            return in_own_variables(at, kind, self.context.integrand)
         return Place(at, kind)
 
     def coordinate(self, solver: Solver) -> Expr | None:

@@ -170,7 +170,7 @@ TABLES: dict[str, Table] = {
                 "Variable in which the place is a fraction; the solver's unless given.",
                 '"lambda"',
                 False,
-                ("lambda", "clock"),
+                ("lambda", "clock", "rho", "s"),
             ),
             **RULE_KEYS,
         },
