@@ -107,11 +107,16 @@ class Analysis:
             SMOOTH: lambda ring: grids.smooth(grids.symbolic_jet, ring.x),
         }
         points = {
-            name: symbol(name, (grids.generic_ratio(67, i), grids.generic_ratio(71, i)))
+            name: symbol(self.shown(name), (grids.generic_ratio(67, i), grids.generic_ratio(71, i)))
             for i, name in enumerate(self.symbolic)
         }
         jets: Jet = symbolic_coordinate if self.jets else generic_coordinate
         return Case(self.program, made[kind], lambda ring: {**self.values, **points}, jets)
+
+    def shown(self, name: str) -> str:
+        """A parameter's name in constants: apart from step ratios r1, … and jets y2, …, eta."""
+        taken = name.rstrip("0123456789") in ("r", "y", "eta", "eta_")
+        return f"{name}_" if taken and (self.program.main.history or self.jets) else name
 
     # -- local errors --------------------------------------------------------------------------
 
@@ -237,10 +242,11 @@ class Analysis:
         """Refuse an expansion in too many symbols, with its cost."""
         from .explosion import check
 
+        rational = self.found.get(kind) or self.found[UNIFORM]
         history = self.program.main.history if kind == ARBITRARY else 0
         if self.program.main.corrector and kind == ARBITRARY:
             history = 2 * history + 1
-        check(self.program.name, exponent, history + len(self.symbolic), self.found[kind])
+        check(self.program.name, exponent, history + len(self.symbolic), rational)
 
     def shrink(self) -> Fraction:
         """The exponent of the shortened first step."""

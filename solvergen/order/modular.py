@@ -111,7 +111,7 @@ class ModularSeries(Series):
 
     >>> h = ModularSeries(1, [1], 4, PrimeField(PRIMES[0]))
     >>> (2 / (1 - h)).terms
-    [2, 2, 2]
+    [2, 2, 2, 2]
     """
 
     __slots__ = ("field",)

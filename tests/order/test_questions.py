@@ -83,6 +83,18 @@ def test_symbolic_parameters_stay_symbols() -> None:
         analyse(made("dpm_solver_2"), symbolic=("q",))
 
 
+def test_a_parameter_named_like_a_step_ratio_is_kept_apart() -> None:
+    text = (
+        'name = "d"\nintegrand = "data"\n[parameters.r1]\ndefault = "1/2"\n'
+        '[step]\nrule = "mean-value"\ntheta = "r1"\nnodes = ["n", "n-1"]\n'
+    )
+    report = analyse(derive(parse_solver(text)), symbolic=("r1",))
+    assert report.orders["arbitrary"]["exact_start"].value == 1
+    assert report.symbolic.json() == [{"word": "D'", "tree": [1, []], "coef": "r1_ - 1/2"}]
+    smooth = analyse(derive(parse_solver(text))).smooth
+    assert smooth.exponent == 3 and len(smooth.terms) == 2
+
+
 # -- cures -----------------------------------------------------------------------------------------
 
 
