@@ -141,6 +141,33 @@ def coefficients(sigmas, alphas=None, r1=1 / 3, r2=2 / 3):
     return [(i, kind, tensor(s), tensor(w).unbind()) for i, kind, s, w in plan]
 
 
+def combine(weights, values):
+    """Sum of weight * value: one kernel when compiled, as few passes as torch has when not."""
+    fused = torch.compiler.is_compiling() or not weights[0].is_cpu
+    if fused or any(w.requires_grad for w in weights):
+        return sum([w * value for w, value in zip(weights[1:], values[1:])], weights[0] * values[0])
+    terms = [(w.item(), value) for w, value in zip(weights, values)]
+    terms = [(w, value) for w, value in terms[::-1] if w]  # the oldest value first, x last
+    (w, out), shares = terms[0], [terms[0][0]]
+    if len(terms) == 1:
+        return out * w
+    for w, _ in terms[1:]:
+        shares.append(shares[-1] + w)
+    safe = all(abs(share) > abs(w) / 16 for share, (w, _) in zip(shares, terms))
+    if safe and abs(shares[-1] - 1) < 1e-14:  # a weighted mean, taken one value after the other
+        out = out.lerp(terms[1][1], terms[1][0] / shares[1])
+        for share, (w, value) in zip(shares[2:], terms[2:]):
+            out.lerp_(value, w / share)
+        return out
+    if terms[-1][0] == 1:  # x itself, plus increments
+        out = terms.pop()[1].add(out, alpha=shares[0])
+    else:
+        out = out * shares[0]
+    for w, value in terms[1:]:
+        out.add_(value, alpha=w)
+    return out
+
+
 def step(row, x, denoised, memory):
     """Take one model output: return the next state to evaluate and what to remember.
 
@@ -148,26 +175,38 @@ def step(row, x, denoised, memory):
     """
     _, kind, _, weights = row
     if kind == 0:  # a step of one evaluation
-        cx, cd, a, b0 = weights
-        e0 = cx * x + cd * denoised
-        return a * x + b0 * e0, ()
+        e0 = combine(weights[:2], (x, denoised))
+        return combine(weights[2:], (x, e0)), ()
     if kind == 1:  # evaluation 1 of 3
-        cx, cd, a, b0 = weights
-        e0 = cx * x + cd * denoised
-        return a * x + b0 * e0, (x, e0)
+        e0 = combine(weights[:2], (x, denoised))
+        return combine(weights[2:], (x, e0)), (x, e0)
     if kind == 2:  # evaluation 2 of 3
-        cx, cd, a, b0, bk1 = weights
-        k1 = cx * x + cd * denoised
+        k1 = combine(weights[:2], (x, denoised))
         base, e0 = memory
-        return a * base + b0 * e0 + bk1 * k1, (base, e0, k1)
-    cx, cd, a, b0, bk2 = weights
-    k2 = cx * x + cd * denoised
+        return combine(weights[2:], (base, e0, k1)), (base, e0, k1)
+    k2 = combine(weights[:2], (x, denoised))
     base, e0, k1 = memory
-    return a * base + b0 * e0 + bk2 * k2, ()
+    return combine(weights[2:], (base, e0, k2)), ()
+
+
+def check(x, denoised):
+    """Refuse a wrong model output at the first call; values are looked at in inference only."""
+    for name in ("shape", "dtype", "device"):
+        wanted, found = getattr(x, name), getattr(denoised, name, type(denoised).__name__)
+        if found != wanted:
+            raise ValueError(
+                f"the model must return a tensor of the {name} of x, {wanted}; it returned {found}"
+            )
+    captured = x.is_cuda and torch.cuda.is_current_stream_capturing()
+    if torch.compiler.is_compiling() or torch.is_grad_enabled() or captured:
+        return
+    if denoised.isnan().any():
+        source = "x, which it was given, holds NaN" if x.isnan().any() else "x is free of it"
+        raise ValueError(f"the model returned NaN at its first call ({source}); float16 overflows")
 
 
 def integrate(model, x, plan, extra_args=None, callback=None):
-    """Run the sampler along a plan; differentiable, without a host-device synchronisation."""
+    """Run the sampler along a plan; differentiable; no step waits for the device."""
     extra_args = {} if extra_args is None else extra_args
     ones = x.new_ones([x.shape[0]])
     memory, previous = (), None
@@ -177,6 +216,8 @@ def integrate(model, x, plan, extra_args=None, callback=None):
         if callback is not None and i != previous:
             level = {"sigma": sigma, "sigma_hat": sigma}
             callback({"x": x, "i": i, **level, "denoised": denoised})
+        if previous is None:
+            check(x, denoised)
         x, memory = step(row, x, denoised, memory)
         previous = i
     return x

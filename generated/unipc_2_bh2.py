@@ -78,42 +78,73 @@ def phi(k, z):
     return value
 
 
+def corrected(weights, gap):
+    """Weights that also correct the start of the step; gap is what its corrector changes."""
+    a, *rest = weights
+    shift = [a * g for g in gap] + [0] * (len(rest) - len(gap))
+    return a, *(w + g for w, g in zip(rest, shift))
+
+
 def coefficients(sigmas, alphas=None):
-    """Plan every model call in float64: rows (step, kind, sigma, corrector, weights)."""
+    """Plan every model call in float64: rows (step, kind, sigma, weights)."""
     alpha, sigma, lam = grid(sigmas, alphas)
-    n, plan, after = len(lam) - 1, [], ()
+    n, plan, gap = len(lam) - 1, [], ()
     first = 1 if alpha[0] == 0 else 0  # history begins where lambda is finite
     for i in range(n):
         a0, a1, s0, s1 = alpha[i], alpha[i + 1], sigma[i], sigma[i + 1]
         h = lam[i + 1] - lam[i]
         if a0 == 0 or s1 == 0:  # lambda is infinite at one end: DDIM is its limit
-            weights = s1 / s0, -a1 * math.expm1(-h), 0
-            plan.append((i, 0, s0, after, weights))
-            after = ()
+            weights = s1 / s0, -a1 * math.expm1(-h), 0, 0
+            plan.append((i, 0, s0, corrected(weights, gap)))
+            gap = ()
         elif i == first:  # UniPC-1 (B₂)
             p1 = phi(1, -h)
-            weights = s1 / s0, a1 * h * p1, 0
-            plan.append((i, 0, s0, after, weights))
-            after = s1 / s0, a1 * h * p1 / 2, a1 * h * p1 / 2, 0
+            weights = s1 / s0, a1 * h * p1, 0, 0
+            plan.append((i, 0, s0, corrected(weights, gap)))
+            gap = a1 * h * p1 / 2, a1 * h * p1 / 2 - weights[1], -weights[2]
         else:  # 2 nodes, corrected
             t1 = (lam[i] - lam[i - 1]) / h
             p1 = phi(1, -h)
             p2 = phi(2, -h)
             p3 = phi(3, -h)
-            weights = s1 / s0, a1 * h * p1 * (1 / (2 * t1) + 1), -a1 * h * p1 / (2 * t1)
-            plan.append((i, 0, s0, after, weights))
+            weights = s1 / s0, a1 * h * p1 * (1 / (2 * t1) + 1), -a1 * h * p1 / (2 * t1), 0
+            plan.append((i, 0, s0, corrected(weights, gap)))
             v0 = a1 * h * (p2 * t1 + 2 * p3) / (t1 + 1)
             v1 = -a1 * h * (p2 * (t1 - 1) - p1 * t1 + 2 * p3) / t1
             v2 = a1 * h * (2 * p3 - p2) / (t1 * (t1 + 1))
-            after = s1 / s0, v0, v1, v2
+            gap = v0, v1 - weights[1], v2 - weights[2]
 
     def tensor(value):
         return torch.tensor(value, dtype=torch.float64)
 
-    return [
-        (i, kind, tensor(s), tensor(after).unbind(), tensor(w).unbind())
-        for i, kind, s, after, w in plan
-    ]
+    return [(i, kind, tensor(s), tensor(w).unbind()) for i, kind, s, w in plan]
+
+
+def combine(weights, values):
+    """Sum of weight * value: one kernel when compiled, as few passes as torch has when not."""
+    fused = torch.compiler.is_compiling() or not weights[0].is_cpu
+    if fused or any(w.requires_grad for w in weights):
+        return sum([w * value for w, value in zip(weights[1:], values[1:])], weights[0] * values[0])
+    terms = [(w.item(), value) for w, value in zip(weights, values)]
+    terms = [(w, value) for w, value in terms[::-1] if w]  # the oldest value first, x last
+    (w, out), shares = terms[0], [terms[0][0]]
+    if len(terms) == 1:
+        return out * w
+    for w, _ in terms[1:]:
+        shares.append(shares[-1] + w)
+    safe = all(abs(share) > abs(w) / 16 for share, (w, _) in zip(shares, terms))
+    if safe and abs(shares[-1] - 1) < 1e-14:  # a weighted mean, taken one value after the other
+        out = out.lerp(terms[1][1], terms[1][0] / shares[1])
+        for share, (w, value) in zip(shares[2:], terms[2:]):
+            out.lerp_(value, w / share)
+        return out
+    if terms[-1][0] == 1:  # x itself, plus increments
+        out = terms.pop()[1].add(out, alpha=shares[0])
+    else:
+        out = out * shares[0]
+    for w, value in terms[1:]:
+        out.add_(value, alpha=w)
+    return out
 
 
 def step(row, x, denoised, memory):
@@ -121,18 +152,30 @@ def step(row, x, denoised, memory):
 
     row: one row of the plan; memory: () at first, then what the last call returned.
     """
-    _, _, _, after, weights = row
-    a, b0, b1 = weights
+    _, _, _, weights = row
     d0 = denoised
-    base, d1, d2 = memory or (x, d0, d0)
-    if after:  # correct the state at which this evaluation was made
-        c, c0, c1, c2 = after
-        x = c * base + c0 * d0 + c1 * d1 + c2 * d2
-    return a * x + b0 * d0 + b1 * d1, (x, d0, d1)
+    d1, d2 = memory or [torch.zeros_like(d0) for _ in range(2)]
+    return combine(weights, (x, d0, d1, d2)), (d0, d1)
+
+
+def check(x, denoised):
+    """Refuse a wrong model output at the first call; values are looked at in inference only."""
+    for name in ("shape", "dtype", "device"):
+        wanted, found = getattr(x, name), getattr(denoised, name, type(denoised).__name__)
+        if found != wanted:
+            raise ValueError(
+                f"the model must return a tensor of the {name} of x, {wanted}; it returned {found}"
+            )
+    captured = x.is_cuda and torch.cuda.is_current_stream_capturing()
+    if torch.compiler.is_compiling() or torch.is_grad_enabled() or captured:
+        return
+    if denoised.isnan().any():
+        source = "x, which it was given, holds NaN" if x.isnan().any() else "x is free of it"
+        raise ValueError(f"the model returned NaN at its first call ({source}); float16 overflows")
 
 
 def integrate(model, x, plan, extra_args=None, callback=None):
-    """Run the sampler along a plan; differentiable, without a host-device synchronisation."""
+    """Run the sampler along a plan; differentiable; no step waits for the device."""
     extra_args = {} if extra_args is None else extra_args
     ones = x.new_ones([x.shape[0]])
     memory, previous = (), None
@@ -142,6 +185,8 @@ def integrate(model, x, plan, extra_args=None, callback=None):
         if callback is not None and i != previous:
             level = {"sigma": sigma, "sigma_hat": sigma}
             callback({"x": x, "i": i, **level, "denoised": denoised})
+        if previous is None:
+            check(x, denoised)
         x, memory = step(row, x, denoised, memory)
         previous = i
     return x

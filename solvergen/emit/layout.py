@@ -42,12 +42,21 @@ class CallSite:
 
 @dataclass(frozen=True)
 class Layout:
-    """Variables and call sites of an emitted file."""
+    """Variables and call sites of an emitted file.
+
+    Args:
+        memory: past evaluations that are remembered.
+        corrects: whether steps are corrected once the next evaluation is there (PEC). The start of
+            a step is then never computed: it is the predicted state plus a gap, corrector minus
+            predictor, whose weights the plan adds to those of the step's rows.
+        carried: stage evaluations of the step before that such a gap needs.
+    """
 
     program: Program
     calls: tuple[CallSite, ...]
-    corrector: tuple[str, ...]
     memory: int
+    corrects: bool = False
+    carried: int = 0
 
     @property
     def letter(self) -> str:
@@ -55,9 +64,11 @@ class Layout:
         return LETTER[self.program.integrand]
 
     @property
-    def corrects(self) -> bool:
-        """Whether steps are corrected once the next evaluation is there (PEC)."""
-        return bool(self.corrector)
+    def past(self) -> tuple[str, ...]:
+        """Variables of what is remembered from earlier steps."""
+        names = [f"n-{k}" for k in range(1, self.memory + 1)]
+        names += [f"before-k{j}" for j in range(1, self.carried + 1)]
+        return tuple(self.variable(name) for name in names)
 
     def call(self, step: Step, index: int) -> CallSite:
         """The call site of a step's index-th model call."""
@@ -69,29 +80,31 @@ class Layout:
             return f"{self.letter}0"
         if source.startswith("n-"):
             return f"{self.letter}{depth(source)}"
-        return source
-
-    def corrector_variable(self, source: str) -> str:
-        """The same, one step later, when the corrector is applied: ``n+1`` has become ``d0``."""
-        return f"{self.letter}{0 if source == 'n+1' else depth(source) + 1}"
+        return source.replace("before-k", "p")
 
 
 def lay_out(program: Program) -> Layout:
     """Group a Program's steps into call sites."""
-    counts = sorted({step.evaluations for step in program.steps} | {1})
+    corrected = [step for step in program.steps if step.corrector]
+    depths = [_reach(step) + 1 for step in corrected]
+    memory = max([program.history, *depths])
+    carried = max((len(step.stages) for step in corrected), default=0)
+    gap = {f"n-{k}" for k in range(1, memory + 1)} | {f"before-k{j + 1}" for j in range(carried)}
     calls: list[CallSite] = []
-    for count in counts:
+    for count in sorted({step.evaluations for step in program.steps} | {1}):
         group = [step for step in program.steps if step.evaluations == count]
         for index in range(count):
             used = {s for step in group for s in _sources(step, index)} | {"n"}
-            calls.append(CallSite(len(calls), count, index, _ordered(used)))
-    correctors = [step.corrector for step in program.steps if step.corrector]
-    used = {term.source for row in correctors for term in row.terms} | (
-        {"n+1"} if correctors else set()
-    )
-    corrector = tuple(sorted(used, key=lambda s: -1 if s == "n+1" else depth(s)))
-    reach = max([program.history, *(depth(source) + 1 for source in corrector if source != "n+1")])
-    return Layout(program, tuple(calls), corrector, reach)
+            calls.append(
+                CallSite(len(calls), count, index, _ordered(used | gap if corrected else used))
+            )
+    return Layout(program, tuple(calls), memory, bool(corrected), carried)
+
+
+def _reach(step: Step) -> int:
+    """How far back the final row and the corrector of a step look."""
+    rows = [step.final, *([step.corrector] if step.corrector else [])]
+    return max((depth(term.source) for row in rows for term in row.terms), default=0)
 
 
 def stage_names(step: Step) -> dict[str, str]:
@@ -111,8 +124,8 @@ def _sources(step: Step, index: int) -> set[str]:
 
 def _ordered(sources: set[str]) -> tuple[str, ...]:
     def rank(source: str) -> tuple[int, int]:
-        if source.startswith("k"):
-            return (1, int(source[1:]))
-        return (2 if depth(source) else 0, depth(source))
+        if source.startswith("before-k"):
+            return (1, int(source[8:]))
+        return (2, int(source[1:])) if source.startswith("k") else (0, depth(source))
 
     return tuple(sorted(sources, key=rank))

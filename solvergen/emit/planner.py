@@ -133,4 +133,4 @@ def _ddim(layout: Layout) -> list[str]:
     lines = wrap_tuple("weights = ", [*direct, "s1 / s0", "-a1 * math.expm1(-h)", *missing], BLOCK)
     lines = [bare(line) for line in lines] if len(lines) == 1 else lines
     lines.append(append_row(layout, call.kind, "s0"))
-    return lines + ([f"{' ' * BLOCK}after = ()"] if layout.corrects else [])
+    return lines + ([f"{' ' * BLOCK}gap = ()"] if layout.corrects else [])

@@ -33,8 +33,8 @@ def bare(line: str) -> str:
 
 def append_row(layout: Layout, kind: int, sigma: str) -> str:
     """The line that adds one model call to the plan."""
-    after = "after, " if layout.corrects else ""
-    return f"{' ' * BLOCK}plan.append((i, {kind}, {sigma}, {after}weights))"
+    weights = "corrected(weights, gap)" if layout.corrects else "weights"
+    return f"{' ' * BLOCK}plan.append((i, {kind}, {sigma}, {weights}))"
 
 
 class StepText:
@@ -184,10 +184,7 @@ class StepText:
             items.append(self.item(out, f"w{number}", weights.get(source)))
         lines = wrap_tuple("weights = ", items, BLOCK)
         out += [bare(lines[0])] if len(lines) == 1 and len(items) > 1 else lines
-        after = self.layout.corrects and index > 0
-        text = append_row(self.layout, call.kind, f"s{at}")
-        out.append(text.replace("after, ", "(), ") if after else text)
-        return out
+        return [*out, append_row(self.layout, call.kind, f"s{at}")]
 
     def item(self, out: list[str], name: str, weight: Expr | None) -> str:
         """A weight in place when it is short, otherwise through a variable of its own."""
@@ -215,17 +212,25 @@ class StepText:
         }[self.program.integrand]
 
     def corrector_lines(self) -> list[str]:
-        """Weights that correct this step's end once it has been evaluated."""
+        """The gap, corrector minus predictor, between the accepted and the predicted end."""
         pad = " " * BLOCK
         if self.step.corrector is None:
-            return [f"{pad}after = ()"]
+            return [f"{pad}gap = ()"]
         weights = self.weights(self.step.corrector)
+        call = self.layout.call(self.step, self.step.evaluations - 1)
+        front = 1 if self.program.integrand == "data" else 3
+        sources = ["n+1", "n", *(f"n-{k}" for k in range(1, self.layout.memory))]
+        sources += [f"k{j + 1}" for j in range(self.layout.carried)]
         out: list[str] = []
-        items = [self.base("1")]
-        for number, source in enumerate(self.layout.corrector):
-            items.append(self.item(out, f"v{number}", weights.get(source)))
-        lines = wrap_tuple("after = ", items, BLOCK)
-        return out + ([bare(lines[0])] if len(lines) == 1 else lines)
+        items = []
+        for number, source in enumerate(sources):
+            item = self.item(out, f"v{number}", weights.get(source))
+            if source in call.sources:
+                predicted = f"weights[{front + call.sources.index(source)}]"
+                item = f"-{predicted}" if item == "0" else f"{item} - {predicted}"
+            items.append(item)
+        lines = wrap_tuple("gap = ", items, BLOCK)
+        return out + ([bare(lines[0])] if len(lines) == 1 and len(items) > 1 else lines)
 
 
 def _replace_calls(expr: Expr, name: Callable[[Call], Expr]) -> Expr:

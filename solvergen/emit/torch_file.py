@@ -12,9 +12,10 @@ from ..program.model import Program
 from ..spec.model import Parameter, Solver
 from . import pieces
 from .formula import update_lines
-from .layout import CallSite, Layout, lay_out
+from .layout import Layout, lay_out
 from .planner import has_first, plan_lines, uses_clock
 from .python_text import WIDTH, assign, literal, python
+from .step_function import step_function
 
 PAD = " " * 4
 MAX_COEFFICIENT = 60
@@ -36,8 +37,11 @@ def torch_file(solver: Solver, program: Program, theory: Mapping[str, Any] | Non
         _header(solver, program) + "\n" + _constants(solver, program, theory),
         _definition(pieces.GRID),
         *(_definition(text) for text in _support(program)),
+        *([_definition(pieces.CORRECTED[program.integrand == "data"])] if layout.corrects else []),
         _coefficients(layout),
-        _step(layout),
+        _definition(pieces.COMBINE),
+        step_function(layout),
+        _definition(pieces.CHECK),
         _definition(_loop(program)),
     ]
     return "\n\n".join(parts)
@@ -166,7 +170,7 @@ def _coefficients(layout: Layout) -> str:
     keywords = "".join(f", {p.name}={_number(p)}" for p in program.parameters)
     lines = [
         f"def coefficients(sigmas, alphas=None{keywords}):",
-        f'{PAD}"""Plan every model call in float64: {_row_shape(layout)}."""',
+        f'{PAD}"""Plan every model call in float64: rows (step, kind, sigma, weights)."""',
     ]
     for parameter in program.parameters:
         lines += _check(parameter)
@@ -174,7 +178,7 @@ def _coefficients(layout: Layout) -> str:
     if _inner(program):
         lines.append(f"{PAD}gauge = recognise(alpha, sigma)")
     n = f"{PAD}n, plan" + (
-        ", after = len(lam) - 1, [], ()" if layout.corrects else " = len(lam) - 1, []"
+        ", gap = len(lam) - 1, [], ()" if layout.corrects else " = len(lam) - 1, []"
     )
     lines.append(n)
     if has_first(program):
@@ -185,13 +189,8 @@ def _coefficients(layout: Layout) -> str:
     if uses_clock(program):
         lines.append(f"{PAD}clock = {_clock(program)}")
     lines += plan_lines(layout)
-    lines += _tensors(layout)
+    lines += _tensors()
     return "\n".join(lines) + "\n"
-
-
-def _row_shape(layout: Layout) -> str:
-    after = ", corrector" if layout.corrects else ""
-    return f"rows (step, kind, sigma{after}, weights)"
 
 
 def _clock(program: Program) -> str:
@@ -216,121 +215,15 @@ def _shrink(program: Program) -> list[str]:
     ]
 
 
-def _tensors(layout: Layout) -> list[str]:
+def _tensors() -> list[str]:
     """The plan with 0-d float64 tensors: they keep the state's dtype and do not recompile."""
-    names = "i, kind, s, after, w" if layout.corrects else "i, kind, s, w"
-    after = "tensor(after).unbind(), " if layout.corrects else ""
-    row, source = f"(i, kind, tensor(s), {after}tensor(w).unbind())", f"for {names} in plan"
-    lines = ["", f"{PAD}def tensor(value):"]
-    lines += [f"{PAD}{PAD}return torch.tensor(value, dtype=torch.float64)", ""]
-    if len(row) + len(source) + 14 <= WIDTH:
-        return [*lines, f"{PAD}return [{row} {source}]"]
-    return [*lines, f"{PAD}return [", f"{PAD}{PAD}{row}", f"{PAD}{PAD}{source}", f"{PAD}]"]
-
-
-def _step(layout: Layout) -> str:
-    names = ["_", "kind" if len(layout.calls) > 1 else "_", "_"]
-    names += (["after"] if layout.corrects else []) + ["weights"]
-    lines = [
-        "def step(row, x, denoised, memory):",
-        f'{PAD}"""Take one model output: return the next state to evaluate and what to remember.',
+    return [
         "",
-        f"{PAD}row: one row of the plan; memory: () at first, then what the last call returned.",
-        f'{PAD}"""',
-        f"{PAD}{', '.join(names)} = row",
+        f"{PAD}def tensor(value):",
+        f"{PAD}{PAD}return torch.tensor(value, dtype=torch.float64)",
+        "",
+        f"{PAD}return [(i, kind, tensor(s), tensor(w).unbind()) for i, kind, s, w in plan]",
     ]
-    for site in layout.calls:
-        if site is layout.calls[-1]:
-            lines += [line for line in _site(layout, site)]
-        else:
-            lines.append(f"{PAD}if kind == {site.kind}:{_remark(site)}")
-            lines += [f"{PAD}{line}" for line in _site(layout, site)]
-    return "\n".join(lines) + "\n"
-
-
-def _remark(site: CallSite) -> str:
-    if site.evaluations == 1:
-        return "  # a step of one evaluation"
-    return f"  # evaluation {site.index + 1} of {site.evaluations}"
-
-
-def _site(layout: Layout, site: CallSite) -> list[str]:
-    """The lines that consume one model output."""
-    direct = layout.program.integrand == "data"
-    weights = ["a", *(f"b{_suffix(layout, s)}" for s in site.sources)]
-    intake = [] if direct else ["cx", "cd"]
-    current = layout.variable("n") if site.opens else f"k{site.index}"
-    lines = [f"{PAD}{', '.join([*intake, *weights])} = weights"]
-    lines.append(f"{PAD}{current} = " + ("denoised" if direct else "cx * x + cd * denoised"))
-    past = [f"{layout.letter}{k}" for k in range(1, layout.memory + 1)]
-    inner = [layout.variable("n"), *(f"k{j}" for j in range(1, site.index))]
-    if site.opens:
-        lines += _recall(layout, past)
-        start = "x"
-    else:
-        lines.append(f"{PAD}{_joined(['base', *inner, *past])} = memory")
-        start = "base"
-    terms = [f"{w} * {layout.variable(s)}" for w, s in zip(weights[1:], site.sources, strict=True)]
-    value = [f"a * {start}", *terms]
-    if site.closes:
-        newest = [layout.variable("n"), *past][: layout.memory]
-        remembered = [start, *newest] if layout.corrects else newest
-    else:
-        known = inner if not site.opens else [layout.variable("n")]
-        remembered = [start, *known, *([current] if not site.opens else []), *past]
-    return lines + _return(value, remembered)
-
-
-def _suffix(layout: Layout, source: str) -> str:
-    name = layout.variable(source)
-    return name[1:] if name.startswith(layout.letter) else name
-
-
-def _joined(names: list[str]) -> str:
-    return ", ".join(names) if len(names) > 1 else f"({names[0]},)"
-
-
-def _recall(layout: Layout, past: list[str]) -> list[str]:
-    """Unpack what was remembered (at first there is nothing) and apply a pending corrector."""
-    now = layout.variable("n")
-    if not layout.corrects:
-        if not past:
-            return []
-        initial = ", ".join([now] * len(past)) + ("," if len(past) == 1 else "")
-        return [f"{PAD}{_joined(past)} = memory or ({initial})"]
-    initial = ", ".join(["x", *[now] * len(past)]) + ("" if past else ",")
-    names = [f"c{layout.corrector_variable(s)[1:]}" for s in layout.corrector]
-    terms = [
-        f"{c} * {layout.corrector_variable(s)}"
-        for c, s in zip(names, layout.corrector, strict=True)
-    ]
-    return [
-        f"{PAD}{_joined(['base', *past])} = memory or ({initial})",
-        f"{PAD}if after:  # correct the state at which this evaluation was made",
-        f"{PAD}{PAD}c, {', '.join(names)} = after",
-        *_sum("x = ", ["c * base", *terms], 2 * len(PAD)),
-    ]
-
-
-def _sum(head: str, terms: list[str], indent: int) -> list[str]:
-    pad = " " * indent
-    line = f"{pad}{head}{' + '.join(terms)}"
-    if len(line) <= WIDTH:
-        return [line]
-    return [
-        f"{pad}{head}(",
-        f"{pad}    {terms[0]}",
-        *(f"{pad}    + {t}" for t in terms[1:]),
-        f"{pad})",
-    ]
-
-
-def _return(value: list[str], remembered: list[str]) -> list[str]:
-    memory = "(" + ", ".join(remembered) + ("," if len(remembered) == 1 else "") + ")"
-    line = f"{PAD}return {' + '.join(value)}, {memory}"
-    if len(line) <= WIDTH:
-        return [line]
-    return [*_sum("following = ", value, len(PAD)), f"{PAD}return following, {memory}"]
 
 
 def _loop(program: Program) -> str:

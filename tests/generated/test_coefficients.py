@@ -74,13 +74,21 @@ def test_adams_bashforth_in_lambda(sampler, integrand, steps, low):
 @given(st.lists(STEPS, min_size=4, max_size=4), st.floats(-4, 3))
 @pytest.mark.parametrize("integrand", ["data", "noise"])
 def test_adams_moulton_corrector(sampler, integrand, steps, low):
+    """The last row predicts from the corrected state: predicted + (corrector - predictor)."""
     module = sampler(replace(load("unipc_3_bh2"), integrand=integrand))
     with mpmath.workdps(28):
         sigmas, lam = grid(steps, low)
-        corrector = module.coefficients(sigmas)[-1][3]
-        exact = integrals([lam[3], lam[2], lam[1], lam[0]], lam[2], lam[3], KAPPA[integrand])
-        last_place(corrector[1:], exact)
-        last_place(corrector[:1], [mpmath.exp(lam[2] - lam[3]) if integrand == "data" else 1])
+        weights = module.coefficients(sigmas)[-1][-1][-5:]
+        kappa = KAPPA[integrand]
+        ratio = mpmath.exp(lam[3] - lam[4]) if integrand == "data" else mpmath.mpf(1)
+        after = integrals(lam[3::-1], lam[2], lam[3], kappa)
+        before = [0, *integrals(lam[2::-1], lam[2], lam[3], kappa)]
+        next_ = [*integrals(lam[3:0:-1], lam[3], lam[4], kappa), 0]
+        last_place(weights[:1], [ratio])
+        for weight, *parts in zip(weights[1:], after, before, next_, strict=True):
+            gap, scale = parts[0] - parts[1], max(abs(part) for part in parts)
+            exact = ratio * gap + parts[2]
+            assert abs(mpmath.mpf(weight.item()) - exact) <= 2.0**-30 * scale  # float32 ends at 2**-24
 
 
 @RULES

@@ -147,8 +147,11 @@ def exact():
     }
 
 
-def from_exact_start(module, denoise, sigmas, path, count):
-    """Evaluate at `count` exact values, then run on; the first continued step is not corrected."""
+def from_exact_start(module, plain, denoise, sigmas, path, count):
+    """Evaluate at `count` exact values, then run on; the first continued step is not corrected.
+
+    The plan of `plain`, the same solver without its corrector, has that step's weights.
+    """
     plan, memory = module.coefficients(sigmas), ()
     states = path.T[:, :, None]
     for i in range(count - 1):
@@ -156,8 +159,10 @@ def from_exact_start(module, denoise, sigmas, path, count):
     x = states[count - 1]
     for i in range(count - 1, N):
         row = plan[i]
-        if i == count - 1 and len(row) == 5:
-            row = (*row[:3], (), row[4])
+        if i == count - 1 and plain is not None:
+            weights = plain.coefficients(sigmas)[i][-1]
+            missing = len(row[-1]) - len(weights)
+            row = (*row[:-1], (*weights, *[torch.zeros((), dtype=torch.float64)] * missing))
         x, memory = module.step(row, x, denoise(x, sigmas[i].expand(2)), memory)
     return x
 
@@ -174,7 +179,8 @@ def test_reproduces_the_golden_endpoint(name, run, sampler, denoise, exact):
     module = sampler(chosen)
     sigmas = torch.tensor([float(mpmath.exp(-lam)) for lam in lams(grid)], dtype=torch.float64)
     if start == "_exactstart":
-        found = from_exact_start(module, denoise, sigmas, exact[grid], made[2])
+        plain = sampler(replace(chosen, corrector=None)) if chosen.corrector else None
+        found = from_exact_start(module, plain, denoise, sigmas, exact[grid], made[2])
     else:
         x = torch.tensor([[float(state)] for state in STATES], dtype=torch.float64)
         found = module.sample(denoise, x, sigmas)

@@ -1,0 +1,76 @@
+"""The text of `step`: one model output in, the next state to evaluate and what to remember out."""
+
+from __future__ import annotations
+
+from .layout import CallSite, Layout
+from .python_text import WIDTH
+
+PAD = " " * 4
+
+
+def step_function(layout: Layout) -> str:
+    """The definition of `step`, one block for each kind of model call."""
+    names = ["_", "kind" if len(layout.calls) > 1 else "_", "_", "weights"]
+    lines = [
+        "def step(row, x, denoised, memory):",
+        f'{PAD}"""Take one model output: return the next state to evaluate and what to remember.',
+        "",
+        f"{PAD}row: one row of the plan; memory: () at first, then what the last call returned.",
+        f'{PAD}"""',
+        f"{PAD}{', '.join(names)} = row",
+    ]
+    for site in layout.calls:
+        if site is layout.calls[-1]:
+            lines += _site(layout, site, PAD)
+        else:
+            lines.append(f"{PAD}if kind == {site.kind}:{_remark(site)}")
+            lines += _site(layout, site, PAD * 2)
+    return "\n".join(lines) + "\n"
+
+
+def _remark(site: CallSite) -> str:
+    if site.evaluations == 1:
+        return "  # a step of one evaluation"
+    return f"  # evaluation {site.index + 1} of {site.evaluations}"
+
+
+def _site(layout: Layout, site: CallSite, pad: str) -> list[str]:
+    """The lines that consume one model output."""
+    direct = layout.program.integrand == "data"
+    now = layout.variable("n")
+    current = now if site.opens else f"k{site.index}"
+    value = "denoised" if direct else "combine(weights[:2], (x, denoised))"
+    lines = [f"{pad}{current} = {value}"]
+    past = list(layout.past)
+    inner = [f"k{j}" for j in range(1, site.index)]
+    start = "x" if site.opens else "base"
+    if not site.opens:
+        lines.append(f"{pad}{_joined(['base', now, *inner, *past])} = memory")
+    elif past:
+        empty = f"torch.zeros_like({now})"
+        fresh = f"({empty},)" if len(past) == 1 else f"[{empty} for _ in range({len(past)})]"
+        lines.append(f"{pad}{_joined(past)} = memory or {fresh}")
+    values = _tuple([start, *(layout.variable(source) for source in site.sources)])
+    if site.closes:
+        stages = [*inner, *([] if site.opens else [current])]
+        remembered = [now, *past][: layout.memory]
+        remembered += (stages + [now] * layout.carried)[: layout.carried]
+    else:
+        remembered = [start, now, *inner, *([] if site.opens else [current]), *past]
+    weights = "weights" if direct else "weights[2:]"
+    return lines + _return(f"combine({weights}, {values})", _tuple(remembered), pad)
+
+
+def _return(value: str, memory: str, pad: str) -> list[str]:
+    line = f"{pad}return {value}, {memory}"
+    if len(line) <= WIDTH:
+        return [line]
+    return [f"{pad}following = {value}", f"{pad}return following, {memory}"]
+
+
+def _joined(names: list[str]) -> str:
+    return ", ".join(names) if len(names) > 1 else f"({names[0]},)"
+
+
+def _tuple(names: list[str]) -> str:
+    return "(" + ", ".join(names) + ("," if len(names) == 1 else "") + ")"
