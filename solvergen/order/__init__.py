@@ -1,18 +1,14 @@
-"""The true order of any solver: from a Program to its truncation error, exactly, on any grid."""
+"""The true order of any solver: from a Program to its truncation error, exactly, on any grid.
 
-from .analyse import analyse
-from .explosion import Explosion
-from .report import OrderReport
-from .stiff import StiffOrder
-from .verdict import Bottleneck, LeadingError, Order, ZeroStability
+The further questions live in modules of their own, imported where they are asked: `conditions`
+(parameter values that reach an order), `cure`, `compare`, `stability`, `derivation`.
+"""
 
-__all__ = [
-    "Bottleneck",
-    "Explosion",
-    "LeadingError",
-    "Order",
-    "OrderReport",
-    "StiffOrder",
-    "ZeroStability",
-    "analyse",
-]
+from .analyse import analyse as analyse
+from .explosion import Explosion as Explosion
+from .report import OrderReport as OrderReport
+from .stiff import StiffOrder as StiffOrder
+from .verdict import Bottleneck as Bottleneck
+from .verdict import LeadingError as LeadingError
+from .verdict import Order as Order
+from .verdict import ZeroStability as ZeroStability

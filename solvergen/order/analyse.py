@@ -30,10 +30,11 @@ def analyse(
 ) -> OrderReport:
     """Derive the true order of a solver.
 
-    Orders are decided in exact rational arithmetic at random rational step ratios: what is non-zero
-    there is non-zero, so "order p and not p + 1" is proved; what vanishes there vanishes identically
-    up to the error probability of Schwartz and Zippel (below 10⁻⁴ per coefficient and point, two
-    points). Symbolic constants are expanded only when asked for.
+    Orders are decided exactly at random rational step ratios, modulo a prime of 61 bits: what is
+    non-zero there is non-zero, so "not p + 1" is proved. What vanishes there vanishes identically up
+    to the error of Schwartz and Zippel: a coefficient of degree d in the ratios vanishes by accident
+    with a chance of (d/1.5·10⁶)² at both points. Constants are expanded over the rationals, and in
+    symbols, only when they are asked for.
 
     Grid classes refer to λ for data and noise solvers and to the clock σ/(α+σ) for velocity solvers,
     whose words then are derivatives along that clock and whose h is its (negative) step. λ_f is finite

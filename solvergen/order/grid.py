@@ -72,7 +72,7 @@ def generic(seed: int, reference: int = 0) -> Grid:
 def generic_ratio(seed: int, index: int) -> Fraction:
     """A random rational between about 1/2 and 2, the same at every call."""
     random = Random(1_000_003 * seed + index)
-    return Fraction(random.randrange(500, 2000), 1009)
+    return Fraction(random.randrange(500_000, 2_000_000), 1_000_003)
 
 
 def pattern(sizes: tuple[Fraction, ...]) -> Grid:

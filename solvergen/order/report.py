@@ -121,23 +121,28 @@ class OrderReport:
         order = self.orders[UNIFORM]["exact_start"].value
         return self.error_norm * float(self.evaluations_per_step) ** order
 
-    def json(self) -> dict[str, Any]:
+    def json(self, symbolic: bool = True) -> dict[str, Any]:
         """The report in the documented encoding.
+
+        Args:
+            symbolic: also expand the leading error in symbolic ratios, which costs the most.
 
         Returns:
             ``order``, ``leading_error``, ``stiff_order``, ``evaluations_per_step``, ``history``. A
             symbolic leading error that was refused is ``{"refused": reason}``.
         """
-        try:
-            symbolic: Any = self.symbolic.json()
-        except Explosion as error:
-            symbolic = {"refused": str(error)}
+        leading: dict[str, Any] = {"uniform": self.uniform.json()}
+        if symbolic:
+            try:
+                leading["symbolic"] = self.symbolic.json()
+            except Explosion as error:
+                leading["symbolic"] = {"refused": str(error)}
         return {
             "order": {
                 kind: {mode: modes[mode].json() for mode in MODES}
                 for kind, modes in self.orders.items()
             },
-            "leading_error": {"uniform": self.uniform.json(), "symbolic": symbolic},
+            "leading_error": leading,
             "stiff_order": {"strong": self.stiff.strong, "weak": self.stiff.weak},
             "evaluations_per_step": self.evaluations_per_step,
             "history": self.history,

@@ -65,10 +65,9 @@ class Setting:
 
     def at(self, site: int) -> SymbolValues:
         """The symbols of a step that starts at a site."""
-        place = site % self.grid.periodic if self.grid.periodic == 1 else site
-        if place not in self.symbols:
-            self.symbols[place] = SymbolValues(self, place)
-        return self.symbols[place]
+        if site not in self.symbols:
+            self.symbols[site] = SymbolValues(self, site)
+        return self.symbols[site]
 
     def size(self, site: int) -> Any:
         """The step from a site to the next, in units of h."""
@@ -91,7 +90,8 @@ class Setting:
 
     def weights(self, row: Row, site: int) -> tuple[tuple[str, Any], ...]:
         """(source, weight / h) pairs of a row in the λ gauge (velocity: per clock unit)."""
-        place = site % self.grid.periodic if self.grid.periodic else site
+        repeats = self.grid.periodic and self.kappa and not _bends(row)
+        place = site % self.grid.periodic if repeats else site
         if (id(row), place) not in self.kept:
             values = self.at(site)
             if self.kappa == 0 and row.gauge != "clock":
@@ -114,6 +114,12 @@ class Setting:
         else:
             raise OrderError("a stage of a velocity solver must be placed in the clock")
         return start + fraction * size
+
+
+def _bends(row: Row) -> bool:
+    """Whether a row's weights depend on where the step lies, through a further coordinate."""
+    named = (getattr(node, "name", "") for term in row.terms for node in term.weight.walk())
+    return any(name in ("moment", "offset") or name.startswith("eta") for name in named)
 
 
 class SymbolValues(dict[str, Any]):
