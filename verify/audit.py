@@ -246,19 +246,20 @@ def _family(made: list[Trace], noise: float, form: str | None, after: int) -> li
 def _after(made: list[Trace], h: Array, noise: float) -> int:
     """Which of several calls at one level is on the accepted state, counted from the last.
 
-    From there the order is highest.
+    From there the order is highest, and steps use the fewest weights.
     """
     count = min(len(calls) for calls in made[-1].levels()[EXACT[0] : ENDING[-1]])
     if count < 2:
         return 0
 
-    def power(after: int) -> int:
+    def merit(after: int) -> tuple[int, int]:
         family = _family(made, noise, None, after)
         rows = family[0].accepted
         reader = _Reader(family, h, noise, 6)
-        return reader.local(rows[EXACT[0]], rows[EXACT[0] + CHECKED]).exponent
+        found = reader.local(rows[EXACT[0]], rows[EXACT[0] + CHECKED])
+        return found.exponent, -family[-1].support()
 
-    after = max(range(count), key=power)
+    after = max(range(count), key=merit)
     # a stage that repeats the accepted state is not where the step begins
     weights, calls = made[-1].weights, made[-1].levels()[EXACT[0]]
     while after + 1 < count and np.allclose(

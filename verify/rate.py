@@ -26,7 +26,7 @@ GOOD = 0.005
 VISIBLE = 0.2
 CLOSE = 0.2
 SLACK = 1e-3
-NEAR = 30.0
+CLEAR = 100.0
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,8 @@ def measure(steps: Sequence[int], vectors: Sequence[Any], *, precision: float = 
     if not np.all(np.isfinite(errors)):
         return refused("the error is not finite")
     last = next((i for i, e in enumerate(errors) if e <= floor), len(errors))
+    while last > FEWEST and errors[last - 1] < CLEAR * floor:
+        last -= 1
     first = max(0, last - WINDOW)
     if last - first < FEWEST:
         return refused(
@@ -132,8 +134,7 @@ def _series_fit(n: Array, table: Array, floor: float) -> tuple[float | None, flo
     q is None when no fit with a visible leading term exists.
     """
     size = np.sqrt(np.mean(table**2, axis=1))
-    # a point near the floor carries rounding of its own and counts for less
-    norm = size + NEAR * floor
+    norm = size + floor
     weighted = table / norm[:, None]
     h = n[-1] / n
     terms = 3 if len(n) > FEWEST else 2
