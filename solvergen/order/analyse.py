@@ -1,4 +1,4 @@
-"""From a Program to its true order: exact, on three classes of grids, with start and end counted."""
+"""From a Program to its true order: three classes of grids, start and end counted."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def analyse(
     """Derive the true order of a solver.
 
     Orders are decided exactly at random rational step ratios, modulo a prime of 61 bits: what is
-    non-zero there is non-zero, so "not p + 1" is proved. What vanishes there vanishes identically up
-    to the error of Schwartz and Zippel: a coefficient of degree d in the ratios vanishes by accident
-    with a chance of (d/1.5·10⁶)² at both points. Constants are expanded over the rationals, and in
-    symbols, only when they are asked for.
+    non-zero there is non-zero, so "not p + 1" is proved. What vanishes there vanishes identically
+    up to the error of Schwartz and Zippel: a coefficient of degree d in the ratios vanishes by
+    accident with a chance of (d/1.5·10⁶)² at both points. Constants are expanded over the
+    rationals, and in symbols, only when they are asked for.
 
-    Grid classes refer to λ for data and noise solvers and to the clock σ/(α+σ) for velocity solvers,
-    whose words then are derivatives along that clock and whose h is its (negative) step. λ_f is finite
-    throughout: the step to σ = 0 is not part of the asymptotic order.
+    Grid classes refer to λ for data and noise solvers and to the clock σ/(α+σ) for velocity
+    solvers, whose words then are derivatives along that clock and whose h is its (negative) step.
+    λ_f is finite throughout: the step to σ = 0 is not part of the asymptotic order.
 
     Args:
         program: the solver.

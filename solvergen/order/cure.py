@@ -1,7 +1,7 @@
 """Cures: what would restore the order that a start or an end costs, proved by analysis.
 
-A first step of order q leaves an error of h^{q+1}, once; so a start of order p − 1 is enough for a main
-step of order p, and a first step shortened from h to h^e leaves h^{e(q+1)}.
+A first step of order q leaves an error of h^{q+1}, once; so a start of order p − 1 is enough for a
+main step of order p, and a first step shortened from h to h^e leaves h^{e(q+1)}.
 """
 
 from __future__ import annotations
@@ -130,8 +130,8 @@ def _regular_end(solver: Solver, report: OrderReport) -> tuple[Solver, str]:
 def _shrunk(base: Solver, change: str, report: OrderReport, derivation: Derive) -> Iterator[Cure]:
     """A first step shortened to the smallest sufficient exponent.
 
-    Where only the first step is poor, p/m lifts its error of h^m to h^p. In PEC its evaluation stays
-    in use with weights that grow as the step shrinks, so larger exponents are tried too.
+    Where only the first step is poor, p/m lifts its error of h^m to h^p. In PEC its evaluation
+    stays in use with weights that grow as the step shrinks, so larger exponents are tried too.
     """
     first = [b.exponent for b in report.bottlenecks if b.part == "start"]
     if not first or base.start.shrink is not None:

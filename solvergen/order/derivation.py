@@ -1,9 +1,9 @@
 """Textbook derivations: from the Taylor expansion to the local and the global truncation error.
 
-A solver whose weights are plain numbers in its clock is derived as lecture notes do it, for y' = f(t, y)
-with t the clock. Any other solver is derived in λ for u' = −κu + N(λ, u), where the exact solution is
-the variation-of-constants formula and weights are expanded in h. All coefficients come from the same
-recursion as the verdicts; nothing is typed in.
+A solver whose weights are plain numbers in its clock is derived as lecture notes do it, for y' =
+f(t, y) with t the clock. Any other solver is derived in λ for u' = −κu + N(λ, u), where the exact
+solution is the variation-of-constants formula and weights are expanded in h. All coefficients come
+from the same recursion as the verdicts; nothing is typed in.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def derivation(program: Program) -> Derivation:
 
     Returns:
         Setting, expansion of the exact solution, of the stages and of the step, the comparison word
-        by word, the local error, the comparison with the shortcut that takes f as a function of time
-        alone, and the global error.
+        by word, the local error, the comparison with the shortcut that takes f as a function of
+        time alone, and the global error.
 
     Raises:
         OrderError: a solver of too high order to be read (above 5).

@@ -41,7 +41,7 @@ def check(name: str, exponent: int, symbols: int, rational: Leading | None) -> N
         return
     words = ", ".join(spell(word) for word in rational.terms) if rational else ""
     raise Explosion(
-        f"{name}: the leading error of h^{exponent} in {symbols} symbols has up to {count} monomials "
-        f"per numerator, more than the {MONOMIALS} that are expanded; at rational step ratios it is "
-        f"decided: order {exponent - 1}, words {words}"
+        f"{name}: the leading error of h^{exponent} in {symbols} symbols has up to {count} "
+        f"monomials per numerator, more than the {MONOMIALS} that are expanded; at rational step "
+        f"ratios it is decided: order {exponent - 1}, words {words}"
     )

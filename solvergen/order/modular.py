@@ -1,13 +1,13 @@
 """Power series modulo a large prime: what decides orders.
 
 A coefficient that is non-zero modulo a prime is non-zero, which is all that "order p and not p + 1"
-needs; one that vanishes modulo a prime of 61 bits vanishes, up to a chance of 10⁻¹⁸. Integers modulo a
-prime are many times faster than fractions and surds, whose numerators grow.
+needs; one that vanishes modulo a prime of 61 bits vanishes, up to a chance of 10⁻¹⁸. Integers
+modulo a prime are many times faster than fractions and surds, whose numerators grow.
 
-Square roots become square roots modulo the prime, one sign for each prime factor of the radicand, so
-that products of roots agree with those of `Surd`. Constants with roots are recovered from their values
-modulo a few primes and for all signs (Chinese remainders and rational reconstruction; von zur Gathen
-and Gerhard, Modern Computer Algebra, section 5.10).
+Square roots become square roots modulo the prime, one sign for each prime factor of the radicand,
+so that products of roots agree with those of `Surd`. Constants with roots are recovered from their
+values modulo a few primes and for all signs (Chinese remainders and rational reconstruction; von
+zur Gathen and Gerhard, Modern Computer Algebra, section 5.10).
 """
 
 from __future__ import annotations
@@ -234,7 +234,7 @@ def log1p(z: Any) -> Any:
 def reconstructed(residues: list[tuple[int, int]]) -> Fraction | None:
     """The simplest fraction with given (residue, prime) pairs, or ``None`` without a clear one.
 
-    >>> reconstructed([(Fraction(-251, 720).numerator * pow(720, -1, p) % p, p) for p in PRIMES[:2]])
+    >>> reconstructed([(-251 * pow(720, -1, p) % p, p) for p in PRIMES[:2]])
     Fraction(-251, 720)
     """
     value, modulus = 0, 1

@@ -34,8 +34,8 @@ def natural(name: str) -> tuple[Any, ...]:
 def divided_by(top: PolyElement, factor: PolyElement) -> PolyElement | None:
     """The exact quotient of two polynomials, or ``None`` where there is a remainder.
 
-    Differences of nodes are linear in some symbol, v + g. Then the quotient is a Horner scheme in v,
-    and most attempts end at once because `top` does not vanish at a random point with v = −g.
+    Differences of nodes are linear in some symbol, v + g. Then the quotient is a Horner scheme in
+    v, and most attempts end at once because `top` does not vanish at a random point with v = −g.
     """
     index = _linear_in(factor)
     if index is None:

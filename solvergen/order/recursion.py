@@ -7,9 +7,9 @@ evaluation there is Σ_w n(w) h^{|w|−1} w with
     e(τ) = e^{−κ(c−b)h} e_base(τ) + Σ_j (w_j/h) n_j(τ) − [τ = D^(k)] Q_k(b, c)
     Q_k(b, c) = ∫_b^c e^{−κ(c−ξ)h} ξ^k/k! dξ = Σ_j b^{k−j}/(k−j)! (c−b)^{j+1} φ_{j+1}(−κ(c−b)h)
 
-for a row from the offset b to c. The coefficients live in any `Ring`: power series for the classical
-order, sums of exponentials for the stiff order. All words are kept about one base point, so errors
-made at different steps add without re-basing.
+for a row from the offset b to c. The coefficients live in any `Ring`: power series for the
+classical order, sums of exponentials for the stiff order. All words are kept about one base point,
+so errors made at different steps add without re-basing.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ class OrderReport:
 
     Args:
         program: the solver.
-        orders: grid class to mode to order; modes are ``exact_start`` (all first evaluations at exact
-            values), ``own_start`` (the solver's own first steps) and ``own_end`` (its own first and
+        orders: grid class to mode to order; modes are ``exact_start`` (all first evaluations at
+            exact values), ``own_start`` (the solver's own first steps) and ``own_end`` (its own first and
             last steps).
         analysis: the computation behind it, for what is derived later.
     """

@@ -96,8 +96,8 @@ class Setting:
             values = self.at(site)
             if self.kappa == 0 and row.gauge != "clock":
                 raise OrderError(
-                    f"row {row.name}: velocity weights are in the gauge {row.gauge!r}; the analysis "
-                    "of velocity solvers needs the clock gauge"
+                    f"row {row.name}: velocity weights are in the gauge {row.gauge!r}; the "
+                    "analysis of velocity solvers needs the clock gauge"
                 )
             scale = self.size(site) if self.kappa == 0 else 1 / self.ring.h
             pairs = [(s, values.expr(w) * scale) for s, w in row.u_weights(self.kappa)]

@@ -1,7 +1,7 @@
 """Linear stability in the clock: the characteristic polynomial and the region, as data.
 
-For dY/d(clock) = μ Y and z = μ·(clock step) a step is a linear map of the accepted value Y_n and of the
-states P_n, P_{n−1}, … at which the model was evaluated. Their generating polynomial
+For dY/d(clock) = μ Y and z = μ·(clock step) a step is a linear map of the accepted value Y_n and of
+the states P_n, P_{n−1}, … at which the model was evaluated. Their generating polynomial
 
     Σ_k p_k(z) ζ^k = 0
 
@@ -90,7 +90,7 @@ class Stability:
     def field(
         self, left: float, right: float, top: float, columns: int = 80, rows: int = 60
     ) -> list[list[float]]:
-        """The radius on a grid of z from −top·i to top·i, one list per row: data for a contour plot."""
+        """The radius on a grid of z from −top·i to top·i, one list per row, for a contour plot."""
         width, height = (right - left) / (columns - 1), 2 * top / (rows - 1)
         return [
             [self.radius(complex(left + width * i, height * j - top)) for i in range(columns)]

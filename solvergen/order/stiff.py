@@ -1,10 +1,11 @@
 """Stiff order: which errors vanish as functions of the step, not only as the step goes to zero.
 
-With the linear part −κ taken as large, the coefficient of a word must vanish identically in z = −κh.
-Coefficients live in the ring of sums of e^{ch} h^n over the rationals, where a sum is zero only if
-every term is: exponentials with different c are independent over the rational functions of h.
+With the linear part −κ taken as large, the coefficient of a word must vanish identically in z =
+−κh. Coefficients live in the ring of sums of e^{ch} h^n over the rationals, where a sum is zero
+only if every term is: exponentials with different c are independent over the rational functions of
+h.
 
-Source: Hochbruck and Ostermann, SIAM J. Numer. Anal. 43 (2005), Theorem 4.7: order p if the conditions
+Source: Hochbruck and Ostermann, SIAM J. Numer. Anal. 43 (2005), section 4: order p if the conditions
 of weight up to p − 1 hold identically (strong), and those of weight p with the outer weights at
 z = 0 (weak).
 """

@@ -2,8 +2,8 @@
 
 A `Traced` number is an unexpanded expression in step ratios, parameters and jets, carried together
 with its exact rational value at two random points. What vanishes at both points is dropped at once,
-and what agrees at both is a constant (Schwartz-Zippel: a wrong verdict needs a polynomial of degree d
-to vanish at two random points out of 1.5·10⁶ per variable at once). So expressions stay small
+and what agrees at both is a constant (Schwartz-Zippel: a wrong verdict needs a polynomial of degree
+d to vanish at two random points out of 1.5·10⁶ per variable at once). So expressions stay small
 although nothing is ever expanded; `canonical` in the module `rational` expands what is asked for.
 """
 

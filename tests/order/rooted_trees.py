@@ -1,10 +1,10 @@
 """A second route to the local error: rooted trees in the clock, sharing nothing with the words.
 
 In its clock ρ a solver is a plain method for dY/dρ = f(ρ, Y), so ordinary rooted trees suffice; the
-price is that all weights are series in h and trees of every size contribute to the leading term. The
-result is compared on a scalar test equation with random rational jets, where both routes must give
-the same rational number. Coefficient arithmetic, tree sums and elementary differentials are this
-file's own.
+price is that all weights are series in h and trees of every size contribute to the leading term.
+The result is compared on a scalar test equation with random rational jets, where both routes must
+give the same rational number. Coefficient arithmetic, tree sums and elementary differentials are
+this file's own.
 """
 
 from __future__ import annotations
