@@ -116,22 +116,25 @@ def _diff_sampler(function: Callable[..., Any], options: dict[str, Any]) -> Run:
 
 
 def _edm(function: Callable[..., Any], options: dict[str, Any]) -> Run:
-    """EDM's sampler builds its grid from rho and appends zero: we hand our levels to round_sigma.
+    """EDM's sampler plans its own grid and appends zero; round_sigma hands it our levels instead.
 
-    The function calls net.round_sigma on the levels it planned; the answer decides the grid. Its
-    appended zero is cut by stopping the last Euler step at our last level: x + (s - t) d.
+    The state that it brings to the network at our last level, the last time, is its answer there;
+    the step to zero that follows is not judged.
     """
 
     def run(denoiser: Denoiser, x: Tensor, sigmas: Tensor) -> Tensor:
-        out: Tensor = function(
-            _Planned(denoiser, sigmas),
+        net = _Planned(denoiser, sigmas)
+        function(
+            net,
             x / sigmas[0],
             num_steps=len(sigmas),
             sigma_min=float(sigmas[-1]),
             sigma_max=float(sigmas[0]),
             **options,
         )
-        return out
+        if net.answer is None:
+            raise TargetError("edm: the sampler never reached the last level of the grid")
+        return net.answer.to(x.dtype)
 
     return run
 
@@ -140,17 +143,14 @@ class _Planned(Net):
     def __init__(self, denoiser: Denoiser, sigmas: Tensor) -> None:
         super().__init__(denoiser, float(sigmas[-1]), float(sigmas[0]))
         self.sigmas = sigmas
+        self.answer: Tensor | None = None
 
     def __call__(self, x: Tensor, sigma: Tensor, *rest: Any, **named: Any) -> Tensor:
-        """As Net; at the last level, answer x so that the step to zero is empty."""
+        """As Net; keeps the state at the last level."""
         level = float(torch.as_tensor(sigma).reshape(-1)[0])
         if math.isclose(level, float(self.sigmas[-1]), rel_tol=1e-12):
-            if self._arrived:
-                return x
-            self._arrived = True
+            self.answer = x
         return super().__call__(x, sigma, *rest, **named)
-
-    _arrived = False
 
     def round_sigma(self, sigma: Any) -> Tensor:
         """Our grid in place of the planned one."""
