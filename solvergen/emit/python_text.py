@@ -20,12 +20,17 @@ def _call(name: str, args: tuple[str, ...]) -> str:
     return f"{spelt}({', '.join(args)})"
 
 
+def _power(base: str, exponent: int) -> str:
+    simple = base.isidentifier() or base.isdigit()
+    return f"{base}**{exponent}" if simple else f"{base} ** {exponent}"
+
+
 PYTHON = Notation(
     times=" * ",
     symbol=lambda name: name,
     call=_call,
     fraction=_fraction,
-    power=lambda base, exponent: f"{base}**{exponent}",
+    power=_power,
 )
 
 
@@ -88,9 +93,9 @@ def _broken_product(expr: Expr, indent: int, lead: str) -> list[str]:
     bottom = multiply(Number(Fraction(coefficient.denominator)), below)
     if bottom != ONE:
         text = python(bottom)
-        out.append(
-            f"{pad}/ " + (text if isinstance(bottom, (Symbol, Number, Call)) else f"({text})")
-        )
+        line = f"{pad}/ " + (text if isinstance(bottom, (Symbol, Number, Call)) else f"({text})")
+        broken = [f"{pad}/ (", *_broken(bottom, indent + 4), f"{pad})"]
+        out += [line] if len(line) <= WIDTH else broken
     return out
 
 

@@ -20,7 +20,7 @@ from ..expr.tree import (
 )
 from ..program.model import Row, Step
 from .layout import Layout, row_after, stage_names
-from .python_text import assign, python, wrap_tuple
+from .python_text import WIDTH, assign, python, wrap_tuple
 
 BLOCK = 12
 
@@ -154,7 +154,10 @@ class StepText:
                     "noise": "-math.log({})",
                     "velocity": "math.log(1 / ({}) - 1)",
                 }[self.program.integrand].format(clock)
-            out.append(f"{pad}a{at}, s{at} = level({where}, gauge)")
+            head = f"{pad}a{at}, s{at} = level("
+            line = f"{head}{where}, gauge)"
+            broken = [head, f"{pad}    {where}, gauge", f"{pad})"]
+            out += [line] if len(line) <= WIDTH else broken
         return out
 
     def functions(self) -> list[str]:
