@@ -19,7 +19,8 @@ import torch
 
 NAME = "deis_rhoab3"
 INTEGRAND = "noise"
-CLAIM = {"order": 3}
+CLAIM = {}
+PUBLISHED = {"order": 3}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 2
 SPEC_SHA256 = "82eece0f69c9597291df50ec1f6d35fc915e509d778445b9791820acf933a195"

@@ -19,7 +19,8 @@ import torch
 
 NAME = "dpmpp_3m"
 INTEGRAND = "data"
-CLAIM = {"order": 3}
+CLAIM = {}
+PUBLISHED = {"order": 3}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 2
 SPEC_SHA256 = "4ef39e9b3fce35910e507630a85921373197b074dbf3c6f7c12932de5df043ed"

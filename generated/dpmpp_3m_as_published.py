@@ -19,7 +19,8 @@ import torch
 
 NAME = "dpmpp_3m_as_published"
 INTEGRAND = "data"
-CLAIM = {"order": 3}
+CLAIM = {}
+PUBLISHED = {"order": 3}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 2
 SPEC_SHA256 = "bbe16c81f070eeef49db29326f0b14f942072191290bc631a2030f6fa5cb1c68"

@@ -12,7 +12,8 @@ import torch
 
 NAME = "ipndm4"
 INTEGRAND = "noise"
-CLAIM = {"order": 4}
+CLAIM = {}
+PUBLISHED = {"order": 4}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 3
 SPEC_SHA256 = "112bde294d8429f58c1b3db82f207b3d71b044eaf709c8361beaaa65ca22f2d7"

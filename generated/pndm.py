@@ -15,7 +15,8 @@ import torch
 
 NAME = "pndm"
 INTEGRAND = "noise"
-CLAIM = {"order": 4}
+CLAIM = {}
+PUBLISHED = {"order": 4}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 3
 SPEC_SHA256 = "e7c3bdc87472a6ce7417166b68241230443cbf84b6c4fb0de2fbc808e31c8277"

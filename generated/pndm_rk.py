@@ -18,7 +18,8 @@ import torch
 
 NAME = "pndm_rk"
 INTEGRAND = "noise"
-CLAIM = {"order": 4}
+CLAIM = {}
+PUBLISHED = {"order": 4}
 EVALUATIONS_PER_STEP = 4
 HISTORY = 0
 SPEC_SHA256 = "565f43e5616627e95e49f5cb8a8c296707c251ff31867d37d52791592606ccc5"

@@ -25,7 +25,8 @@ import torch
 
 NAME = "unipc_3_bh1"
 INTEGRAND = "data"
-CLAIM = {"order": 4}
+CLAIM = {}
+PUBLISHED = {"order": 4}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 2
 SPEC_SHA256 = "eaf958507b9f57c642b5d6a85625622321758e6420e216d8f685aeca30f2d17d"

@@ -26,7 +26,8 @@ import torch
 
 NAME = "unipc_3_bh2"
 INTEGRAND = "data"
-CLAIM = {"order": 4}
+CLAIM = {}
+PUBLISHED = {"order": 4}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 2
 SPEC_SHA256 = "4939633bc848cbb872bfe1684a34e7dd0a1a3910b80d77f7d33c19b9f521b5c1"

@@ -30,7 +30,7 @@ def run_demo(args: argparse.Namespace) -> int:
     from .generation import emitted
     from .specs import run_explain
 
-    for flag in ("json", "latex", "markdown"):
+    for flag in ("json", "latex", "markdown", "derivation"):
         setattr(args, flag, False)
     run_explain(args)
     from ..loading import load
@@ -45,7 +45,7 @@ def run_demo(args: argparse.Namespace) -> int:
         print(f"wrote {path}")
         samplers[loaded.solver.name] = imported(path)
     print()
-    problem = _Problem()
+    problem = Problem()
     _table(samplers, problem)
     picture = args.out / "demo.png"
     _draw(samplers, problem, picture)
@@ -71,7 +71,7 @@ def imported(path: Path) -> ModuleType:
     return module
 
 
-class _Problem:
+class Problem:
     """A 2-D mixture, a start at high noise, and where the exact flow takes it."""
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ class _Problem:
         return float(gap.pow(2).sum(1).mean().sqrt())
 
 
-def _table(samplers: dict[str, ModuleType], problem: _Problem) -> None:
+def _table(samplers: dict[str, ModuleType], problem: Problem) -> None:
     print(f"RMS distance to the exact end points (known to {problem.bound:.0e}), 48 trajectories")
     print("steps   " + "".join(f"{name:>24}" for name in samplers))
     previous: dict[str, float] = {}
@@ -123,7 +123,7 @@ def _table(samplers: dict[str, ModuleType], problem: _Problem) -> None:
     print("(/x: how much smaller than with half the steps; order 1 gives 2, order 2 gives 4)")
 
 
-def _draw(samplers: dict[str, ModuleType], problem: _Problem, path: Path) -> None:
+def _draw(samplers: dict[str, ModuleType], problem: Problem, path: Path) -> None:
     """Density, trajectories and end points, one panel a sampler, and the error against steps."""
     try:
         import matplotlib
@@ -149,7 +149,7 @@ def _draw(samplers: dict[str, ModuleType], problem: _Problem, path: Path) -> Non
     pyplot.close(figure)
 
 
-def _panel(axis: Any, name: str, module: ModuleType, problem: _Problem) -> None:
+def _panel(axis: Any, name: str, module: ModuleType, problem: Problem) -> None:
     import torch
 
     line = torch.linspace(-3, 3, 161, dtype=torch.float64)

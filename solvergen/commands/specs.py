@@ -36,6 +36,11 @@ def add(commands: Any) -> None:
     form = explain.add_mutually_exclusive_group()
     for flag in ("latex", "markdown", "json"):
         form.add_argument(f"--{flag}", action="store_true")
+    explain.add_argument(
+        "--derivation",
+        action="store_true",
+        help="from the Taylor expansion to the local and the global error, for lecture notes",
+    )
     explain.set_defaults(handler=run_explain)
 
     same = commands.add_parser("same", help="are two solvers the same method?")
@@ -146,6 +151,12 @@ def run_explain(args: argparse.Namespace) -> int:
         return 0
     loaded = load(args.spec)
     solver, program = loaded.solver, loaded.program
+    if args.derivation:
+        from ..order.derivation import derivation
+
+        told = derivation(program)
+        print(told.latex() if args.latex else told.markdown())
+        return 0
     if args.latex:
         print(formula.latex(program))
         return 0

@@ -57,6 +57,8 @@ def _site(layout: Layout, site: CallSite, pad: str) -> list[str]:
         remembered += (stages + [now] * layout.carried)[: layout.carried]
     else:
         remembered = [start, now, *inner, *([] if site.opens else [current]), *past]
+    if f"{current}," not in f"{values}{_tuple(remembered)},".replace(")", ","):
+        lines = lines[1:]  # a last evaluation that its step ignores: an embedded rule uses it
     weights = "weights" if direct else "weights[2:]"
     return lines + _return(f"combine({weights}, {values})", _tuple(remembered), pad)
 

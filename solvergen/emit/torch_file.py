@@ -11,6 +11,7 @@ from ..program.digest import digest
 from ..program.model import Program
 from ..spec.model import Parameter, Solver
 from . import pieces
+from .adaptive import adaptive_part
 from .formula import update_lines
 from .layout import Layout, lay_out
 from .planner import has_first, plan_lines, uses_clock
@@ -43,6 +44,7 @@ def torch_file(solver: Solver, program: Program, theory: Mapping[str, Any] | Non
         step_function(layout),
         _definition(pieces.CHECK),
         _definition(_loop(program)),
+        *([adaptive_part(layout)] if program.controller else []),
     ]
     return "\n\n".join(parts)
 
@@ -79,13 +81,15 @@ def _filled(text: str, width: int) -> str:
 
 
 def _constants(solver: Solver, program: Program, theory: Mapping[str, Any] | None) -> str:
-    claim = {} if solver.claim.order is None else {"order": solver.claim.order}
-    shown = "{" + ", ".join(f'"{key}": {value}' for key, value in claim.items()) + "}"
+    order = {} if solver.claim.order is None else {"order": solver.claim.order}
+    claim, published = ({}, order) if solver.claim.records else (order, {})
     return "\n".join(
         [
             f'NAME = "{solver.name}"',
             f'INTEGRAND = "{program.integrand}"',
-            f"CLAIM = {shown}",
+            *literal("CLAIM = ", claim),
+            # What a publication claims and the proof below does not bear out.
+            *(literal("PUBLISHED = ", published) if published else []),
             f"EVALUATIONS_PER_STEP = {program.evaluations_per_step}",
             f"HISTORY = {program.history}",
             f'SPEC_SHA256 = "{digest(program)}"',
@@ -145,7 +149,7 @@ def _support(program: Program) -> list[str]:
 def _inner(program: Program) -> bool:
     """Whether the model is called between grid points, where α and σ must be known."""
     inner = any(not row.place.is_end for step in program.steps for row in step.stages)
-    return inner or program.shrink is not None
+    return inner or program.shrink is not None or program.controller is not None
 
 
 def _number(value: Parameter) -> str:

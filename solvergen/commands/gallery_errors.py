@@ -1,0 +1,41 @@
+"""Errors of the gallery's samplers against model evaluations, on the mixture of the demo."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+from .demonstration import Problem, imported
+from .gallery import Entry
+
+BUDGETS = (6, 12, 24, 48, 96)
+
+
+def measure(entries: Iterable[Entry]) -> dict[str, list[tuple[int, float]]]:
+    """(evaluations, RMS distance to the exact end points) of each solver at a few budgets."""
+    problem, found = Problem(), {}
+    with tempfile.TemporaryDirectory() as folder:
+        for one in entries:
+            module = _module(one, Path(folder))
+            calls = one.loaded.program.evaluations_per_step
+            steps = sorted({budget // calls for budget in BUDGETS} - {0, 1})
+            found[one.name] = [
+                (len(module.coefficients(problem.grid(n))), problem.error(module, n)) for n in steps
+            ]
+            if sys.stderr.isatty():
+                print(f"\rmeasured {len(found)} {one.name:60}", end="", file=sys.stderr)
+    if sys.stderr.isatty():
+        print("\r" + " " * 75 + "\r", end="", file=sys.stderr)
+    return found
+
+
+def _module(one: Entry, folder: Path) -> ModuleType:
+    from ..emit.torch_file import torch_file
+    from ..writing import write
+
+    path = folder / f"{one.name}.py"
+    write(path, torch_file(one.loaded.solver, one.loaded.program))
+    return imported(path)

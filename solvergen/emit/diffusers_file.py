@@ -1,0 +1,85 @@
+"""A Program becomes a diffusers scheduler in one file: the sampler, then the classes that run it.
+
+The classes are those of the room `hosts`, taken over as text, so that what users paste is what the
+tests of that room run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..program.model import Program
+from ..spec.model import Solver
+from .torch_file import torch_file
+
+HOSTS = Path(__file__).parent.parent / "hosts"
+ROOMS = ("diffusers_grid.py", "diffusers_walk.py", "diffusers_scheduler.py")
+IMPORTS = """from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.schedulers.scheduling_utils import (
+    KarrasDiffusionSchedulers,
+    SchedulerMixin,
+    SchedulerOutput,
+)
+"""
+SCHEDULER = '''class {name}(GridScheduler):
+    """{title}: {calls} per step."""
+
+    order = EVALUATIONS_PER_STEP
+    coefficients = staticmethod(coefficients)
+    advance = staticmethod(step)
+'''
+
+
+def class_name(name: str) -> str:
+    """The class that a solver's scheduler is called.
+
+    >>> class_name("dpmpp_2m")
+    'Dpmpp2mScheduler'
+    """
+    return "".join(part.capitalize() for part in name.split("_")) + "Scheduler"
+
+
+def body(source: str) -> str:
+    """What a module defines, without its docstring and imports."""
+    found = re.search(r"^(@|def |class )", source, re.MULTILINE)
+    assert found
+    return source[found.start() :]
+
+
+def sampler_text(text: str, remake: str, imports: str) -> str:
+    """An emitted sampler up to its `step`, with other imports and another way to remake it."""
+    head = text[: text.index("\n\ndef check(")]
+    head = re.sub(r"(?m)^# remake .*$", f"# remake   {remake}", head, count=1)
+    return head.replace("import math\n\nimport torch\n", imports, 1)
+
+
+def diffusers_file(
+    solver: Solver, program: Program, theory: Mapping[str, Any] | None = None
+) -> str:
+    """The scheduler file of a solver; it imports math, torch and diffusers.
+
+    Args:
+        solver: the spec, for the header.
+        program: what was derived from it.
+        theory: the order report as plain data.
+    """
+    remake = f"solvergen export diffusers {solver.name}"
+    sampler = sampler_text(torch_file(solver, program, theory), remake, IMPORTS)
+    count = program.evaluations_per_step
+    scheduler = SCHEDULER.format(
+        name=class_name(solver.name),
+        title=(solver.title or solver.name).replace('"', "'"),
+        calls=f"{count} model call{'s' * (count != 1)}",
+    )
+    rooms = [body((HOSTS / name).read_text(encoding="utf-8")) for name in ROOMS]
+    return "\n\n".join([sampler, *rooms, scheduler])
