@@ -1,0 +1,142 @@
+"""The gallery itself: what every spec says, the filters of `list` and `gallery`, the page."""
+
+import argparse
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from solvergen import gallery
+from solvergen.commands import gallery as command
+from solvergen.commands.gallery_page import page
+
+FEW = [
+    "ddim",
+    "dpmpp_2m",
+    "dpmpp_3m_as_published",
+    "unipc_2_bh2",
+    "sa_solver_p3c4_pece",
+    "luan_ostermann_5",
+    "flow_heun",
+    "ipndm4",
+]
+
+
+def sifted(*words, targets=FEW):
+    parser = argparse.ArgumentParser()
+    command.add(parser.add_subparsers())
+    args = parser.parse_args(["gallery", "--html", "unused", *words])
+    return [one.name for one in command.chosen(targets, args)]
+
+
+@pytest.mark.parametrize("name", gallery.names())
+def test_every_spec_says_what_it_is_and_where_it_comes_from(name):
+    solver = gallery.load(name)
+    source = solver.source
+    assert solver.name == name
+    assert solver.title and source.authors and source.year and source.where
+    assert source.arxiv or source.doi or source.url or source.title
+    assert solver.claim.order is not None
+    assert ("_as_shipped_by_" in name) <= bool(source.url)
+
+
+def test_every_spec_is_short():
+    lengths = {
+        name: len((gallery.CATALOG / f"{name}.toml").read_text(encoding="utf-8").splitlines())
+        for name in gallery.names()
+    }
+    assert max(lengths.values()) <= 50
+    assert sorted(lengths.values())[len(lengths) // 2] <= 20
+
+
+def test_filters():
+    assert sifted() == FEW
+    assert sifted("--family", "multistep") == ["dpmpp_2m", "dpmpp_3m_as_published", "ipndm4"]
+    assert sifted("--family", "predictor-corrector") == ["unipc_2_bh2", "sa_solver_p3c4_pece"]
+    assert sifted("--family", "runge-kutta") == ["luan_ostermann_5", "flow_heun"]
+    assert sifted("--order", "5") == ["luan_ostermann_5"]
+    assert sifted("--integrand", "velocity") == ["flow_heun"]
+    assert sifted("--evaluations", "8") == ["luan_ostermann_5"]
+    assert sifted("--order", "2", "--family", "multistep") == ["dpmpp_2m", "dpmpp_3m_as_published"]
+
+
+def test_published_orders_that_are_not_reached():
+    short = sifted("--falls-short")
+    assert short == ["dpmpp_3m_as_published", "sa_solver_p3c4_pece", "ipndm4"]
+    orders = {name: command.entry(name).true_order for name in short}
+    assert orders == {"dpmpp_3m_as_published": 2, "sa_solver_p3c4_pece": 3, "ipndm4": 1}
+
+
+def test_stated_orders_are_those_of_the_analysis(monkeypatch):
+    stated = command.entry("dpmpp_3m_as_published")
+    monkeypatch.setattr(command, "_stated", lambda program: None)
+    assert command.entry("dpmpp_3m_as_published") == stated
+
+
+class Balance(HTMLParser):
+    """Tags that are not closed in order, and whatever would need a network."""
+
+    VOID = ("meta", "input")
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.remote, self.articles = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.remote += [given[key] for key in ("src", "href") if key in given]
+        self.remote += [tag] * (tag in ("link", "img", "iframe"))
+        self.articles += [given["id"]] if tag == "article" else []
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, tag
+
+
+def test_page_is_whole_and_needs_no_network():
+    entries = [command.entry(name) for name in FEW]
+    measured = {"ddim": [(6, 0.2), (12, 0.1)], "dpmpp_2m": [(6, 0.1), (12, 0.0)]}
+    text = page(entries, measured)
+    parser = Balance()
+    parser.feed(text)
+    assert not parser.open and not parser.remote and parser.articles == FEW
+    assert text.count("<svg") == 2
+    assert "published 3, true 2" in text and "published 4, true 1" in text
+    assert "url(" not in text and "@import" not in text
+
+
+def test_hostile_text_is_escaped(tmp_path):
+    text = (gallery.CATALOG / "ddim.toml").read_text(encoding="utf-8")
+    path = tmp_path / "odd.toml"
+    path.write_text(text.replace('title       = "DDIM"', 'title = "<script>alert(1)</script>"'))
+    assert "<script>alert" not in page([command.entry(str(path))], {})
+
+
+def test_measured_errors_fall_with_evaluations():
+    from solvergen.commands.gallery_errors import measure
+
+    found = measure([command.entry(name) for name in ("ddim", "unipc_2_bh2", "luan_ostermann_5")])
+    for curve in found.values():
+        calls, errors = zip(*curve, strict=True)
+        assert list(calls) == sorted(calls)
+        assert errors[-1] < errors[0] / 4
+    assert dict(found["unipc_2_bh2"])[24] < dict(found["ddim"])[24] / 10
+
+
+def test_page_without_errors_needs_no_torch(tmp_path):
+    code = (
+        "import argparse, sys\n"
+        "from solvergen.commands import gallery\n"
+        "parser = argparse.ArgumentParser()\n"
+        "gallery.add(parser.add_subparsers())\n"
+        f"args = parser.parse_args(['gallery', '--html', {str(tmp_path / 'g.html')!r}, '--no-errors', 'ddim'])\n"
+        "args.handler(args)\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert "DDIM" in (tmp_path / "g.html").read_text(encoding="utf-8")
