@@ -125,7 +125,8 @@ class _Run:
         """λ of a place of step i."""
         if place.is_end:
             return self.lam[i + 1]
-        fraction = evaluate(place.fraction, self.parameters, {}, _number)
+        values = {**self.parameters, "h": self.lam[i + 1] - self.lam[i]}
+        fraction = evaluate(place.fraction, values, _ELEMENTARY, _number)
         if place.coordinate == "lambda":
             return self.lam[i] + fraction * (self.lam[i + 1] - self.lam[i])
         start, end = self.clock(self.lam[i]), self.clock(self.lam[i + 1])

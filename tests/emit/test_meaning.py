@@ -61,7 +61,7 @@ def corner(name, integrand):
 
 def revealed(module, sigmas):
     """(λ of every call, its state, the final state), in weights of x and of the outputs so far."""
-    width, calls = 80, []
+    width, calls = 200, []
 
     def one_hot(x, sigma):
         calls.append((-torch.log(sigma[0]).item(), x[0].clone()))
@@ -98,7 +98,7 @@ def same(found, meant):
 @pytest.mark.parametrize("zero", [False, True])
 @pytest.mark.parametrize("name", gallery.names())
 def test_gallery_files_are_their_programs(name, zero, committed):
-    for n in (1, 2, 3, 5):
+    for n in (1, 4) if zero else (2, 5):
         check(gallery.load(name), committed(name), n, zero)
 
 

@@ -1,6 +1,6 @@
 """End states of the peers' own code: each sampler as a gallery solver or a variant of a line or two.
 
-Not expressed, and why: RES4LYF with its default noise anchor (its linear part is not the ODE's),
+Not among the variants here: RES4LYF with its default noise anchor (the gallery has it),
 its `res_3m` and `dpmpp_3m` (a slip of power and its own start), its `deis_*` (Riemann sums and a
 two-stage start), dpm-solver's single-step on a time-uniform grid (node places vary from step to
 step), SA-Solver's `more` (its own history), adaptive steps, dynamic thresholding.
