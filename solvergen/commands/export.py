@@ -1,0 +1,60 @@
+"""The export command: solvers as files of other programs, a diffusers scheduler or ComfyUI nodes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..errors import SolvergenError
+
+
+def add(commands: Any) -> None:
+    """Register the command."""
+    export = commands.add_parser("export", help="write a diffusers scheduler or ComfyUI nodes")
+    hosts = export.add_subparsers(title="hosts", metavar="HOST", required=True)
+    diffusers = hosts.add_parser("diffusers", help="a scheduler in one file")
+    diffusers.add_argument("spec", metavar="SPEC")
+    diffusers.add_argument("--out", type=Path, metavar="FILE", help="NAME_scheduler.py by default")
+    diffusers.set_defaults(handler=run_diffusers)
+    comfyui = hosts.add_parser("comfyui", help="a custom-node folder")
+    comfyui.add_argument("folder", type=Path, metavar="DIR")
+    comfyui.add_argument("specs", nargs="+", metavar="SPEC")
+    comfyui.set_defaults(handler=run_comfyui)
+
+
+def run_diffusers(args: argparse.Namespace) -> int:
+    """Write the scheduler file of one solver."""
+    from ..emit.diffusers_file import class_name, diffusers_file
+    from ..loading import load
+    from ..writing import write
+    from .theory import analysed
+
+    loaded = load(args.spec)
+    text = diffusers_file(loaded.solver, loaded.program, analysed(loaded).json())
+    path = args.out or Path(f"{loaded.solver.name}_scheduler.py")
+    changed = write(path, text)
+    print(f"{'wrote' if changed else 'up to date:'} {path} ({class_name(loaded.solver.name)})")
+    return 0
+
+
+def run_comfyui(args: argparse.Namespace) -> int:
+    """Write a custom-node folder with some solvers."""
+    from ..emit.comfyui_folder import comfyui_folder
+    from ..loading import load
+    from ..writing import write
+    from .generation import emitted
+
+    samplers: dict[str, str] = {}
+    for target in args.specs:
+        loaded = load(target)
+        name = loaded.solver.name
+        if name in samplers:
+            raise SolvergenError(f"two of the solvers are named `{name}`")
+        if name in ("nodes", "__init__"):
+            raise SolvergenError(f"a solver in a node folder cannot be named `{name}`")
+        samplers[name] = emitted(loaded)[0]
+    for name, text in comfyui_folder(samplers).items():
+        write(args.folder / name, text)
+    print(f"wrote {args.folder} ({len(samplers)} sampler node{'s' * (len(samplers) != 1)})")
+    return 0

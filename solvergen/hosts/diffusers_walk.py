@@ -1,0 +1,245 @@
+"""Walking the plan of an emitted sampler one model call at a time, as diffusers' pipelines do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from diffusers.schedulers.scheduling_utils import SchedulerOutput
+
+from .diffusers_grid import level_at, threshold
+
+
+class PlanWalk:
+    """The state of a run and its steps; a grid of levels is planned elsewhere.
+
+    Subclasses give `coefficients` and `advance`, the sampler's functions `coefficients` and `step`.
+    """
+
+    coefficients: Callable[..., Any]
+    advance: Callable[..., Any]
+    config: Any
+    timesteps: torch.Tensor
+    num_inference_steps: int | None
+    alphas_cumprod: torch.Tensor
+    _levels: torch.Tensor
+
+    def reset(
+        self, rows: list[Any], levels: torch.Tensor, grid: torch.Tensor | None = None
+    ) -> None:
+        """Forget the last run; take the rows of a new plan, their levels and its grid."""
+        self._rows, self._row_levels, self._grid_levels = rows, levels, grid
+        self._walk: dict[int, tuple[Any, Any]] = {}
+        self._memory: tuple[torch.Tensor, ...] = ()
+        self._step_index: int | None = None
+        self._begin_index: int | None = None
+
+    @property
+    def step_index(self) -> int | None:
+        """Index of the next model call in `timesteps`; None before the first."""
+        return self._step_index
+
+    @property
+    def begin_index(self) -> int | None:
+        """Where the run begins, if the pipeline has said so."""
+        return self._begin_index
+
+    def set_begin_index(self, begin_index: int = 0) -> None:
+        """Say where in `timesteps` the run begins (img2img starts in the middle)."""
+        self._begin_index = begin_index
+
+    def scale_model_input(self, sample: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """The sample itself: the model's input is x = α x0 + σ ε."""
+        return sample
+
+    def scales(self, level: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """α and σ at levels."""
+        if self.config.use_flow_sigmas:
+            return 1 - level, level
+        alpha = (1 + level**2).rsqrt()
+        return alpha, level * alpha
+
+    def plan(self, level: torch.Tensor) -> tuple[list[Any], torch.Tensor]:
+        """The sampler's plan on a grid of levels, and the level of each of its rows."""
+        alpha, sigma = self.scales(level)
+        rows = type(self).coefficients(sigma, alpha, **(self.config.solver_parameters or {}))
+        at = torch.stack([row[2] for row in rows])
+        if not self.config.use_flow_sigmas:
+            at = at / (1 - at**2).clamp_min(1e-300).sqrt()
+        exact = dict(zip(sigma.tolist(), level.tolist(), strict=True))
+        values = [exact.get(float(row[2]), v) for row, v in zip(rows, at.tolist(), strict=True)]
+        return rows, torch.tensor(values, dtype=torch.float64)
+
+    def index_for_timestep(
+        self, timestep: float | torch.Tensor, schedule_timesteps: torch.Tensor | None = None
+    ) -> int:
+        """Where a run that begins at this time begins: at the opening of a step.
+
+        Of two equal times the second is taken, so that img2img does not skip a level; but a run
+        from the first time is a whole run.
+        """
+        times = self.timesteps if schedule_timesteps is None else schedule_timesteps
+        found = (times.cpu() == torch.as_tensor(timestep).cpu()).nonzero().flatten().tolist()
+        if not found:
+            raise ValueError(
+                f"timestep {float(timestep)} is not in the schedule; use scheduler.timesteps"
+            )
+        opening = [k for k in found if k < len(self._rows) and self._opens(k)] or found
+        return int(opening[1] if len(opening) > 1 and opening[0] else opening[0])
+
+    def _opens(self, k: int) -> bool:
+        """Whether a row is the first of its step."""
+        return k == 0 or self._rows[k][0] != self._rows[k - 1][0]
+
+    def _begin(self, index: int) -> dict[int, tuple[Any, Any]]:
+        """(row, weights of the denoised prediction) by index, for a run that begins there.
+
+        The plan is made anew from that step, so that its history begins there. Where its model
+        calls then differ from those listed, the listed rows stand and history is the first
+        evaluation; a run that begins inside a step goes to the next one by DDIM.
+        """
+        if self._grid_levels is None or not 0 <= index < len(self._rows):
+            raise ValueError(f"cannot begin at index {index} of {len(self._rows)} model calls")
+        opening, chosen = index, {}
+        while opening < len(self._rows) and not self._opens(opening):
+            opening += 1
+        ends = [*self._row_levels[index + 1 :].tolist(), float(self._grid_levels[-1])]
+        for k in range(index, opening):
+            chosen[k] = ("ddim", self._ddim(float(self._row_levels[k]), ends[k - index]))
+        if opening < len(self._rows):
+            fresh, _ = self.plan(self._grid_levels[self._rows[opening][0] :])
+            same = len(fresh) == len(self._rows) - opening
+            for k in range(opening, len(self._rows)):
+                row = fresh[k - opening] if same else self._rows[k]
+                chosen[k] = ("fill" if not same and k == opening else "", row)
+        return {k: (kind, (row, self._intake(k))) for k, (kind, row) in chosen.items()}
+
+    def _ddim(self, level: float, end: float) -> tuple[torch.Tensor, ...]:
+        """Weights of x and the denoised prediction that go from one level to another."""
+        a, s = self.scales(torch.tensor([level, end], dtype=torch.float64))
+        return s[1] / s[0], a[1] - a[0] * s[1] / s[0]
+
+    def _intake(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weights that make the denoised prediction of the sample and the model's output."""
+        alpha, sigma = self.scales(self._row_levels[k])
+        one, none = torch.ones_like(alpha), torch.zeros_like(alpha)
+        return {
+            "epsilon": (one / alpha, -sigma / alpha),
+            "sample": (none, one),
+            "v_prediction": (alpha, -sigma),
+            "flow_prediction": (one, -sigma),
+        }[self.config.prediction_type]
+
+    def convert_model_output(
+        self, model_output: torch.Tensor, sample: torch.Tensor, weights: Any
+    ) -> torch.Tensor:
+        """The denoised prediction, thresholded where the config asks for it."""
+        if weights[0] == 0:
+            denoised = model_output
+        else:
+            denoised = (weights[0].item() * sample).add_(model_output, alpha=weights[1].item())
+        if not self.config.thresholding:
+            return denoised
+        config = self.config
+        return threshold(denoised, config.dynamic_thresholding_ratio, config.sample_max_value)
+
+    def step(
+        self,
+        model_output: torch.Tensor,
+        timestep: float | torch.Tensor,
+        sample: torch.Tensor,
+        generator: torch.Generator | None = None,
+        return_dict: bool = True,
+    ) -> SchedulerOutput | tuple[torch.Tensor]:
+        """Take one model output and return the sample for the next entry of `timesteps`.
+
+        Nothing changes when the output is refused. generator: accepted and unused.
+        """
+        if self.num_inference_steps is None:
+            raise ValueError("call set_timesteps before the first step")
+        index, walk = self._step_index, self._walk
+        if index is None:
+            index = self._begin_index
+            index = self.index_for_timestep(timestep) if index is None else index
+            walk = self._begin(index)
+        if index not in walk:
+            raise ValueError("the run is over; call set_timesteps to begin another")
+        if self.config.variance_type in ("learned", "learned_range"):
+            model_output = model_output[:, : sample.shape[1]]
+        self._check(model_output, sample, first=self._step_index is None)
+        dtype = torch.promote_types(sample.dtype, torch.float32)
+        x, output = sample.to(dtype), model_output.to(dtype)
+        kind, (row, intake) = walk[index]
+        denoised = self.convert_model_output(output, x, intake)
+        advance = type(self).advance
+        memory = self._memory
+        if kind == "ddim":
+            following, memory = (row[0] * x).add_(denoised, alpha=row[1].item()), ()
+        else:
+            if kind == "fill":
+                _, seen = advance(row, x, denoised, ())
+                size = len(seen) - 2 if any(m is x for m in seen) else len(seen)
+                memory = tuple([next(m for m in seen if m is not x)] * size) if size else ()
+            following, memory = advance(row, x, denoised, memory)
+        self._walk, self._memory, self._step_index = walk, memory, index + 1
+        previous = following.to(sample.dtype)
+        return SchedulerOutput(prev_sample=previous) if return_dict else (previous,)
+
+    def _check(self, model_output: torch.Tensor, sample: torch.Tensor, first: bool) -> None:
+        """Refuse what cannot be stepped with, before anything changes."""
+        if model_output.shape != sample.shape or model_output.device != sample.device:
+            raise ValueError(
+                f"model_output {tuple(model_output.shape)} on {model_output.device} does not fit "
+                f"sample {tuple(sample.shape)} on {sample.device}"
+            )
+        if not first and any(m.shape != sample.shape for m in self._memory):
+            raise ValueError(
+                f"the batch changed to {tuple(sample.shape)} during a run; call set_timesteps"
+            )
+        if first and model_output.isnan().any():
+            raise ValueError("the model returned NaN at its first call (float16 overflows)")
+
+    def _noise_scales(
+        self, timesteps: torch.Tensor, sample: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """α and σ at times, shaped to multiply a batch."""
+        times = torch.as_tensor(timesteps).reshape(-1).cpu()
+        index = self._begin_index if self._step_index is None else self._step_index
+        if index is not None and self._rows:
+            levels = [*self._row_levels.tolist(), float(self._grid_levels[-1])]  # type: ignore
+            level = torch.tensor([levels[index]], dtype=torch.float64).expand(len(times))
+        elif self._rows and all((self.timesteps.cpu() == t).any() for t in times):
+            level = self._row_levels[[self.index_for_timestep(t) for t in times]]
+        elif self.config.use_flow_sigmas:
+            level = times.double() / self.config.num_train_timesteps
+        else:
+            level = level_at(times.double(), self._levels)
+        alpha, sigma = self.scales(level)
+        shape = (-1, *[1] * (sample.ndim - 1))
+        return alpha.to(sample).reshape(shape), sigma.to(sample).reshape(shape)
+
+    def add_noise(
+        self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
+    ) -> torch.Tensor:
+        """α x0 + σ ε at the given times."""
+        alpha, sigma = self._noise_scales(timesteps, original_samples)
+        return alpha * original_samples + sigma * noise
+
+    def scale_noise(
+        self,
+        sample: torch.Tensor,
+        timestep: float | torch.Tensor,
+        noise: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The same with flow-matching pipelines' order of arguments."""
+        if noise is None:
+            raise ValueError("scale_noise needs the noise to mix in")
+        return self.add_noise(sample, noise, torch.as_tensor(timestep))
+
+    def get_velocity(
+        self, sample: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
+    ) -> torch.Tensor:
+        """The target of v-prediction training, α ε − σ x0."""
+        alpha, sigma = self._noise_scales(timesteps, sample)
+        return alpha * noise - sigma * sample

@@ -1,0 +1,158 @@
+"""Running emitted samplers: noise by seed, step by step with cancelling, partial runs, inversion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Model = Callable[..., Tensor]
+
+
+def noise_of(
+    seeds: Sequence[int],
+    shape: Sequence[int],
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """One draw of unit noise per seed: the same whatever the batch, the rank or the device."""
+    draws = [
+        torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed)) for seed in seeds
+    ]
+    return torch.stack(draws).to(device, dtype)
+
+
+class Sampler(nn.Module):
+    """An emitted sampler with its model and grid as a module: `forward` samples.
+
+    The plan is made once, so that forward has no host work that depends on data: it compiles,
+    exports and is captured in CUDA graphs, and it holds no buffers for ranks to exchange.
+
+    Args:
+        module: an emitted file, imported.
+        model: the denoiser.
+        sigmas, alphas, parameters: as for the emitted `coefficients`.
+    """
+
+    def __init__(
+        self,
+        module: ModuleType,
+        model: Model,
+        sigmas: Any,
+        alphas: Any = None,
+        **parameters: float,
+    ) -> None:
+        super().__init__()
+        self.model, self.integrate = model, module.integrate
+        self.plan = module.coefficients(sigmas, alphas, **parameters)
+
+    def forward(self, x: Tensor, **extra: Any) -> Tensor:
+        """The final state from x at the first grid point."""
+        return self.integrate(self.model, x, self.plan, extra)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A state on the way: `i` and `sigma` of the model call that comes next, or the end.
+
+    denoised: the model's output that led here, for previews; None at the start.
+    """
+
+    i: int
+    sigma: Tensor | None
+    x: Tensor
+    denoised: Tensor | None = None
+
+
+def walk(
+    module: ModuleType,
+    model: Model,
+    x: Tensor,
+    sigmas: Any,
+    alphas: Any = None,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    extra_args: dict[str, Any] | None = None,
+    **parameters: float,
+) -> Iterator[Moment]:
+    """States of a run one model call after the other; stop iterating to cancel it.
+
+    start, stop: grid points between which to run; history begins at start.
+
+    Raises:
+        ValueError: start and stop do not lie on the grid, or the model's first output is wrong.
+    """
+    count = len(torch.as_tensor(sigmas))
+    stop = count - 1 if stop is None else stop
+    if not 0 <= start < stop < count:
+        raise ValueError(f"start and stop must satisfy 0 <= start < stop < {count}")
+    part = slice(start, stop + 1)
+    cut = None if alphas is None else torch.as_tensor(alphas)[part]
+    plan = module.coefficients(torch.as_tensor(sigmas)[part], cut, **parameters)
+    ones, memory, denoised = x.new_ones([x.shape[0]]), (), None
+    for number, row in enumerate(plan):
+        yield Moment(start + row[0], row[2], x, denoised)
+        with torch.no_grad():
+            denoised = model(x, row[2] * ones, **(extra_args or {}))
+            if number == 0:
+                module.check(x, denoised)
+            x, memory = module.step(row, x, denoised, memory)
+    yield Moment(stop, None, x, denoised)
+
+
+@torch.no_grad()
+def invert(
+    model: Model,
+    x: Tensor,
+    sigmas: Any,
+    alphas: Any = None,
+    *,
+    extra_args: dict[str, Any] | None = None,
+    refine: int = 3,
+) -> Tensor:
+    """Integrate a state at the last grid point back to the first.
+
+    Each step is the inverse of a DDIM step, found by `refine` fixed-point iterations.
+
+    Raises:
+        ValueError: the last σ is zero: there data is the state and noise is not determined.
+    """
+    sigma = torch.as_tensor(sigmas, dtype=torch.float64)
+    alpha = (
+        torch.ones_like(sigma) if alphas is None else torch.as_tensor(alphas, dtype=torch.float64)
+    )
+    if sigma[-1] <= 0:
+        raise ValueError("the last sigma must be above zero to invert; drop the final zero")
+    ones, extra = x.new_ones([x.shape[0]]), extra_args or {}
+    for i in range(len(sigma) - 2, -1, -1):
+        shrink = sigma[i + 1] / sigma[i]
+        weight = alpha[i + 1] - alpha[i] * shrink
+        denoised = model(x, sigma[i + 1] * ones, **extra)
+        start = (x - weight * denoised) / shrink
+        for _ in range(refine):
+            denoised = model(start, sigma[i] * ones, **extra)
+            start = (x - weight * denoised) / shrink
+        x = start
+    return x
+
+
+def round_trip(
+    module: ModuleType,
+    model: Model,
+    x: Tensor,
+    sigmas: Any,
+    alphas: Any = None,
+    *,
+    refine: int = 3,
+    **parameters: float,
+) -> tuple[Tensor, float]:
+    """A state inverted to noise, and the relative error of sampling back from there."""
+    noise = invert(model, x, sigmas, alphas, refine=refine)
+    back = module.sample(model, noise, sigmas, alphas=alphas, **parameters)
+    return noise, float((back - x).norm() / x.norm())
