@@ -6,7 +6,8 @@
 #          θₖ = (λₙ − λₙ₋ₖ)/h
 """Exponential Adams-Bashforth 2.
 
-The polynomial through the last 2 denoised predictions in lambda, integrated exactly.
+The line through the last two denoised predictions in lambda, integrated exactly (res_multistep of
+ComfyUI).
 """
 
 import math

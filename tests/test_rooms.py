@@ -19,6 +19,7 @@ MAY = {
     "order": {"errors", "expr", "spec", "program", "derive", "gallery"},
     "emit": {"errors", "expr", "spec", "program"},
     "writing": set(),
+    "grids": set(),
 }
 HEAVY = {"torch", "numpy", "scipy", "diffusers", "matplotlib", "joblib", "torchvision"}
 

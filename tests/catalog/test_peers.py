@@ -133,7 +133,11 @@ APART = {
 }
 # Not compared: stage nodes uniform in VP time (lu.*@time_uniform), single-step solvers of diffusers
 # and dpm-solver on grids that are not uniform in λ (their stage nodes are points of the grid),
-# sa.more as shipped (returns the denoised prediction), adaptive steps.
+# sa.more as shipped (returns the denoised prediction).
+ADAPTIVE = {
+    "kd.dpm_adaptive_order2": "dpm_adaptive_12",
+    "kd.dpm_adaptive_order3": "dpm_adaptive_23",
+}
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +193,22 @@ def test_reproduces_the_peer_on_every_grid(peer, end_state):
         else:
             name = SAME[peer]
         assert distance(end_state(name, sigmas), recorded) < 1e-10, (grid, name)
+
+
+@pytest.mark.parametrize("run", PEERS["adaptive"], ids=lambda run: f"{run['peer']}-{run['rtol']}")
+def test_adaptive_steps_are_those_of_the_peer(run, committed, denoiser):
+    module, calls = committed(ADAPTIVE[run["peer"]]), []
+    denoise = denoiser(*PEERS["mixture"].values())
+
+    def counted(x, sigma):
+        calls.append(sigma)
+        return denoise(x, sigma)
+
+    ends = torch.tensor([3.0, 0.1], dtype=torch.float64)
+    x = torch.tensor(PEERS["x_init"], dtype=torch.float64)
+    tolerances = {"rtol": run["rtol"], "atol": run["atol"]}
+    assert distance(module.sample_adaptive(counted, x, ends, **tolerances), run["end"]) < 1e-12
+    assert len(calls) <= run["nfe"]  # k-diffusion evaluates again after a rejected step
 
 
 @pytest.mark.parametrize("peer", sorted(APART))
