@@ -228,7 +228,7 @@ def test_a_misspelt_name_is_suggested(capsys):
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
 def test_terminals_of_any_encoding_get_the_formula(encoding):
-    for arguments in (["explain", "dpmpp_2m"], ["explain", "pndm", "--markdown"], ["list"]):
+    for arguments in (["explain", "dpmpp_2m"], ["explain", "pndm", "--markdown"]):
         assert run(*arguments, check=0, PYTHONIOENCODING=encoding, PYTHONUTF8="0").stdout
 
 

@@ -80,7 +80,7 @@ def check(solver, module, n, zero):
     sigmas = torch.tensor(values, dtype=torch.float64)
     exact = [-mpmath.log(mpmath.mpf(s)) if s else mpmath.inf for s in sigmas.tolist()]
     calls, final = revealed(module, sigmas)
-    with mpmath.workdps(30):
+    with mpmath.workdps(20):
         meant = unroll(derive(solver), exact)
     assert len(calls) == len(meant.calls)
     for (place, state), call in zip(calls, meant.calls, strict=True):

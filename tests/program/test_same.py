@@ -116,10 +116,10 @@ def test_one_method_on_random_grids_too(seed):
     for _ in range(7):
         grid.append(lam)
         lam += mpmath.mpf(chosen.uniform(0.05, 0.9))
-    with mpmath.workdps(40):
+    with mpmath.workdps(24):
         for first, second in ONE_METHOD.values():
             a, b = (unroll(program(found), grid) for found in (first, second))
-            assert max(abs(p - q) for p, q in zip(a.final, b.final, strict=True)) < 1e-35
+            assert max(abs(p - q) for p, q in zip(a.final, b.final, strict=True)) < 1e-20
         for first, second, *_ in DIFFERENT:
             a, b = unroll(program(first), grid), unroll(program(second), grid)
             apart = len(a.final) != len(b.final) or max(
