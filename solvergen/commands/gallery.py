@@ -11,6 +11,7 @@ from typing import Any
 
 from ..loading import Loaded
 from ..program.model import Program
+from .progress import shown
 
 FAMILIES = ("one evaluation", "runge-kutta", "multistep", "predictor-corrector", "hybrid")
 GRIDS = {"uniform": "uniform in λ", "smooth": "smooth", "arbitrary": "any"}
@@ -128,7 +129,7 @@ def chosen(targets: Iterable[str], args: argparse.Namespace) -> list[Entry]:
     """The entries that pass the filters; attributes that `args` lacks do not filter."""
     integrand, calls = getattr(args, "integrand", None), getattr(args, "evaluations", None)
     found = []
-    for target in targets:
+    for target in shown(list(targets), "reading"):
         one = entry(target)
         program = one.loaded.program
         if (

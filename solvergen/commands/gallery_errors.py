@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import ModuleType
 
 from .demonstration import Problem, imported
 from .gallery import Entry
+from .progress import shown
 
 BUDGETS = (6, 12, 24, 48, 96)
 
@@ -18,17 +18,13 @@ def measure(entries: Iterable[Entry]) -> dict[str, list[tuple[int, float]]]:
     """(evaluations, RMS distance to the exact end points) of each solver at a few budgets."""
     problem, found = Problem(), {}
     with tempfile.TemporaryDirectory() as folder:
-        for one in entries:
+        for one in shown(list(entries), "measuring"):
             module = _module(one, Path(folder))
             calls = one.loaded.program.evaluations_per_step
             steps = sorted({budget // calls for budget in BUDGETS} - {0, 1})
             found[one.name] = [
                 (len(module.coefficients(problem.grid(n))), problem.error(module, n)) for n in steps
             ]
-            if sys.stderr.isatty():
-                print(f"\rmeasured {len(found)} {one.name:60}", end="", file=sys.stderr)
-    if sys.stderr.isatty():
-        print("\r" + " " * 75 + "\r", end="", file=sys.stderr)
     return found
 
 

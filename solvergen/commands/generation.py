@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from ..errors import OrderError, SpecError
 from ..loading import Loaded
 from ..writing import Change
+from .progress import shown
 
 
 def add(commands: Any) -> None:
@@ -49,18 +49,13 @@ def run_generate(args: argparse.Namespace) -> int:
     targets = args.specs or gallery.names()
     files: dict[Path, str] = {}
     faults: list[str] = []
-    begun = time.monotonic()
-    for number, target in enumerate(targets, 1):
-        if sys.stderr.isatty() and time.monotonic() - begun > 1:
-            print(f"\rderiving {number}/{len(targets)} {target:30}", end="", file=sys.stderr)
+    for target in shown(targets, "deriving"):
         loaded = load(target)
         path = args.out / f"{loaded.solver.name}.py"
         if path in files:
             raise SpecError(f"another spec is already named `{loaded.solver.name}`", target)
         files[path], fault = emitted(loaded)
         faults += [fault] if fault else []
-    if sys.stderr.isatty() and time.monotonic() - begun > 1:
-        print("\r" + " " * 50 + "\r", end="", file=sys.stderr)
     changes = [change for path, text in files.items() if (change := compare(path, text))]
     if not args.specs and args.check:
         changes += extras(args.out, {path.name for path in files})
