@@ -58,6 +58,7 @@ ALIASES = {
     "sa_solver_p1c1": "sa.few_p1c1_tau0 dif.sasolver_p1c1_tau0",
     "sa_solver_p2" + BY_SA: "sa.few_p2c0_tau0",
     "sa_solver_p3" + BY_SA: "sa.few_p3c0_tau0",
+    "sa_solver_p3c4_more_steps" + BY_SA: "sa.more_p3c4_tau0",
     "sa_solver_p3c4_pece" + BY_SA: "sa.few_p3c4_PECE_tau0_lof0",
 }
 
@@ -129,7 +130,6 @@ APART = {
         f"ds.deis_tab{k}": (f"deis_tab{k}", 3e-4, "a Riemann sum of 10^4 points, not the integral")
         for k in (2, 3, 4)
     },
-    "sa.more_p3c4_tau0": ("sa_solver_p3c4", 0.3, "starts with steps of its own in between"),
 }
 # Not compared: stage nodes uniform in VP time (lu.*@time_uniform), single-step solvers of diffusers
 # and dpm-solver on grids that are not uniform in λ (their stage nodes are points of the grid),
