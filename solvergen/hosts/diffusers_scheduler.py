@@ -92,8 +92,9 @@ class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc
     def from_config(  # type: ignore[override, unused-ignore]
         cls, config: Any = None, return_unused_kwargs: bool = False, **kwargs: Any
     ) -> Any:
-        """As in diffusers; the config of a flow-matching scheduler says that the model is one."""
-        if str((config or {}).get("_class_name", "")).startswith("FlowMatch"):
+        """As in diffusers; the config of a flow-matching scheduler has no prediction type."""
+        known = config if isinstance(config, dict) else {}
+        if "shift" in known and "prediction_type" not in known:
             kwargs = {"prediction_type": "flow_prediction", "use_flow_sigmas": True, **kwargs}
         return super().from_config(config, return_unused_kwargs, **kwargs)
 

@@ -149,13 +149,17 @@ class PlanWalk:
         model_output: torch.Tensor,
         timestep: float | torch.Tensor,
         sample: torch.Tensor,
+        eta: float = 0.0,
+        use_clipped_model_output: bool | None = None,
         generator: torch.Generator | None = None,
         return_dict: bool = True,
     ) -> SchedulerOutput | tuple[torch.Tensor]:
         """Take one model output and return the sample for the next entry of `timesteps`.
 
-        Nothing changes when the output is refused. generator: accepted and unused.
+        Nothing changes when the output is refused. eta must be zero; the generator is unused.
         """
+        if eta:
+            raise ValueError(f"this solver is deterministic: eta must be 0; found {eta}")
         if self.num_inference_steps is None:
             raise ValueError("call set_timesteps before the first step")
         index, walk = self._step_index, self._walk

@@ -1,0 +1,155 @@
+"""Exported schedulers inside diffusers' own pipelines, on tiny models with random weights."""
+
+import pytest
+import torch
+
+diffusers = pytest.importorskip("diffusers", reason="exported schedulers run inside diffusers")
+
+SOLVERS = ("dpmpp_2m", "unipc_2_bh2", "heun_edm", "dpm_solver_3", "pndm")
+LATENT = {
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "steps_offset": 1,
+}
+
+
+def draw(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("pipeline", ["DDPMPipeline", "DDIMPipeline"])
+def test_unconditional(name, pipeline, scheduler, unet):
+    pipe = getattr(diffusers, pipeline)(unet=unet, scheduler=diffusers.DDIMScheduler())
+    pipe.scheduler = scheduler(name)()
+    pipe.set_progress_bar_config(disable=True)
+    runs = [
+        pipe(batch_size=size, generator=draw(), num_inference_steps=6, output_type="np").images
+        for size in (2, 1, 2)
+    ]
+    assert runs[0].shape == (2, 8, 8, 3) and runs[1].shape == (1, 8, 8, 3)
+    assert (runs[0] == runs[2]).all()
+
+
+def stable_diffusion(parts, scheduler, cls="StableDiffusionPipeline"):
+    pipe = getattr(diffusers, cls)(**parts, scheduler=scheduler)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def text(pipe, **given):
+    options = {"num_inference_steps": 5, "height": 16, "width": 16, "output_type": "latent"}
+    return pipe("a cat", generator=draw(), guidance_scale=4.0, **{**options, **given}).images
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_text_to_image(name, scheduler, text_to_image):
+    pipe = stable_diffusion(text_to_image, scheduler(name)(**LATENT))
+    latents = text(pipe)
+    assert latents.shape == (1, 4, 8, 8) and latents.isfinite().all()
+    assert torch.equal(latents, text(pipe))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"num_inference_steps": 8},
+        {"num_inference_steps": None, "timesteps": [999, 700, 400, 150, 20]},
+    ],
+)
+def test_text_to_image_with_2m_is_diffusers(given, scheduler, text_to_image):
+    theirs = diffusers.DPMSolverMultistepScheduler(**LATENT, lower_order_final=False)
+    ours = scheduler("dpmpp_2m").from_config(theirs.config)
+    wanted, found = (text(stable_diffusion(text_to_image, s), **given) for s in (theirs, ours))
+    assert (found - wanted).norm() < 1e-4 * wanted.norm()
+
+
+def test_text_to_image_with_sigmas(scheduler, text_to_image):
+    pipe = stable_diffusion(text_to_image, scheduler("dpmpp_2m")(**LATENT))
+    sigmas = [14.0, 5.0, 2.0, 0.7, 0.2, 0.0]
+    assert text(pipe, num_inference_steps=None, sigmas=sigmas).isfinite().all()
+    assert len(pipe.scheduler.timesteps) == 5
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("strength", [0.3, 0.75, 1.0])
+def test_image_to_image(name, strength, scheduler, text_to_image):
+    pipe = stable_diffusion(
+        text_to_image, scheduler(name)(**LATENT), "StableDiffusionImg2ImgPipeline"
+    )
+    image = torch.rand(1, 3, 16, 16, generator=draw(1))
+    options = {"num_inference_steps": 9, "strength": strength, "output_type": "latent"}
+    latents = pipe("a cat", image, generator=draw(), **options).images
+    assert latents.shape == (1, 4, 8, 8) and latents.isfinite().all()
+
+
+def test_image_to_image_with_2m_is_diffusers(scheduler, text_to_image):
+    theirs = diffusers.DPMSolverMultistepScheduler(**LATENT, lower_order_final=False)
+    image, found = torch.rand(1, 3, 16, 16, generator=draw(1)), []
+    for chosen in (theirs, scheduler("dpmpp_2m").from_config(theirs.config)):
+        pipe = stable_diffusion(text_to_image, chosen, "StableDiffusionImg2ImgPipeline")
+        options = {"num_inference_steps": 10, "strength": 0.6, "output_type": "latent"}
+        found.append(pipe("a cat", image, generator=draw(), **options).images)
+    assert (found[1] - found[0]).norm() < 1e-4 * found[0].norm()
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_diffusion_transformer(name, scheduler, vae):
+    torch.manual_seed(0)
+    transformer = diffusers.DiTTransformer2DModel(
+        sample_size=4,
+        num_layers=1,
+        patch_size=2,
+        attention_head_dim=4,
+        num_attention_heads=2,
+        in_channels=4,
+        out_channels=8,
+        num_embeds_ada_norm=1000,
+        norm_elementwise_affine=False,
+    ).eval()
+    pipe = diffusers.DiTPipeline(transformer, vae, scheduler(name)())
+    pipe.set_progress_bar_config(disable=True)
+    images = pipe([1, 2], generator=draw(), num_inference_steps=4, output_type="np").images
+    assert images.shape == (2, 8, 8, 3)
+
+
+@pytest.mark.parametrize("name", ["dpmpp_2m", "unipc_3_bh2", "heun_edm", "ddim"])
+def test_flow_matching(name, scheduler, vae):
+    torch.manual_seed(0)
+    transformer = diffusers.SD3Transformer2DModel(
+        sample_size=8,
+        patch_size=1,
+        in_channels=4,
+        num_layers=1,
+        attention_head_dim=4,
+        num_attention_heads=2,
+        joint_attention_dim=8,
+        caption_projection_dim=8,
+        pooled_projection_dim=8,
+        out_channels=4,
+    ).eval()
+    theirs = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
+    nothing = {
+        f"{kind}{i}": None for kind in ("text_encoder", "tokenizer") for i in ("", "_2", "_3")
+    }
+    found = []
+    for chosen in (theirs, scheduler(name).from_config(theirs.config)):
+        pipe = diffusers.StableDiffusion3Pipeline(
+            transformer=transformer, vae=vae, scheduler=chosen, **nothing
+        )
+        pipe.set_progress_bar_config(disable=True)
+        words = torch.rand(1, 4, 8, generator=draw(1)), torch.rand(1, 8, generator=draw(2))
+        options = {"height": 16, "width": 16, "output_type": "latent", "guidance_scale": 1.0}
+        sigmas = [1 - k / 12 for k in range(12)]
+        images = pipe(
+            prompt_embeds=words[0],
+            pooled_prompt_embeds=words[1],
+            generator=draw(),
+            sigmas=sigmas,
+            **options,
+        ).images
+        assert images.isfinite().all()
+        found.append(images)
+    close = 1e-5 if name == "ddim" else 0.05
+    assert (found[1] - found[0]).norm() < close * found[0].norm()

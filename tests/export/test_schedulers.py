@@ -1,0 +1,281 @@
+"""What diffusers' schedulers must keep to, for exported ones: written from their common checks."""
+
+import pytest
+import torch
+
+diffusers = pytest.importorskip("diffusers", reason="exported schedulers run inside diffusers")
+
+SOLVERS = (
+    "dpmpp_2m",
+    "dpmpp_3m",
+    "ddim",
+    "unipc_2_bh2",
+    "unipc_3_bh2",
+    "ipndm4",
+    "pndm",
+    "heun_edm",
+    "dpm_solver_2",
+    "dpm_solver_3",
+    "res_3s",
+)
+CONFIGS = {
+    "default": {},
+    "leading": {"timestep_spacing": "leading", "steps_offset": 1},
+    "trailing_zero_snr": {
+        "timestep_spacing": "trailing",
+        "rescale_betas_zero_snr": True,
+        "prediction_type": "v_prediction",
+    },
+    "karras": {"use_karras_sigmas": True},
+    "lu": {"use_lu_lambdas": True},
+    "exponential": {"use_exponential_sigmas": True},
+    "beta": {"use_beta_sigmas": True},
+    "cosine_sample": {
+        "beta_schedule": "squaredcos_cap_v2",
+        "prediction_type": "sample",
+        "lambda_min_clipped": -5.1,
+    },
+    "sigma_min": {"final_sigmas_type": "sigma_min"},
+    "thresholding": {"thresholding": True, "sample_max_value": 2.0},
+    "flow": {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": 3.0},
+}
+
+
+def draw(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def model(x, t):
+    return torch.tanh(x) * (0.5 + float(t) / 2000)
+
+
+def run(scheduler, count=None, start=0, begin=True, shape=(2, 3, 4, 4), **given):
+    scheduler.set_timesteps(count, **given)
+    if start and begin:
+        scheduler.set_begin_index(start * scheduler.order)
+    x = draw(*shape)
+    for t in scheduler.timesteps[start * scheduler.order :]:
+        x = scheduler.step(model(scheduler.scale_model_input(x, t), t), t, x).prev_sample
+    return x
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_saves_and_loads(name, scheduler, tmp_path):
+    cls = scheduler(name)
+    made = cls(beta_schedule="scaled_linear", use_karras_sigmas=True, num_train_timesteps=500)
+    made.save_pretrained(tmp_path)
+    assert torch.equal(run(made, 7), run(cls.from_pretrained(tmp_path), 7))
+
+
+def test_pipeline_saves_and_loads_it(scheduler, unet, tmp_path):
+    pipe = diffusers.DDPMPipeline(unet=unet, scheduler=scheduler("dpmpp_2m")(steps_offset=1))
+    pipe.save_pretrained(tmp_path)
+    again = diffusers.DiffusionPipeline.from_pretrained(
+        tmp_path, scheduler=scheduler("dpmpp_2m").from_pretrained(tmp_path / "scheduler")
+    )
+    assert type(again.scheduler) is type(pipe.scheduler)
+    assert again.scheduler.config.steps_offset == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "DDIMScheduler",
+        "DDPMScheduler",
+        "PNDMScheduler",
+        "EulerDiscreteScheduler",
+        "HeunDiscreteScheduler",
+        "DPMSolverMultistepScheduler",
+        "UniPCMultistepScheduler",
+        "DEISMultistepScheduler",
+        "FlowMatchEulerDiscreteScheduler",
+    ],
+)
+def test_config_goes_both_ways(other, scheduler):
+    theirs, cls = getattr(diffusers, other), scheduler("dpmpp_2m")
+    vp = {"beta_schedule": "scaled_linear", "beta_end": 0.011}
+    options = {"shift": 2.5} if "Flow" in other else vp
+    ours = cls.from_config(theirs(**options).config)
+    back = theirs.from_config(ours.config)
+    assert {key: back.config[key] for key in options} == options
+    assert ours.config.use_flow_sigmas == ("Flow" in other)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("name", SOLVERS)
+def test_full_loop(name, config, scheduler):
+    made = scheduler(name)(**CONFIGS[config])
+    for count in (1, 2, 10):
+        assert run(made, count).isfinite().all()
+        assert len(made.sigmas) == len(made.timesteps) + 1
+        assert (made.timesteps[:1] >= made.timesteps).all()
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_every_count_and_start(name, scheduler):
+    made = scheduler(name)()
+    for count in range(1, 51):
+        whole = run(made, count, shape=(1, 1, 2, 2))
+        assert whole.isfinite().all()
+        for start in {count // 3, count - 1} - {0}:
+            assert run(made, count, start, shape=(1, 1, 2, 2)).isfinite().all()
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_batch_shapes_repeat(name, scheduler):
+    made = scheduler(name)()
+    first = run(made, 6)
+    assert run(made, 6, shape=(1, 2, 3, 5)).shape == (1, 2, 3, 5)
+    assert torch.equal(run(made, 6), first)
+    a, b = made.set_timesteps(4), made.timesteps[0]
+    assert a is None
+    out = made.step(draw(2, 3), b, draw(2, 3), return_dict=False)
+    assert isinstance(out, tuple) and out[0].shape == (2, 3)
+
+
+@pytest.mark.parametrize("name", ["dpmpp_2m", "heun_edm", "unipc_3_bh2"])
+def test_begins_where_the_timestep_is(name, scheduler):
+    made = scheduler(name)()
+    assert torch.equal(run(made, 10, 4, begin=False), run(made, 10, 4))
+
+
+def test_dtypes_are_kept(scheduler):
+    made = scheduler("unipc_2_bh2")()
+    for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        made.set_timesteps(3)
+        x = draw(1, 2, 4, 4).to(dtype)
+        for t in made.timesteps:
+            x = made.step(model(x, t), t, x).prev_sample
+        assert x.dtype == dtype and x.isfinite().all()
+
+
+VP = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+CUT = {"lower_order_final": False}
+PEERS = {
+    "2m": ("dpmpp_2m", "DPMSolverMultistepScheduler", {**VP, **CUT}),
+    "2m_heun": ("dpmpp_2m_exact", "DPMSolverMultistepScheduler", {"solver_type": "heun", **CUT}),
+    "2m_karras": ("dpmpp_2m", "DPMSolverMultistepScheduler", {"use_karras_sigmas": True, **CUT}),
+    "2m_zero_snr": (
+        "dpmpp_2m",
+        "DPMSolverMultistepScheduler",
+        {**CONFIGS["trailing_zero_snr"], **CUT},
+    ),
+    "2m_cosine": ("dpmpp_2m", "DPMSolverMultistepScheduler", {**CONFIGS["cosine_sample"], **CUT}),
+    "2m_thresholding": (
+        "dpmpp_2m",
+        "DPMSolverMultistepScheduler",
+        {**CONFIGS["thresholding"], **CUT},
+    ),
+    "1": ("ddim", "DPMSolverMultistepScheduler", {"solver_order": 1}),
+}
+
+
+@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("start", [0, 6])
+def test_equals_the_peer(peer, start, scheduler):
+    name, cls, config = PEERS[peer]
+    theirs = getattr(diffusers, cls)(**config)
+    ours = scheduler(name).from_config(theirs.config)
+    for count in (1, 2, 7, 20, 50) if not start else (20,):
+        wanted, found = run(theirs, count, start), run(ours, count, start)
+        assert torch.equal(theirs.timesteps, ours.timesteps)
+        assert (found - wanted).norm() < 1e-5 * wanted.norm()
+
+
+@pytest.mark.parametrize("config", ["default", "flow", "trailing_zero_snr"])
+def test_noise_is_added_at_the_level_of_a_time(config, scheduler):
+    made = scheduler("heun_edm")(**CONFIGS[config])
+    x0, noise = draw(3, 2, 4, 4), draw(3, 2, 4, 4, seed=1)
+    times = torch.tensor([10, 500, 900])
+    trained = made.add_noise(x0, noise, times)  # before any run, as training scripts do
+    if config != "flow":
+        bar = made.alphas_cumprod[times].view(3, 1, 1, 1)
+        assert torch.allclose(trained, bar.sqrt() * x0 + (1 - bar).sqrt() * noise, atol=1e-5)
+        velocity = bar.sqrt() * noise - (1 - bar).sqrt() * x0
+        assert torch.allclose(made.get_velocity(x0, noise, times), velocity, atol=1e-5)
+    else:
+        level = (times / 1000).view(3, 1, 1, 1)
+        assert torch.allclose(trained, (1 - level) * x0 + level * noise, atol=1e-5)
+    made.set_timesteps(10)
+    made.set_begin_index(8)
+    mixed = made.add_noise(x0, noise, made.timesteps[8:9].expand(3))
+    level = made.sigmas[8]
+    alpha = 1 - level if config == "flow" else (1 + level**2) ** -0.5
+    sigma = level if config == "flow" else level * alpha
+    assert torch.allclose(mixed, alpha * x0 + sigma * noise, atol=1e-5)
+    again = made.scale_noise(x0, made.timesteps[8:9].expand(3), noise)
+    assert torch.equal(again, mixed)
+
+
+def state(scheduler):
+    held = {**vars(scheduler), "_internal_dict": dict(scheduler.config)}
+    return {key: repr(value) for key, value in held.items()}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"sigmas": [1.0, 2.0, 3.0]}, "decrease"),
+        ({"timesteps": [10, 500]}, "decrease"),
+        ({"timesteps": [500, 10], "sigmas": [3.0, 1.0]}, "one of"),
+        ({}, "one of"),
+        ({"num_inference_steps": 0}, "1 or more"),
+        ({"sigmas": [3.0, -1.0]}, "finite and >= 0"),
+    ],
+)
+def test_a_refused_grid_changes_nothing(given, message, scheduler):
+    made = scheduler("dpmpp_2m")()
+    run(made, 5)
+    before = state(made)
+    with pytest.raises(ValueError, match=message):
+        made.set_timesteps(**given)
+    assert state(made) == before
+
+
+def test_a_refused_output_changes_nothing(scheduler):
+    made = scheduler("dpmpp_2m")()
+    x, before = draw(1, 3, 4, 4), state(made)
+    with pytest.raises(ValueError, match="set_timesteps"):
+        made.step(x, 3, x)
+    assert state(made) == before
+    made.set_timesteps(4)
+    before = state(made)
+    for output, message in (
+        (draw(1, 6, 4, 4), "does not fit"),
+        (torch.full_like(x, torch.nan), "NaN"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            made.step(output, made.timesteps[0], x)
+    with pytest.raises(ValueError, match="not in the schedule"):
+        made.step(x, 7, x)
+    with pytest.raises(ValueError, match="eta"):
+        made.step(x, made.timesteps[0], x, eta=1.0)
+    assert state(made) == before
+    run(made, 3)
+    with pytest.raises(ValueError, match="over"):
+        made.step(x, made.timesteps[-1], x)
+
+
+def test_dynamic_shift_is_not_kept(scheduler):
+    made = scheduler("dpmpp_2m")(**CONFIGS["flow"], use_dynamic_shifting=True)
+    made.set_timesteps(sigmas=[1.0, 0.75, 0.5, 0.25], mu=0.8)
+    wide = 2.718281828459045**0.8
+    wanted = [wide * s / (1 + (wide - 1) * s) for s in (1.0, 0.75, 0.5, 0.25)]
+    assert torch.allclose(made.sigmas[:-1].double(), torch.tensor(wanted).double())
+    assert made.config.flow_shift == 3.0
+    assert torch.allclose(made.timesteps, made.sigmas[:-1] * 1000)
+
+
+def test_parameters_reach_the_solver(scheduler):
+    cls = scheduler("res_3s")
+    default, other = cls(), cls(solver_parameters={"c2": 0.4})
+    assert not torch.equal(run(default, 5), run(other, 5))
+    with pytest.raises(ValueError, match="c2"):
+        cls(solver_parameters={"c2": 2.0}).set_timesteps(5)
+
+
+def test_learned_variance_is_cut_off(scheduler):
+    made = scheduler("dpmpp_2m")(variance_type="learned_range")
+    made.set_timesteps(2)
+    x = draw(1, 3, 4, 4)
+    assert made.step(draw(1, 6, 4, 4), made.timesteps[0], x).prev_sample.shape == x.shape
