@@ -14,6 +14,8 @@ from ..spec.names import MAX_STEPS, ratio
 from .coordinates import Coordinate, moments, offset, resolve
 from .lagrange import lagrange, power_values
 
+MAX_NODES = MAX_STEPS + 1  # each node doubles the terms of a basis with symbolic places
+
 
 @dataclass(frozen=True)
 class Context:
@@ -99,6 +101,11 @@ def _interpolatory(
     context: Context,
     reach: int | None,
 ) -> list[Term]:
+    if len(rule.nodes) > MAX_NODES:
+        raise DeriveError(
+            f"{len(rule.nodes)} nodes in one interpolant; at most {MAX_NODES} are expanded",
+            (*rule.where, "nodes"),
+        )
     for node in rule.nodes:
         _require(node, stages, rule)
     nodes = [node for node in rule.nodes if reach is None or depth(node) <= reach]

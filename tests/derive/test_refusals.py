@@ -75,6 +75,11 @@ REFUSED = {
         "has 1 terms, found 2",
     ),
     "σ = 0 in λ": (step("n") + '[end]\nzero = "rule"\n', "infinitely long"),
+    "too many nodes": (
+        "".join(MID.format(at=f"{i}/20").replace("mid", f"s{i}") for i in range(10, 20))
+        + step("n", *(f"s{i}" for i in range(10, 20))),
+        "11 nodes in one interpolant; at most 10",
+    ),
     "two stages of one name": (MID.format(at="1/3") * 2 + step("n"), "two stages are named `mid`"),
 }  # fmt: skip
 
