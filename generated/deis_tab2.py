@@ -8,7 +8,7 @@
 """DEIS t-AB2.
 
 Adams-Bashforth of 2 steps with the polynomial in the time of the linear VP schedule, integrated to
-rounding.
+rounding; the Riemann sum of diff-sampler ends up to 2e-4 apart.
 """
 
 import math

@@ -4,7 +4,7 @@
 # update   x[mid] = α[mid]/αₙ xₙ − σ[mid] h φ₁(h/2)/2 εₙ
 #          xₙ₊₁ = αₙ₊₁/αₙ xₙ − σₙ₊₁ [h (φ₁(h) − 2 φ₂(h)) εₙ + 2 h φ₂(h) ε[mid]]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-"""DPM-Solver-fast, taylor kind of order 2, last order 1.
+"""DPM-Solver-fast of order 2, taylor kind, last order 1.
 
 For an odd number of evaluations: steps of order 2, then one of order 1.
 """

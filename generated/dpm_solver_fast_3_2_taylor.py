@@ -8,7 +8,7 @@
 #              + h (6 φ₂(h) − 18 φ₃(h)) ε[u1]
 #              + h (9 φ₃(h) − 3 φ₂(h)/2) ε[u2]]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-"""DPM-Solver-fast, taylor kind, last orders 2.
+"""DPM-Solver-fast, taylor kind, last order 2.
 
 For evaluations two more than a multiple of 3: steps of order 3, then one of order 2.
 """

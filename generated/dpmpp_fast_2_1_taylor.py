@@ -4,7 +4,7 @@
 # update   x[mid] = σ[mid]/σₙ xₙ + α[mid] h φ₁(−h/2)/2 Dₙ
 #          xₙ₊₁ = σₙ₊₁/σₙ xₙ + αₙ₊₁ [h (φ₁(−h) − 2 φ₂(−h)) Dₙ + 2 h φ₂(−h) D[mid]]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-"""DPM-Solver++ fast, taylor kind of order 2, last order 1.
+"""DPM-Solver++ fast of order 2, taylor kind, last order 1.
 
 For an odd number of evaluations: steps of order 2, then one of order 1.
 """

@@ -7,7 +7,7 @@
 #              + 4 h φ₂(−2 h/3)/3 D[u1]]
 #          xₙ₊₁ = σₙ₊₁/σₙ xₙ + αₙ₊₁ [h (φ₁(−h) − 3 φ₂(−h)/2) Dₙ + 3 h φ₂(−h)/2 D[u2]]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-"""DPM-Solver++ fast, last orders 1.
+"""DPM-Solver++ fast, last order 1.
 
 For evaluations one more than a multiple of 3: steps of order 3, then one of order 1.
 """
