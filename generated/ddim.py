@@ -147,18 +147,19 @@ def integrate(model, x, plan, extra_args=None, callback=None):
     """Run the sampler along a plan; differentiable; no step waits for the device."""
     extra_args = {} if extra_args is None else extra_args
     ones = x.new_ones([x.shape[0]])
+    dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # halves step in float32
     memory, previous = (), None
     for row in plan:
-        i, sigma = row[0], row[2]
-        denoised = model(x, sigma * ones, **extra_args)
+        i, sigma, seen = row[0], row[2], x.to(dtype)
+        denoised = model(seen, sigma * ones, **extra_args)
         if callback is not None and i != previous:
             level = {"sigma": sigma, "sigma_hat": sigma}
-            callback({"x": x, "i": i, **level, "denoised": denoised})
+            callback({"x": seen, "i": i, **level, "denoised": denoised})
         if previous is None:
-            check(x, denoised)
-        x, memory = step(row, x, denoised, memory)
+            check(seen, denoised)
+        x, memory = step(row, x, denoised.to(x.dtype), memory)
         previous = i
-    return x
+    return x.to(dtype)
 
 
 @torch.no_grad()

@@ -96,14 +96,16 @@ def walk(
     cut = None if alphas is None else torch.as_tensor(alphas)[part]
     plan = module.coefficients(torch.as_tensor(sigmas)[part], cut, **parameters)
     ones, memory, denoised = x.new_ones([x.shape[0]]), (), None
+    dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))
     for number, row in enumerate(plan):
-        yield Moment(start + row[0], row[2], x, denoised)
+        seen = x.to(dtype)
+        yield Moment(start + row[0], row[2], seen, denoised)
         with torch.no_grad():
-            denoised = model(x, row[2] * ones, **(extra_args or {}))
+            denoised = model(seen, row[2] * ones, **(extra_args or {}))
             if number == 0:
-                module.check(x, denoised)
-            x, memory = module.step(row, x, denoised, memory)
-    yield Moment(stop, None, x, denoised)
+                module.check(seen, denoised)
+            x, memory = module.step(row, x, denoised.to(x.dtype), memory)
+    yield Moment(stop, None, x.to(dtype), denoised)
 
 
 @torch.no_grad()

@@ -1,0 +1,141 @@
+"""The exported node folder inside a stand-in of ComfyUI's documented interface."""
+
+import importlib.util
+import sys
+import types
+
+import pytest
+import torch
+
+from solvergen.derive import derive
+from solvergen.emit.comfyui_folder import comfyui_folder
+from solvergen.emit.torch_file import torch_file
+from solvergen.gallery import load
+
+NAMES = ("dpmpp_2m", "unipc_2_bh2", "res_3s", "heun_edm")
+
+
+class CONST:
+    """Flow models: x = (1 − σ) x0 + σ ε."""
+
+
+class EPS:
+    """Others: x = x0 + σ ε."""
+
+
+class KSAMPLER:
+    """comfy.samplers.KSAMPLER: what a SAMPLER is and how it is called."""
+
+    def __init__(self, sampler_function, extra_options=None, inpaint_options=None):
+        self.sampler_function, self.extra_options = sampler_function, extra_options or {}
+
+    def sample(self, model, sigmas, extra_args, callback, noise, disable_pbar=False):
+        def shown(at):
+            callback(at["i"], at["denoised"], at["x"], len(sigmas) - 1)
+
+        return self.sampler_function(
+            model,
+            noise,
+            sigmas,
+            extra_args=extra_args,
+            callback=shown,
+            disable=disable_pbar,
+            **self.extra_options,
+        )
+
+
+@pytest.fixture
+def host(monkeypatch):
+    """The modules that nodes import from ComfyUI."""
+    comfy = types.ModuleType("comfy")
+    for name, held in (("samplers", {"KSAMPLER": KSAMPLER}), ("model_sampling", {"CONST": CONST})):
+        module = types.ModuleType(f"comfy.{name}")
+        vars(module).update(held)
+        setattr(comfy, name, module)
+        monkeypatch.setitem(sys.modules, f"comfy.{name}", module)
+    monkeypatch.setitem(sys.modules, "comfy", comfy)
+
+
+@pytest.fixture
+def nodes(host, tmp_path, monkeypatch):
+    """The exported folder, loaded as ComfyUI loads one."""
+    folder = tmp_path / "solvergen_samplers"
+    folder.mkdir()
+    texts = {name: torch_file(load(name), derive(load(name))) for name in NAMES}
+    for name, text in comfyui_folder(texts).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location(
+        "solvergen_samplers", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    package = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "solvergen_samplers", package)
+    spec.loader.exec_module(package)
+    yield package
+    for name in [name for name in sys.modules if name.startswith("solvergen_samplers.")]:
+        del sys.modules[name]
+
+
+def wrapped(denoise, kind):
+    """A model as samplers get it: `model(x, sigma, model_options=, seed=)` and its sampling."""
+
+    def model(x, sigma, model_options=None, seed=None):
+        assert model_options == {} and seed == 7
+        return denoise(x, sigma)
+
+    patcher = types.SimpleNamespace(get_model_object=lambda name: kind())
+    model.inner_model = types.SimpleNamespace(model_patcher=patcher)
+    return model
+
+
+def test_nodes_are_listed(nodes):
+    assert sorted(nodes.NODE_CLASS_MAPPINGS) == sorted(f"Solvergen_{name}" for name in NAMES)
+    assert nodes.NODE_DISPLAY_NAME_MAPPINGS["Solvergen_dpmpp_2m"] == "Sampler DPM-Solver++(2M)"
+    for cls in nodes.NODE_CLASS_MAPPINGS.values():
+        assert cls.RETURN_TYPES == ("SAMPLER",) and callable(getattr(cls(), cls.FUNCTION))
+        assert cls.CATEGORY == "sampling/custom_sampling/samplers"
+    inputs = nodes.NODE_CLASS_MAPPINGS["Solvergen_res_3s"].INPUT_TYPES()["required"]
+    assert inputs["c2"][0] == "FLOAT" and inputs["c2"][1]["default"] == 0.5
+    assert nodes.NODE_CLASS_MAPPINGS["Solvergen_dpmpp_2m"].INPUT_TYPES() == {"required": {}}
+
+
+def sampled(nodes, name, model, x, sigmas, **values):
+    cls = nodes.NODE_CLASS_MAPPINGS[f"Solvergen_{name}"]
+    (sampler,) = getattr(cls(), cls.FUNCTION)(**values)
+    seen = []
+    out = sampler.sample(
+        model, sigmas, {"model_options": {}, "seed": 7}, lambda *at: seen.append(at[0]), x
+    )
+    return out, seen
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_noise_models(name, nodes, committed, mixture):
+    sigmas = torch.tensor([10.0, 4.0, 1.0, 0.3, 0.0])
+    x = 10 * torch.randn(3, 2, generator=torch.Generator().manual_seed(0))
+    out, seen = sampled(nodes, name, wrapped(mixture, EPS), x, sigmas)
+    assert torch.equal(out, committed(name).sample(mixture, x, sigmas)) and seen == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_flow_models(name, nodes, committed, mixture):
+    sigmas = torch.tensor([1.0, 0.8, 0.5, 0.2, 0.0])
+
+    def denoise(x, sigma):
+        alpha = (1 - sigma).clamp_min(1e-6)
+        return mixture(x / alpha[:, None], sigma / alpha)
+
+    x = torch.randn(3, 2, generator=torch.Generator().manual_seed(0))
+    out, _ = sampled(nodes, name, wrapped(denoise, CONST), x, sigmas)
+    wanted = committed(name).sample(denoise, x, sigmas, alphas=1 - sigmas.double())
+    assert torch.equal(out, wanted)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        sampled(nodes, name, wrapped(denoise, CONST), x, sigmas * 3)
+
+
+def test_parameters_and_empty_runs(nodes, mixture):
+    sigmas, x = torch.tensor([10.0, 1.0, 0.1]), 10 * torch.ones(1, 2)
+    model = wrapped(mixture, EPS)
+    default, _ = sampled(nodes, "res_3s", model, x, sigmas)
+    other, _ = sampled(nodes, "res_3s", model, x, sigmas, c2=0.4, c3=0.9)
+    assert not torch.equal(default, other)
+    assert torch.equal(sampled(nodes, "res_3s", model, x, sigmas[:1])[0], x)

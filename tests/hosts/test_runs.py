@@ -1,0 +1,154 @@
+"""Running samplers: seeds, cancelling, partial runs, inversion, modules, other signatures."""
+
+import pytest
+import torch
+
+from solvergen.hosts.edm import diff_sampler, edm_sampler, karras
+from solvergen.hosts.runs import Sampler, invert, noise_of, round_trip, walk
+
+SOLVERS = ("dpmpp_2m", "unipc_2_bh2", "heun_edm", "pndm", "res_3s")
+SIGMAS = torch.cat([karras(9, 0.03, 10.0, 7.0), torch.zeros(1, dtype=torch.float64)])
+
+
+def start(count=4):
+    return 10 * noise_of(range(count), (2,), dtype=torch.float64)
+
+
+def test_noise_depends_on_the_seed_alone():
+    whole = noise_of([3, 1, 4, 1], (2, 3))
+    assert torch.equal(whole[:2], noise_of([3, 1], (2, 3)))
+    assert torch.equal(whole[1], whole[3]) and not torch.equal(whole[0], whole[1])
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_a_split_batch_gives_the_same_samples(name, committed, mixture):
+    sampler = Sampler(committed(name), mixture, SIGMAS)
+    whole = sampler(start())
+    parts = torch.cat([sampler(part) for part in start().split(2)])
+    assert torch.allclose(whole, parts, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_walk_is_the_run(name, committed, mixture):
+    module = committed(name)
+    moments = list(walk(module, mixture, start(), SIGMAS))
+    assert torch.equal(moments[-1].x, module.sample(mixture, start(), SIGMAS))
+    assert moments[0].denoised is None and moments[-1].sigma is None
+    assert len(moments) == len(module.coefficients(SIGMAS)) + 1
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_partial_runs_meet(name, committed, mixture):
+    module = committed(name)
+    *_, middle = walk(module, mixture, start(), SIGMAS, stop=4)
+    *_, end = walk(module, mixture, middle.x, SIGMAS, start=4)
+    again = module.sample(mixture, module.sample(mixture, start(), SIGMAS[:5]), SIGMAS[4:])
+    assert torch.equal(end.x, again) and (middle.i, end.i) == (4, 9)
+    with pytest.raises(ValueError, match="start < stop"):
+        next(walk(module, mixture, start(), SIGMAS, start=5, stop=5))
+
+
+def test_cancelling_stops_the_model(committed, mixture):
+    calls = []
+
+    def model(x, sigma):
+        calls.append(1)
+        return mixture(x, sigma)
+
+    for moment in walk(committed("dpmpp_2m"), model, start(), SIGMAS):
+        if moment.i == 3:
+            break
+    assert len(calls) == 3
+
+
+def test_callback_that_raises_cancels(committed, mixture):
+    def watch(at):
+        if at["i"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        committed("dpmpp_2m").sample(mixture, start(), SIGMAS, callback=watch)
+
+
+def test_inversion_undoes_ddim(committed, mixture):
+    module = committed("ddim")
+    sigmas = karras(40, 0.03, 10.0, 7.0)
+    data = module.sample(mixture, start(), sigmas)
+    noise = invert(mixture, data, sigmas, refine=40)
+    assert torch.allclose(noise, start(), rtol=1e-6)
+    errors = [round_trip(module, mixture, data, sigmas, refine=k)[1] for k in (0, 2, 20)]
+    assert errors[0] > errors[1] > errors[2] and errors[2] < 1e-6
+    with pytest.raises(ValueError, match="final zero"):
+        invert(mixture, data, SIGMAS)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_edm_signature(name, committed, mixture):
+    module = committed(name)
+
+    class Net:
+        sigma_min, sigma_max = 0.05, 20.0
+
+        @staticmethod
+        def round_sigma(sigma):
+            return torch.as_tensor(sigma).float()
+
+        def __call__(self, x, sigma, class_labels=None):
+            return mixture(x.float(), sigma.float())
+
+    latents = noise_of(range(3), (2,))
+    found = edm_sampler(module)(Net(), latents, num_steps=8, sigma_max=30.0)
+    sigmas = torch.cat([karras(8, 0.05, 20.0, 7.0).float(), torch.zeros(1)])
+    wanted = module.sample(
+        lambda x, s: mixture(x.float(), s.float()).double(), latents.double() * sigmas[0], sigmas
+    )
+    assert found.dtype == torch.float64 and torch.allclose(found, wanted)
+
+
+def test_diff_sampler_signature(committed, mixture):
+    module, latents = committed("ipndm4"), noise_of(range(3), (2,), dtype=torch.float64)
+
+    def net(x, t, class_labels=None):
+        return mixture(x, t)
+
+    run = diff_sampler(module)
+    states = run(net, latents, num_steps=7, return_inters=True)
+    assert states.shape == (7, 3, 2) and torch.equal(states[0], latents * 80)
+    assert torch.equal(states[-1], run(net, latents, num_steps=7))
+    steps = torch.tensor([10.0, 1.0, 0.1], dtype=torch.float64)
+    assert torch.equal(
+        run(net, latents, t_steps=steps), module.sample(mixture, latents * 10, steps)
+    )
+    assert run(net, latents, num_steps=5, denoise_to_zero=True).isfinite().all()
+    with pytest.raises(ValueError, match="num_steps"):
+        run(net, latents)
+
+
+WRONG = {
+    "shape": lambda x, s: x[:, :1],
+    "dtype": lambda x, s: x.float(),
+    "device": lambda x, s: x.to("meta"),
+}
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("fault", WRONG)
+def test_wrong_outputs_are_named_at_the_first_call(name, fault, committed):
+    calls = []
+
+    def model(x, sigma):
+        calls.append(1)
+        return WRONG[fault](x, sigma)
+
+    with pytest.raises(ValueError, match=f"the {fault} of x"):
+        committed(name).sample(model, start(), SIGMAS)
+    assert len(calls) == 1
+
+
+def test_nan_and_bad_grids_are_named(committed):
+    module = committed("dpmpp_2m")
+    with pytest.raises(ValueError, match="NaN at its first call"):
+        module.sample(lambda x, s: x * torch.nan, start(), SIGMAS)
+    for sigmas in ([1.0, 2.0], [2.0, -1.0], [[3.0, 1.0]], [1.0, float("nan")]):
+        with pytest.raises(ValueError, match="sigma"):
+            module.sample(lambda x, s: x, start(), torch.tensor(sigmas))
