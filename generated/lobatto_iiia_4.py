@@ -471,29 +471,192 @@ def step(row, x, denoised, memory):
         k15 = combine(weights[:2], (x, denoised))
         base, e0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12, k13, k14 = memory
         following = combine(weights[2:], (base, e0, k9, k10, k11, k12))
-        return following, (base, e0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12, k13, k14, k15)
+        return following, (
+            base,
+            e0,
+            k1,
+            k2,
+            k3,
+            k4,
+            k5,
+            k6,
+            k7,
+            k8,
+            k9,
+            k10,
+            k11,
+            k12,
+            k13,
+            k14,
+            k15,
+        )
     if kind == 17:  # evaluation 17 of 21
         k16 = combine(weights[:2], (x, denoised))
         base, e0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12, k13, k14, k15 = memory
         following = combine(weights[2:], (base, e0))
-        return following, (base, e0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12, k13, k14, k15, k16)
+        return following, (
+            base,
+            e0,
+            k1,
+            k2,
+            k3,
+            k4,
+            k5,
+            k6,
+            k7,
+            k8,
+            k9,
+            k10,
+            k11,
+            k12,
+            k13,
+            k14,
+            k15,
+            k16,
+        )
     if kind == 18:  # evaluation 18 of 21
         k17 = combine(weights[:2], (x, denoised))
         base, e0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12, k13, k14, k15, k16 = memory
         following = combine(weights[2:], (base, e0, k13, k14, k15, k16))
-        return following, (base, e0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12, k13, k14, k15, k16, k17)
+        return following, (
+            base,
+            e0,
+            k1,
+            k2,
+            k3,
+            k4,
+            k5,
+            k6,
+            k7,
+            k8,
+            k9,
+            k10,
+            k11,
+            k12,
+            k13,
+            k14,
+            k15,
+            k16,
+            k17,
+        )
     if kind == 19:  # evaluation 19 of 21
         k18 = combine(weights[:2], (x, denoised))
-        base, e0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12, k13, k14, k15, k16, k17 = memory
+        (
+            base,
+            e0,
+            k1,
+            k2,
+            k3,
+            k4,
+            k5,
+            k6,
+            k7,
+            k8,
+            k9,
+            k10,
+            k11,
+            k12,
+            k13,
+            k14,
+            k15,
+            k16,
+            k17,
+        ) = memory
         following = combine(weights[2:], (base, e0, k13, k14, k15, k16))
-        return following, (base, e0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12, k13, k14, k15, k16, k17, k18)
+        return following, (
+            base,
+            e0,
+            k1,
+            k2,
+            k3,
+            k4,
+            k5,
+            k6,
+            k7,
+            k8,
+            k9,
+            k10,
+            k11,
+            k12,
+            k13,
+            k14,
+            k15,
+            k16,
+            k17,
+            k18,
+        )
     if kind == 20:  # evaluation 20 of 21
         k19 = combine(weights[:2], (x, denoised))
-        base, e0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12, k13, k14, k15, k16, k17, k18 = memory
+        (
+            base,
+            e0,
+            k1,
+            k2,
+            k3,
+            k4,
+            k5,
+            k6,
+            k7,
+            k8,
+            k9,
+            k10,
+            k11,
+            k12,
+            k13,
+            k14,
+            k15,
+            k16,
+            k17,
+            k18,
+        ) = memory
         following = combine(weights[2:], (base, e0, k13, k14, k15, k16))
-        return following, (base, e0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12, k13, k14, k15, k16, k17, k18, k19)
+        return following, (
+            base,
+            e0,
+            k1,
+            k2,
+            k3,
+            k4,
+            k5,
+            k6,
+            k7,
+            k8,
+            k9,
+            k10,
+            k11,
+            k12,
+            k13,
+            k14,
+            k15,
+            k16,
+            k17,
+            k18,
+            k19,
+        )
     k20 = combine(weights[:2], (x, denoised))
-    base, e0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12, k13, k14, k15, k16, k17, k18, k19 = memory
+    (
+        base,
+        e0,
+        k1,
+        k2,
+        k3,
+        k4,
+        k5,
+        k6,
+        k7,
+        k8,
+        k9,
+        k10,
+        k11,
+        k12,
+        k13,
+        k14,
+        k15,
+        k16,
+        k17,
+        k18,
+        k19,
+    ) = memory
     return combine(weights[2:], (base, e0, k17, k18, k19, k20)), ()
 
 

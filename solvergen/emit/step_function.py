@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .layout import CallSite, Layout
-from .python_text import WIDTH
+from .python_text import WIDTH, wrap_tuple
 
 PAD = " " * 4
 
@@ -45,7 +45,9 @@ def _site(layout: Layout, site: CallSite, pad: str) -> list[str]:
     inner = [f"k{j}" for j in range(1, site.index)]
     start = "x" if site.opens else "base"
     if not site.opens:
-        lines.append(f"{pad}{_joined(['base', now, *inner, *past])} = memory")
+        names = ["base", now, *inner, *past]
+        line = f"{pad}{_joined(names)} = memory"
+        lines += [line] if len(line) <= WIDTH else wrap_tuple("", names, len(pad), " = memory")
     elif past:
         empty = f"torch.zeros_like({now})"
         fresh = f"({empty},)" if len(past) == 1 else f"[{empty} for _ in range({len(past)})]"
@@ -60,14 +62,16 @@ def _site(layout: Layout, site: CallSite, pad: str) -> list[str]:
     if f"{current}," not in f"{values}{_tuple(remembered)},".replace(")", ","):
         lines = lines[1:]  # a last evaluation that its step ignores: an embedded rule uses it
     weights = "weights" if direct else "weights[2:]"
-    return lines + _return(f"combine({weights}, {values})", _tuple(remembered), pad)
+    return lines + _return(f"combine({weights}, {values})", remembered, pad)
 
 
-def _return(value: str, memory: str, pad: str) -> list[str]:
-    line = f"{pad}return {value}, {memory}"
+def _return(value: str, remembered: list[str], pad: str) -> list[str]:
+    line = f"{pad}return {value}, {_tuple(remembered)}"
     if len(line) <= WIDTH:
         return [line]
-    return [f"{pad}following = {value}", f"{pad}return following, {memory}"]
+    last = f"{pad}return following, {_tuple(remembered)}"
+    wrapped = wrap_tuple("return following, ", remembered, len(pad))
+    return [f"{pad}following = {value}", *([last] if len(last) <= WIDTH else wrapped)]
 
 
 def _joined(names: list[str]) -> str:

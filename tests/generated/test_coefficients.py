@@ -88,7 +88,8 @@ def test_adams_moulton_corrector(sampler, integrand, steps, low):
         for weight, *parts in zip(weights[1:], after, before, next_, strict=True):
             gap, scale = parts[0] - parts[1], max(abs(part) for part in parts)
             exact = ratio * gap + parts[2]
-            assert abs(mpmath.mpf(weight.item()) - exact) <= 2.0**-30 * scale  # float32 ends at 2**-24
+            # float32 ends at 2**-24
+            assert abs(mpmath.mpf(weight.item()) - exact) <= 2.0**-30 * scale
 
 
 @RULES
