@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from solvergen.gallery import names
+
 diffusers = pytest.importorskip("diffusers", reason="exported schedulers run inside diffusers")
 
 SOLVERS = (
@@ -279,3 +281,12 @@ def test_learned_variance_is_cut_off(scheduler):
     made.set_timesteps(2)
     x = draw(1, 3, 4, 4)
     assert made.step(draw(1, 6, 4, 4), made.timesteps[0], x).prev_sample.shape == x.shape
+
+
+@pytest.mark.parametrize("letter", sorted({name[0] for name in names()}))
+def test_the_whole_gallery_runs(letter, scheduler):
+    for name in (name for name in names() if name[0] == letter):
+        for config in ("default", "flow"):
+            made = scheduler(name)(**CONFIGS[config])
+            for count, start in ((1, 0), (2, 0), (6, 0), (6, 2), (6, 5)):
+                assert run(made, count, start, shape=(1, 1, 2, 2)).isfinite().all(), name

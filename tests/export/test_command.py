@@ -1,0 +1,63 @@
+"""The export command: files that stand alone, errors that say what to do."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from solvergen.cli import main
+
+
+def imported(path):
+    """Top-level names of the packages that a file imports; relative ones as a dot."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add("." if node.level else node.module.split(".")[0])
+    return found
+
+
+def test_diffusers_file_stands_alone(tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    assert main(["export", "diffusers", "unipc_2_bh2", "--out", str(path)]) == 0
+    assert "Unipc2Bh2Scheduler" in capsys.readouterr().out
+    known = {"__future__", "math", "collections", "typing", "torch", "diffusers", "scipy"}
+    assert imported(path) <= known
+    text = path.read_text(encoding="utf-8")
+    assert "# remake   solvergen export diffusers unipc_2_bh2" in text
+    code = "import mine; s = mine.Unipc2Bh2Scheduler(); s.set_timesteps(4); print(len(s.sigmas))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split()[-1] == "5"
+
+
+def test_comfyui_folder_stands_alone(tmp_path):
+    folder = tmp_path / "nodes"
+    assert main(["export", "comfyui", str(folder), "dpmpp_2m", "ddim"]) == 0
+    assert {p.name for p in folder.iterdir()} == {
+        "__init__.py",
+        "nodes.py",
+        "dpmpp_2m.py",
+        "ddim.py",
+    }
+    known = {"__future__", "inspect", "collections", "types", "typing", "torch", "comfy", "."}
+    assert set().union(*(imported(p) for p in folder.iterdir())) <= known | {"math"}
+
+
+@pytest.mark.parametrize("solvers", [["dpmpp_2m", "dpmpp_2m"], ["dpmpp_2mm"]])
+def test_errors_write_nothing(solvers, tmp_path, capsys):
+    assert main(["export", "comfyui", str(tmp_path / "nodes"), *solvers]) == 2
+    assert solvers[0] in capsys.readouterr().err and not (tmp_path / "nodes").exists()
+
+
+@pytest.mark.parametrize("name", ["dpmpp_2m", "unipc_3_bh2", "pndm", "res_3s"])
+def test_text_is_as_a_formatter_leaves_it(name, tmp_path):
+    pytest.importorskip("ruff", reason="the formatter is a development tool")
+    main(["export", "diffusers", name, "--out", str(tmp_path / "a.py")])
+    main(["export", "comfyui", str(tmp_path / "nodes"), name, "ddim", "heun_edm", "dpmpp_3m"])
+    options = ["format", "--check", "--isolated", "--line-length", "100", str(tmp_path)]
+    assert subprocess.run([sys.executable, "-m", "ruff", *options]).returncode == 0
