@@ -7,10 +7,15 @@ import itertools
 
 import pytest
 import torch
+from hypothesis import settings
 
 from solvergen import gallery
 from solvergen.derive import derive
 from solvergen.emit.torch_file import torch_file
+
+# The same examples on every machine, and no verdict that depends on its speed.
+settings.register_profile("deterministic", derandomize=True, deadline=None)
+settings.load_profile("deterministic")
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from verify.plugin import Refuted, assert_order
 from . import handwritten as hand
 
 pytest_plugins = ("pytester",)
+# An installed solvergen registers the same plugin by itself, under its entry point's name.
+PLUGIN = ("-p", "no:solvergen", "-p", "verify.plugin")
 
 
 def test_assert_order_passes_and_explains():
@@ -50,7 +52,7 @@ def test_one_test_for_each_sampler(pytester):
         text = textwrap.dedent(honest).format(name=name, claim=claim)
         (folder / f"{name}.py").write_text(text, encoding="utf-8")
     pytester.makepyfile("def test_nothing():\n    pass\n")
-    result = pytester.runpytest_inprocess("-p", "verify.plugin", "--solvergen", "made", "-q")
+    result = pytester.runpytest_inprocess(*PLUGIN, "--solvergen", "made", "-q")
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["*claims order 2; on uniform grids it is 1*"])
 
@@ -64,5 +66,5 @@ def test_the_fixture_is_there(pytester):
             assert_order(handwritten.runge_kutta_4, 4)
         """
     )
-    result = pytester.runpytest_inprocess("-p", "verify.plugin", "-q")
+    result = pytester.runpytest_inprocess(*PLUGIN, "-q")
     result.assert_outcomes(passed=1)
