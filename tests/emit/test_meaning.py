@@ -110,7 +110,7 @@ def cases():
                 yield name, integrand
 
 
-@pytest.mark.parametrize(("name", "integrand"), cases())
+@pytest.mark.parametrize(("name", "integrand"), list(cases()))
 def test_corners_of_the_language_are_their_programs(name, integrand, sampler):
     solver = corner(name, integrand)
     if integrand == "velocity" and solver.coordinate == "lambda":

@@ -13,7 +13,7 @@ from solvergen.spec import parse_solver
 
 KAPPA = {"data": 1, "noise": -1}
 STEPS = st.floats(-6.0, 1.3).map(lambda exponent: 10.0**exponent)
-RULES = settings(max_examples=25, deadline=None, derandomize=True)
+RULES = settings(max_examples=20, deadline=None, derandomize=True)
 
 
 def grid(steps, low):

@@ -77,7 +77,7 @@ def mutated(draw):
     return text
 
 
-@settings(STEADY, max_examples=400)
+@settings(STEADY, max_examples=250)
 @given(mutated())
 def test_mutated_specs(text):
     ends_well(text)
