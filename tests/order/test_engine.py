@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from fractions import Fraction
 
 import pytest
@@ -139,11 +138,9 @@ def test_report_has_exactly_the_documented_fields() -> None:
 
 def test_an_explosion_is_refused_with_its_cost_and_the_rational_verdict() -> None:
     text = 'name = "ab9"\nintegrand = "data"\n[step]\nrule = "adams-bashforth"\nsteps = 9\n'
-    begun = time.perf_counter()
     report = analyse(derive(parse_solver(text)))
     with pytest.raises(Explosion, match=r"up to \d+ monomials .* order 9, words D\^\(9\)"):
         _ = report.symbolic
-    assert time.perf_counter() - begun < 20
     assert "refused" in report.json()["leading_error"]["symbolic"]
     assert report.orders["arbitrary"]["exact_start"].value == 9
     with pytest.raises(Explosion, match="5005 monomials"):
