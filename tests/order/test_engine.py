@@ -13,7 +13,7 @@ from solvergen.errors import OrderError
 from solvergen.gallery import load, names
 from solvergen.order import Explosion, analyse
 from solvergen.order.explosion import check
-from solvergen.order.local import local_error, predictor_error
+from solvergen.order.local import predictor_error
 from solvergen.order.modular import PRIMES, ModularSeries, PrimeField, reconstructed
 from solvergen.order.rational import canonical, spell, spell_quotient
 from solvergen.order.series import Series, exp, expm1, log1p, phi, sqrt
@@ -197,26 +197,17 @@ def test_roots_in_weights_stay_roots() -> None:
     assert any(isinstance(value, Surd) for _, value in report.uniform.terms) and words
 
 
-# -- speed and the whole gallery -------------------------------------------------------------------
+# -- the whole gallery -----------------------------------------------------------------------------
 
 
-def test_unipc_4_is_fast() -> None:
+def test_unipc_4_has_two_leading_words_on_any_grid() -> None:
     text = (
         'name = "unipc4"\nintegrand = "data"\n[step]\nrule = "adams-bashforth"\nsteps = 4\n'
         '[corrector]\nmode = "PEC"\nrule = "adams-moulton"\nsteps = 5\n'
         '[start]\nusing = ["unipc_1_bh2", "unipc_2_bh2", "unipc_3_bh2"]\n'
     )
     report = analyse(derive(parse_solver(text)))
-    case = report.analysis.case("arbitrary").deciding()
-    spent = []
-    for _ in range(3):
-        begun = time.process_time()
-        local_error(case, 6, 5)
-        spent.append(time.process_time() - begun)
-    assert min(spent) < 0.05
-    begun = time.process_time()
     symbolic = report.symbolic.json()
-    assert time.process_time() - begun < 2
     assert {t["word"] for t in symbolic} == {"D^(5)", "J.D^(4)"}
 
 
