@@ -1,6 +1,6 @@
 """Time, kernels and memory traffic of one step, beside diffusers' and k-diffusion's own.
 
-    python tests/benchmarks/measure.py [--device cuda] [--quick] [--plot FILE]
+    python tests/benchmarks/measure.py [--device cuda] [--quick] [--dtypes …] [--plot FILE]
 
 All ratios of a table come from one process. The floor is the bytes that must move (each operand
 read once, the result written once) over the measured bandwidth of a copy into existing memory.
@@ -142,9 +142,11 @@ def rows(shape, dtype, device, quick):
     def note(solver, who, function, per=1, count=True):
         with torch.no_grad():
             took = seconds(function, device) / per
-            with Traffic(x.numel()) as seen:
-                function()
-        shown = (f"{seen.kernels / per:.0f}", f"{seen.moved / per:.0f}") if count else ("1", "-")
+            shown = ("-", "-")
+            if count:
+                with Traffic(x.numel()) as seen:
+                    function()
+                shown = (f"{seen.kernels / per:.0f}", f"{seen.moved / per:.0f}")
         found.append((solver, who, took * 1e6, *shown))
 
     for name, operands in SOLVERS.items():
@@ -189,10 +191,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--quick", action="store_true", help="smallest state, float32, eager only")
+    parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES))
     parser.add_argument("--plot", metavar="FILE")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    shapes, dtypes = (SHAPES[:1], ["float32"]) if args.quick else (SHAPES, list(DTYPES))
+    shapes, dtypes = (SHAPES[:1], ["float32"]) if args.quick else (SHAPES, args.dtypes)
     table = []
     for shape in shapes:
         for kind in dtypes:
