@@ -67,11 +67,19 @@ def order_lines(report: OrderReport) -> list[str]:
             lines.append(f"             {symbolic}   (any grid, r_k = h_(n-k)/h_n)")
     except Explosion as error:
         lines.append(f"             {error}")
+    lines.append(f"             D is {_INTEGRANDS[report.program.integrand]}, along the solution")
     stiff = report.stiff
     if stiff.strong is not None:
         lines.append(f"stiff order  strong {stiff.strong}, weak {stiff.weak}")
     lines += [f"held back by {bottleneck}" for bottleneck in report.bottlenecks]
     return lines
+
+
+_INTEGRANDS = {
+    "data": "the denoised prediction",
+    "noise": "minus the noise prediction, −ε",
+    "velocity": "the velocity",
+}
 
 
 def _short(order: Any) -> str:
@@ -112,14 +120,22 @@ def run_cure(args: argparse.Namespace) -> int:
         return derive(solver, lookup)
 
     if args.list:
-        found = cures(loaded.solver, derivation)
-        print("\n".join(map(str, found)) or f"{args.spec}: nothing to cure")
+        found = cures(loaded.solver, derivation, args.kind)
+        lines = [
+            f"{cure}{'  <- cure writes this one' if i == 0 and cure.complete else ''}"
+            for i, cure in enumerate(found)
+        ]
+        print("\n".join(lines) or f"{args.spec}: nothing to cure")
         return 0
     cured = cured_solver(loaded.solver, args.kind, derivation)
     if cured is loaded.solver:
         print(f"{args.spec}: nothing to cure; {analysed(loaded).order} already")
         return 0
-    cured = replace(cured, name=f"{cured.name}_cured")
+    title = f"{cured.title}, cured" if cured.title else ""
+    cured = replace(cured, name=f"{cured.name}_cured", title=title)
+    proved = analyse(derivation(cured)).order
+    if proved.exact and cured.claim.order == proved.value:
+        cured = replace(cured, claim=replace(cured.claim, records=""))
     path = args.out or Path(f"{cured.name}.toml")
     if path.exists():
         raise SolvergenError(f"{path} exists; give another file with --out")
@@ -144,8 +160,10 @@ def run_compare(args: argparse.Namespace) -> int:
                 "order": r.order.json(),
                 "main_order": r.main.json(),
                 "evaluations_per_step": r.evaluations_per_step,
+                "error_power": r.power,
                 "error_norm": r.error_norm,
                 "cost_constant": r.cost_constant,
+                "no_constant": r.no_constant or None,
                 "limited_by": list(r.limited_by),
             }
             for r in ranked
@@ -153,12 +171,19 @@ def run_compare(args: argparse.Namespace) -> int:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
         return 0
     width = max(len(r.name) for r in ranked)
-    print(f"{'name':{width}}  integrand  order  calls  error norm  at equal cost  held back by")
+    print(
+        f"{'name':{width}}  integrand  order  calls  error  norm        at equal cost  held back by"
+    )
     for r in ranked:
-        print(
+        norm = "-" if r.error_norm is None else f"{r.error_norm:.3g}"
+        cost = "-" if r.cost_constant is None else f"{r.cost_constant:.3g}"
+        shown = (
             f"{r.name:{width}}  {r.integrand:9}  {_short(r.order):>5}  {r.evaluations_per_step:5}  "
-            f"{r.error_norm:10.3g}  {r.cost_constant:13.3g}  {'; '.join(r.limited_by)}"
+            f"{f'h^{r.power}':5}  {norm:10}  {cost:13}  {'; '.join(r.limited_by)}"
         )
+        print(shown.rstrip())
+    for reason in dict.fromkeys(r.no_constant for r in ranked if r.no_constant):
+        print(f"-: {reason}", file=sys.stderr)
     if len({r.integrand for r in ranked}) > 1:
         print("constants of data and noise solvers stand before different derivatives: compare "
               "them within an integrand", file=sys.stderr)  # fmt: skip
@@ -171,7 +196,5 @@ def run_conditions(args: argparse.Namespace) -> int:
     from ..order.conditions import conditions
 
     found = conditions(load(args.spec).program, args.order, args.names)
-    print(found)
-    for equation in found.equations:
-        print(f"  0 = {equation}")
+    print("\n".join([str(found), *found.lines()]))
     return 0 if found.solutions else 1

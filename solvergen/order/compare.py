@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .grid import ARBITRARY
+from .grid import ARBITRARY, UNIFORM
 from .report import OrderReport
 from .verdict import Order
 
@@ -21,9 +21,12 @@ class Ranked:
         order: the order that counts.
         main: the order of the main step, which start or end may lower.
         evaluations_per_step: model calls.
-        error_norm: principal error norm √Σ coef² of the leading local error, uniform grid.
-        cost_constant: C s^p: the error constant per model call instead of per step.
+        power: the power of h of the global error: the order that counts.
+        error_norm: principal error norm √Σ coef² of the leading local error, uniform grid; ``None``
+            where this is not the error that limits the order.
+        cost_constant: C s^p: the error constant per model call instead of per step; or ``None``.
         limited_by: what keeps `order` below `main`, in words.
+        no_constant: why there are no constants, or empty.
     """
 
     name: str
@@ -31,15 +34,20 @@ class Ranked:
     order: Order
     main: Order
     evaluations_per_step: int
-    error_norm: float
-    cost_constant: float
+    power: int
+    error_norm: float | None
+    cost_constant: float | None
     limited_by: tuple[str, ...] = ()
+    no_constant: str = ""
 
 
 def compare(
     reports: Iterable[OrderReport], grid: str = ARBITRARY, mode: str = "own_end"
 ) -> list[Ranked]:
     """Rank solvers: higher order first, then the smaller error constant at equal cost.
+
+    Where first or last steps, or the grid, limit the order, the main step's constant says nothing:
+    such solvers have none and come after the others of their order.
 
     This is the asymptotic truth. At 5 to 20 evaluations the ranking can differ: measure it.
 
@@ -51,17 +59,33 @@ def compare(
     Returns:
         The solvers, best first.
     """
-    ranked = [
-        Ranked(
-            name=report.program.name,
-            integrand=report.program.integrand,
-            order=report.orders[grid][mode],
-            main=report.orders[grid]["exact_start"],
-            evaluations_per_step=report.evaluations_per_step,
-            error_norm=report.error_norm,
-            cost_constant=report.cost_constant,
-            limited_by=tuple(str(b) for b in report.bottlenecks),
-        )
-        for report in reports
-    ]
-    return sorted(ranked, key=lambda r: (-r.order.value, r.cost_constant, r.name))
+    ranked = [_ranked(report, grid, mode) for report in reports]
+    return sorted(ranked, key=_rank)
+
+
+def _rank(entry: Ranked) -> tuple[int, bool, float, str]:
+    """Higher orders first, then known constants, then the smaller constant."""
+    constant = entry.cost_constant
+    return -entry.order.value, constant is None, constant or 0.0, entry.name
+
+
+def _ranked(report: OrderReport, grid: str, mode: str) -> Ranked:
+    order, uniform = report.orders[grid][mode], report.orders[UNIFORM]["exact_start"]
+    reason = ""
+    if order.value < report.orders[grid]["exact_start"].value:
+        reason = "first or last steps limit the order: the main step's constant does not apply"
+    elif order.value < uniform.value:
+        reason = "the order is lower on this grid: the constant of a uniform grid does not apply"
+    parts = {"exact_start": (), "own_start": ("start",)}.get(mode, ("start", "end"))
+    return Ranked(
+        name=report.program.name,
+        integrand=report.program.integrand,
+        order=order,
+        main=report.orders[grid]["exact_start"],
+        evaluations_per_step=report.evaluations_per_step,
+        power=order.value,
+        error_norm=None if reason else report.error_norm,
+        cost_constant=None if reason else report.cost_constant,
+        limited_by=tuple(str(b) for b in report.bottlenecks if b.part in parts),
+        no_constant=reason,
+    )

@@ -7,6 +7,7 @@ the leading words are polynomials in these unknowns, and must vanish for all ste
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -53,14 +54,30 @@ class Conditions:
     Args:
         order: the order that is asked for.
         parameters: names of the parameters.
-        equations: polynomials that must vanish, as text.
+        equations: polynomials that must vanish, as text; c₀, c₁, … are the coefficients of a
+            parameter c = c₀ + c₁ h + …
         solutions: all families of values that satisfy them, within the parameters' bounds.
+        impossible: whether an error term that no parameter changes rules the order out.
     """
 
     order: int
     parameters: tuple[str, ...]
     equations: tuple[str, ...]
     solutions: tuple[Solution, ...]
+    impossible: bool = False
+
+    def lines(self) -> list[str]:
+        """The equations one a line, and what their symbols mean."""
+        lines = []
+        if self.impossible:
+            lines.append("  an error term below this order does not depend on the parameters")
+        lines += [f"  0 = {equation}" for equation in self.equations]
+        shown = " ".join(self.equations)
+        expanded = [n for n in self.parameters if re.search(rf"\b{n}[₀-₉]", shown)]
+        if expanded:
+            series = ", ".join(f"{name} = {name}₀ + {name}₁ h + …" for name in expanded)
+            lines.append(f"  where {series}: a parameter may change with the step")
+        return lines
 
     def __str__(self) -> str:
         if not self.solutions:
@@ -84,17 +101,21 @@ def conditions(program: Program, order: int, names: Iterable[str] | None = None)
     """
     chosen = tuple(names) if names is not None else tuple(p.name for p in program.parameters)
     known = defaults(program)
-    if not chosen or any(name not in known for name in chosen):
+    if not known:
+        raise OrderError(f"{program.name} has no parameters to solve for")
+    if not chosen:
+        raise OrderError(f"{program.name}: name parameters to solve for: {', '.join(known)}")
+    if strange := [name for name in chosen if name not in known]:
         raise OrderError(
-            f"{program.name}: no parameters to solve for among {list(chosen)}; "
-            f"it has {', '.join(known) or 'none'}"
+            f"{program.name} has no parameter {', '.join(strange)}; it has {', '.join(known)}"
         )
     tops, bottoms, unknowns = _equations(program, order, chosen)
     solutions = _solve(tops, unknowns)
     kept = [s for s in solutions if all(b.subs(s) != 0 for b in bottoms)]
     listed = [_described(program, chosen, solution) for solution in kept]
     unique = tuple({str(s): s for s in listed if s is not None}.values())
-    return Conditions(order, chosen, tuple(str(top) for top in tops), unique)
+    equations = tuple(_readable(str(top)) for top in tops if top.free_symbols)
+    return Conditions(order, chosen, equations, unique, any(not top.free_symbols for top in tops))
 
 
 def _case(program: Program, order: int, chosen: tuple[str, ...]) -> Case:
@@ -111,6 +132,14 @@ def _case(program: Program, order: int, chosen: tuple[str, ...]) -> Case:
     free = program.main.history or program.main.corrector
     grid = (lambda ring: grids.symbolic()) if free else (lambda ring: grids.uniform())
     return Case(program, grid, parameters, symbolic_coordinate)
+
+
+def _readable(equation: str) -> str:
+    """An equation with c₀ for c:0, powers raised and products side by side."""
+    below, above = (str.maketrans("0123456789", digits) for digits in ("₀₁₂₃₄₅₆₇₈₉", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    equation = re.sub(r":(\d+)", lambda found: found[1].translate(below), equation)
+    equation = re.sub(r"\*\*(\d+)", lambda found: found[1].translate(above), equation)
+    return equation.replace("*", " ")
 
 
 def _unknown(name: str, k: int) -> str:

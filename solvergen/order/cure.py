@@ -50,11 +50,13 @@ class Cure:
     complete: bool
 
     def __str__(self) -> str:
-        cost = f"{self.extra_evaluations} more evaluations" if self.extra_evaluations else "no cost"
+        count = abs(self.extra_evaluations)
+        word = "more" if self.extra_evaluations > 0 else "fewer"
+        cost = f"{count} {word} evaluation{'s' * (count > 1)}" if count else "no cost"
         return f"{self.change}: order {self.before.value} becomes {self.after.value} ({cost})"
 
 
-def cures(solver: Solver, derivation: Derive = derive) -> list[Cure]:
+def cures(solver: Solver, derivation: Derive = derive, kind: str = "start") -> list[Cure]:
     """What would lift a solver's order with its own start and end.
 
     Named starts from the single-step solvers of the gallery, a shortened first step, regular last
@@ -64,9 +66,11 @@ def cures(solver: Solver, derivation: Derive = derive) -> list[Cure]:
     Args:
         solver: the spec.
         derivation: makes a Program of a spec.
+        kind: "start" or "shrink", the kind that is preferred.
 
     Returns:
-        Cures, complete ones first, then by cost; empty when nothing is lost or nothing helps.
+        Cures in order of preference: the higher order, the preferred kind, the lower cost; only
+        complete ones where there are any. Empty when nothing is lost or nothing helps.
     """
     report = analyse(derivation(solver))
     if not _losses(report):
@@ -77,7 +81,7 @@ def cures(solver: Solver, derivation: Derive = derive) -> list[Cure]:
     found += _started(base, change, report, derivation)
     if any(cure.complete for cure in found):
         found = [cure for cure in found if cure.complete]
-    return sorted(found, key=lambda c: (-c.after.value, c.extra_evaluations))
+    return sorted(found, key=lambda c: (-c.after.value, c.kind != kind, c.extra_evaluations))
 
 
 def cured_solver(solver: Solver, kind: str = "start", derivation: Derive = derive) -> Solver:
@@ -99,13 +103,13 @@ def cured_solver(solver: Solver, kind: str = "start", derivation: Derive = deriv
     report = analyse(derivation(solver))
     if not _losses(report):
         return solver
-    found = [cure for cure in cures(solver, derivation) if cure.complete]
+    found = [cure for cure in cures(solver, derivation, kind) if cure.complete]
     if not found:
         raise OrderError(
             f"{solver.name}: no single-step solver of the gallery and no shortened first step "
             f"restores order {_wanted(report)}; start with a solver of order {_wanted(report) - 1}"
         )
-    return min(found, key=lambda c: (c.kind != kind, c.extra_evaluations)).solver
+    return found[0].solver
 
 
 def _wanted(report: OrderReport) -> int:

@@ -14,8 +14,8 @@ from .report import OrderReport
 from .words import Word, reading_order, spell_latex
 
 CLOCKS = {
-    1: r"\alpha/\sigma \ (y = x/\sigma)",
-    -1: r"\sigma/\alpha \ (y = x/\alpha)",
+    1: r"\alpha/\sigma",
+    -1: r"\sigma/\alpha",
     0: r"\sigma/(\alpha + \sigma)",
 }
 
@@ -81,7 +81,24 @@ class Writer:
             )
         past = ", with exact past values on a uniform grid" if self.studied.main.history else ""
         text = f"One step is taken from an exact value{past}. {meaning}"
-        return Part("The equation", (Paragraph("formula", equation), Paragraph("text", text)))
+        known = Paragraph("text", self._unknown())
+        return Part(
+            "The equation", (known, Paragraph("formula", equation), Paragraph("text", text))
+        )
+
+    def _unknown(self) -> str:
+        """How the unknown relates to the state x and its right-hand side to the model output."""
+        kappa = self.program.kappa
+        scale = {1: r"\alpha", -1: r"\sigma", 0: r"(\alpha + \sigma)"}
+        if self.names.plain:
+            scale = {1: r"\sigma", -1: r"\alpha", 0: r"(\alpha + \sigma)"}
+        output = {
+            1: "the denoised prediction $D$",
+            -1: "the noise prediction" if self.names.plain else r"minus the noise prediction",
+            0: "the velocity prediction",
+        }[kappa]
+        right = "f" if self.names.plain else "N"
+        return f"The unknown is ${self.names.state} = x/{scale[kappa]}$, and ${right}$ is {output}."
 
     def exact(self) -> Part:
         terms = self._expansion(self.terms.exact())
@@ -158,6 +175,7 @@ class Writer:
     def shortcut(self) -> Part:
         """What the expansion gives when f is taken as a function of time alone."""
         leading, f = self.terms.leading(), "f" if self.names.plain else "N"
+        heading = f"With {f} as a function of time alone"
         alone = {key: value for key, value in leading.items() if not key[1][1]}
         missing = {key: value for key, value in leading.items() if key[1][1]}
         short = self._expansion(alone)
@@ -166,7 +184,7 @@ class Writer:
                 f"The shortcut that takes ${f}$ as a function of time alone drops all terms with $J$. "
                 "Here there are none at this order, so it gives the same constant."
             )
-            return Part("With f as a function of time alone", (Paragraph("text", text),))
+            return Part(heading, (Paragraph("text", text),))
         text = (
             f"The shortcut that takes ${f}$ as a function of time alone sets $J = 0$. It gives a "
             "different constant:"
@@ -178,7 +196,7 @@ class Writer:
             "are themselves in error. The full expansion above is the one that counts."
         )
         return Part(
-            "With f as a function of time alone",
+            heading,
             (
                 Paragraph("text", text),
                 Paragraph("formula", formula),

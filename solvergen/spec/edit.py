@@ -1,7 +1,8 @@
-"""Changing a spec's text: the [start] and [end] tables are replaced, everything else is kept."""
+"""Changing a spec's text: what differs is replaced, everything else is kept."""
 
 from __future__ import annotations
 
+import json
 import re
 
 from .model import End, Solver, Start
@@ -10,12 +11,15 @@ _HEADER = re.compile(r"\s*\[\[?\s*([A-Za-z0-9_]+)(\.[^\]]*)?\s*\]\]?")
 
 
 def changed(text: str, before: Solver, after: Solver) -> str:
-    """The text of a spec with another name, start and end; comments and layout elsewhere stay.
+    """The text of a spec with another name, title, start and end; comments and layout stay.
+
+    A claim that no longer records the publication's loses that key.
 
     Args:
         text: the TOML that `before` was read from.
         before: the solver as it was.
-        after: the same solver with another name, start or end, all steps given by name.
+        after: the same solver with another name, title, start or end, all steps given by name, or
+            with a claim of its own.
 
     Returns:
         TOML that reads back as `after`.
@@ -31,6 +35,20 @@ def changed(text: str, before: Solver, after: Solver) -> str:
     tables = _tables(text)
     if before.name != after.name:
         tables[0] = re.sub(r'(?m)^(name\s*=\s*)".*?"', rf'\g<1>"{after.name}"', tables[0], count=1)
+    if before.title != after.title:
+        tables[0] = re.sub(
+            r'(?m)^(title\s*=\s*)(?!"""|\'\'\')("(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\')',
+            lambda found: found[1] + json.dumps(after.title, ensure_ascii=False),
+            tables[0],
+            count=1,
+        )
+    if before.claim.records and not after.claim.records:
+        tables = [
+            re.sub(r"(?m)^\s*records\s*=.*\n?", "", t) if _named(t) == "claim" else t
+            for t in tables
+        ]
+        inline = r'(?m)^(claim\s*=\s*\{.*?),\s*records\s*=\s*"[^"]*"'
+        tables[0] = re.sub(inline, r"\1", tables[0])
     for name, same, lines in (
         ("start", before.start == after.start, _start(after.start)),
         ("end", before.end == after.end, _end(after.end)),

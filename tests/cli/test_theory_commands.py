@@ -19,6 +19,8 @@ def test_cure_writes_a_spec_that_proves_its_order(tmp_path: Path) -> None:
     cured = read_solver(out)
     assert cured.name == "dpmpp_3m_cured"
     assert analyse(derive(cured)).order.value == 3
+    assert cured.claim.order == 3 and not cured.claim.records
+    assert cured.title.endswith(", cured")
 
 
 def test_cure_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,3 +78,25 @@ def test_a_false_claim_fails_the_check_unless_it_records_the_publication(
     capsys.readouterr()
     assert main(["generate", str(spec), "--check", *where]) == (0 if records else 1)
     assert ("claims order 3, derived is exactly 2" in capsys.readouterr().err) is not records
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [("ddim", "the denoised prediction"), ("dpm_solver_2", "minus the noise prediction, −ε")],
+)
+def test_explain_says_what_the_words_are_made_of(
+    name: str, meaning: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", name]) == 0
+    assert f"D is {meaning}, along the solution" in capsys.readouterr().out
+
+
+def test_compare_shows_no_constant_that_does_not_apply(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "dpmpp_3m", "dpmpp_2m"]) == 0
+    shown = capsys.readouterr()
+    last = shown.out.splitlines()[-1].split()
+    assert last[0] == "dpmpp_3m" and last[4:7] == ["h^2", "-", "-"]
+    assert "does not apply" in shown.err
+    assert main(["compare", "dpmpp_3m", "--json", "--start", "exact_start"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["error_power"] == 3 and row["error_norm"] == 0.375 and row["limited_by"] == []

@@ -95,6 +95,16 @@ def test_a_parameter_named_like_a_step_ratio_is_kept_apart() -> None:
     assert smooth.exponent == 3 and len(smooth.terms) == 2
 
 
+def test_equations_are_written_for_people() -> None:
+    found = conditions(made("amed"), 2)
+    assert "c₀ theta₀ - 1/2" in found.equations and not found.impossible
+    assert found.lines()[-1].startswith("  where theta = theta₀ + theta₁ h + …, c = c₀")
+    ruled_out = conditions(made("dpm_solver_2"), 3)
+    assert ruled_out.impossible and "does not depend on the parameters" in ruled_out.lines()[0]
+    with pytest.raises(OrderError, match="has no parameter q; it has r"):
+        conditions(made("dpm_solver_2"), 3, ["q"])
+
+
 # -- cures -----------------------------------------------------------------------------------------
 
 
@@ -129,6 +139,14 @@ def test_shrinking_the_first_step_needs_the_exponent_that_is_named() -> None:
     assert (order.value, order.exact) == (2, False)  # h^{5/2}
 
 
+def test_the_preferred_cure_is_listed_first() -> None:
+    solver = load("dpmpp_3m")
+    for kind in ("start", "shrink"):
+        assert cures(solver, kind=kind)[0].solver == cured_solver(solver, kind)
+    fewer = replace(cures(solver)[0], extra_evaluations=-1)
+    assert "(1 fewer evaluation)" in str(fewer)
+
+
 def test_the_bottleneck_is_named() -> None:
     (only,) = analyse(made("dpmpp_3m")).bottlenecks
     assert (only.part, only.step, only.exponent) == ("start", 0, 2)
@@ -153,6 +171,19 @@ def test_comparison_ranks_order_then_constant_at_equal_cost() -> None:
     assert by_name["dpmpp_3m"].main.value == 3 and by_name["dpmpp_3m"].limited_by
     exact = compare((analyse(made(name)) for name in names), mode="exact_start")
     assert exact[0].name == "dpmpp_3m"
+    assert exact[0].error_norm == pytest.approx(3 / 8) and not exact[0].limited_by
+
+
+def test_a_constant_that_does_not_limit_the_error_is_not_ranked() -> None:
+    ranked = compare(analyse(made(name)) for name in ("dpmpp_3m", "dpmpp_2m", "dpmpp_2m_exact"))
+    last = ranked[-1]
+    assert (last.name, last.power, last.error_norm, last.cost_constant) == (
+        "dpmpp_3m",
+        2,
+        None,
+        None,
+    )
+    assert "does not apply" in last.no_constant and not ranked[0].no_constant
 
 
 # -- stability -------------------------------------------------------------------------------------
@@ -210,13 +241,14 @@ def test_euler_is_derived_from_ddim() -> None:
     """DDIM is Euler in its clock: the shortcut gives the same constant."""
     text = derivation(made("ddim")).markdown()
     assert r"\mathrm{LTE} = -\tfrac{1}{2} h^{2} f' + O(h^{3})" in text
-    assert "the same constant" in text
+    assert "the same constant" in text and "With f as" in text and r"$y = x/\sigma$" in text
 
 
 def test_exponential_methods_are_derived_in_lambda() -> None:
     text = derivation(made("dpmpp_3m")).markdown()
     assert "u' = -u + N" in text and r"-\tfrac{3}{8} h^{4} N'''" in text
     assert "lower it: globally exactly 2" in text
+    assert "With N as a function" in text and r"$u = x/\alpha$" in text
 
 
 def test_frozen_weights_are_derived_where_they_hold() -> None:

@@ -41,3 +41,14 @@ def test_comments_and_layout_elsewhere_stay() -> None:
     assert 'using = ["res_2s"]' in made
     assert "dpmpp_2m" not in made
     assert made.index("[start]") < made.index("[claim]")
+
+
+def test_title_and_claim_change_too() -> None:
+    text = (
+        'name = "a"\ntitle = "An \\"A\\""  # mine\nintegrand = "data"\n[step]\nrule = "adams-bashforth"\n'
+        'steps = 3\n[claim]\norder = 3\nrecords = "publication"\n'
+    )
+    before = parse_solver(text)
+    after = replace(before, title='An "A", cured', claim=replace(before.claim, records=""))
+    made = changed(text, before, after)
+    assert parse_solver(made) == after and "# mine" in made and "records" not in made
