@@ -26,6 +26,7 @@ from .blame import Cause, end_cause, is_frozen, main_causes, settled, start_caus
 from .conditions import LADDER, Local, Word, exponent, values, words
 from .display import display, on_grid
 from .errors import ConductError
+from .locality import far_reach, heed, said
 from .tableau import Tableau, accepted_row, in_form, own_form
 from .trace import Run, Trace, count_calls, trace
 
@@ -70,7 +71,8 @@ class Audit:
     """Everything that one-hot tracing says about a sampler.
 
     Args:
-        status: "ok", "nonlinear", "random", or a ConductError kind.
+        status: "ok", "nonlinear", "nonlocal" (weights depend on the whole grid), "random", or a
+            ConductError kind.
         message: in words, when the status is not "ok".
         grids: class -> GridAudit; empty unless the status is "ok".
         calls_per_step: model calls per interval of the grid, away from start and end.
@@ -155,7 +157,12 @@ def _audited(
     }
     after = _after(next(iter(traces.values())), ladder, noise)
     families = {kind: _family(made, noise, form, after) for kind, made in traces.items()}
-    _heed(families)
+    heed(families, STEPS)
+    gap = far_reach(run, families[classes[0]][-1].form, after, noise, where)
+    if gap is not None:
+        return Audit(
+            "nonlocal", said(gap), calls_per_step=per_step, linear=True, noise=noise, after=after
+        )
     both = "uniform" in families and "arbitrary" in families
     frozen = both and is_frozen(families["arbitrary"], families["uniform"], EXACT[1])
     for kind, family in families.items():
@@ -267,23 +274,6 @@ def _after(made: list[Trace], h: Array, noise: float) -> int:
     ):
         after += 1
     return after
-
-
-def _heed(families: dict[str, list[Tableau]]) -> None:
-    """A sampler that makes the same weights on a uniform and on a rough grid ignores the grid."""
-    if "uniform" not in families or "arbitrary" not in families:
-        return
-    one, two = families["uniform"][-1], families["arbitrary"][-1]
-    inside = [r for r in two.accepted[1:-1] if r >= 0]
-    if len(inside) >= (STEPS - 1) // 4:
-        return
-    same = one.a.shape == two.a.shape and np.allclose(one.c[:-1], two.c[:-1], rtol=1e-9)
-    where = (
-        "calls the model at the same levels on two different grids"
-        if same
-        else ("calls the model at hardly any level of the grid")
-    )
-    raise ConductError("grid", f"the sampler ignores the grid: it {where}")
 
 
 def _judged(family: list[Tableau], h: Array, noise: float, deepest: int, frozen: bool) -> GridAudit:

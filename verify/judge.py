@@ -33,7 +33,7 @@ class Verdict:
         status: "pass" (claims hold), "fail" (a claim is refuted), "none" (nothing was claimed),
             "error" (the target misbehaves; `reason` says how).
         reason: "" or the kind of misbehaviour: raises, nan, shape, dtype, grid, state, calls,
-            random, target, nonlinear.
+            random, target, nonlinear, nonlocal, unproved.
         findings: sentences for people, worst first.
         claim: order claimed, or None.
         audited: class of grids -> order as the sampler runs, or None.
@@ -119,7 +119,7 @@ def judge(
     form = target.stated.get("INTEGRAND")
     audited = audit(target.run, form=form if form in FORMS else None, seed=seed)
     base = _base(target, claim, audited)
-    if audited.status not in ("ok", "nonlinear", "grid"):
+    if audited.status not in ("ok", "nonlinear", "nonlocal", "grid"):
         return Verdict(**base, status="error", reason=audited.status, findings=(audited.message,))
     measured: dict[str, Any] = {}
     extra: dict[str, Any] = {}
@@ -138,10 +138,11 @@ def judge(
     if constants and rates and target.stated.get("LEADING_ERROR") and audited.status == "ok":
         extra["constants"] = _constants(target, audited)
     status, findings = weigh(target, claim, audited, measured, extra)
+    reason = "" if audited.status == "ok" else audited.status
     return Verdict(
         **base,
         status=status,
-        reason="" if audited.status == "ok" else audited.status,
+        reason=reason or ("unproved" if status == "error" else ""),
         findings=findings,
         measured={k: r.slope for k, r in measured.items()},
         rates={k: r.as_dict() for k, r in measured.items()},
@@ -228,7 +229,25 @@ def weigh(
         notes.append(f"single-precision casts of the host cause an error of {extra['floor']:.1e}")
     held = claim is not None or bool(target.stated.get("ORDER"))
     status = "fail" if refuted else ("pass" if held else "none")
+    if held and not refuted:
+        open_question = _unproved(target, audited, measured)
+        if open_question:
+            return "error", (open_question, *notes)
     return status, tuple(refuted + notes)
+
+
+def _unproved(target: Target, audited: Audit, measured: dict[str, Any]) -> str:
+    """Why a claim that nothing refutes is not proved either; "" when it is."""
+    decided = any(rate.order is not None for rate in measured.values())
+    stuck = [grid for grid, rate in measured.items() if not rate.vanishes()]
+    if stuck and not decided:
+        return f"could not be judged: the error does not tend to zero on {', '.join(stuck)} grids"
+    if target.stated.get("ORDER") and audited.status == "nonlocal":
+        return "could not be judged: the file states orders, and order conditions do not apply"
+    if not audited.grids and not decided:
+        seen = "no rate could be measured" if measured else "rates were not measured"
+        return f"could not be judged: no order from the audit, and {seen}"
+    return ""
 
 
 def _weigh_claim(

@@ -27,6 +27,7 @@ VISIBLE = 0.2
 CLOSE = 0.2
 SLACK = 1e-3
 CLEAR = 100.0
+STUCK = 0.75
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,12 @@ class Rate:
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)
+
+    def vanishes(self) -> bool:
+        """Whether the error still falls as steps are halved, or has reached rounding."""
+        last = self.errors[-1]
+        # order one halves it; three quarters leave room for a curve that is not asymptotic yet
+        return last < CLEAR * self.floor or last < STUCK * self.errors[max(0, len(self.errors) - 2)]
 
 
 def root_mean_square(error: Any) -> float:
