@@ -6,7 +6,11 @@
 #              − (μ₁ − μ₀ offset(−log1p(r expm1(−h))/h))/offset(−log1p(r expm1(−h))/h) εₙ
 #              + μ₁/offset(−log1p(r expm1(−h))/h) ε[mid]]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/α
+#          clock[mid] = clockₙ + r Δ
+#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
+#          μₘ(c) = ∫ ((y − yₙ)/(yₙ₊₁ − yₙ))ᵐ d(clock)/Δ from λₙ to λₙ + c h, μₘ = μₘ(1)
+#          offset(c) = (y(λₙ + c h) − yₙ)/(yₙ₊₁ − yₙ)
+#          y(λ) = 2 log1p(exp(−2 λ))/(sqrt(199 log1p(exp(−2 λ))/5 + 1/100) + 1/10)
 """Second-order Runge-Kutta family in VP time.
 
 The two-stage family of EDM with the noise prediction linear in the time of the linear VP schedule.
@@ -55,7 +59,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

@@ -11,7 +11,7 @@
 #              + 63099/585728 ε[k3]
 #              + 58653/366080 ε[k4]
 #              + 4617/20480 ε[k5]]
-#          x[k7] = α[k7]/αₙ xₙ + α[k7] Δ [
+#          x̂ₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [
 #              + 174197/959244 εₙ
 #              − 30942/79937 ε[k2]
 #              + 8152137/19744439 ε[k3]
@@ -24,9 +24,15 @@
 #              + 24353/124800 ε[k4]
 #              + 387/44800 ε[k5]
 #              + 2152/5985 ε[k6]
-#              + 7267/94080 ε[k7]]
+#              + 7267/94080 ε̂ₙ₊₁]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/α
+#          clock[k2] = clockₙ + 1/6 Δ
+#          clock[k3] = clockₙ + 2/9 Δ
+#          clock[k4] = clockₙ + 3/7 Δ
+#          clock[k5] = clockₙ + 2/3 Δ
+#          clock[k6] = clockₙ + 3/4 Δ
+#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
+#          x̂ₙ₊₁ provisional: the model is called there and gives ε̂ₙ₊₁
 """Bogacki-Shampine 5 in sigma.
 
 The fifth-order formula of the efficient 5(4) pair, without its step-size control.
@@ -123,7 +129,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

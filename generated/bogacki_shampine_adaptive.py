@@ -3,10 +3,13 @@
 # source   Bogacki and Shampine 1989, doi:10.1016/0893-9659(89)90079-7, the 3(2) pair
 # update   x[k2] = α[k2]/αₙ xₙ + α[k2] Δ 1/2 εₙ
 #          x[k3] = α[k3]/αₙ xₙ + α[k3] Δ 3/4 ε[k2]
-#          x[k4] = α[k4]/αₙ xₙ + α[k4] Δ [2/9 εₙ + 1/3 ε[k2] + 4/9 ε[k3]]
+#          x̂ₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [2/9 εₙ + 1/3 ε[k2] + 4/9 ε[k3]]
 #          xₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [2/9 εₙ + 1/3 ε[k2] + 4/9 ε[k3]]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/α
+#          clock[k2] = clockₙ + 1/2 Δ
+#          clock[k3] = clockₙ + 3/4 Δ
+#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
+#          x̂ₙ₊₁ provisional: the model is called there and gives ε̂ₙ₊₁
 """Bogacki-Shampine 3(2), adaptive.
 
 The classical pair on dY/ds = eps, Y = x/alpha, s = sigma/alpha; sample_adaptive chooses the steps.
@@ -63,7 +66,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

@@ -6,7 +6,7 @@
 #          x[k4] = α[k4]/αₙ xₙ + α[k4] Δ [1/12 εₙ + 1/3 ε[k2] − 1/12 ε[k3]]
 #          x[k5] = α[k5]/αₙ xₙ + α[k5] Δ [− 1/16 εₙ + 9/8 ε[k2] − 3/16 ε[k3] − 3/8 ε[k4]]
 #          x[k6] = α[k6]/αₙ xₙ + α[k6] Δ [9/8 ε[k2] − 3/8 ε[k3] − 3/4 ε[k4] + 1/2 ε[k5]]
-#          x[k7] = α[k7]/αₙ xₙ + α[k7] Δ [
+#          x̂ₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [
 #              + 9/44 εₙ
 #              − 9/11 ε[k2]
 #              + 63/44 ε[k3]
@@ -18,9 +18,15 @@
 #              + 27/40 ε[k4]
 #              − 4/15 ε[k5]
 #              − 4/15 ε[k6]
-#              + 11/120 ε[k7]]
+#              + 11/120 ε̂ₙ₊₁]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/α
+#          clock[k2] = clockₙ + 1/3 Δ
+#          clock[k3] = clockₙ + 2/3 Δ
+#          clock[k4] = clockₙ + 1/3 Δ
+#          clock[k5] = clockₙ + 1/2 Δ
+#          clock[k6] = clockₙ + 1/2 Δ
+#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
+#          x̂ₙ₊₁ provisional: the model is called there and gives ε̂ₙ₊₁
 """Butcher 6 in sigma. Seven stages, sixth order."""
 
 import math
@@ -198,7 +204,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

@@ -10,6 +10,9 @@
 #              + h (6 φ₂(−h) − 18 φ₃(−h)) D[k2]
 #              + h (9 φ₃(−h) − 3 φ₂(−h)/2) D[k3]]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
+#          λ[k2] = λₙ + 1/3 h
+#          λ[k3] = λₙ + 2/3 h
+#          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
 """Commutator-free 3 (ETD2CF3).
 
 Commutator-free Lie group method for a semilinear problem, three stages.
@@ -60,7 +63,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

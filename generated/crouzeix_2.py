@@ -7,7 +7,11 @@
 #          x[k2_2] = α[k2_2]/αₙ xₙ + α[k2_2] Δ [− sqrt(3)/3 ε[k1_1] + (sqrt(3)/6 + 1/2) ε[k2_1]]
 #          xₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [1/2 ε[k1_2] + 1/2 ε[k2_2]]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/α
+#          clock[k1_1] = clockₙ + (sqrt(3)/6 + 1/2) Δ
+#          clock[k2_1] = clockₙ + (1/2 − sqrt(3)/6) Δ
+#          clock[k1_2] = clockₙ + (sqrt(3)/6 + 1/2) Δ
+#          clock[k2_2] = clockₙ + (1/2 − sqrt(3)/6) Δ
+#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
 """Crouzeix 2 in sigma.
 
 Implicit; its stages are solved by 2 sweeps of fixed-point iteration, as many as the order needs.
@@ -56,7 +60,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

@@ -6,8 +6,10 @@
 #              − (η₂ μ₁ + μ₂)/(η₁ (η₂ − η₁)) εₙ₋₁
 #              − (η₁ μ₁ + μ₂)/(η₂ (η₁ − η₂)) εₙ₋₂]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/α
-#          ηₖ = (yₙ − yₙ₋ₖ)/(yₙ₊₁ − yₙ), μₘ = ∫ ((y − yₙ)/(yₙ₊₁ − yₙ))ᵐ d(clock)/Δ
+#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
+#          ηₖ = (yₙ − yₙ₋ₖ)/(yₙ₊₁ − yₙ)
+#          μₘ(c) = ∫ ((y − yₙ)/(yₙ₊₁ − yₙ))ᵐ d(clock)/Δ from λₙ to λₙ + c h, μₘ = μₘ(1)
+#          y(λ) = 2 log1p(exp(−2 λ))/(sqrt(199 log1p(exp(−2 λ))/5 + 1/100) + 1/10)
 """DEIS t-AB3.
 
 Adams-Bashforth of three steps with the polynomial in the time of the linear VP schedule, integrated
@@ -53,7 +55,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

@@ -9,7 +9,7 @@
 #              − 25360/2187 ε[k2]
 #              + 64448/6561 ε[k3]
 #              − 212/729 ε[k4]]
-#          x[k6] = α[k6]/αₙ xₙ + α[k6] Δ [
+#          x̂ₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [
 #              + 9017/3168 εₙ
 #              − 355/33 ε[k2]
 #              + 46732/5247 ε[k3]
@@ -20,9 +20,14 @@
 #              + 500/1113 ε[k3]
 #              + 125/192 ε[k4]
 #              − 2187/6784 ε[k5]
-#              + 11/84 ε[k6]]
+#              + 11/84 ε̂ₙ₊₁]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/α
+#          clock[k2] = clockₙ + 1/5 Δ
+#          clock[k3] = clockₙ + 3/10 Δ
+#          clock[k4] = clockₙ + 4/5 Δ
+#          clock[k5] = clockₙ + 8/9 Δ
+#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
+#          x̂ₙ₊₁ provisional: the model is called there and gives ε̂ₙ₊₁
 """Dormand-Prince 5 in sigma.
 
 The fifth-order formula of the 5(4) pair, without its step-size control.
@@ -107,7 +112,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

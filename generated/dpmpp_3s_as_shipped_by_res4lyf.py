@@ -2,9 +2,12 @@
 # remake   solvergen generate dpmpp_3s_as_shipped_by_res4lyf
 # source   ClownsharkBatwing 2025, https://github.com/ClownsharkBatwing/RES4LYF, dpmpp_3s
 # update   x[u1] = σ[u1]/σₙ xₙ + α[u1] h φ₁(−h/2)/2 Dₙ
-#          x[u2] = σ[u2]/σₙ xₙ + α[u2] [h (φ₁(−h) − 2 φ₂(−h)) Dₙ + 2 h φ₂(−h) D[u1]]
-#          xₙ₊₁ = σₙ₊₁/σₙ xₙ + αₙ₊₁ [h (φ₁(−h) − φ₂(−h)) Dₙ + h φ₂(−h) D[u2]]
+#          x̂ₙ₊₁ = σₙ₊₁/σₙ xₙ + αₙ₊₁ [h (φ₁(−h) − 2 φ₂(−h)) Dₙ + 2 h φ₂(−h) D[u1]]
+#          xₙ₊₁ = σₙ₊₁/σₙ xₙ + αₙ₊₁ [h (φ₁(−h) − φ₂(−h)) Dₙ + h φ₂(−h) D̂ₙ₊₁]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
+#          λ[u1] = λₙ + 1/2 h
+#          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
+#          x̂ₙ₊₁ provisional: the model is called there and gives D̂ₙ₊₁
 """DPM-Solver++(3S) with c3 = 1.
 
 dpmpp_3s of RES4LYF: nodes 1/2 and 1, where the weights reach order 2 only.
@@ -46,7 +49,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

@@ -6,7 +6,7 @@
 #              − (Θ₂/2 + 1/3)/(Θ₁ (Θ₂ − Θ₁)) vₙ₋₁
 #              − (Θ₁/2 + 1/3)/(Θ₂ (Θ₁ − Θ₂)) vₙ₋₂]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/(α+σ)
+#          clock = σ/(α+σ), Δ = clockₙ₊₁ − clockₙ
 #          Θₖ = (clockₙ − clockₙ₋ₖ)/Δ
 """Adams-Bashforth 3 for flow models.
 
@@ -55,7 +55,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

@@ -3,14 +3,17 @@
 # source   Hairer, Norsett and Wanner 1993, Solving Ordinary Differential Equations I, Section II.1, Table 1.2
 # update   x[k2] = (α[k2] + σ[k2])/(αₙ + σₙ) xₙ + (α[k2] + σ[k2]) Δ 1/2 vₙ
 #          x[k3] = (α[k3] + σ[k3])/(αₙ + σₙ) xₙ + (α[k3] + σ[k3]) Δ 1/2 v[k2]
-#          x[k4] = (α[k4] + σ[k4])/(αₙ + σₙ) xₙ + (α[k4] + σ[k4]) Δ v[k3]
+#          x̂ₙ₊₁ = (αₙ₊₁ + σₙ₊₁)/(αₙ + σₙ) xₙ + (αₙ₊₁ + σₙ₊₁) Δ v[k3]
 #          xₙ₊₁ = (αₙ₊₁ + σₙ₊₁)/(αₙ + σₙ) xₙ + (αₙ₊₁ + σₙ₊₁) Δ [
 #              + 1/6 vₙ
 #              + 1/3 v[k2]
 #              + 1/3 v[k3]
-#              + 1/6 v[k4]]
+#              + 1/6 v̂ₙ₊₁]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/(α+σ)
+#          clock[k2] = clockₙ + 1/2 Δ
+#          clock[k3] = clockₙ + 1/2 Δ
+#          clock = σ/(α+σ), Δ = clockₙ₊₁ − clockₙ
+#          x̂ₙ₊₁ provisional: the model is called there and gives v̂ₙ₊₁
 """Runge-Kutta 4 for flow models. The classical fourth-order method on the velocity."""
 
 import math
@@ -64,7 +67,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

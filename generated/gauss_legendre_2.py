@@ -9,7 +9,13 @@
 #          x[k2_3] = α[k2_3]/αₙ xₙ + α[k2_3] Δ [(sqrt(3)/6 + 1/4) ε[k1_2] + 1/4 ε[k2_2]]
 #          xₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [1/2 ε[k1_3] + 1/2 ε[k2_3]]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/α
+#          clock[k1_1] = clockₙ + (1/2 − sqrt(3)/6) Δ
+#          clock[k2_1] = clockₙ + (sqrt(3)/6 + 1/2) Δ
+#          clock[k1_2] = clockₙ + (1/2 − sqrt(3)/6) Δ
+#          clock[k2_2] = clockₙ + (sqrt(3)/6 + 1/2) Δ
+#          clock[k1_3] = clockₙ + (1/2 − sqrt(3)/6) Δ
+#          clock[k2_3] = clockₙ + (sqrt(3)/6 + 1/2) Δ
+#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
 """Gauss-Legendre 2 in sigma.
 
 Implicit; its stages are solved by 3 sweeps of fixed-point iteration, as many as the order needs.
@@ -76,7 +82,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

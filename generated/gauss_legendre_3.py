@@ -54,7 +54,22 @@
 #              + 5/36 ε[k3_4]]
 #          xₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [5/18 ε[k1_5] + 4/9 ε[k2_5] + 5/18 ε[k3_5]]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/α
+#          clock[k1_1] = clockₙ + (1/2 − sqrt(15)/10) Δ
+#          clock[k2_1] = clockₙ + 1/2 Δ
+#          clock[k3_1] = clockₙ + (sqrt(15)/10 + 1/2) Δ
+#          clock[k1_2] = clockₙ + (1/2 − sqrt(15)/10) Δ
+#          clock[k2_2] = clockₙ + 1/2 Δ
+#          clock[k3_2] = clockₙ + (sqrt(15)/10 + 1/2) Δ
+#          clock[k1_3] = clockₙ + (1/2 − sqrt(15)/10) Δ
+#          clock[k2_3] = clockₙ + 1/2 Δ
+#          clock[k3_3] = clockₙ + (sqrt(15)/10 + 1/2) Δ
+#          clock[k1_4] = clockₙ + (1/2 − sqrt(15)/10) Δ
+#          clock[k2_4] = clockₙ + 1/2 Δ
+#          clock[k3_4] = clockₙ + (sqrt(15)/10 + 1/2) Δ
+#          clock[k1_5] = clockₙ + (1/2 − sqrt(15)/10) Δ
+#          clock[k2_5] = clockₙ + 1/2 Δ
+#          clock[k3_5] = clockₙ + (sqrt(15)/10 + 1/2) Δ
+#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
 """Gauss-Legendre 3 in sigma.
 
 Implicit; its stages are solved by 5 sweeps of fixed-point iteration, as many as the order needs.
@@ -169,7 +184,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

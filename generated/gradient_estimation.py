@@ -3,7 +3,7 @@
 # source   Permenter and Yuan 2023, arXiv:2306.04848, the gradient-estimation sampler
 # update   xₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [γ εₙ + (1 − γ) εₙ₋₁]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/α
+#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
 """Gradient estimation.
 
 The noise prediction moved along its last change: gamma = 3/2 on equal steps is Adams-Bashforth 2.
@@ -44,7 +44,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

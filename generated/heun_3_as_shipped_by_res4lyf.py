@@ -5,6 +5,9 @@
 #          x[k3] = σ[k3]/σₙ xₙ + α[k3] 2 h φ₁(−h)/3 D[k2]
 #          xₙ₊₁ = σₙ₊₁/σₙ xₙ + αₙ₊₁ [h φ₁(−h)/4 Dₙ + 3 h φ₁(−h)/4 D[k3]]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
+#          λ[k2] = λₙ + −log1p(expm1(−h)/3)/h h
+#          λ[k3] = λₙ + −log1p(2 expm1(−h)/3)/h h
+#          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
 """Heun 3 of RES4LYF.
 
 noise_anchor = 1, its default: slopes from the state at the start of the step, so that the table
@@ -47,7 +50,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

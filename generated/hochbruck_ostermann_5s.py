@@ -3,17 +3,22 @@
 # source   Hochbruck and Ostermann 2005, doi:10.1137/040611434, Section 5, the five-stage method
 # update   x[k2] = σ[k2]/σₙ xₙ + α[k2] h φ₁(−h/2)/2 Dₙ
 #          x[k3] = σ[k3]/σₙ xₙ + α[k3] [h (φ₁(−h/2)/2 − φ₂(−h/2)) Dₙ + h φ₂(−h/2) D[k2]]
-#          x[k4] = σ[k4]/σₙ xₙ + α[k4] [h (φ₁(−h) − 2 φ₂(−h)) Dₙ + h φ₂(−h) D[k2] + h φ₂(−h) D[k3]]
+#          x̂ₙ₊₁ = σₙ₊₁/σₙ xₙ + αₙ₊₁ [h (φ₁(−h) − 2 φ₂(−h)) Dₙ + h φ₂(−h) D[k2] + h φ₂(−h) D[k3]]
 #          x[k5] = σ[k5]/σₙ xₙ + α[k5] [
 #              + h (φ₁(−h/2)/2 − φ₂(−h)/4 − 3 φ₂(−h/2)/4 + φ₃(−h) + φ₃(−h/2)/2) Dₙ
 #              + h (φ₂(−h)/4 + φ₂(−h/2)/2 − φ₃(−h) − φ₃(−h/2)/2) D[k2]
 #              + h (φ₂(−h)/4 + φ₂(−h/2)/2 − φ₃(−h) − φ₃(−h/2)/2) D[k3]
-#              + h (φ₃(−h) − φ₂(−h)/4 − φ₂(−h/2)/4 + φ₃(−h/2)/2) D[k4]]
+#              + h (φ₃(−h) − φ₂(−h)/4 − φ₂(−h/2)/4 + φ₃(−h/2)/2) D̂ₙ₊₁]
 #          xₙ₊₁ = σₙ₊₁/σₙ xₙ + αₙ₊₁ [
 #              + h (φ₁(−h) − 3 φ₂(−h) + 4 φ₃(−h)) Dₙ
-#              + h (4 φ₃(−h) − φ₂(−h)) D[k4]
+#              + h (4 φ₃(−h) − φ₂(−h)) D̂ₙ₊₁
 #              + h (4 φ₂(−h) − 8 φ₃(−h)) D[k5]]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
+#          λ[k2] = λₙ + 1/2 h
+#          λ[k3] = λₙ + 1/2 h
+#          λ[k5] = λₙ + 1/2 h
+#          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
+#          x̂ₙ₊₁ provisional: the model is called there and gives D̂ₙ₊₁
 """Hochbruck-Ostermann, five stages.
 
 Fourth order also for stiff problems, which four stages cannot reach.
@@ -70,7 +75,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

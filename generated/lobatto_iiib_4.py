@@ -6,7 +6,7 @@
 #              + ((sqrt(5) + 25)/120 + (25 − 13 sqrt(5))/120 + 1/12) εₙ]
 #          x[k3_1] = α[k3_1]/αₙ xₙ + α[k3_1] Δ [
 #              + ((25 − sqrt(5))/120 + (13 sqrt(5) + 25)/120 + 1/12) εₙ]
-#          x[k4_1] = α[k4_1]/αₙ xₙ + α[k4_1] Δ ((sqrt(5) + 11)/24 + (11 − sqrt(5))/24 + 1/12) εₙ
+#          x̂ₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ ((sqrt(5) + 11)/24 + (11 − sqrt(5))/24 + 1/12) εₙ
 #          x[k1_2] = α[k1_2]/αₙ xₙ + α[k1_2] Δ [
 #              + 1/12 ε[k1_1]
 #              + (−sqrt(5) − 1)/24 ε[k2_1]
@@ -19,7 +19,7 @@
 #              + 1/12 ε[k1_1]
 #              + (13 sqrt(5) + 25)/120 ε[k2_1]
 #              + (25 − sqrt(5))/120 ε[k3_1]]
-#          x[k4_2] = α[k4_2]/αₙ xₙ + α[k4_2] Δ [
+#          x̂ₙ₊₁⁽²⁾ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [
 #              + 1/12 ε[k1_1]
 #              + (11 − sqrt(5))/24 ε[k2_1]
 #              + (sqrt(5) + 11)/24 ε[k3_1]]
@@ -35,7 +35,7 @@
 #              + 1/12 ε[k1_2]
 #              + (13 sqrt(5) + 25)/120 ε[k2_2]
 #              + (25 − sqrt(5))/120 ε[k3_2]]
-#          x[k4_3] = α[k4_3]/αₙ xₙ + α[k4_3] Δ [
+#          x̂ₙ₊₁⁽³⁾ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [
 #              + 1/12 ε[k1_2]
 #              + (11 − sqrt(5))/24 ε[k2_2]
 #              + (sqrt(5) + 11)/24 ε[k3_2]]
@@ -51,7 +51,7 @@
 #              + 1/12 ε[k1_3]
 #              + (13 sqrt(5) + 25)/120 ε[k2_3]
 #              + (25 − sqrt(5))/120 ε[k3_3]]
-#          x[k4_4] = α[k4_4]/αₙ xₙ + α[k4_4] Δ [
+#          x̂ₙ₊₁⁽⁴⁾ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [
 #              + 1/12 ε[k1_3]
 #              + (11 − sqrt(5))/24 ε[k2_3]
 #              + (sqrt(5) + 11)/24 ε[k3_3]]
@@ -67,13 +67,29 @@
 #              + 1/12 ε[k1_4]
 #              + (13 sqrt(5) + 25)/120 ε[k2_4]
 #              + (25 − sqrt(5))/120 ε[k3_4]]
-#          x[k4_5] = α[k4_5]/αₙ xₙ + α[k4_5] Δ [
+#          x̂ₙ₊₁⁽⁵⁾ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [
 #              + 1/12 ε[k1_4]
 #              + (11 − sqrt(5))/24 ε[k2_4]
 #              + (sqrt(5) + 11)/24 ε[k3_4]]
-#          xₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [1/12 ε[k1_5] + 5/12 ε[k2_5] + 5/12 ε[k3_5] + 1/12 ε[k4_5]]
+#          xₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [1/12 ε[k1_5] + 5/12 ε[k2_5] + 5/12 ε[k3_5] + 1/12 ε̂ₙ₊₁⁽⁵⁾]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/α
+#          clock[k1_1] = clockₙ
+#          clock[k2_1] = clockₙ + (1/2 − sqrt(5)/10) Δ
+#          clock[k3_1] = clockₙ + (sqrt(5)/10 + 1/2) Δ
+#          clock[k1_2] = clockₙ
+#          clock[k2_2] = clockₙ + (1/2 − sqrt(5)/10) Δ
+#          clock[k3_2] = clockₙ + (sqrt(5)/10 + 1/2) Δ
+#          clock[k1_3] = clockₙ
+#          clock[k2_3] = clockₙ + (1/2 − sqrt(5)/10) Δ
+#          clock[k3_3] = clockₙ + (sqrt(5)/10 + 1/2) Δ
+#          clock[k1_4] = clockₙ
+#          clock[k2_4] = clockₙ + (1/2 − sqrt(5)/10) Δ
+#          clock[k3_4] = clockₙ + (sqrt(5)/10 + 1/2) Δ
+#          clock[k1_5] = clockₙ
+#          clock[k2_5] = clockₙ + (1/2 − sqrt(5)/10) Δ
+#          clock[k3_5] = clockₙ + (sqrt(5)/10 + 1/2) Δ
+#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
+#          x̂ₙ₊₁ provisional: the model is called there and gives ε̂ₙ₊₁
 """Lobatto IIIB 4 in sigma.
 
 Implicit; its stages are solved by 5 sweeps of fixed-point iteration, as many as the order needs.
@@ -226,7 +242,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

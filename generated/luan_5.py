@@ -27,7 +27,7 @@
 #              + h (9 φ₂(−3 h/4)/4 − 189 φ₃(−3 h/4)/8 + 729 φ₄(−3 h/4)/8) D[k5]
 #              + h (2187 φ₃(−3 h/4)/16 − 243 φ₂(−3 h/4)/16 − 6561 φ₄(−3 h/4)/16) D[k6]
 #              + h (18 φ₂(−3 h/4) − 135 φ₃(−3 h/4) + 729 φ₄(−3 h/4)/2) D[k7]]
-#          x[k10] = σ[k10]/σₙ xₙ + α[k10] [
+#          x̂ₙ₊₁ = σₙ₊₁/σₙ xₙ + αₙ₊₁ [
 #              + h (φ₁(−h) − 9 φ₂(−h) + 52 φ₃(−h) − 144 φ₄(−h)) Dₙ
 #              + h (4 φ₂(−h) − 56 φ₃(−h) + 288 φ₄(−h)) D[k5]
 #              + h (324 φ₃(−h) − 27 φ₂(−h) − 1296 φ₄(−h)) D[k6]
@@ -36,8 +36,18 @@
 #              + h (φ₁(−h) − 17 φ₂(−h)/3 + 164 φ₃(−h)/9 − 80 φ₄(−h)/3) Dₙ
 #              + h (500 φ₂(−h)/63 − 1000 φ₃(−h)/27 + 4000 φ₄(−h)/63) D[k8]
 #              + h (832 φ₃(−h)/27 − 32 φ₂(−h)/9 − 640 φ₄(−h)/9) D[k9]
-#              + h (9 φ₂(−h)/7 − 12 φ₃(−h) + 240 φ₄(−h)/7) D[k10]]
+#              + h (9 φ₂(−h)/7 − 12 φ₃(−h) + 240 φ₄(−h)/7) D̂ₙ₊₁]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
+#          λ[k2] = λₙ + 1/2 h
+#          λ[k3] = λₙ + 1/2 h
+#          λ[k4] = λₙ + 1/3 h
+#          λ[k5] = λₙ + 1/2 h
+#          λ[k6] = λₙ + 1/3 h
+#          λ[k7] = λₙ + 1/4 h
+#          λ[k8] = λₙ + 3/10 h
+#          λ[k9] = λₙ + 3/4 h
+#          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
+#          x̂ₙ₊₁ provisional: the model is called there and gives D̂ₙ₊₁
 """Luan 5 (expRK5s10).
 
 Ten stages in groups that can be computed at once; fifth order also for stiff problems.
@@ -92,7 +102,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

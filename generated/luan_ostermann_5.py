@@ -21,7 +21,7 @@
 #                  φ₃(−h/5)/125)/1944) D[k5]
 #              + h (100 φ₂(−2 h/3)/27 − 800 φ₃(−2 h/3)/81 + 3125 (8 φ₂(−h/5)/25 − 32
 #                  φ₃(−h/5)/125)/3888) D[k6]]
-#          x[k8] = σ[k8]/σₙ xₙ + α[k8] [
+#          x̂ₙ₊₁ = σₙ₊₁/σₙ xₙ + αₙ₊₁ [
 #              + h (φ₁(−h) − 17 φ₂(−h)/2 + 41 φ₃(−h) − 15 (36 φ₂(−2 h/3)/175 − φ₂(−h/5)/28 − 48
 #                  φ₃(−2 h/3)/25 + 6 φ₄(−h) + 192 φ₄(−2 h/3)/35 + 6 φ₄(−h/5)/175 + 5 (8 φ₂(−h/5)/25
 #                  − 32 φ₃(−h/5)/125)/32)) Dₙ
@@ -38,8 +38,16 @@
 #              + h (φ₁(−h) − 15 φ₂(−h)/2 + 28 φ₃(−h) − 45 φ₄(−h)) Dₙ
 #              + h (125 φ₂(−h)/14 − 625 φ₃(−h)/14 + 1125 φ₄(−h)/14) D[k6]
 #              + h (162 φ₃(−h)/7 − 27 φ₂(−h)/14 − 405 φ₄(−h)/7) D[k7]
-#              + h (φ₂(−h)/2 − 13 φ₃(−h)/2 + 45 φ₄(−h)/2) D[k8]]
+#              + h (φ₂(−h)/2 − 13 φ₃(−h)/2 + 45 φ₄(−h)/2) D̂ₙ₊₁]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
+#          λ[k2] = λₙ + 1/2 h
+#          λ[k3] = λₙ + 1/2 h
+#          λ[k4] = λₙ + 1/4 h
+#          λ[k5] = λₙ + 1/2 h
+#          λ[k6] = λₙ + 1/5 h
+#          λ[k7] = λₙ + 2/3 h
+#          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
+#          x̂ₙ₊₁ provisional: the model is called there and gives D̂ₙ₊₁
 """Luan-Ostermann 5 (expRK5s8). Eight stages, fifth order also for stiff problems."""
 
 import math
@@ -97,7 +105,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

@@ -5,7 +5,7 @@
 #          x[k3] = σ[k3]/σₙ xₙ + α[k3] [
 #              + h (21 φ₁(−h/2)/50 − 6 φ₂(−h/2)/25) Dₙ
 #              + h (2 φ₁(−h/2)/25 + 6 φ₂(−h/2)/25) D[k2]]
-#          x[k4] = σ[k4]/σₙ xₙ + α[k4] [
+#          x̂ₙ₊₁ = σₙ₊₁/σₙ xₙ + αₙ₊₁ [
 #              + h (19 φ₁(−h)/20 − 9 φ₂(−h)/10 − 3 φ₃(−h)) Dₙ
 #              + h (21 φ₂(−h)/5 − 108 φ₃(−h)/5) D[k2]
 #              + h (φ₁(−h)/20 − 33 φ₂(−h)/10 + 123 φ₃(−h)/5) D[k3]]
@@ -13,8 +13,12 @@
 #              + h (31 φ₁(−h)/30 − 17 φ₂(−h)/5 + 6 φ₃(−h) − 4 φ₄(−h)) Dₙ
 #              + h (φ₂(−h)/5 − φ₁(−h)/10 − 4 φ₃(−h) + 12 φ₄(−h)) D[k2]
 #              + h (φ₁(−h)/30 + 23 φ₂(−h)/5 − 8 φ₃(−h) − 4 φ₄(−h)) D[k3]
-#              + h (φ₁(−h)/30 − 7 φ₂(−h)/5 + 6 φ₃(−h) − 4 φ₄(−h)) D[k4]]
+#              + h (φ₁(−h)/30 − 7 φ₂(−h)/5 + 6 φ₃(−h) − 4 φ₄(−h)) D̂ₙ₊₁]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
+#          λ[k2] = λₙ + 1/2 h
+#          λ[k3] = λₙ + 1/2 h
+#          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
+#          x̂ₙ₊₁ provisional: the model is called there and gives D̂ₙ₊₁
 """Minchev 4. Four stages with phi1 to phi4 in the weights."""
 
 import math
@@ -78,7 +82,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

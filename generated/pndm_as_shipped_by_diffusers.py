@@ -3,7 +3,7 @@
 # source   von Platen et al. 2022, https://github.com/huggingface/diffusers, PNDMScheduler.step_plms
 # update   xₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [55/24 εₙ − 59/24 εₙ₋₁ + 37/24 εₙ₋₂ − 3/8 εₙ₋₃]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/α
+#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
 """PNDM with skip_prk_steps.
 
 The Stable Diffusion default: the first step is repeated with the average of both ends, then frozen
@@ -46,7 +46,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

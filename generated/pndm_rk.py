@@ -3,10 +3,13 @@
 # source   Liu et al. 2022, arXiv:2202.09778, Eq. 13
 # update   x[e2] = α[e2]/αₙ xₙ + α[e2] Δ expm1(−h/2)/expm1(−h) εₙ
 #          x[e3] = α[e3]/αₙ xₙ + α[e3] Δ expm1(−h/2)/expm1(−h) ε[e2]
-#          x[e4] = α[e4]/αₙ xₙ + α[e4] Δ ε[e3]
-#          xₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [1/6 εₙ + 1/3 ε[e2] + 1/3 ε[e3] + 1/6 ε[e4]]
+#          x̂ₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ ε[e3]
+#          xₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [1/6 εₙ + 1/3 ε[e2] + 1/3 ε[e3] + 1/6 ε̂ₙ₊₁]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/α
+#          λ[e2] = λₙ + 1/2 h
+#          λ[e3] = λₙ + 1/2 h
+#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
+#          x̂ₙ₊₁ provisional: the model is called there and gives ε̂ₙ₊₁
 """PNDM Runge-Kutta.
 
 The pseudo Runge-Kutta step of PNDM; its middle node is the geometric mean in sigma.
@@ -48,7 +51,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

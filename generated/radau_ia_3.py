@@ -45,7 +45,19 @@
 #              + (sqrt(6)/36 + 4/9) ε[k2_4]
 #              + (4/9 − sqrt(6)/36) ε[k3_4]]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/α
+#          clock[k1_1] = clockₙ
+#          clock[k2_1] = clockₙ + (3/5 − sqrt(6)/10) Δ
+#          clock[k3_1] = clockₙ + (sqrt(6)/10 + 3/5) Δ
+#          clock[k1_2] = clockₙ
+#          clock[k2_2] = clockₙ + (3/5 − sqrt(6)/10) Δ
+#          clock[k3_2] = clockₙ + (sqrt(6)/10 + 3/5) Δ
+#          clock[k1_3] = clockₙ
+#          clock[k2_3] = clockₙ + (3/5 − sqrt(6)/10) Δ
+#          clock[k3_3] = clockₙ + (sqrt(6)/10 + 3/5) Δ
+#          clock[k1_4] = clockₙ
+#          clock[k2_4] = clockₙ + (3/5 − sqrt(6)/10) Δ
+#          clock[k3_4] = clockₙ + (sqrt(6)/10 + 3/5) Δ
+#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
 """Radau IA 3 in sigma.
 
 Implicit; its stages are solved by 4 sweeps of fixed-point iteration, as many as the order needs.
@@ -136,7 +148,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

@@ -2,12 +2,15 @@
 # remake   solvergen generate radau_iia_2
 # source   Hairer and Wanner 1996, Solving Ordinary Differential Equations II, Section IV.5, Table 5.5
 # update   x[k1_1] = α[k1_1]/αₙ xₙ + α[k1_1] Δ 1/3 εₙ
-#          x[k2_1] = α[k2_1]/αₙ xₙ + α[k2_1] Δ εₙ
-#          x[k1_2] = α[k1_2]/αₙ xₙ + α[k1_2] Δ [5/12 ε[k1_1] − 1/12 ε[k2_1]]
-#          x[k2_2] = α[k2_2]/αₙ xₙ + α[k2_2] Δ [3/4 ε[k1_1] + 1/4 ε[k2_1]]
-#          xₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [3/4 ε[k1_2] + 1/4 ε[k2_2]]
+#          x̂ₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ εₙ
+#          x[k1_2] = α[k1_2]/αₙ xₙ + α[k1_2] Δ [5/12 ε[k1_1] − 1/12 ε̂ₙ₊₁]
+#          x̂ₙ₊₁⁽²⁾ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [3/4 ε[k1_1] + 1/4 ε̂ₙ₊₁]
+#          xₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [3/4 ε[k1_2] + 1/4 ε̂ₙ₊₁⁽²⁾]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/α
+#          clock[k1_1] = clockₙ + 1/3 Δ
+#          clock[k1_2] = clockₙ + 1/3 Δ
+#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
+#          x̂ₙ₊₁ provisional: the model is called there and gives ε̂ₙ₊₁
 """Radau IIA 2 in sigma.
 
 Implicit; its stages are solved by 2 sweeps of fixed-point iteration, as many as the order needs.
@@ -62,7 +65,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

@@ -3,49 +3,58 @@
 # source   Hairer and Wanner 1996, Solving Ordinary Differential Equations II, Section IV.5, Table 5.6
 # update   x[k1_1] = α[k1_1]/αₙ xₙ + α[k1_1] Δ (2/5 − sqrt(6)/10) εₙ
 #          x[k2_1] = α[k2_1]/αₙ xₙ + α[k2_1] Δ (sqrt(6)/10 + 2/5) εₙ
-#          x[k3_1] = α[k3_1]/αₙ xₙ + α[k3_1] Δ εₙ
+#          x̂ₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ εₙ
 #          x[k1_2] = α[k1_2]/αₙ xₙ + α[k1_2] Δ [
 #              + (11/45 − 7 sqrt(6)/360) ε[k1_1]
 #              + (37/225 − 169 sqrt(6)/1800) ε[k2_1]
-#              + (sqrt(6)/75 − 2/225) ε[k3_1]]
+#              + (sqrt(6)/75 − 2/225) ε̂ₙ₊₁]
 #          x[k2_2] = α[k2_2]/αₙ xₙ + α[k2_2] Δ [
 #              + (169 sqrt(6)/1800 + 37/225) ε[k1_1]
 #              + (7 sqrt(6)/360 + 11/45) ε[k2_1]
-#              + (−sqrt(6)/75 − 2/225) ε[k3_1]]
-#          x[k3_2] = α[k3_2]/αₙ xₙ + α[k3_2] Δ [
+#              + (−sqrt(6)/75 − 2/225) ε̂ₙ₊₁]
+#          x̂ₙ₊₁⁽²⁾ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [
 #              + (4/9 − sqrt(6)/36) ε[k1_1]
 #              + (sqrt(6)/36 + 4/9) ε[k2_1]
-#              + 1/9 ε[k3_1]]
+#              + 1/9 ε̂ₙ₊₁]
 #          x[k1_3] = α[k1_3]/αₙ xₙ + α[k1_3] Δ [
 #              + (11/45 − 7 sqrt(6)/360) ε[k1_2]
 #              + (37/225 − 169 sqrt(6)/1800) ε[k2_2]
-#              + (sqrt(6)/75 − 2/225) ε[k3_2]]
+#              + (sqrt(6)/75 − 2/225) ε̂ₙ₊₁⁽²⁾]
 #          x[k2_3] = α[k2_3]/αₙ xₙ + α[k2_3] Δ [
 #              + (169 sqrt(6)/1800 + 37/225) ε[k1_2]
 #              + (7 sqrt(6)/360 + 11/45) ε[k2_2]
-#              + (−sqrt(6)/75 − 2/225) ε[k3_2]]
-#          x[k3_3] = α[k3_3]/αₙ xₙ + α[k3_3] Δ [
+#              + (−sqrt(6)/75 − 2/225) ε̂ₙ₊₁⁽²⁾]
+#          x̂ₙ₊₁⁽³⁾ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [
 #              + (4/9 − sqrt(6)/36) ε[k1_2]
 #              + (sqrt(6)/36 + 4/9) ε[k2_2]
-#              + 1/9 ε[k3_2]]
+#              + 1/9 ε̂ₙ₊₁⁽²⁾]
 #          x[k1_4] = α[k1_4]/αₙ xₙ + α[k1_4] Δ [
 #              + (11/45 − 7 sqrt(6)/360) ε[k1_3]
 #              + (37/225 − 169 sqrt(6)/1800) ε[k2_3]
-#              + (sqrt(6)/75 − 2/225) ε[k3_3]]
+#              + (sqrt(6)/75 − 2/225) ε̂ₙ₊₁⁽³⁾]
 #          x[k2_4] = α[k2_4]/αₙ xₙ + α[k2_4] Δ [
 #              + (169 sqrt(6)/1800 + 37/225) ε[k1_3]
 #              + (7 sqrt(6)/360 + 11/45) ε[k2_3]
-#              + (−sqrt(6)/75 − 2/225) ε[k3_3]]
-#          x[k3_4] = α[k3_4]/αₙ xₙ + α[k3_4] Δ [
+#              + (−sqrt(6)/75 − 2/225) ε̂ₙ₊₁⁽³⁾]
+#          x̂ₙ₊₁⁽⁴⁾ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [
 #              + (4/9 − sqrt(6)/36) ε[k1_3]
 #              + (sqrt(6)/36 + 4/9) ε[k2_3]
-#              + 1/9 ε[k3_3]]
+#              + 1/9 ε̂ₙ₊₁⁽³⁾]
 #          xₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [
 #              + (4/9 − sqrt(6)/36) ε[k1_4]
 #              + (sqrt(6)/36 + 4/9) ε[k2_4]
-#              + 1/9 ε[k3_4]]
+#              + 1/9 ε̂ₙ₊₁⁽⁴⁾]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/α
+#          clock[k1_1] = clockₙ + (2/5 − sqrt(6)/10) Δ
+#          clock[k2_1] = clockₙ + (sqrt(6)/10 + 2/5) Δ
+#          clock[k1_2] = clockₙ + (2/5 − sqrt(6)/10) Δ
+#          clock[k2_2] = clockₙ + (sqrt(6)/10 + 2/5) Δ
+#          clock[k1_3] = clockₙ + (2/5 − sqrt(6)/10) Δ
+#          clock[k2_3] = clockₙ + (sqrt(6)/10 + 2/5) Δ
+#          clock[k1_4] = clockₙ + (2/5 − sqrt(6)/10) Δ
+#          clock[k2_4] = clockₙ + (sqrt(6)/10 + 2/5) Δ
+#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
+#          x̂ₙ₊₁ provisional: the model is called there and gives ε̂ₙ₊₁
 """Radau IIA 3 in sigma.
 
 Implicit; its stages are solved by 4 sweeps of fixed-point iteration, as many as the order needs.
@@ -120,7 +129,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

@@ -5,7 +5,7 @@
 #          x[k3] = α[k3]/αₙ xₙ + α[k3] Δ [
 #              + (1428 sqrt(5) − 2889)/1024 εₙ
 #              + (3785 − 1620 sqrt(5))/1024 ε[k2]]
-#          x[k4] = α[k4]/αₙ xₙ + α[k4] Δ [
+#          x̂ₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [
 #              + (2094 sqrt(5) − 3365)/6040 εₙ
 #              + (−3046 sqrt(5) − 975)/2552 ε[k2]
 #              + (203968 sqrt(5) + 467040)/240845 ε[k3]]
@@ -13,9 +13,12 @@
 #              + (24 sqrt(5) + 263)/1812 εₙ
 #              + (125 − 1000 sqrt(5))/3828 ε[k2]
 #              + 1024 (1623 sqrt(5) + 3346)/5924787 ε[k3]
-#              + (30 − 4 sqrt(5))/123 ε[k4]]
+#              + (30 − 4 sqrt(5))/123 ε̂ₙ₊₁]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/α
+#          clock[k2] = clockₙ + 2/5 Δ
+#          clock[k3] = clockₙ + (7/8 − 3 sqrt(5)/16) Δ
+#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
+#          x̂ₙ₊₁ provisional: the model is called there and gives ε̂ₙ₊₁
 """Ralston 4 in sigma. The four-stage method of least error bound."""
 
 import math
@@ -87,7 +90,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

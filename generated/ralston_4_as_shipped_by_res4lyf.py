@@ -5,7 +5,7 @@
 #          x[k3] = σ[k3]/σₙ xₙ + α[k3] [
 #              + h φ₁(−h) (1428 sqrt(5) − 2889)/1024 Dₙ
 #              + h φ₁(−h) (3785 − 1620 sqrt(5))/1024 D[k2]]
-#          x[k4] = σ[k4]/σₙ xₙ + α[k4] [
+#          x̂ₙ₊₁ = σₙ₊₁/σₙ xₙ + αₙ₊₁ [
 #              + h φ₁(−h) (2094 sqrt(5) − 3365)/6040 Dₙ
 #              + h φ₁(−h) (−3046 sqrt(5) − 975)/2552 D[k2]
 #              + h φ₁(−h) (203968 sqrt(5) + 467040)/240845 D[k3]]
@@ -13,8 +13,12 @@
 #              + h φ₁(−h) (24 sqrt(5) + 263)/1812 Dₙ
 #              + h φ₁(−h) (125 − 1000 sqrt(5))/3828 D[k2]
 #              + 1024 h φ₁(−h) (1623 sqrt(5) + 3346)/5924787 D[k3]
-#              + h φ₁(−h) (30 − 4 sqrt(5))/123 D[k4]]
+#              + h φ₁(−h) (30 − 4 sqrt(5))/123 D̂ₙ₊₁]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
+#          λ[k2] = λₙ + −log1p(2 expm1(−h)/5)/h h
+#          λ[k3] = λₙ + −log1p(expm1(−h) (7/8 − 3 sqrt(5)/16))/h h
+#          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
+#          x̂ₙ₊₁ provisional: the model is called there and gives D̂ₙ₊₁
 """Ralston 4 of RES4LYF.
 
 noise_anchor = 1, its default: slopes from the state at the start of the step, so that the table
@@ -57,7 +61,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

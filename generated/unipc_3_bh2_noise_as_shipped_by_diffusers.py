@@ -12,8 +12,9 @@
 #              + h (2 φ₃(h) (θ₂ − 1) − θ₂ φ₂(h) + 6 φ₄(h))/(θ₁ (θ₁ + 1) (θ₂ − θ₁)) εₙ₋₁
 #              + h (2 φ₃(h) (θ₁ − 1) − θ₁ φ₂(h) + 6 φ₄(h))/(θ₂ (θ₁ − θ₂) (θ₂ + 1)) εₙ₋₂]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          x̂ₙ₊₁ predicted: the model is called there, and the next step reuses it
 #          θₖ = (λₙ − λₙ₋ₖ)/h
+#          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
+#          x̂ₙ₊₁ predicted: the model is called there, and the next step reuses it
 """UniPC-3 (B₂), noise prediction, lower order at the end.
 
 predict_x0 = false with lower_order_final.
@@ -57,7 +58,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")

@@ -5,7 +5,9 @@
 #          x[k3] = α[k3]/αₙ xₙ + α[k3] Δ [1/4 εₙ + 5/12 ε[k2]]
 #          xₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ [1/4 εₙ + 3/4 ε[k3]]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          Δ = step of the clock σ/α
+#          clock[k2] = clockₙ + 8/15 Δ
+#          clock[k3] = clockₙ + 2/3 Δ
+#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
 """Van der Houwen 3 in sigma.
 
 Low-storage third-order method of van der Houwen and Wray (DEIS rhoRK 3vdh).
@@ -60,7 +62,9 @@ def grid(sigmas, alphas=None):
     if sigma.ndim != 1 or len(sigma) < 2 or alpha.shape != sigma.shape:
         found = f"sigmas {tuple(sigma.shape)}, alphas {tuple(alpha.shape)}"
         raise ValueError(f"sigmas and alphas must be 1-d, equally long, 2 or more; got {found}")
-    alpha, sigma, lam = alpha.tolist(), sigma.tolist(), []
+    # cos(pi / 2) in floating point is not 0: an alpha of rounding size is no signal, so it is none.
+    alpha = [0.0 if abs(a) < 2.0**-20 else a for a in alpha.tolist()]
+    sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")
