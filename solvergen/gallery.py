@@ -25,6 +25,6 @@ def load(name: str) -> Solver:
         KeyError: there is none; the message suggests the nearest name.
     """
     if name not in names():
-        shown = hint(name, names())
+        shown = hint(name, names()) or "; see solvergen list"
         raise KeyError(f"no solver is named `{name}` in the gallery" + shown)
     return read_solver(CATALOG / f"{name}.toml")

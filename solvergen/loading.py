@@ -24,6 +24,11 @@ class Loaded:
     program: Program
     path: Path
 
+    @property
+    def spec(self) -> str:
+        """What to generate it from: a name of the gallery, or the name of its file."""
+        return self.path.stem if self.path.parent == gallery.CATALOG else self.path.name
+
 
 def find(target: str) -> Path:
     """The spec file that a target names: a path, or the name of a gallery solver.
@@ -33,6 +38,8 @@ def find(target: str) -> Path:
     """
     path = Path(target)
     if path.suffix == ".toml" or "/" in target or path.is_file():
+        if path.is_dir():
+            raise SpecError("is a folder; name the spec files in it", target)
         if not path.is_file():
             raise SpecError(
                 "there is no such file; give a spec file or the name of a gallery solver "
@@ -43,7 +50,8 @@ def find(target: str) -> Path:
     if target in gallery.names():
         return gallery.CATALOG / f"{target}.toml"
     raise SpecError(
-        "no solver of that name in the gallery and no such file" + hint(target, gallery.names()),
+        "no solver of that name in the gallery and no such file"
+        + (hint(target, gallery.names()) or "; see solvergen list"),
         target,
     )
 

@@ -76,6 +76,7 @@ def run_new(args: argparse.Namespace) -> int:
 def run_lint(args: argparse.Namespace) -> int:
     """Read and derive each spec; report every one that fails."""
     from ..loading import load
+    from ..program.consistency import inconsistent_rows
 
     failed = 0
     for target in args.specs:
@@ -87,6 +88,12 @@ def run_lint(args: argparse.Namespace) -> int:
             continue
         program = loaded.program
         calls = program.evaluations_per_step
+        for row in inconsistent_rows(program):
+            print(
+                f"warning: {target}: the weights of {row} do not sum to the integral of a constant: "
+                "the solver has order 0",
+                file=sys.stderr,
+            )
         print(
             f"{target}: fine; {program.integrand}, {calls} evaluation{'s' * (calls > 1)} a step, "
             f"{program.history} remembered"

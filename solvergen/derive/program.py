@@ -182,6 +182,8 @@ class _Deriver:
             row = weigh(entry, END, {}, self.context, None, "x")
             step = Step("", (), row, None, self.context.resolve(entry).expression)
             return replace(step, label=_label(step))
+        if entry == self.solver.name:
+            raise DeriveError(f"`{entry}` cannot start or end with itself", ("start", "using"))
         try:
             solver = self.lookup(entry)
         except KeyError as error:

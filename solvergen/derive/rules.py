@@ -29,7 +29,13 @@ class Context:
     def resolve(self, rule: Rule) -> Coordinate:
         """The coordinate in which a rule works; explicit weights are in λ or in the clock."""
         name = rule.coordinate or self.coordinate
-        if rule.kind == "weights" and (name != "lambda" or self.integrand == "velocity"):
+        if rule.kind == "weights" and self.integrand == "velocity" and name == "lambda":
+            raise DeriveError(
+                "explicit weights of a velocity solver multiply the step of its clock; write "
+                'coordinate = "clock"',
+                (*rule.where, "weights"),
+            )
+        if rule.kind == "weights" and name != "lambda":
             name = "clock"
         return resolve(name, self.integrand, self.schedule)
 

@@ -17,6 +17,7 @@ from ..errors import ExpressionError
 from .tree import Call, Expr, Number, add, exp, multiply, power
 
 MAX_LENGTH, MAX_DEPTH, MAX_EXPONENT, MAX_DIGITS = 2000, 40, 32, 60
+MAX_LISTED = 24
 MAX_NODES, MAX_TREE_DEPTH = 2000, 100  # of an expression once its abbreviations are written out
 
 Functions = Mapping[str, Callable[..., Expr]]
@@ -201,8 +202,10 @@ def _height(expr: Expr) -> int:
 
 
 def hint(name: str, known: Mapping[str, object] | list[str] | tuple[str, ...]) -> str:
-    """`; did you mean …?` or the list of what is known."""
+    """`; did you mean …?`, or the list of what is known when it is short."""
     close = difflib.get_close_matches(name, list(known), 1, 0.6)
     if close:
         return f"; did you mean `{close[0]}`?"
-    return f"; known here: {', '.join(sorted(known))}" if known else ""
+    if not known or len(known) > MAX_LISTED:
+        return ""
+    return f"; known here: {', '.join(sorted(known))}"

@@ -114,7 +114,8 @@ TABLES: dict[str, Table] = {
             "coordinate": Key(
                 "text",
                 "Variable of the polynomials: lambda, the integrand's own clock, rho = e^lambda, "
-                "s = e^-lambda, or sigma and t of the declared schedule.",
+                "s = e^-lambda, or sigma and t of the declared schedule (of x = x0 + sigma*eps unless one "
+                "is declared).",
                 '"lambda"',
                 False,
                 COORDINATES,

@@ -19,8 +19,8 @@ coordinate  = "{coordinate}"  # variable of the polynomials: lambda, clock, rho,
 
 _TAIL = """
 # While history is short the same rule is used with the nodes that exist. To start otherwise:
-# [start]
-# using  = ["ddim", "dpmpp_2s"]
+{mark}[start]
+{mark}using  = ["res_2s"]        # a first step of order p - 1 is enough for order p
 # shrink = "3/2"
 
 # [end]
@@ -157,4 +157,4 @@ def starter(name: str, family: str) -> str:
     """
     integrand, coordinate, order, body = _BODIES[family]
     head = _HEAD.format(name=name, integrand=integrand, coordinate=coordinate)
-    return head + body + _TAIL.format(order=order)
+    return head + body + _TAIL.format(order=order, mark="" if family == "adams-bashforth" else "# ")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
 import re
+import sys
 import tomllib
 from fractions import Fraction
 from typing import Any, NoReturn
@@ -15,6 +17,9 @@ from .locate import Locator
 from .locate import Path as KeyPath
 from .model import Parameter
 from .names import weight_functions, weight_names
+
+# An emitted file of such a name would be imported in place of the module.
+SHADOWING = {*sys.stdlib_module_names, "torch", "numpy", "scipy", "sympy", "solvergen", "generated"}
 
 
 class Values:
@@ -90,6 +95,13 @@ class Values:
                     )
                 return value
             case "name", str() if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", value):
+                if len(path) == 1 and (value in SHADOWING or keyword.iskeyword(value)):
+                    self.fail(
+                        path,
+                        f"`{value}` is a module or a keyword of Python, which the "
+                        "emitted file would hide; choose another name",
+                        value,
+                    )
                 return value
             case "exact", str() | int() if not isinstance(value, bool):
                 return self.exact(path, value)

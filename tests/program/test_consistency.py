@@ -1,0 +1,30 @@
+"""A rule whose weights do not sum to the integral of a constant is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from solvergen import gallery
+from solvergen.derive import derive
+from solvergen.program.consistency import inconsistent_rows
+from solvergen.spec import parse_solver
+
+
+@pytest.mark.parametrize("name", gallery.names()[::5])
+def test_gallery_solvers_are_consistent(name: str) -> None:
+    assert inconsistent_rows(derive(gallery.load(name))) == []
+
+
+@pytest.mark.parametrize(
+    ("integrand", "rule"),
+    [
+        ("data", 'rule = "weights"\nweights = { n = "h*phi2" }'),
+        ("noise", 'rule = "weights"\nweights = { n = "h*phi1", "n-1" = "h*phi1" }'),
+        ("data", 'rule = "mean-value"\nnodes = ["n"]\nscale = "9/10"'),
+        ("velocity", 'rule = "weights"\ncoordinate = "clock"\nweights = { n = "1/2" }'),
+    ],
+)
+def test_a_missing_part_of_the_integral_is_seen(integrand: str, rule: str) -> None:
+    start = '\n[start]\nusing = ["ddim"]\n' if '"n-1"' in rule else "\n"
+    solver = parse_solver(f'name = "bad"\nintegrand = "{integrand}"\n[step]\n{rule}{start}')
+    assert any(row.startswith("x (") for row in inconsistent_rows(derive(solver)))
