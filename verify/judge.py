@@ -12,6 +12,7 @@ import torch
 
 from . import measure
 from .audit import CLASSES, Audit, audit
+from .constant import bound_only
 from .errors import ClaimError, ConductError, VerifyError
 from .grids import CLASS, GRIDS
 from .leading import differences
@@ -225,6 +226,8 @@ def weigh(
         if isinstance(found, dict) and found.get("ok") is False:
             said = found.get("note") or f"measured / predicted error is {found['ratio']:.3f}"
             refuted.append(f"constant on {grid}: {said}")
+        elif isinstance(found, dict) and found.get("ok") is None and found.get("note"):
+            notes.append(f"constant on {grid}: {found['note']}")
     if extra.get("floor"):
         notes.append(f"single-precision casts of the host cause an error of {extra['floor']:.1e}")
     held = claim is not None or bool(target.stated.get("ORDER"))
@@ -306,6 +309,8 @@ def _weigh_leading(stated: dict[str, Any], audited: Audit, refuted: list[str]) -
     for kind in ("uniform", "arbitrary"):
         found = audited.grids.get(kind)
         if found is None or not found.exact or found.exact_start > READABLE:
+            continue
+        if bound_only(stated, kind, found.exact_start):
             continue
         try:
             wrong = differences(stated, kind, found.exact_start, found.leading, found.blurred)
