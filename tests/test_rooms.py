@@ -109,3 +109,9 @@ def test_nothing_evaluates_text():
 def test_no_shelf_for_odds_and_ends():
     names = {path.stem for path in [*SOURCES, *(ROOT / "tests").rglob("*.py")]}
     assert not names & {"utils", "util", "common", "helpers", "helper", "misc", "manager"}
+
+
+def test_the_runtime_for_hosts_imports_nothing_of_the_generator():
+    for path in of_room("hosts"):
+        assert not {room(dotted) for dotted in imported(path)} - {None, "hosts"}, path
+        assert "sympy" not in {dotted.split(".")[0] for dotted in imported(path)}, path
