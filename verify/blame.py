@@ -18,6 +18,7 @@ from .conditions import Local
 from .tableau import Tableau
 
 Array = NDArray[np.float64]
+RIGHT = 5e-4
 
 
 @dataclass(frozen=True)
@@ -175,8 +176,12 @@ def _inconsistent(
         0,
         1 / ratio if abs(ratio) > 1e-6 else None,
         order,
-        f"weights of a step sum to {ratio:.6g} of the step, or the start value is not kept: a "
-        "constant is not integrated exactly",
+        (
+            "the start value is not kept"
+            if abs(ratio - 1) < RIGHT
+            else f"weights of a step sum to {ratio:.6g} of the step, or the start value is not kept"
+        )
+        + ": a constant is not integrated exactly",
     )
 
 
@@ -199,14 +204,21 @@ def start_cause(family: list[Tableau], h: Array, start: Local, step: int) -> Cau
     rows = [r for r in family[0].accepted if r >= 0]
     ratio = moment_ratio(family, h, rows[step], rows[step + 1], degree)
     factor = 1 / ratio if abs(ratio) > 1e-4 else None
+    if abs(ratio - 1) < RIGHT:
+        # the moment of this step is right: another tree fails, or another step before it
+        factor, named = None, ", ".join(w for w, _ in start.leading[:3])
+        why = f"the conditions of {named} fail" if named else "a condition beside moments fails"
+    elif factor is None:
+        why = f"moment of degree {degree} absent"
+    else:
+        why = f"moment of degree {degree} is {ratio:.4g} of what is needed"
     return Cause(
         "first" if step == 0 else str(step),
         "start",
         degree,
         factor,
         start.exponent,
-        f"start: step {step} makes a local error h^{start.exponent} (moment of degree {degree} "
-        f"{'absent' if factor is None else f'is {ratio:.4g} of what is needed'}), which caps the "
+        f"start: step {step} makes a local error h^{start.exponent} ({why}), which caps the "
         f"global order at {start.exponent}",
     )
 

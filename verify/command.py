@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
 
 from .errors import TargetError, VerifyError
-from .grids import GRIDS
+from .hosts import CONVENTIONS
+from .names import require
 
+GRID_NAMES = ("uniform", "karras", "uniform_t", "smooth", "rough")
 EPILOG = """targets:
   generated/dpmpp_2m.py                 an emitted file, or any file with sample functions
   generated/                            a folder of them
@@ -36,7 +39,7 @@ def add_parsers(subparsers: Any) -> None:
     verify.add_argument("--html", type=Path, metavar="FILE", help="one self-contained page")
     verify.add_argument("--junit", type=Path, metavar="FILE", help="JUnit XML for CI")
     verify.add_argument("--github", action="store_true", help="GitHub annotations on stdout")
-    verify.add_argument("--grid", action="append", choices=list(GRIDS), help="measure on this only")
+    verify.add_argument("--grid", action="append", choices=GRID_NAMES, help="measure on this only")
     verify.set_defaults(handler=verify_command)
     audit = subparsers.add_parser(
         "audit",
@@ -54,13 +57,16 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--with",
         dest="options",
-        action="extend",
-        nargs="+",
+        action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="keyword argument for the sampler or the scheduler; may be repeated",
+        help="keyword argument for the sampler or the scheduler; repeat --with for more",
     )
-    parser.add_argument("--convention", help="how to call a function whose signature is unknown")
+    parser.add_argument(
+        "--convention",
+        choices=CONVENTIONS,
+        help="how to call a function whose signature is unknown",
+    )
     parser.add_argument("--json", action="store_true", help="JSON on stdout in place of the table")
     parser.add_argument("--record", type=Path, help="file of finished verdicts, to stop and resume")
     parser.add_argument("--jobs", type=int, default=1, help="processes (joblib)")
@@ -123,12 +129,14 @@ def _run(args: argparse.Namespace, settings: dict[str, Any]) -> int:
 
 
 def _verdicts(args: argparse.Namespace, settings: dict[str, Any]) -> list[Any]:
+    for target in args.targets:
+        require(target)
+    options = parse_options(args.options)
     # a user's own module lies where the command is run
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     from .sweep import Request, sweep
 
-    options = parse_options(args.options)
     requests = [Request(t, options, args.convention, args.claim, settings) for t in args.targets]
     shown = sys.stderr.isatty()
 
@@ -137,13 +145,15 @@ def _verdicts(args: argparse.Namespace, settings: dict[str, Any]) -> list[Any]:
             print(f"\r\033[K[{done}/{total}] {target}", end="", file=sys.stderr, flush=True)
 
     try:
-        return sweep(
-            requests,
-            record=args.record,
-            jobs=args.jobs,
-            backend=args.backend,
-            progress=progress,
-        )
+        # what strangers' modules print must not end up in the report
+        with contextlib.redirect_stdout(sys.stderr):
+            return sweep(
+                requests,
+                record=args.record,
+                jobs=args.jobs,
+                backend=args.backend,
+                progress=progress,
+            )
     finally:
         if shown:
             print(file=sys.stderr)

@@ -7,9 +7,12 @@ joblib's parallel_config a Dask or Ray cluster serves the same sweep.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -135,7 +138,11 @@ def _numbered(i: int, request: Request) -> tuple[int, list[Verdict]]:
     import torch
 
     torch.set_num_threads(1)
-    return i, settle(request)
+    if threading.current_thread() is not threading.main_thread():
+        # stdout belongs to all threads
+        return i, settle(request)
+    with contextlib.redirect_stdout(sys.stderr):
+        return i, settle(request)
 
 
 def _append(record: Path, key: str, verdicts: list[Verdict]) -> None:

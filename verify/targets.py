@@ -14,6 +14,7 @@ from .errors import TargetError
 from .hosts import functions
 from .hosts.alone import k_diffusion_sampling, load_file
 from .hosts.schedulers import scheduler_run
+from .names import require
 from .trace import Run
 
 
@@ -71,18 +72,14 @@ def find(
     options = options or {}
     if ":" in text and not Path(text).exists():
         return [_named(text, options, convention)]
+    require(text)
     path = Path(text)
-    if path.is_dir():
-        files = sorted(p for p in path.glob("*.py") if not p.name.startswith("_"))
-        if not files:
-            raise TargetError(f"{text}: no .py file in this folder")
-        return [t for p in files for t in _file(p, options, convention)]
-    if path.suffix == ".py":
+    if not path.is_dir():
         return _file(path, options, convention)
-    raise TargetError(
-        f"{text}: not a target; give a .py file, a folder, module:function such as "
-        "mypkg.samplers:sample_mine, or diffusers:SchedulerClass"
-    )
+    files = sorted(p for p in path.glob("*.py") if not p.name.startswith("_"))
+    if not files:
+        raise TargetError(f"{text}: no .py file in this folder")
+    return [t for p in files for t in _file(p, options, convention)]
 
 
 def callable_target(
@@ -148,13 +145,12 @@ def _module(name: str) -> types.ModuleType:
 
 def _file(path: Path, options: dict[str, Any], convention: str | None) -> list[Target]:
     module = load_file(path)
-    if callable(getattr(module, "sample", None)):
+    if _own(module, getattr(module, "sample", None)):
         made = _emitted(module, _label(str(path), options), options)
         return [Target(**{**made.__dict__, "path": str(path)})]
     out = []
     for name, function in sorted(vars(module).items()):
-        local = getattr(function, "__module__", None) == module.__name__
-        if name.startswith("sample") and inspect.isfunction(function) and local:
+        if name.startswith("sample") and inspect.isfunction(function) and _own(module, function):
             made = callable_target(
                 function,
                 name=_label(f"{path}:{name}", options),
@@ -168,6 +164,12 @@ def _file(path: Path, options: dict[str, Any], convention: str | None) -> list[T
             "named sample_..."
         )
     return out
+
+
+def _own(module: types.ModuleType, thing: Any) -> bool:
+    """A callable that the file defines: one imported from elsewhere is somebody else's sampler."""
+    imported = inspect.isroutine(thing) or inspect.isclass(thing)
+    return callable(thing) and not (imported and thing.__module__ != module.__name__)
 
 
 def _emitted(module: types.ModuleType, name: str, options: dict[str, Any]) -> Target:

@@ -7,9 +7,12 @@ import itertools
 import pytest
 import torch
 
+from verify import command
 from verify.audit import audit
+from verify.constant import bound_only
+from verify.grids import GRIDS
 from verify.judge import judge
-from verify.targets import callable_target
+from verify.targets import callable_target, find
 
 from . import handwritten as hand
 
@@ -77,3 +80,52 @@ def test_an_error_that_stays_is_no_pass():
 )
 def test_local_samplers_stay_so(sampler):
     assert audit(sampler).status == "ok"
+
+
+def test_an_imported_sampler_is_not_the_files_own(tmp_path):
+    (tmp_path / "theirs.py").write_text(
+        "def sample(model, x, sigmas):\n    return x\n", encoding="utf-8"
+    )
+    text = """
+import importlib.util, pathlib
+place = pathlib.Path(__file__).parent / "theirs.py"
+spec = importlib.util.spec_from_file_location("theirs", place)
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+sample = module.sample
+print("printed on import")
+def sample_mine(model, x, sigmas):
+    for s, t in zip(sigmas[:-1], sigmas[1:]):
+        x = t / s * x + (1 - t / s) * model(x, s * x.new_ones(len(x)))
+    return x
+"""
+    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+    (target,) = find(str(tmp_path / "mine.py"))
+    assert target.name.endswith(":sample_mine")
+
+
+def test_the_command_speaks_plainly(tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "print('noise')\ndef sample_one(model, x, sigmas, a=1, b=1):\n"
+        "    for s, t in zip(sigmas[:-1], sigmas[1:]):\n"
+        "        x = t / s * x + (1 - t / s) * model(x, s * x.new_ones(len(x)))\n"
+        "    return x\n",
+        encoding="utf-8",
+    )
+    assert command.main(["audit", "--with", "a=2", "--with", "b=3", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "noise" not in out and "a=2 b=3" in out
+    assert "measured" not in out and "constant" not in out and "calls:" in out
+    assert command.main(["audit", "dpmpp_2m"]) == 2
+    assert "solvergen generate dpmpp_2m" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        command.main(["audit", str(path), "--convention", "nonsense"])
+    assert tuple(GRIDS) == command.GRID_NAMES
+
+
+def test_a_lower_bound_states_no_constant():
+    at_least = {"ORDER": {"uniform": {"exact_start": [3, False]}}}
+    assert bound_only(at_least, "uniform", 4)
+    assert not bound_only(at_least, "uniform", 3)
+    assert not bound_only({"ORDER": {"uniform": {"exact_start": [3, True]}}}, "uniform", 4)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..errors import TargetError
 from ..trace import Denoiser, Run
+from . import CONVENTIONS
 
-CONVENTIONS = ("k-diffusion", "k-diffusion-ends", "edm", "diff-sampler", "vp", "flow")
 PREDICTIONS = ("data", "noise", "v", "velocity")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..audit import CLASSES
 from ..judge import Verdict
 
 COLOUR = {"pass": "\033[32m", "fail": "\033[31m", "error": "\033[31m", "none": "\033[36m"}
@@ -28,7 +29,7 @@ def slopes(verdict: Verdict) -> str:
 
 
 def ratios(verdict: Verdict) -> str:
-    """Predicted over measured global error, per grid."""
+    """Measured over predicted global error, per grid."""
     found = [v["ratio"] for v in verdict.constants.values() if isinstance(v, dict)]
     return "/".join("?" if r is None else f"{r:.3f}" for r in found) or "-"
 
@@ -37,8 +38,11 @@ HEAD = ("target", "verdict", "claim", "audited", "measured", "constant", "calls"
 
 
 def table(verdicts: Sequence[Verdict], *, colour: bool = False) -> str:
-    """One row a target: verdict, claim, audited u/s/a, measured slopes, constant, calls a step."""
-    rows = [
+    """One row a target: verdict, claim, audited u/s/a, measured slopes, constant, calls.
+
+    Columns of measurements are left out when nothing was measured.
+    """
+    rows: list[tuple[str, ...]] = [
         (
             v.target,
             WORD[v.status],
@@ -50,8 +54,12 @@ def table(verdicts: Sequence[Verdict], *, colour: bool = False) -> str:
         )
         for v in verdicts
     ]
-    wide = [max(len(r[i]) for r in [HEAD, *rows]) for i in range(len(HEAD))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(HEAD, wide, strict=True)).rstrip()]
+    measured = any(v.measured for v in verdicts)
+    shown = [i for i, name in enumerate(HEAD) if measured or name not in ("measured", "constant")]
+    head = tuple(HEAD[i] for i in shown)
+    rows = [tuple(row[i] for i in shown) for row in rows]
+    wide = [max(len(r[i]) for r in [head, *rows]) for i in range(len(head))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(head, wide, strict=True)).rstrip()]
     lines.append("  ".join("-" * w for w in wide))
     for row, verdict in zip(rows, verdicts, strict=True):
         line = "  ".join(c.ljust(w) for c, w in zip(row, wide, strict=True)).rstrip()
@@ -65,8 +73,18 @@ def table(verdicts: Sequence[Verdict], *, colour: bool = False) -> str:
             lines.extend(_causes(verdict))
     lines.append("")
     lines.append("audited: order on uniform/smooth/arbitrary grids, own start and end (exact)")
-    lines.append("measured: slope on uniform/karras/rough grids; ? where there is no window")
+    if measured:
+        lines.append("measured: slope on uniform/karras/rough grids; ? where there is no window")
+        lines.append(
+            "constant: measured / predicted leading error on uniform/rough grids, 1 where the file "
+            "states it right; ? where it could not be determined"
+        )
+    lines.append("calls: model calls per step, away from start and end")
     return "\n".join(lines)
+
+
+def _on(grids: list[str]) -> str:
+    return "on every grid" if len(set(grids)) == len(CLASSES) else ", ".join(grids)
 
 
 def _causes(verdict: Verdict) -> list[str]:
@@ -75,8 +93,4 @@ def _causes(verdict: Verdict) -> list[str]:
     for cause in verdict.causes:
         seen.setdefault(cause["text"], []).append(cause["grid"])
     said = " ".join(verdict.findings)
-    return [
-        f"    cause ({', '.join(grids)}): {text}"
-        for text, grids in seen.items()
-        if text not in said
-    ]
+    return [f"    cause ({_on(grids)}): {text}" for text, grids in seen.items() if text not in said]
