@@ -158,10 +158,10 @@ def run_explain(args: argparse.Namespace) -> int:
     """The derived update: for a terminal, as LaTeX, Markdown or JSON."""
     from ..emit import formula
     from ..loading import load
-    from .theory import analysed, order_lines
+    from .theory import analysed, order_lines, theory_facts
 
     if args.json:
-        theory = analysed(load(args.spec)).json()
+        theory = theory_facts(analysed(load(args.spec)))
         print(json.dumps({**facts(args.spec), **theory}, indent=2, ensure_ascii=False))
         return 0
     loaded = load(args.spec)

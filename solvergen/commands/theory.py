@@ -48,6 +48,33 @@ def analysed(loaded: Loaded) -> OrderReport:
     return analyse(loaded.program)
 
 
+def theory_facts(report: OrderReport) -> dict[str, Any]:
+    """Everything that is proved of a solver, as plain data for programs and plots."""
+    from ..errors import OrderError
+    from ..order.stability import stability
+
+    facts = report.json()
+    try:
+        smooth: Any = report.smooth.json()
+    except OrderError as error:
+        smooth = {"refused": str(error)}
+    zero = report.zero_stability
+    facts["leading_error"]["smooth"] = smooth
+    facts["error_norm"], facts["cost_constant"] = report.error_norm, report.cost_constant
+    facts["bottlenecks"] = [str(bottleneck) for bottleneck in report.bottlenecks]
+    facts["zero_stability"] = {"stable": zero.stable, "reason": zero.reason}
+    try:
+        region = stability(report.program)
+    except OrderError as error:
+        return {**facts, "stability": {"refused": str(error)}}
+    facts["stability"] = {
+        "characteristic": [[str(a) for a in p] for p in region.characteristic],
+        "real_interval": region.real_interval(),
+        "locus": [[[z.real, z.imag] for z in curve] for curve in region.locus(120)],
+    }
+    return facts
+
+
 def order_lines(report: OrderReport) -> list[str]:
     """The order report for a terminal."""
     from ..order import Explosion

@@ -100,3 +100,17 @@ def test_compare_shows_no_constant_that_does_not_apply(capsys: pytest.CaptureFix
     assert main(["compare", "dpmpp_3m", "--json", "--start", "exact_start"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert row["error_power"] == 3 and row["error_norm"] == 0.375 and row["limited_by"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "interval"), [("ipndm4", 0.3), ("heun_edm", 2.0), ("dpmpp_2m", 1.0)]
+)
+def test_explain_json_carries_stability_for_plots(
+    capsys: pytest.CaptureFixture[str], name: str, interval: float
+) -> None:
+    # Adams-Bashforth 4 is stable to -3/10 on the real axis, Heun to -2, Adams-Bashforth 2 to -1.
+    assert main(["explain", name, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["stability"]["real_interval"] == pytest.approx(interval, abs=1e-5)
+    assert facts["zero_stability"]["stable"] is True
+    assert len(facts["stability"]["locus"]) == 120
