@@ -141,7 +141,7 @@ def test_random_weights(made: Program, seed: int) -> None:
 def specs(draw: st.DrawFn) -> str:
     """Random specs of interpolatory and one-point rules, which have order 1 to 3."""
     lines = [
-        'name = "random"',
+        'name = "drawn"',
         f'integrand = "{draw(st.sampled_from(["data", "noise"]))}"',
         f'coordinate = "{draw(st.sampled_from(["lambda", "clock"]))}"',
     ]
