@@ -238,7 +238,7 @@ def embedded(alpha, sigma, lam):
     """Weights of x and of the evaluations in the rule of lower order."""
     a0 = alpha[0]
     a1 = alpha[1]
-    clock = [s / a for a, s in zip(alpha, sigma)]
+    clock = [s / a if a else math.inf for a, s in zip(alpha, sigma)]
     H = clock[1] - clock[0]
     return a1 / a0, 7 * H * a1 / 24, H * a1 / 4, H * a1 / 3, H * a1 / 8
 

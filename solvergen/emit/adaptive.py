@@ -10,6 +10,7 @@ from ..expr.tree import Number
 from ..program.model import Program
 from ..spec.model import Controller
 from .layout import Layout
+from .planner import clock_text
 from .python_text import WIDTH, python, wrap_tuple
 from .step_text import BLOCK, StepText, bare
 
@@ -130,16 +131,8 @@ def _locals(program: Program, body: str) -> list[str]:
     if "h" in used:
         lines.append(f"{PAD}h = lam[1] - lam[0]")
     if "clock" in used:
-        lines += [f"{PAD}clock = {_clock(program)}", f"{PAD}H = clock[1] - clock[0]"]
+        lines += [f"{PAD}clock = {clock_text(program)}", f"{PAD}H = clock[1] - clock[0]"]
     return lines
-
-
-def _clock(program: Program) -> str:
-    return {
-        "data": "[a / s for a, s in zip(alpha, sigma)]",
-        "noise": "[s / a for a, s in zip(alpha, sigma)]",
-        "velocity": "[s / (a + s) for a, s in zip(alpha, sigma)]",
-    }[program.integrand]
 
 
 def _number(value: Fraction) -> str:

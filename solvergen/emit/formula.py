@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 
 from ..expr.show import ATOM, PRODUCT, Notation, show
-from ..expr.tree import Call, Expr, Sum, Symbol, split
+from ..expr.tree import Call, Sum, Symbol, split
 from ..program.model import Program, Row, Step
 
 TERMINAL = 110
@@ -368,8 +368,3 @@ def markdown(program: Program, cite: str = "") -> str:
             lines += ["$$", text, "$$", ""]
     meanings = (f"${text}$" for text in legend(program, latex=True))
     return "\n".join([*lines, "with " + "; ".join(meanings) + "."]) + "\n"
-
-
-def plain_expression(expr: Expr) -> str:
-    """A weight in terminal notation."""
-    return show(expr, UNICODE)

@@ -56,6 +56,15 @@ def uses_clock(program: Program) -> bool:
     )
 
 
+def clock_text(program: Program) -> str:
+    """The integrand's clock at every grid point, as a list."""
+    return {
+        "data": "[a / s if s else math.inf for a, s in zip(alpha, sigma)]",
+        "noise": "[s / a if a else math.inf for a, s in zip(alpha, sigma)]",
+        "velocity": "[s / (a + s) for a, s in zip(alpha, sigma)]",
+    }[program.integrand]
+
+
 def _regular(program: Program) -> bool:
     """Whether the rules hold at both ends of the schedule, so that no DDIM step is needed."""
     return program.zero == "rule" and program.integrand == "velocity"

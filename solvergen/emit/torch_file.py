@@ -14,7 +14,7 @@ from . import pieces
 from .adaptive import adaptive_part
 from .formula import update_lines
 from .layout import Layout, lay_out
-from .planner import has_first, plan_lines, uses_clock
+from .planner import clock_text, has_first, plan_lines, uses_clock
 from .python_text import WIDTH, assign, literal, python
 from .step_function import step_function
 
@@ -197,18 +197,10 @@ def _coefficients(layout: Layout) -> str:
         )
     lines += _shrink(program)
     if uses_clock(program):
-        lines.append(f"{PAD}clock = {_clock(program)}")
+        lines.append(f"{PAD}clock = {clock_text(program)}")
     lines += plan_lines(layout)
     lines += _tensors()
     return "\n".join(lines) + "\n"
-
-
-def _clock(program: Program) -> str:
-    return {
-        "data": "[a / s if s else math.inf for a, s in zip(alpha, sigma)]",
-        "noise": "[s / a if a else math.inf for a, s in zip(alpha, sigma)]",
-        "velocity": "[s / (a + s) for a, s in zip(alpha, sigma)]",
-    }[program.integrand]
 
 
 def _shrink(program: Program) -> list[str]:
