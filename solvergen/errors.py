@@ -59,9 +59,5 @@ class DeriveError(SolvergenError):
         super().__init__(message)
 
 
-class StaleError(SolvergenError):
-    """A generated file that no longer equals what its spec derives."""
-
-
 class OrderError(SolvergenError):
     """An order analysis that cannot be carried out as asked."""

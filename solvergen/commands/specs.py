@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SolvergenError, SpecError
+from ..loading import Loaded
 from ..spec.starter import FAMILIES
 from .gallery import add_filters
 
@@ -101,13 +102,11 @@ def run_lint(args: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
-def facts(target: str) -> dict[str, Any]:
+def facts(loaded: Loaded) -> dict[str, Any]:
     """What can be said about a solver without an order analysis, as plain data."""
     from ..expr.show import rational
-    from ..loading import load
     from ..program.digest import canonical, digest
 
-    loaded = load(target)
     solver, program = loaded.solver, loaded.program
     return {
         "name": solver.name,
@@ -133,7 +132,7 @@ def run_list(args: argparse.Namespace) -> int:
     if args.json:
         rows = []
         for one in entries:
-            known = facts(one.name)
+            known = facts(one.loaded)
             known.pop("program")
             rows.append({**known, "family": one.family, "order": one.order})
         print(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -160,11 +159,11 @@ def run_explain(args: argparse.Namespace) -> int:
     from ..loading import load
     from .theory import analysed, order_lines, theory_facts
 
-    if args.json:
-        theory = theory_facts(analysed(load(args.spec)))
-        print(json.dumps({**facts(args.spec), **theory}, indent=2, ensure_ascii=False))
-        return 0
     loaded = load(args.spec)
+    if args.json:
+        theory = theory_facts(analysed(loaded))
+        print(json.dumps({**facts(loaded), **theory}, indent=2, ensure_ascii=False))
+        return 0
     solver, program = loaded.solver, loaded.program
     if args.derivation:
         from ..order.derivation import derivation
