@@ -12,10 +12,11 @@ def step_function(layout: Layout) -> str:
     """The definition of `step`, one block for each kind of model call."""
     names = ["_", "kind" if len(layout.calls) > 1 else "_", "_", "weights"]
     lines = [
-        "def step(row, x, denoised, memory):",
+        "def step(row, x, denoised, memory, empty=None):",
         f'{PAD}"""Take one model output: return the next state to evaluate and what to remember.',
         "",
         f"{PAD}row: one row of the plan; memory: () at first, then what the last call returned.",
+        f"{PAD}empty: gives memory for what is made here, as torch.empty_like; torch does unless given.",
         f'{PAD}"""',
         f"{PAD}{', '.join(names)} = row",
     ]
@@ -39,7 +40,7 @@ def _site(layout: Layout, site: CallSite, pad: str) -> list[str]:
     direct = layout.program.integrand == "data"
     now = layout.variable("n")
     current = now if site.opens else f"k{site.index}"
-    value = "denoised" if direct else "combine(weights[:2], (x, denoised))"
+    value = "denoised" if direct else "combine(weights[:2], (x, denoised), empty)"
     lines = [f"{pad}{current} = {value}"]
     past = list(layout.past)
     inner = [f"k{j}" for j in range(1, site.index)]
@@ -62,7 +63,7 @@ def _site(layout: Layout, site: CallSite, pad: str) -> list[str]:
     if f"{current}," not in f"{values}{_tuple(remembered)},".replace(")", ","):
         lines = lines[1:]  # a last evaluation that its step ignores: an embedded rule uses it
     weights = "weights" if direct else "weights[2:]"
-    return lines + _return(f"combine({weights}, {values})", remembered, pad)
+    return lines + _return(f"combine({weights}, {values}, empty)", remembered, pad)
 
 
 def _return(value: str, remembered: list[str], pad: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""A Program becomes a torch file that stands alone: torch and math, nothing else."""
+"""A Program becomes a torch file that stands alone: torch and the standard library, nothing else."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _header(solver: Solver, program: Program, spec: str) -> str:
     title = f"{solver.title or solver.name}."
     text = _filled(" ".join(part for part in (title, solver.description) if part), WIDTH)
     quoted = f'"""{text}"""' if "\n" not in text else f'"""{text}\n"""'
-    return "\n".join([*lines, quoted, "", "import math", "", "import torch", ""])
+    return "\n".join([*lines, quoted, "", "import math", "import weakref", "", "import torch", ""])
 
 
 def _filled(text: str, width: int) -> str:

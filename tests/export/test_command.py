@@ -24,7 +24,16 @@ def test_diffusers_file_stands_alone(tmp_path, capsys):
     path = tmp_path / "mine.py"
     assert main(["export", "diffusers", "unipc_2_bh2", "--out", str(path)]) == 0
     assert "Unipc2Bh2Scheduler" in capsys.readouterr().out
-    known = {"__future__", "math", "collections", "typing", "torch", "diffusers", "scipy"}
+    known = {
+        "__future__",
+        "math",
+        "weakref",
+        "collections",
+        "typing",
+        "torch",
+        "diffusers",
+        "scipy",
+    }
     assert imported(path) <= known
     text = path.read_text(encoding="utf-8")
     assert "# remake   solvergen export diffusers unipc_2_bh2" in text

@@ -27,7 +27,7 @@ class Traffic(TorchDispatchMode):
             sum(isinstance(t, torch.Tensor) and t.numel() >= self.size for t in tree_leaves(values))
             for values in ((args, kwargs), out)
         ]
-        if count[1]:
+        if count[1] and "view" not in str(function):
             self.kernels, self.moved = self.kernels + 1, self.moved + sum(count)
         return out
 
@@ -35,14 +35,16 @@ class Traffic(TorchDispatchMode):
 # Kernels and states moved by a step in the middle of a run; on vp grids weights do not sum to one.
 LIMITS = {
     ("ddim", "ve"): (1, 3),
+    ("ddim", "vp"): (1, 3),
     ("dpmpp_2m", "ve"): (2, 6),
     ("dpmpp_2m", "flow"): (2, 6),
-    ("dpmpp_2m", "vp"): (3, 8),
+    ("dpmpp_2m", "vp"): (2, 6),
     ("unipc_2_bh2", "ve"): (3, 9),
     ("unipc_2_bh2", "flow"): (3, 9),
-    ("unipc_2_bh2", "vp"): (4, 11),
+    ("unipc_2_bh2", "vp"): (3, 9),
     ("dpmpp_3m", "ve"): (3, 9),
-    ("ipndm4", "ve"): (6, 17),
+    ("ipndm4", "ve"): (5, 15),
+    ("ipndm4", "vp"): (5, 15),
 }
 
 
