@@ -15,10 +15,28 @@ HOSTS = sorted((ROOT / "solvergen" / "hosts").glob("*.py"))
 
 # Names of torch that emitted files use. Each is in the documentation of torch 2.4; the youngest are
 # compiler.is_compiling and dtype.itemsize, of torch 2.1. A name is added here once that is checked.
-TORCH = set(
-    "Tensor add addr as_tensor compiler cuda empty_like float32 float64 frombuffer is_grad_enabled "
-    "is_tensor lerp maximum mul no_grad ones_like promote_types tensor zeros_like".split()
-)
+TORCH = {
+    "Tensor",
+    "add",
+    "addr",
+    "as_tensor",
+    "compiler",
+    "cuda",
+    "empty_like",
+    "float32",
+    "float64",
+    "frombuffer",
+    "is_grad_enabled",
+    "is_tensor",
+    "lerp",
+    "maximum",
+    "mul",
+    "no_grad",
+    "ones_like",
+    "promote_types",
+    "tensor",
+    "zeros_like",
+}
 BELOW = {"compiler": {"is_compiling"}, "cuda": {"is_current_stream_capturing"}}
 
 

@@ -1,5 +1,7 @@
 """Kernels and memory traffic of a step, compiled graphs, export, gradients, rounding."""
 
+import shutil
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -95,6 +97,30 @@ def test_compiles_to_one_graph(name, committed):
         plan = module.coefficients(SIGMAS * scale)
         assert torch.allclose(whole(x, plan), module.integrate(decay, x, plan), atol=1e-5)
     assert counter.frame_count == 1
+
+
+torch.library.define("passes::halve", "(Tensor x) -> Tensor")  # a model that the compiler cannot see
+torch.library.impl("passes::halve", "CPU", lambda x: x * 0.5)
+torch.library.impl("passes::halve", "Meta", torch.empty_like)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler")
+@pytest.mark.parametrize("name", ["dpmpp_2m", "unipc_2_bh2"])
+def test_a_compiled_run_is_one_kernel_a_step(name, committed):
+    from torch._inductor import config, metrics
+
+    torch._dynamo.reset()
+    metrics.reset()
+    module, x = committed(name), torch.randn(1, 4, 8, 8)
+    plan = module.coefficients(SIGMAS[-5:])
+
+    def run(x):
+        return module.integrate(lambda x, s: torch.ops.passes.halve(x), x, plan)
+
+    with torch.no_grad(), config.patch(force_disable_caches=True):
+        found = torch.compile(run, fullgraph=True)(x)
+        assert torch.allclose(found, run(x), atol=1e-6)
+    assert metrics.generated_kernel_count == len(plan)
 
 
 @pytest.mark.parametrize(("name", "kinds"), [("dpmpp_2m", 1), ("unipc_3_bh2", 1), ("pndm", 5)])
