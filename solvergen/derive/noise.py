@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from fractions import Fraction
 
 from ..errors import DeriveError
 from ..expr.tree import ONE, ZERO, Call, Expr, Number, Symbol, exp, lift, multiply, substitute
@@ -21,6 +22,7 @@ from ..program.model import Draw, Interval, Place, Row, Step, Term
 from ..spec.model import Langevin, Noise
 
 H = Symbol("h")
+_ROUNDING = lift(Fraction(1, 2**40))
 
 
 def noisy(step: Step, noise: Noise, kappa: int) -> Step:
@@ -41,6 +43,12 @@ def noisy(step: Step, noise: Noise, kappa: int) -> Step:
     ('exp(-h)', ['sqrt(-expm1(-2*h))'], ['2*h'])
     """
     strength, lets = _windowed(noise)
+    if step.coordinate is not None and noise.form != "explicit":
+        raise DeriveError(
+            "noise follows from a strength in lambda and in the integrand's clock only; for another "
+            'coordinate give decay and noise yourself with form = "explicit"',
+            ("coordinate",),
+        )
     if noise.form == "explicit":
         return replace(step, draws=_first_uses(step.rows))
     if noise.form == "churn":
@@ -52,9 +60,13 @@ def noisy(step: Step, noise: Noise, kappa: int) -> Step:
         )
     if noise.form == "ancestral" and noise.stages == "inside":
         return _ancestral(step, noise)
-    splits = [_sde, _split][noise.form == "ancestral"]
-    kernel = {row.name: splits(row, strength, kappa) for row in step.rows}
-    return _shared(step, kernel, strength, noise, kappa, lets)
+    if noise.form == "sde":
+        rows = {row.name: _sde(row, strength, kappa) for row in step.rows}
+        kernel = 1 + strength**2 if kappa == 1 else ONE
+    else:
+        rows, descents = _splits(step, strength, kappa)
+        lets, kernel = (*lets, *descents), lift(2) if strength == ONE and kappa == 1 else ONE
+    return replace(_shared(step, rows, strength, noise, kappa, lets), kernel=kernel)
 
 
 def _windowed(noise: Noise) -> tuple[Expr, tuple[tuple[str, Expr], ...]]:
@@ -97,16 +109,24 @@ def _scaled(terms: Iterable[Term], factor: Expr) -> tuple[Term, ...]:
     return tuple(Term(t.source, multiply(factor, t.weight)) for t in terms)
 
 
-def _split(row: Row, strength: Expr, kappa: int) -> Row:
-    """A row down to the level below its own from which its noise brings it back."""
-    c = _fraction(row, "ancestral")
-    length, ratio = _descent(strength, c * H)
-    if kappa == -1:
-        scaled = _scaled(row.terms, ratio)
+def _splits(
+    step: Step, strength: Expr, kappa: int
+) -> tuple[dict[str, Row], tuple[tuple[str, Expr], ...]]:
+    """Rows that each go down to a level below their own, from which their noise brings them back."""
+    lets: dict[str, Expr] = {}
+    rows = {}
+    for row in step.rows:
+        c = _fraction(row, "ancestral")
+        length, ratio = _descent(strength, c * H)
+        if strength != ONE:
+            name = "down" if row.place.is_end else f"down{len(lets) + 1}"
+            lets[name] = length
+            length, ratio = Symbol(name), exp(c * H - Symbol(name))
+        # A noise prediction's weights are in units of σ, which is lower by this ratio down there.
+        scaled = row.terms if kappa == 1 else _scaled(row.terms, ratio)
         terms = tuple(Term(t.source, substitute(t.weight, {"h": length / c})) for t in scaled)
-        return replace(row, terms=terms)
-    terms = tuple(Term(t.source, substitute(t.weight, {"h": length / c})) for t in row.terms)
-    return replace(row, terms=terms, decay=ratio)
+        rows[row.name] = replace(row, terms=terms, decay=ratio if kappa == 1 else ONE)
+    return rows, tuple(lets.items())
 
 
 def _descent(strength: Expr, length: Expr) -> tuple[Expr, Expr]:
@@ -133,7 +153,19 @@ def _ancestral(step: Step, noise: Noise) -> Step:
     if step.corrector:
         raise DeriveError("an ancestral step has no corrector here", ("corrector",))
     lets = (*step.lets, ("up", multiply(noise.scale, up)))
-    return replace(step, final=final, lets=lets, down=down, draws=(Interval("z1", ZERO, ONE),))
+    parts = (Interval("z1", ZERO, ONE),)
+    return replace(step, final=final, lets=lets, down=down, draws=parts, positive=_possible(noise))
+
+
+def _possible(noise: Noise) -> tuple[tuple[Expr, str], ...]:
+    """What an ancestral step needs: less variance than its level has."""
+    if noise.down is not None:
+        text = "the lower level must lie above 0 and not above sigma / alpha = {q1}"
+        return ((noise.down, text), (1 + _ROUNDING - noise.down / Symbol("sigma_next"), text))
+    if isinstance(noise.strength, Number) and 0 <= noise.strength.value <= 1:
+        return ()
+    text = "the strength must be below {math.sqrt(-1 / math.expm1(-2 * h)):.6g}"
+    return ((1 + noise.strength**2 * Call("expm1", (-2 * H,)), text),)
 
 
 def _churned(step: Step, strength: Expr, scale: Expr, lets: tuple[tuple[str, Expr], ...]) -> Step:
@@ -193,6 +225,7 @@ def _shared(
         corrector=step.corrector and drawn(step.corrector),
         lets=(*step.lets, *lets),
         draws=used,
+        positive=_possible(noise) if noise.form == "ancestral" else (),
     )
 
 

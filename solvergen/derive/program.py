@@ -104,13 +104,23 @@ class _Deriver:
         built = replace(built, label=label or _label(built), coordinate=self.coordinate(solver))
         return self.stochastic(built, solver)
 
+    def check_shared(self, step: Step) -> Step:
+        """A PEC corrector is applied in the next step, when this step's draws are gone."""
+        final, corrector = step.final, step.corrector
+        if corrector and (corrector.decay, corrector.noise) != (final.decay, final.noise):
+            raise DeriveError(
+                "a PEC corrector must share the decay and the draws of its predictor",
+                ("corrector",),
+            )
+        return step
+
     def stochastic(self, step: Step, solver: Solver) -> Step:
         """The step with the noise and the Langevin steps that the solver asks for."""
         if solver.noise:
             step = noisy(step, solver.noise, KAPPA[solver.integrand])
         if solver.langevin:
             step = langevin(step, solver.langevin, KAPPA[solver.integrand])
-        return step
+        return self.check_shared(step)
 
     def embedded(self) -> Row | None:
         """The lower-order result from the main step's evaluations."""

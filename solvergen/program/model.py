@@ -171,6 +171,9 @@ class Step:
         churn: by how much λ falls, in the lets, when noise is added before the first evaluation; the
             step then starts there. `churn_scale` multiplies that noise.
         draws: the part of the step to which each draw belongs.
+        kernel: A of the drift that the rows integrate, 1 but for the SDE's data form.
+        positive: (expression, text) pairs: what must be above zero for the noise to exist, and what
+            a user is told where it is not.
     """
 
     label: str = field(compare=False)
@@ -183,6 +186,8 @@ class Step:
     churn: Expr | None = None
     churn_scale: Expr = ONE
     draws: tuple[Interval, ...] = ()
+    kernel: Expr = field(default=ONE, compare=False)
+    positive: tuple[tuple[Expr, str], ...] = field(default=(), compare=False)
 
     @property
     def stochastic(self) -> bool:

@@ -96,7 +96,7 @@ _TAKEN = {
 }
 # Local variables of an emitted `coefficients`: weights, offsets, places, φ-functions and moments.
 _LOCAL = re.compile(
-    r"(ratio|phi|theta|Theta|eta|[aeHmpqstTyzwdfv])\d+|[A-Z]|[as]_k\d+|[mop]\d*_(k\d+|z|\d+)(_\d+)?|down_k\d+"
+    r"(ratio|phi|theta|Theta|eta|down|[aegHmpqstTyzwdfv])\d+|[A-Z]|[as]_k\d+|[mop]\d*_(k\d+|z|\d+)(_\d+)?"
 )
 
 
