@@ -43,6 +43,11 @@ def noisy(step: Step, noise: Noise, kappa: int) -> Step:
     ('exp(-h)', ['sqrt(-expm1(-2*h))'], ['2*h'])
     """
     strength, lets = _windowed(noise)
+    if kappa == 0 and noise.form in ("sde", "ancestral"):
+        raise DeriveError(
+            'noise needs integrand = "data" or "noise"; for a flow, data is the same ODE',
+            ("noise",),
+        )
     if step.coordinate is not None and noise.form != "explicit":
         raise DeriveError(
             "noise follows from a strength in lambda and in the integrand's clock only; for another "
