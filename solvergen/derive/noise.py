@@ -58,11 +58,6 @@ def noisy(step: Step, noise: Noise, kappa: int) -> Step:
         return replace(step, draws=_first_uses(step.rows))
     if noise.form == "churn":
         return _churned(step, strength, noise.scale, lets)
-    if kappa == 0:
-        raise DeriveError(
-            'noise needs integrand = "data" or "noise"; for a flow, data is the same ODE',
-            ("noise",),
-        )
     if noise.form == "ancestral" and noise.stages == "inside":
         return _ancestral(step, noise)
     if noise.form == "sde":
