@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from . import grids, rate
 from .moments import VARIANCES, Rows, Steps, log_variance, pull, states, steps
-from .noise_trace import NoiseTrace, trace_noise
+from .noise_trace import NoiseTrace, refinements
 from .trace import Run
 
 Array = NDArray[np.float64]
@@ -87,8 +87,7 @@ class Weak:
 
 def ladder(run: Run, kind: str, counts: Sequence[int] = LADDER) -> list[NoiseTrace]:
     """Traces of one sampler on refinements of one class of grids."""
-    make = grids.GRIDS[CLASS_GRID[kind]]
-    return [trace_noise(run, make(n)) for n in counts]
+    return refinements(run, grids.GRIDS[CLASS_GRID[kind]], counts)
 
 
 def weak(made: Sequence[NoiseTrace], variances: Sequence[float] = VARIANCES) -> Weak:
@@ -100,7 +99,7 @@ def weak(made: Sequence[NoiseTrace], variances: Sequence[float] = VARIANCES) -> 
     limit, steady, settled = _limit(counts, carried)
     mean, covariance, worst, kept = [], [], [], []
     for t, cut in zip(made, cuts, strict=True):
-        rows, marks = cut.rows, _marks(len(cut.rows) - 1)
+        rows, marks = cut.rows, marks_of(len(cut.rows) - 1)
         first = t.drift.sigmas[0] ** 2
         off, spread, all_steps, kept_mean = [], [], [0.0], []
         for i, c2 in enumerate(variances):
@@ -145,14 +144,14 @@ def measured(
     return Order(found.order, False, found.slope, found.reason, tuple(counts), sizes)
 
 
-def _marks(n: int) -> Rows:
+def marks_of(n: int) -> Rows:
     """Indices of rows at the quarters of a run of n steps."""
     return np.arange(1, PARTS + 1) * n // PARTS
 
 
 def _carried(cut: Steps, variances: Sequence[float]) -> Array:
     """(parts, v) the pull of the noise at the quarters, for each variance."""
-    marks = _marks(len(cut.rows) - 1)
+    marks = marks_of(len(cut.rows) - 1)
     return np.stack([pull(cut, c2)[marks] for c2 in variances], axis=1)
 
 
@@ -171,7 +170,7 @@ def _limit(counts: Sequence[int], carried: Sequence[Array]) -> tuple[Array, bool
 
 def _strength(cut: Steps) -> Array:
     """Mean tau^2 over each quarter of the range in lambda."""
-    marks = np.concatenate([[0], _marks(len(cut.rows) - 1)])
+    marks = np.concatenate([[0], marks_of(len(cut.rows) - 1)])
     total = np.cumsum(cut.strength)[marks]
     where = -np.log(cut.levels[1:][marks])
     out: Array = np.diff(total) / np.diff(where)
