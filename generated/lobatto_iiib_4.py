@@ -295,29 +295,27 @@ def coefficients(sigmas, alphas=None):
             weights = 0, 1, s1 / s0, -a1 * math.expm1(-h)
             plan.append((i, 0, s0, weights))
         else:  # 21 evaluations
-            a_k1, s_k1 = level(-math.log(clock[i] + 0), gauge)
             a_k2, s_k2 = level(-math.log(clock[i] + H * (1 / 2 - math.sqrt(5) / 10)), gauge)
             a_k3, s_k3 = level(-math.log(clock[i] + H * (math.sqrt(5) / 10 + 1 / 2)), gauge)
-            w0 = H * a_k1 * ((math.sqrt(5) - 1) / 24 + (-math.sqrt(5) - 1) / 24 + 1 / 12)
-            weights = 1 / s0, -a0 / s0, a_k1 / a0, w0
+            w0 = H * a0 * ((math.sqrt(5) - 1) / 24 + (-math.sqrt(5) - 1) / 24 + 1 / 12)
+            weights = 1 / s0, -a0 / s0, 1, w0
             plan.append((i, 1, s0, weights))
             w0 = H * a_k2 * ((math.sqrt(5) + 25) / 120 + (25 - 13 * math.sqrt(5)) / 120 + 1 / 12)
-            weights = 1 / s_k1, -a_k1 / s_k1, a_k2 / a0, w0
-            plan.append((i, 2, s_k1, weights))
+            weights = 1 / s0, -a0 / s0, a_k2 / a0, w0
+            plan.append((i, 2, s0, weights))
             w0 = H * a_k3 * ((25 - math.sqrt(5)) / 120 + (13 * math.sqrt(5) + 25) / 120 + 1 / 12)
             weights = 1 / s_k2, -a_k2 / s_k2, a_k3 / a0, w0
             plan.append((i, 3, s_k2, weights))
             w0 = H * a1 * ((math.sqrt(5) + 11) / 24 + (11 - math.sqrt(5)) / 24 + 1 / 12)
             weights = 1 / s_k3, -a_k3 / s_k3, a1 / a0, w0
             plan.append((i, 4, s_k3, weights))
-            w2 = H * a_k1 * (-math.sqrt(5) - 1) / 24
-            w3 = H * a_k1 * (math.sqrt(5) - 1) / 24
-            weights = 1 / s1, -a1 / s1, a_k1 / a0, 0, H * a_k1 / 12, w2, w3
+            w2 = H * a0 * (-math.sqrt(5) - 1) / 24
+            weights = 1 / s1, -a1 / s1, 1, 0, H * a0 / 12, w2, H * a0 * (math.sqrt(5) - 1) / 24
             plan.append((i, 5, s1, weights))
             w2 = H * a_k2 * (math.sqrt(5) + 25) / 120
             w3 = H * a_k2 * (25 - 13 * math.sqrt(5)) / 120
-            weights = 1 / s_k1, -a_k1 / s_k1, a_k2 / a0, 0, H * a_k2 / 12, w2, w3
-            plan.append((i, 6, s_k1, weights))
+            weights = 1 / s0, -a0 / s0, a_k2 / a0, 0, H * a_k2 / 12, w2, w3
+            plan.append((i, 6, s0, weights))
             w2 = H * a_k3 * (13 * math.sqrt(5) + 25) / 120
             w3 = H * a_k3 * (25 - math.sqrt(5)) / 120
             weights = 1 / s_k2, -a_k2 / s_k2, a_k3 / a0, 0, H * a_k3 / 12, w2, w3
@@ -326,14 +324,13 @@ def coefficients(sigmas, alphas=None):
             w3 = H * a1 * (math.sqrt(5) + 11) / 24
             weights = 1 / s_k3, -a_k3 / s_k3, a1 / a0, 0, H * a1 / 12, w2, w3
             plan.append((i, 8, s_k3, weights))
-            w2 = H * a_k1 * (-math.sqrt(5) - 1) / 24
-            w3 = H * a_k1 * (math.sqrt(5) - 1) / 24
-            weights = 1 / s1, -a1 / s1, a_k1 / a0, 0, H * a_k1 / 12, w2, w3
+            w2 = H * a0 * (-math.sqrt(5) - 1) / 24
+            weights = 1 / s1, -a1 / s1, 1, 0, H * a0 / 12, w2, H * a0 * (math.sqrt(5) - 1) / 24
             plan.append((i, 9, s1, weights))
             w2 = H * a_k2 * (math.sqrt(5) + 25) / 120
             w3 = H * a_k2 * (25 - 13 * math.sqrt(5)) / 120
-            weights = 1 / s_k1, -a_k1 / s_k1, a_k2 / a0, 0, H * a_k2 / 12, w2, w3
-            plan.append((i, 10, s_k1, weights))
+            weights = 1 / s0, -a0 / s0, a_k2 / a0, 0, H * a_k2 / 12, w2, w3
+            plan.append((i, 10, s0, weights))
             w2 = H * a_k3 * (13 * math.sqrt(5) + 25) / 120
             w3 = H * a_k3 * (25 - math.sqrt(5)) / 120
             weights = 1 / s_k2, -a_k2 / s_k2, a_k3 / a0, 0, H * a_k3 / 12, w2, w3
@@ -342,14 +339,13 @@ def coefficients(sigmas, alphas=None):
             w3 = H * a1 * (math.sqrt(5) + 11) / 24
             weights = 1 / s_k3, -a_k3 / s_k3, a1 / a0, 0, H * a1 / 12, w2, w3
             plan.append((i, 12, s_k3, weights))
-            w2 = H * a_k1 * (-math.sqrt(5) - 1) / 24
-            w3 = H * a_k1 * (math.sqrt(5) - 1) / 24
-            weights = 1 / s1, -a1 / s1, a_k1 / a0, 0, H * a_k1 / 12, w2, w3
+            w2 = H * a0 * (-math.sqrt(5) - 1) / 24
+            weights = 1 / s1, -a1 / s1, 1, 0, H * a0 / 12, w2, H * a0 * (math.sqrt(5) - 1) / 24
             plan.append((i, 13, s1, weights))
             w2 = H * a_k2 * (math.sqrt(5) + 25) / 120
             w3 = H * a_k2 * (25 - 13 * math.sqrt(5)) / 120
-            weights = 1 / s_k1, -a_k1 / s_k1, a_k2 / a0, 0, H * a_k2 / 12, w2, w3
-            plan.append((i, 14, s_k1, weights))
+            weights = 1 / s0, -a0 / s0, a_k2 / a0, 0, H * a_k2 / 12, w2, w3
+            plan.append((i, 14, s0, weights))
             w2 = H * a_k3 * (13 * math.sqrt(5) + 25) / 120
             w3 = H * a_k3 * (25 - math.sqrt(5)) / 120
             weights = 1 / s_k2, -a_k2 / s_k2, a_k3 / a0, 0, H * a_k3 / 12, w2, w3
@@ -358,14 +354,13 @@ def coefficients(sigmas, alphas=None):
             w3 = H * a1 * (math.sqrt(5) + 11) / 24
             weights = 1 / s_k3, -a_k3 / s_k3, a1 / a0, 0, H * a1 / 12, w2, w3
             plan.append((i, 16, s_k3, weights))
-            w2 = H * a_k1 * (-math.sqrt(5) - 1) / 24
-            w3 = H * a_k1 * (math.sqrt(5) - 1) / 24
-            weights = 1 / s1, -a1 / s1, a_k1 / a0, 0, H * a_k1 / 12, w2, w3
+            w2 = H * a0 * (-math.sqrt(5) - 1) / 24
+            weights = 1 / s1, -a1 / s1, 1, 0, H * a0 / 12, w2, H * a0 * (math.sqrt(5) - 1) / 24
             plan.append((i, 17, s1, weights))
             w2 = H * a_k2 * (math.sqrt(5) + 25) / 120
             w3 = H * a_k2 * (25 - 13 * math.sqrt(5)) / 120
-            weights = 1 / s_k1, -a_k1 / s_k1, a_k2 / a0, 0, H * a_k2 / 12, w2, w3
-            plan.append((i, 18, s_k1, weights))
+            weights = 1 / s0, -a0 / s0, a_k2 / a0, 0, H * a_k2 / 12, w2, w3
+            plan.append((i, 18, s0, weights))
             w2 = H * a_k3 * (13 * math.sqrt(5) + 25) / 120
             w3 = H * a_k3 * (25 - math.sqrt(5)) / 120
             weights = 1 / s_k2, -a_k2 / s_k2, a_k3 / a0, 0, H * a_k3 / 12, w2, w3

@@ -73,35 +73,9 @@ def grid(sigmas, alphas=None):
     return alpha, sigma, lam
 
 
-def level(lam, gauge):
-    """alpha and sigma at lambda, on the schedule that the grid was recognised to follow."""
-    if gauge == "alpha = 1":
-        return 1.0, math.exp(-lam)
-    if gauge == "alpha + sigma = 1":
-        return 1 / (1 + math.exp(-lam)), 1 / (1 + math.exp(lam))
-    return (1 + math.exp(-2 * lam)) ** -0.5, (1 + math.exp(2 * lam)) ** -0.5
-
-
-def recognise(alpha, sigma):
-    """Which schedule a grid follows: inner nodes need alpha and sigma between its points."""
-    distance = {
-        "alpha = 1": max(abs(a - 1) for a in alpha),
-        "alpha^2 + sigma^2 = 1": max(abs(a * a + s * s - 1) for a, s in zip(alpha, sigma)),
-        "alpha + sigma = 1": max(abs(a + s - 1) for a, s in zip(alpha, sigma)),
-    }
-    gauge = min(distance, key=distance.get)
-    if distance[gauge] < 1e-4:
-        return gauge
-    raise ValueError(
-        "alphas and sigmas follow none of alpha = 1, alpha^2 + sigma^2 = 1, alpha + sigma = 1, so "
-        "the level of an inner node is unknown; rescale to alpha = 1 (x / alpha, sigma / alpha)"
-    )
-
-
 def coefficients(sigmas, alphas=None):
     """Plan every model call in float64: rows (step, kind, sigma, weights)."""
     alpha, sigma, lam = grid(sigmas, alphas)
-    gauge = recognise(alpha, sigma)
     n, plan = len(lam) - 1, []
     clock = [s / a if a else math.inf for a, s in zip(alpha, sigma)]
     for i in range(n):
@@ -112,15 +86,14 @@ def coefficients(sigmas, alphas=None):
             weights = 0, 1, s1 / s0, -a1 * math.expm1(-h)
             plan.append((i, 0, s0, weights))
         else:  # 5 evaluations
-            a_k1, s_k1 = level(-math.log(clock[i] + 0), gauge)
-            weights = 1 / s0, -a0 / s0, a_k1 / a0, 0
+            weights = 1 / s0, -a0 / s0, 1, 0
             plan.append((i, 1, s0, weights))
-            weights = 1 / s_k1, -a_k1 / s_k1, a1 / a0, H * a1
-            plan.append((i, 2, s_k1, weights))
-            weights = 1 / s1, -a1 / s1, a_k1 / a0, 0, H * a_k1 / 2, -H * a_k1 / 2
+            weights = 1 / s0, -a0 / s0, a1 / a0, H * a1
+            plan.append((i, 2, s0, weights))
+            weights = 1 / s1, -a1 / s1, 1, 0, H * a0 / 2, -H * a0 / 2
             plan.append((i, 3, s1, weights))
-            weights = 1 / s_k1, -a_k1 / s_k1, a1 / a0, 0, H * a1 / 2, H * a1 / 2
-            plan.append((i, 4, s_k1, weights))
+            weights = 1 / s0, -a0 / s0, a1 / a0, 0, H * a1 / 2, H * a1 / 2
+            plan.append((i, 4, s0, weights))
             weights = 1 / s1, -a1 / s1, a1 / a0, 0, H * a1 / 2, H * a1 / 2
             plan.append((i, 5, s1, weights))
 

@@ -139,40 +139,39 @@ def coefficients(sigmas, alphas=None):
             weights = 0, 1, s1 / s0, -a1 * math.expm1(-h)
             plan.append((i, 0, s0, weights))
         else:  # 10 evaluations
-            a_k1, s_k1 = level(-math.log(clock[i] + 0), gauge)
             a_k2, s_k2 = level(-math.log(clock[i] + H / 2), gauge)
-            weights = 1 / s0, -a0 / s0, a_k1 / a0, 0
+            weights = 1 / s0, -a0 / s0, 1, 0
             plan.append((i, 1, s0, weights))
-            weights = 1 / s_k1, -a_k1 / s_k1, a_k2 / a0, H * a_k2 / 2
-            plan.append((i, 2, s_k1, weights))
+            weights = 1 / s0, -a0 / s0, a_k2 / a0, H * a_k2 / 2
+            plan.append((i, 2, s0, weights))
             weights = 1 / s_k2, -a_k2 / s_k2, a1 / a0, H * a1
             plan.append((i, 3, s_k2, weights))
-            weights = 1 / s1, -a1 / s1, a_k1 / a0, 0, H * a_k1 / 6, -H * a_k1 / 3, H * a_k1 / 6
+            weights = 1 / s1, -a1 / s1, 1, 0, H * a0 / 6, -H * a0 / 3, H * a0 / 6
             plan.append((i, 4, s1, weights))
             weights = (
-                1 / s_k1,
-                -a_k1 / s_k1,
+                1 / s0,
+                -a0 / s0,
                 a_k2 / a0,
                 0,
                 H * a_k2 / 6,
                 5 * H * a_k2 / 12,
                 -H * a_k2 / 12,
             )
-            plan.append((i, 5, s_k1, weights))
+            plan.append((i, 5, s0, weights))
             weights = 1 / s_k2, -a_k2 / s_k2, a1 / a0, 0, H * a1 / 6, 2 * H * a1 / 3, H * a1 / 6
             plan.append((i, 6, s_k2, weights))
-            weights = 1 / s1, -a1 / s1, a_k1 / a0, 0, H * a_k1 / 6, -H * a_k1 / 3, H * a_k1 / 6
+            weights = 1 / s1, -a1 / s1, 1, 0, H * a0 / 6, -H * a0 / 3, H * a0 / 6
             plan.append((i, 7, s1, weights))
             weights = (
-                1 / s_k1,
-                -a_k1 / s_k1,
+                1 / s0,
+                -a0 / s0,
                 a_k2 / a0,
                 0,
                 H * a_k2 / 6,
                 5 * H * a_k2 / 12,
                 -H * a_k2 / 12,
             )
-            plan.append((i, 8, s_k1, weights))
+            plan.append((i, 8, s0, weights))
             weights = 1 / s_k2, -a_k2 / s_k2, a1 / a0, 0, H * a1 / 6, 2 * H * a1 / 3, H * a1 / 6
             plan.append((i, 9, s_k2, weights))
             weights = 1 / s1, -a1 / s1, a1 / a0, 0, H * a1 / 6, 2 * H * a1 / 3, H * a1 / 6

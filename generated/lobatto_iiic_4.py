@@ -267,14 +267,13 @@ def coefficients(sigmas, alphas=None):
             weights = 0, 1, s1 / s0, -a1 * math.expm1(-h)
             plan.append((i, 0, s0, weights))
         else:  # 21 evaluations
-            a_k1, s_k1 = level(-math.log(clock[i] + 0), gauge)
             a_k2, s_k2 = level(-math.log(clock[i] + H * (1 / 2 - math.sqrt(5) / 10)), gauge)
             a_k3, s_k3 = level(-math.log(clock[i] + H * (math.sqrt(5) / 10 + 1 / 2)), gauge)
-            weights = 1 / s0, -a0 / s0, a_k1 / a0, 0
+            weights = 1 / s0, -a0 / s0, 1, 0
             plan.append((i, 1, s0, weights))
             w0 = H * a_k2 * (math.sqrt(5) / 60 + (10 - 7 * math.sqrt(5)) / 60 + 1 / 3)
-            weights = 1 / s_k1, -a_k1 / s_k1, a_k2 / a0, w0
-            plan.append((i, 2, s_k1, weights))
+            weights = 1 / s0, -a0 / s0, a_k2 / a0, w0
+            plan.append((i, 2, s0, weights))
             w0 = H * a_k3 * ((7 * math.sqrt(5) + 10) / 60 - math.sqrt(5) / 60 + 1 / 3)
             weights = 1 / s_k2, -a_k2 / s_k2, a_k3 / a0, w0
             plan.append((i, 3, s_k2, weights))
@@ -283,18 +282,18 @@ def coefficients(sigmas, alphas=None):
             weights = (
                 1 / s1,
                 -a1 / s1,
-                a_k1 / a0,
+                1,
                 0,
-                H * a_k1 / 12,
-                -H * a_k1 * math.sqrt(5) / 12,
-                H * a_k1 * math.sqrt(5) / 12,
-                -H * a_k1 / 12,
+                H * a0 / 12,
+                -H * a0 * math.sqrt(5) / 12,
+                H * a0 * math.sqrt(5) / 12,
+                -H * a0 / 12,
             )
             plan.append((i, 5, s1, weights))
             w3 = H * a_k2 * (10 - 7 * math.sqrt(5)) / 60
             weights = (
-                1 / s_k1,
-                -a_k1 / s_k1,
+                1 / s0,
+                -a0 / s0,
                 a_k2 / a0,
                 0,
                 H * a_k2 / 12,
@@ -302,7 +301,7 @@ def coefficients(sigmas, alphas=None):
                 w3,
                 H * a_k2 * math.sqrt(5) / 60,
             )
-            plan.append((i, 6, s_k1, weights))
+            plan.append((i, 6, s0, weights))
             w2 = H * a_k3 * (7 * math.sqrt(5) + 10) / 60
             weights = (
                 1 / s_k2,
@@ -329,18 +328,18 @@ def coefficients(sigmas, alphas=None):
             weights = (
                 1 / s1,
                 -a1 / s1,
-                a_k1 / a0,
+                1,
                 0,
-                H * a_k1 / 12,
-                -H * a_k1 * math.sqrt(5) / 12,
-                H * a_k1 * math.sqrt(5) / 12,
-                -H * a_k1 / 12,
+                H * a0 / 12,
+                -H * a0 * math.sqrt(5) / 12,
+                H * a0 * math.sqrt(5) / 12,
+                -H * a0 / 12,
             )
             plan.append((i, 9, s1, weights))
             w3 = H * a_k2 * (10 - 7 * math.sqrt(5)) / 60
             weights = (
-                1 / s_k1,
-                -a_k1 / s_k1,
+                1 / s0,
+                -a0 / s0,
                 a_k2 / a0,
                 0,
                 H * a_k2 / 12,
@@ -348,7 +347,7 @@ def coefficients(sigmas, alphas=None):
                 w3,
                 H * a_k2 * math.sqrt(5) / 60,
             )
-            plan.append((i, 10, s_k1, weights))
+            plan.append((i, 10, s0, weights))
             w2 = H * a_k3 * (7 * math.sqrt(5) + 10) / 60
             weights = (
                 1 / s_k2,
@@ -375,18 +374,18 @@ def coefficients(sigmas, alphas=None):
             weights = (
                 1 / s1,
                 -a1 / s1,
-                a_k1 / a0,
+                1,
                 0,
-                H * a_k1 / 12,
-                -H * a_k1 * math.sqrt(5) / 12,
-                H * a_k1 * math.sqrt(5) / 12,
-                -H * a_k1 / 12,
+                H * a0 / 12,
+                -H * a0 * math.sqrt(5) / 12,
+                H * a0 * math.sqrt(5) / 12,
+                -H * a0 / 12,
             )
             plan.append((i, 13, s1, weights))
             w3 = H * a_k2 * (10 - 7 * math.sqrt(5)) / 60
             weights = (
-                1 / s_k1,
-                -a_k1 / s_k1,
+                1 / s0,
+                -a0 / s0,
                 a_k2 / a0,
                 0,
                 H * a_k2 / 12,
@@ -394,7 +393,7 @@ def coefficients(sigmas, alphas=None):
                 w3,
                 H * a_k2 * math.sqrt(5) / 60,
             )
-            plan.append((i, 14, s_k1, weights))
+            plan.append((i, 14, s0, weights))
             w2 = H * a_k3 * (7 * math.sqrt(5) + 10) / 60
             weights = (
                 1 / s_k2,
@@ -421,18 +420,18 @@ def coefficients(sigmas, alphas=None):
             weights = (
                 1 / s1,
                 -a1 / s1,
-                a_k1 / a0,
+                1,
                 0,
-                H * a_k1 / 12,
-                -H * a_k1 * math.sqrt(5) / 12,
-                H * a_k1 * math.sqrt(5) / 12,
-                -H * a_k1 / 12,
+                H * a0 / 12,
+                -H * a0 * math.sqrt(5) / 12,
+                H * a0 * math.sqrt(5) / 12,
+                -H * a0 / 12,
             )
             plan.append((i, 17, s1, weights))
             w3 = H * a_k2 * (10 - 7 * math.sqrt(5)) / 60
             weights = (
-                1 / s_k1,
-                -a_k1 / s_k1,
+                1 / s0,
+                -a0 / s0,
                 a_k2 / a0,
                 0,
                 H * a_k2 / 12,
@@ -440,7 +439,7 @@ def coefficients(sigmas, alphas=None):
                 w3,
                 H * a_k2 * math.sqrt(5) / 60,
             )
-            plan.append((i, 18, s_k1, weights))
+            plan.append((i, 18, s0, weights))
             w2 = H * a_k3 * (7 * math.sqrt(5) + 10) / 60
             weights = (
                 1 / s_k2,

@@ -121,16 +121,15 @@ def coefficients(sigmas, alphas=None):
             weights = 0, 1, s1 / s0, -a1 * math.expm1(-h)
             plan.append((i, 0, s0, weights))
         else:  # 5 evaluations
-            a_k1, s_k1 = level(-math.log(clock[i] + 0), gauge)
             a_k2, s_k2 = level(-math.log(clock[i] + 2 * H / 3), gauge)
-            weights = 1 / s0, -a0 / s0, a_k1 / a0, 0
+            weights = 1 / s0, -a0 / s0, 1, 0
             plan.append((i, 1, s0, weights))
-            weights = 1 / s_k1, -a_k1 / s_k1, a_k2 / a0, 2 * H * a_k2 / 3
-            plan.append((i, 2, s_k1, weights))
-            weights = 1 / s_k2, -a_k2 / s_k2, a_k1 / a0, 0, H * a_k1 / 4, -H * a_k1 / 4
+            weights = 1 / s0, -a0 / s0, a_k2 / a0, 2 * H * a_k2 / 3
+            plan.append((i, 2, s0, weights))
+            weights = 1 / s_k2, -a_k2 / s_k2, 1, 0, H * a0 / 4, -H * a0 / 4
             plan.append((i, 3, s_k2, weights))
-            weights = 1 / s_k1, -a_k1 / s_k1, a_k2 / a0, 0, H * a_k2 / 4, 5 * H * a_k2 / 12
-            plan.append((i, 4, s_k1, weights))
+            weights = 1 / s0, -a0 / s0, a_k2 / a0, 0, H * a_k2 / 4, 5 * H * a_k2 / 12
+            plan.append((i, 4, s0, weights))
             weights = 1 / s_k2, -a_k2 / s_k2, a1 / a0, 0, H * a1 / 4, 3 * H * a1 / 4
             plan.append((i, 5, s_k2, weights))
 

@@ -201,50 +201,70 @@ def coefficients(sigmas, alphas=None):
             weights = 0, 1, s1 / s0, -a1 * math.expm1(-h)
             plan.append((i, 0, s0, weights))
         else:  # 13 evaluations
-            a_k1, s_k1 = level(-math.log(clock[i] + 0), gauge)
             a_k2, s_k2 = level(-math.log(clock[i] + H * (3 / 5 - math.sqrt(6) / 10)), gauge)
             a_k3, s_k3 = level(-math.log(clock[i] + H * (math.sqrt(6) / 10 + 3 / 5)), gauge)
-            w0 = H * a_k1 * ((math.sqrt(6) - 1) / 18 + (-math.sqrt(6) - 1) / 18 + 1 / 9)
-            weights = 1 / s0, -a0 / s0, a_k1 / a0, w0
+            w0 = H * a0 * ((math.sqrt(6) - 1) / 18 + (-math.sqrt(6) - 1) / 18 + 1 / 9)
+            weights = 1 / s0, -a0 / s0, 1, w0
             plan.append((i, 1, s0, weights))
             w0 = H * a_k2 * (3 / 5 - math.sqrt(6) / 10)
-            weights = 1 / s_k1, -a_k1 / s_k1, a_k2 / a0, w0
-            plan.append((i, 2, s_k1, weights))
+            weights = 1 / s0, -a0 / s0, a_k2 / a0, w0
+            plan.append((i, 2, s0, weights))
             w0 = H * a_k3 * (math.sqrt(6) / 10 + 3 / 5)
             weights = 1 / s_k2, -a_k2 / s_k2, a_k3 / a0, w0
             plan.append((i, 3, s_k2, weights))
-            w2 = H * a_k1 * (-math.sqrt(6) - 1) / 18
-            w3 = H * a_k1 * (math.sqrt(6) - 1) / 18
-            weights = 1 / s_k3, -a_k3 / s_k3, a_k1 / a0, 0, H * a_k1 / 9, w2, w3
+            w2 = H * a0 * (-math.sqrt(6) - 1) / 18
+            weights = (
+                1 / s_k3,
+                -a_k3 / s_k3,
+                1,
+                0,
+                H * a0 / 9,
+                w2,
+                H * a0 * (math.sqrt(6) - 1) / 18,
+            )
             plan.append((i, 4, s_k3, weights))
             w2 = H * a_k2 * (7 * math.sqrt(6) / 360 + 11 / 45)
             w3 = H * a_k2 * (11 / 45 - 43 * math.sqrt(6) / 360)
-            weights = 1 / s_k1, -a_k1 / s_k1, a_k2 / a0, 0, H * a_k2 / 9, w2, w3
-            plan.append((i, 5, s_k1, weights))
+            weights = 1 / s0, -a0 / s0, a_k2 / a0, 0, H * a_k2 / 9, w2, w3
+            plan.append((i, 5, s0, weights))
             w2 = H * a_k3 * (43 * math.sqrt(6) / 360 + 11 / 45)
             w3 = H * a_k3 * (11 / 45 - 7 * math.sqrt(6) / 360)
             weights = 1 / s_k2, -a_k2 / s_k2, a_k3 / a0, 0, H * a_k3 / 9, w2, w3
             plan.append((i, 6, s_k2, weights))
-            w2 = H * a_k1 * (-math.sqrt(6) - 1) / 18
-            w3 = H * a_k1 * (math.sqrt(6) - 1) / 18
-            weights = 1 / s_k3, -a_k3 / s_k3, a_k1 / a0, 0, H * a_k1 / 9, w2, w3
+            w2 = H * a0 * (-math.sqrt(6) - 1) / 18
+            weights = (
+                1 / s_k3,
+                -a_k3 / s_k3,
+                1,
+                0,
+                H * a0 / 9,
+                w2,
+                H * a0 * (math.sqrt(6) - 1) / 18,
+            )
             plan.append((i, 7, s_k3, weights))
             w2 = H * a_k2 * (7 * math.sqrt(6) / 360 + 11 / 45)
             w3 = H * a_k2 * (11 / 45 - 43 * math.sqrt(6) / 360)
-            weights = 1 / s_k1, -a_k1 / s_k1, a_k2 / a0, 0, H * a_k2 / 9, w2, w3
-            plan.append((i, 8, s_k1, weights))
+            weights = 1 / s0, -a0 / s0, a_k2 / a0, 0, H * a_k2 / 9, w2, w3
+            plan.append((i, 8, s0, weights))
             w2 = H * a_k3 * (43 * math.sqrt(6) / 360 + 11 / 45)
             w3 = H * a_k3 * (11 / 45 - 7 * math.sqrt(6) / 360)
             weights = 1 / s_k2, -a_k2 / s_k2, a_k3 / a0, 0, H * a_k3 / 9, w2, w3
             plan.append((i, 9, s_k2, weights))
-            w2 = H * a_k1 * (-math.sqrt(6) - 1) / 18
-            w3 = H * a_k1 * (math.sqrt(6) - 1) / 18
-            weights = 1 / s_k3, -a_k3 / s_k3, a_k1 / a0, 0, H * a_k1 / 9, w2, w3
+            w2 = H * a0 * (-math.sqrt(6) - 1) / 18
+            weights = (
+                1 / s_k3,
+                -a_k3 / s_k3,
+                1,
+                0,
+                H * a0 / 9,
+                w2,
+                H * a0 * (math.sqrt(6) - 1) / 18,
+            )
             plan.append((i, 10, s_k3, weights))
             w2 = H * a_k2 * (7 * math.sqrt(6) / 360 + 11 / 45)
             w3 = H * a_k2 * (11 / 45 - 43 * math.sqrt(6) / 360)
-            weights = 1 / s_k1, -a_k1 / s_k1, a_k2 / a0, 0, H * a_k2 / 9, w2, w3
-            plan.append((i, 11, s_k1, weights))
+            weights = 1 / s0, -a0 / s0, a_k2 / a0, 0, H * a_k2 / 9, w2, w3
+            plan.append((i, 11, s0, weights))
             w2 = H * a_k3 * (43 * math.sqrt(6) / 360 + 11 / 45)
             w3 = H * a_k3 * (11 / 45 - 7 * math.sqrt(6) / 360)
             weights = 1 / s_k2, -a_k2 / s_k2, a_k3 / a0, 0, H * a_k3 / 9, w2, w3

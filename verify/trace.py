@@ -112,7 +112,7 @@ def trace(run: Run, sigmas: Array, *, calls: int | None = None, seed: int = 0) -
     first = np.concatenate(
         [np.zeros(calls), [1.0, 0.0], LOUD * rng.standard_normal(PROBES) * sigmas[0]]
     )
-    rows, nodes = _record(run, sigmas, answers, first)
+    rows, nodes = record(run, sigmas, answers, first)
     weights, start = rows[:, :calls], rows[:, calls]
     said, told = rows[:, calls + 2 :], start[:, None] * first[calls + 2 :]
     told = told + weights @ answers[:, calls + 2 :]
@@ -127,8 +127,12 @@ def trace(run: Run, sigmas: Array, *, calls: int | None = None, seed: int = 0) -
     )
 
 
-def _record(run: Run, sigmas: Array, answers: Array, first: Array) -> tuple[Array, Array]:
-    """Run once; rows of states as the model saw them, then the result; and the nodes."""
+def record(run: Run, sigmas: Array, answers: Array, first: Array) -> tuple[Array, Array]:
+    """Run once; rows of states as the model saw them, then the result; and the nodes.
+
+    Raises:
+        ConductError: "shape", "dtype", "nan" or "calls", when the run shows one.
+    """
     seen: list[Array] = []
     nodes: list[float] = []
     shape = (1, len(first), 1, 1)

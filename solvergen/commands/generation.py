@@ -41,6 +41,8 @@ def emitted(loaded: Loaded) -> tuple[str, str]:
     from ..emit.torch_file import torch_file
     from .theory import analysed, claim_fault
 
+    if loaded.program.stochastic:
+        return torch_file(loaded.solver, loaded.program, spec=loaded.spec), ""
     try:
         report = analysed(loaded)
     except OrderError as error:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from ..errors import DeriveError
 from ..expr.tree import Expr, Number, lift, substitute
-from ..program.model import Place, Program, Row, Step, depth
-from ..spec.model import Rule, Solver
+from ..program.model import KAPPA, Place, Program, Row, Step, depth
+from ..spec.model import Noise, Rule, Solver
 from .coordinates import in_own_variables, resolve
+from .noise import langevin, noisy
 from .rules import Context, weigh
 
 Lookup = Callable[[str], Solver]
@@ -52,6 +53,12 @@ class _Deriver:
         end = self.end(main, len(start))
         if solver.end.zero == "rule":
             self.check_zero((main, *start, *end))
+        if solver.noise and solver.noise.jumps and (main.history or main.corrector or start):
+            raise DeriveError(
+                "after a jump past evaluations lie at other levels; jumps need a solver without "
+                "history, corrector and special first steps",
+                ("noise", "jumps"),
+            )
         return Program(
             name=solver.name,
             title=solver.title or solver.name,
@@ -65,6 +72,8 @@ class _Deriver:
             controller=solver.controller,
             parameters=solver.parameters,
             schedule=solver.schedule,
+            jumps=bool(solver.noise and solver.noise.jumps),
+            form=solver.noise.form if solver.noise else "",
         )
 
     def step(self, solver: Solver, reach: int | None = None, label: str = "") -> Step:
@@ -92,7 +101,26 @@ class _Deriver:
                 self.check_corrector(corrector, places)
                 final = replace(final, name="predicted")
         built = Step("", tuple(stages), final, corrector)
-        return replace(built, label=label or _label(built), coordinate=self.coordinate(solver))
+        built = replace(built, label=label or _label(built), coordinate=self.coordinate(solver))
+        return self.stochastic(built, solver)
+
+    def check_shared(self, step: Step) -> Step:
+        """A PEC corrector is applied in the next step, when this step's draws are gone."""
+        final, corrector = step.final, step.corrector
+        if corrector and (corrector.decay, corrector.noise) != (final.decay, final.noise):
+            raise DeriveError(
+                "a PEC corrector must share the decay and the draws of its predictor",
+                ("corrector",),
+            )
+        return step
+
+    def stochastic(self, step: Step, solver: Solver) -> Step:
+        """The step with the noise and the Langevin steps that the solver asks for."""
+        if solver.noise:
+            step = noisy(step, solver.noise, KAPPA[solver.integrand])
+        if solver.langevin:
+            step = langevin(step, solver.langevin, KAPPA[solver.integrand])
+        return self.check_shared(step)
 
     def embedded(self) -> Row | None:
         """The lower-order result from the main step's evaluations."""
@@ -181,7 +209,7 @@ class _Deriver:
         if isinstance(entry, Rule):
             row = weigh(entry, END, {}, self.context, None, "x")
             step = Step("", (), row, None, self.context.resolve(entry).expression)
-            return replace(step, label=_label(step))
+            return self.stochastic(replace(step, label=_label(step)), self.solver)
         if entry == self.solver.name:
             raise DeriveError(f"`{entry}` cannot start or end with itself", ("start", "using"))
         try:
@@ -192,6 +220,7 @@ class _Deriver:
             replace(
                 _pinned(solver),
                 integrand=self.solver.integrand,
+                noise=solver.noise and _fixed_noise(solver) or self.solver.noise,
                 schedule=solver.schedule or self.solver.schedule,
             ),
             self.lookup,
@@ -205,6 +234,11 @@ class _Deriver:
     def check_zero(self, steps: tuple[Step, ...]) -> None:
         """A rule has a limit at σ = 0 only in a clock that is finite there, with no stage at σ = 0."""
         for step in steps:
+            if step.stochastic:
+                raise DeriveError(
+                    'no noise can be added at sigma = 0; a stochastic solver needs zero = "ddim"',
+                    ("end", "zero"),
+                )
             finite = self.solver.integrand != "data" and step.final.gauge == "clock"
             if not finite or step.coordinate is not None:
                 raise DeriveError(
@@ -253,6 +287,8 @@ def _pinned(solver: Solver) -> Solver:
             scale=rule.scale and substitute(rule.scale, values),
             factors=tuple(substitute(f, values) for f in rule.factors),
             weights=tuple((source, substitute(w, values)) for source, w in rule.weights),
+            decay=rule.decay and substitute(rule.decay, values),
+            noise=tuple((draw, substitute(w, values)) for draw, w in rule.noise),
         )
 
     return replace(
@@ -264,6 +300,19 @@ def _pinned(solver: Solver) -> Solver:
         ),
         corrector=solver.corrector and replace(solver.corrector, rule=fixed(solver.corrector.rule)),
         parameters=(),
+    )
+
+
+def _fixed_noise(solver: Solver) -> Noise:
+    """A solver's noise with its parameters at their defaults."""
+    noise, values = solver.noise, {p.name: Number(p.default) for p in solver.parameters}
+    assert noise is not None
+    return replace(
+        noise,
+        strength=substitute(noise.strength, values),
+        scale=substitute(noise.scale, values),
+        window=tuple(substitute(edge, values) for edge in noise.window),
+        down=noise.down and substitute(noise.down, values),
     )
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from ..errors import DeriveError
 from ..expr.tree import ONE, ZERO, Expr, Number, Symbol, add, substitute
-from ..program.model import KAPPA, Place, Row, Term, depth
+from ..program.model import KAPPA, Draw, Place, Row, Term, depth
 from ..spec.model import Parameter, Rule, Schedule
 from ..spec.names import MAX_STEPS, ratio
 from .coordinates import Coordinate, moments, offset, resolve
@@ -70,7 +70,19 @@ def weigh(
             terms = _interpolatory(rule, place, coordinate, stages, context, reach)
     except DeriveError as error:
         raise DeriveError(error.message, error.where or rule.where) from None
-    return Row(name, place, coordinate.gauge, tuple(term for term in terms if term.weight != ZERO))
+    kept = tuple(term for term in terms if term.weight != ZERO)
+    values = _meanings(rule, coordinate, context)
+    decay = ONE if rule.decay is None else substitute(rule.decay, values)
+    draws = tuple(Draw(draw, substitute(weight, values)) for draw, weight in rule.noise)
+    return Row(name, place, coordinate.gauge, kept, decay, draws)
+
+
+def _meanings(rule: Rule, coordinate: Coordinate, context: Context) -> dict[str, Expr]:
+    """What κ and the step ratios of explicit expressions stand for."""
+    values: dict[str, Expr] = {"kappa": Number(Fraction(KAPPA[context.integrand]))}
+    for k in range(1, MAX_STEPS + 1):
+        values[f"ratio{k}"] = ONE if rule.frozen else ratio(coordinate.offsets, k)
+    return values
 
 
 def _explicit(
@@ -80,9 +92,7 @@ def _explicit(
     context: Context,
     reach: int | None,
 ) -> list[Term]:
-    values: dict[str, Expr] = {"kappa": Number(Fraction(KAPPA[context.integrand]))}
-    for k in range(1, MAX_STEPS + 1):
-        values[f"ratio{k}"] = ONE if rule.frozen else ratio(coordinate.offsets, k)
+    values = _meanings(rule, coordinate, context)
     terms = []
     for source, weight in rule.weights:
         _require(source, stages, rule)

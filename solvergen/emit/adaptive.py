@@ -9,8 +9,7 @@ from fractions import Fraction
 from ..expr.tree import Number
 from ..program.model import Program
 from ..spec.model import Controller
-from .layout import Layout
-from .planner import clock_text
+from .layout import Layout, clock_text
 from .python_text import WIDTH, python, wrap_tuple
 from .step_text import BLOCK, StepText, bare
 
@@ -101,7 +100,7 @@ def _embedded(layout: Layout, keywords: str) -> str:
     text = StepText(layout, replace(program.main, final=program.embedded))
     weights = text.weights(text.step.final)
     inner = [*text.offsets(), *text.functions()]
-    items = [text.base("1")]
+    items = [text.base(layout.program.main.final)]
     for number, source in enumerate(["n", *text.stages.values()]):
         items.append(text.item(inner, f"w{number}", weights.get(source)))
     inner += wrap_tuple("return ", items, BLOCK)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ..program.model import Program, Row, Step, depth
 
 LETTER = {"data": "d", "noise": "e", "velocity": "v"}
+CLOCKS = {"data": "{a} / {s}", "noise": "{s} / {a}", "velocity": "{s} / ({a} + {s})"}
 
 
 @dataclass(frozen=True)
@@ -129,3 +130,20 @@ def _ordered(sources: set[str]) -> tuple[str, ...]:
         return (2, int(source[1:])) if source.startswith("k") else (0, depth(source))
 
     return tuple(sorted(sources, key=rank))
+
+
+def uses_clock(program: Program) -> bool:
+    """Whether any row is written in the clock or placed in it."""
+    return any(
+        row.gauge == "clock" or (row.place.coordinate == "clock" and not row.place.is_end)
+        for step in program.steps
+        for row in step.rows
+    )
+
+
+def clock_text(program: Program) -> str:
+    """The integrand's clock at every grid point, as a list."""
+    bounded = {"data": "s", "noise": "a"}.get(program.integrand)
+    clock = CLOCKS[program.integrand].format(a="a", s="s")
+    clock += f" if {bounded} else math.inf" if bounded else ""
+    return f"[{clock} for a, s in zip(alpha, sigma)]"

@@ -173,7 +173,7 @@ def check(x, denoised):
         raise ValueError(f"the model returned NaN at its first call ({source}); float16 overflows")
 '''
 
-LOOP = '''
+RECYCLER = '''
 def recycler():
     """Make an `empty` that hands memory out again once nothing uses it, not even a view.
 
@@ -191,14 +191,14 @@ def recycler():
         return torch.frombuffer(user, dtype=dtype).view(like.shape)
 
     return empty
+'''
 
-
-def integrate(model, x, plan, extra_args=None, callback=None):
-    """Run the sampler along a plan; differentiable; no step waits for the device."""
-    extra_args = {{}} if extra_args is None else extra_args
+# The first lines of a loop; a state of halves steps in float32.
+BEGIN = """\
+    extra_args = {} if extra_args is None else extra_args
     ones = x.new_ones([x.shape[0]])
     traced = torch.compiler.is_compiling() or torch.is_grad_enabled() or type(x) is not torch.Tensor
-    large = x.device.type == "cpu" and x.numel() >= 2**20
+    large = x.is_cpu and x.is_contiguous() and x.numel() >= 2**20
     empty = recycler() if large and not traced else None
 
     def cast(value, dtype):
@@ -208,7 +208,12 @@ def integrate(model, x, plan, extra_args=None, callback=None):
 
     dtype, wide = x.dtype, torch.promote_types(x.dtype, torch.float32)
     x, memory, previous = cast(x, wide), (), None  # halves step in float32
-    for row in plan:
+"""
+
+LOOP = '''
+def integrate(model, x, plan, extra_args=None, callback=None):
+    """Run the sampler along a plan; differentiable; no step waits for the device."""
+{begin}    for row in plan:
         i, sigma, seen = row[0], row[2], cast(x, dtype)
         denoised = model(seen, sigma * ones, **extra_args)
         if callback is not None and i != previous:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..program.model import Program, Step
-from .layout import Layout
+from .layout import Layout, uses_clock
+from .noise_text import lift_lines, lifted
 from .python_text import wrap_tuple
 from .step_text import BLOCK, StepText, append_row, bare
 
@@ -17,10 +18,18 @@ def plan_lines(layout: Layout) -> list[str]:
         "    for i in range(n):",
         "        a0, a1, s0, s1 = alpha[i], alpha[i + 1], sigma[i], sigma[i + 1]",
     ]
-    if uses(program, "h") or not _regular(program):
-        lines.append("        h = lam[i + 1] - lam[i]")
-    if uses_clock(program):
+    churned = any(step.churn is not None for step in program.steps)
+    lines += lift_lines(program)
+    if uses(program, "h") or not _regular(program) or program.stochastic:
+        lines.append(f"        h = lam[i + 1] - {'start' if churned else 'lam[i]'}")
+    if uses_clock(program) and not churned:
         lines.append("        H = clock[i + 1] - clock[i]")
+    return [*lines, *_kinds(layout), *(["        lifts = []"] if lifted(program) else [])]
+
+
+def _kinds(layout: Layout) -> list[str]:
+    """One block for each kind of step."""
+    program, lines = layout.program, []
     branches = _branches(program)
     singular = _singular_condition(program)
     if singular:
@@ -45,24 +54,6 @@ def uses(program: Program, name: str) -> bool:
     return name in program.free_symbols() or any(
         place.coordinate == "lambda" and not place.is_end and name == "h" for place in places
     )
-
-
-def uses_clock(program: Program) -> bool:
-    """Whether any row is written in the clock or placed in it."""
-    return any(
-        row.gauge == "clock" or (row.place.coordinate == "clock" and not row.place.is_end)
-        for step in program.steps
-        for row in step.rows
-    )
-
-
-def clock_text(program: Program) -> str:
-    """The integrand's clock at every grid point, as a list."""
-    return {
-        "data": "[a / s if s else math.inf for a, s in zip(alpha, sigma)]",
-        "noise": "[s / a if a else math.inf for a, s in zip(alpha, sigma)]",
-        "velocity": "[s / (a + s) for a, s in zip(alpha, sigma)]",
-    }[program.integrand]
 
 
 def _regular(program: Program) -> bool:

@@ -16,7 +16,9 @@ def _fraction(top: str, top_level: int, bottom: str, bottom_level: int) -> str:
 
 
 def _call(name: str, args: tuple[str, ...]) -> str:
-    spelt = name if name in ("phi", "moment", "offset") else f"math.{name}"
+    if name == "between":
+        return f"({' <= '.join(args)})"
+    spelt = name if name in ("phi", "moment", "offset", "min") else f"math.{name}"
     return f"{spelt}({', '.join(args)})"
 
 

@@ -11,11 +11,15 @@ PAD = " " * 4
 def step_function(layout: Layout) -> str:
     """The definition of `step`, one block for each kind of model call."""
     names = ["_", "kind" if len(layout.calls) > 1 else "_", "_", "weights"]
+    stochastic = layout.program.stochastic
+    names += ["*_"] if stochastic else []
+    drawn = [f"{PAD}noise: unit Gaussian tensors like x, one for each pair in row[4]."]
     lines = [
-        "def step(row, x, denoised, memory, empty=None):",
+        f"def step(row, x, denoised, memory{', noise=()' if stochastic else ''}, empty=None):",
         f'{PAD}"""Take one model output: return the next state to evaluate and what to remember.',
         "",
         f"{PAD}row: one row of the plan; memory: () at first, then what the last call returned.",
+        *(drawn if stochastic else []),
         f"{PAD}empty: gives memory for what is made here, as torch.empty_like; torch does unless given.",
         f'{PAD}"""',
         f"{PAD}{', '.join(names)} = row",
@@ -45,25 +49,37 @@ def _site(layout: Layout, site: CallSite, pad: str) -> list[str]:
     past = list(layout.past)
     inner = [f"k{j}" for j in range(1, site.index)]
     start = "x" if site.opens else "base"
+    drawn = [] if not _draws(layout) else ["*noise"] if site.opens else ["*known", "*noise"]
+    carried = [] if not _carries(layout) else ["noise" if site.opens else "(*known, *noise)"]
     if not site.opens:
-        names = ["base", now, *inner, *past]
+        names = ["base", now, *inner, *past, *(["known"] if carried else [])]
         line = f"{pad}{_joined(names)} = memory"
         lines += [line] if len(line) <= WIDTH else wrap_tuple("", names, len(pad), " = memory")
     elif past:
         empty = f"torch.zeros_like({now})"
         fresh = f"({empty},)" if len(past) == 1 else f"[{empty} for _ in range({len(past)})]"
         lines.append(f"{pad}{_joined(past)} = memory or {fresh}")
-    values = _tuple([start, *(layout.variable(source) for source in site.sources)])
+    values = _tuple([start, *(layout.variable(source) for source in site.sources), *drawn])
     if site.closes:
         stages = [*inner, *([] if site.opens else [current])]
         remembered = [now, *past][: layout.memory]
         remembered += (stages + [now] * layout.carried)[: layout.carried]
     else:
-        remembered = [start, now, *inner, *([] if site.opens else [current]), *past]
+        remembered = [start, now, *inner, *([] if site.opens else [current]), *past, *carried]
     if f"{current}," not in f"{values}{_tuple(remembered)},".replace(")", ","):
         lines = lines[1:]  # a last evaluation that its step ignores: an embedded rule uses it
     weights = "weights" if direct else "weights[2:]"
     return lines + _return(f"combine({weights}, {values}, empty)", remembered, pad)
+
+
+def _draws(layout: Layout) -> bool:
+    """Whether any row weighs a draw."""
+    return any(row.noise for step in layout.program.steps for row in step.rows)
+
+
+def _carries(layout: Layout) -> bool:
+    """Whether the draws of a row may serve later rows of its step."""
+    return _draws(layout) and any(step.stages for step in layout.program.steps)
 
 
 def _return(value: str, remembered: list[str], pad: str) -> list[str]:

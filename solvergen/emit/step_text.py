@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..expr.tree import (
+    ONE,
+    ZERO,
     Call,
     Expr,
     Number,
@@ -19,7 +21,17 @@ from ..expr.tree import (
     symbols,
 )
 from ..program.model import Row, Step
-from .layout import Layout, row_after, stage_names
+from .layout import CLOCKS, Layout, row_after, stage_names, uses_clock
+from .noise_text import (
+    GRID_NAMES,
+    condition_lines,
+    let_lines,
+    lifted,
+    listed,
+    local,
+    needs_levels,
+    noise_lines,
+)
 from .python_text import WIDTH, assign, python, wrap_tuple
 
 BLOCK = 12
@@ -31,9 +43,13 @@ def bare(line: str) -> str:
     return head + rest[:-1]
 
 
-def append_row(layout: Layout, kind: int, sigma: str) -> str:
+def append_row(layout: Layout, kind: int, sigma: str, noise: str = "()", first: bool = True) -> str:
     """The line that adds one model call to the plan."""
     weights = "corrected(weights, gap)" if layout.corrects else "weights"
+    if layout.program.stochastic:
+        weights += f", {noise}"
+    if lifted(layout.program):
+        weights += ", lifts" if first else ", ()"
     return f"{' ' * BLOCK}plan.append((i, {kind}, {sigma}, {weights}))"
 
 
@@ -44,11 +60,13 @@ class StepText:
         self.layout, self.step, self.program = layout, step, layout.program
         self.stages = stage_names(step)
         self.named: dict[Call, str] = {}
+        self.churned = step.churn is not None
+        self.origin = "start" if self.churned else "lam[i]"
         self.factors = {row.name: self.factor(row) for row in step.rows}
 
     def lines(self) -> list[str]:
         rows = [(row, self.weights(row)) for row in self.step.rows]
-        out = [*self.offsets(), *self.places(), *self.functions()]
+        out = [*self.scalars(), *self.offsets(), *self.places(), *self.functions()]
         for index in range(self.step.evaluations):
             row = row_after(self.step, index)
             out += self.call_lines(index, row, dict(rows)[row])
@@ -56,17 +74,41 @@ class StepText:
             out += self.corrector_lines()
         return out
 
+    def scalars(self) -> list[str]:
+        """The numbers of a stochastic step, and where its deterministic part ends."""
+        pad, step, out = " " * BLOCK, self.step, []
+        if needs_levels(step):
+            out.append(f"{pad}q0, q1 = s0 / a0, s1 / a1")
+        if self.churned:
+            if uses_clock(self.program):
+                clock = CLOCKS[self.program.integrand].format(a="a0", s="s0")
+                out.append(f"{pad}H = clock[i + 1] - {clock}")
+        else:
+            out += [*condition_lines(step, BLOCK), *let_lines(step, BLOCK)]
+        if step.down is not None:
+            out += assign("h", local(step.down), BLOCK)
+            out.append(f"{pad}s2 = a1 * math.exp(-lam[i] - h)  # where the deterministic part ends")
+            if uses_clock(self.program):
+                clock = CLOCKS[self.program.integrand].format(a="a1", s="s2")
+                out.append(f"{pad}H = {clock} - clock[i]")
+        return out
+
     def place(self, row: Row) -> str:
-        """Suffix of the variables of a row's place: ``1`` at the end of the step, else ``_k1``."""
+        """Suffix of the variables of a row's place: ``1`` at the end of the step, else ``_k1``.
+
+        ``2`` is the end of the deterministic part of an ancestral step, ``0`` the start.
+        """
         if row.place.is_end:
-            return "1"
+            return "1" if self.step.down is None else "2"
+        if row.place.fraction == ZERO:
+            return "0"
         twin = next(r for r in self.step.stages if r.place == row.place)
         return f"_{self.stages[twin.name]}"
 
     def factor(self, row: Row) -> Expr:
         """What turns weights in the row's gauge into weights on the model's outputs."""
         at = self.place(row)
-        a, s = Symbol(f"a{at}"), Symbol(f"s{at}")
+        a, s = Symbol("a1" if at == "2" else f"a{at}"), Symbol(f"s{at}")
         scale = {"data": s, "noise": a, "velocity": a + s}[self.program.integrand]
         if row.gauge == "clock":
             return multiply(scale, Symbol("H"))
@@ -86,6 +128,8 @@ class StepText:
         def leaf(symbol: Symbol) -> Expr:
             prefix = symbol.name.rstrip("0123456789")
             index = symbol.name[len(prefix) :]
+            if symbol.name in GRID_NAMES:
+                return Symbol(GRID_NAMES[symbol.name])
             return Symbol(short[prefix] + index) if index and prefix in short else symbol
 
         return _replace_calls(rebuild(expr, leaf), self.name_call)
@@ -114,7 +158,8 @@ class StepText:
             if kappa == 0 and not row.place.is_end:
                 continue
             c = row.place.lam(kappa)
-            if where == (-kappa * c * Symbol("h") if call.name == "phi" else c):
+            z = self.localise(-kappa * c * self.step.kernel * Symbol("h"))
+            if where == (z if call.name == "phi" else c):
                 return "" if row.place.is_end else self.place(row)
         return "_z"
 
@@ -124,7 +169,7 @@ class StepText:
             name for row in self.step.rows for term in row.terms for name in symbols(term.weight)
         }
         out = []
-        for prefix, local, text in (
+        for prefix, short, text in (
             ("theta", "t", "(lam[i] - lam[i - {k}]) / h"),
             ("Theta", "T", "(clock[i] - clock[i - {k}]) / H"),
             ("eta", "y", "coordinate(lam[i - {k}], lam[i], lam[i + 1])"),
@@ -132,7 +177,7 @@ class StepText:
             for k in range(1, 10):
                 if f"{prefix}{k}" in names:
                     sign = "-" if prefix == "eta" else ""
-                    out.append(f"{' ' * BLOCK}{local}{k} = {sign}{text.format(k=k)}")
+                    out.append(f"{' ' * BLOCK}{short}{k} = {sign}{text.format(k=k)}")
         return out
 
     def places(self) -> list[str]:
@@ -142,13 +187,16 @@ class StepText:
         pad = " " * BLOCK
         for row in self.step.stages:
             at = self.place(row)
-            if at == "1" or at in seen:
+            if not at.startswith("_") or at in seen:
                 continue
             seen.add(at)
             if row.place.coordinate == "lambda":
-                where = f"lam[i] + {python(row.place.fraction * Symbol('h'))}"
+                where = f"{self.origin} + {python(row.place.fraction * Symbol('h'))}"
             else:
-                clock = f"clock[i] + {python(row.place.fraction * Symbol('H'))}"
+                begin = "clock[i]"
+                if self.churned:
+                    begin = CLOCKS[self.program.integrand].format(a="a0", s="s0")
+                clock = f"{begin} + {python(row.place.fraction * Symbol('H'))}"
                 where = {
                     "data": "math.log({})",
                     "noise": "-math.log({})",
@@ -181,13 +229,32 @@ class StepText:
         call = self.layout.call(self.step, index)
         out: list[str] = []
         at = "0" if index == 0 else self.place(self.step.stages[index - 1])
-        to = self.place(row)
-        items = [*self.intake(at), self.base(to)]
+        items = [*self.intake(at), self.base(row)]
         for number, source in enumerate(call.sources):
             items.append(self.item(out, f"w{number}", weights.get(source)))
         lines = wrap_tuple("weights = ", items, BLOCK)
         out += [bare(lines[0])] if len(lines) == 1 and len(items) > 1 else lines
-        return [*out, append_row(self.layout, call.kind, f"s{at}")]
+        draws = listed(self.step, index)
+        noise = "noise" if draws else "()"
+        if draws:
+            items = [self.draw(out, k, row, name) for k, name in enumerate(draws)]
+            out += noise_lines(items, BLOCK)
+        return [*out, append_row(self.layout, call.kind, f"s{at}", noise, index == 0)]
+
+    def draw(self, out: list[str], k: int, row: Row, name: str) -> str:
+        """A draw's weight at a row and the levels between which it lies."""
+        weight = next((d.weight for d in row.noise if d.name == name), ZERO)
+        at = "1" if row.place.is_end else self.place(row)
+        shown = self.item(out, f"g{k}", self.localise(multiply(Symbol(f"s{at}"), weight)))
+        part = next(part for part in self.step.draws if part.name == name)
+        return f"({shown}, {self.ratio(part.start)}, {self.ratio(part.end)})"
+
+    def ratio(self, fraction: Expr) -> str:
+        """σ/α at the start of the step, at its end, or at the place of a stage."""
+        if fraction in (ZERO, ONE):
+            return "q0" if fraction == ZERO else "q1"
+        row = next(row for row in self.step.stages if row.place.fraction == fraction)
+        return f"s{self.place(row)} / a{self.place(row)}"
 
     def item(self, out: list[str], name: str, weight: Expr | None) -> str:
         """A weight in place when it is short, otherwise through a variable of its own."""
@@ -206,8 +273,19 @@ class StepText:
         top = f"-a{at}" if self.program.integrand == "noise" else f"-(a{at} + s{at})"
         return [f"1 / s{at}", f"{top} / s{at}"]
 
-    def base(self, to: str) -> str:
-        """The weight of the state at the start of the step: a ratio of scales."""
+    def base(self, row: Row) -> str:
+        """The weight of the state at the start of the step: a ratio of scales, and the row's decay."""
+        to = self.place(row)
+        if to == "0":
+            return python(self.localise(row.decay))
+        if row.decay != ONE or to == "2":
+            scale = {
+                "data": lambda a, s: s,
+                "noise": lambda a, s: a,
+                "velocity": lambda a, s: a + s,
+            }[self.program.integrand]
+            top = scale(Symbol("a1" if to == "2" else f"a{to}"), Symbol(f"s{to}"))
+            return python(top * self.localise(row.decay) / scale(Symbol("a0"), Symbol("s0")))
         return {
             "data": f"s{to} / s0",
             "noise": f"a{to} / a0",

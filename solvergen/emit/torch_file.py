@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..expr.show import rational
-from ..expr.tree import Call, Number, lift
+from ..expr.tree import ZERO, Call, Number, lift
 from ..program.digest import digest
 from ..program.model import Program
 from ..spec.model import Parameter, Solver
-from . import pieces
+from . import noise_text, pieces
 from .adaptive import adaptive_part
 from .formula import update_lines
-from .layout import Layout, lay_out
-from .planner import clock_text, has_first, plan_lines, uses_clock
+from .layout import Layout, clock_text, lay_out, uses_clock
+from .planner import has_first, plan_lines
 from .python_text import WIDTH, assign, literal, python
 from .step_function import step_function
 
@@ -42,17 +42,26 @@ def torch_file(
     layout = lay_out(program)
     parts = [
         _header(solver, program, spec or solver.name) + "\n" + _constants(solver, program, theory),
-        _definition(pieces.GRID),
+        _definition(_grid(program)),
         *(_definition(text) for text in _support(program)),
         *([_definition(pieces.CORRECTED[program.integrand == "data"])] if layout.corrects else []),
+        *([_definition(noise_text.planned(program))] if program.stochastic else []),
         _coefficients(layout),
         _definition(pieces.COMBINE),
         step_function(layout),
         _definition(pieces.CHECK),
+        _definition(pieces.RECYCLER),
         _definition(_loop(program)),
         *([adaptive_part(layout)] if program.controller else []),
     ]
     return "\n\n".join(parts)
+
+
+def _grid(program: Program) -> str:
+    """The grid check: levels fall, or may rise where jumps are allowed."""
+    if not program.jumps:
+        return pieces.GRID
+    return pieces.GRID.replace(noise_text.FALLING_ONLY, noise_text.WITH_JUMPS)
 
 
 def _definition(text: str) -> str:
@@ -87,12 +96,16 @@ def _filled(text: str, width: int) -> str:
 
 
 def _constants(solver: Solver, program: Program, theory: Mapping[str, Any] | None) -> str:
-    order = {} if solver.claim.order is None else {"order": solver.claim.order}
+    claims = {
+        name: getattr(solver.claim, name) for name in ("order", "mean", "covariance", "strong")
+    }
+    order = {name: claimed for name, claimed in claims.items() if claimed is not None}
     claim, published = ({}, order) if solver.claim.records else (order, {})
     return "\n".join(
         [
             f'NAME = "{solver.name}"',
             f'INTEGRAND = "{program.integrand}"',
+            *noise_text.constants(solver, program),
             *literal("CLAIM = ", claim),
             # What a publication claims and the proof below does not bear out.
             *(literal("PUBLISHED = ", published) if published else []),
@@ -135,8 +148,8 @@ def _support(program: Program) -> list[str]:
     calls = {
         node.name
         for row in rows
-        for term in row.terms
-        for node in term.weight.walk()
+        for weight in row.expressions
+        for node in weight.walk()
         if isinstance(node, Call)
     }
     out = []
@@ -154,8 +167,13 @@ def _support(program: Program) -> list[str]:
 
 def _inner(program: Program) -> bool:
     """Whether the model is called between grid points, where α and σ must be known."""
-    inner = any(not row.place.is_end for step in program.steps for row in step.stages)
-    return inner or program.shrink is not None or program.controller is not None
+    inner = any(
+        not row.place.is_end and row.place.fraction != ZERO
+        for step in program.steps
+        for row in step.stages
+    )
+    churned = any(step.churn is not None for step in program.steps)
+    return inner or churned or program.shrink is not None or program.controller is not None
 
 
 def _number(value: Parameter) -> str:
@@ -180,17 +198,19 @@ def _coefficients(layout: Layout) -> str:
     keywords = "".join(f", {p.name}={_number(p)}" for p in program.parameters)
     lines = [
         f"def coefficients(sigmas, alphas=None{keywords}):",
-        f'{PAD}"""Plan every model call in float64: rows (step, kind, sigma, weights)."""',
+        f'{PAD}"""Plan every model call in float64: rows ({_entries(program)})."""',
     ]
     for parameter in program.parameters:
         lines += _check(parameter)
     lines.append(f"{PAD}alpha, sigma, lam = grid(sigmas, alphas)")
     if _inner(program):
         lines.append(f"{PAD}gauge = recognise(alpha, sigma)")
-    n = f"{PAD}n, plan" + (
-        ", gap = len(lam) - 1, [], ()" if layout.corrects else " = len(lam) - 1, []"
-    )
-    lines.append(n)
+    names, values = "n, plan", "len(lam) - 1, []"
+    if layout.corrects:
+        names, values = names + ", gap", values + ", ()"
+    if noise_text.lifted(program):
+        names, values = names + ", lifts", values + ", []"
+    lines.append(f"{PAD}{names} = {values}")
     if has_first(program):
         lines.append(
             f"{PAD}first = 1 if alpha[0] == 0 else 0  # history begins where lambda is finite"
@@ -199,8 +219,14 @@ def _coefficients(layout: Layout) -> str:
     if uses_clock(program):
         lines.append(f"{PAD}clock = {clock_text(program)}")
     lines += plan_lines(layout)
-    lines += _tensors()
+    lines += [f"{PAD}return tensors(plan)"] if program.stochastic else _tensors()
     return "\n".join(lines) + "\n"
+
+
+def _entries(program: Program) -> str:
+    """What a row of the plan holds."""
+    drawn = ", draws" if program.stochastic else ""
+    return "step, kind, sigma, weights" + drawn + (", lifts" if noise_text.lifted(program) else "")
 
 
 def _shrink(program: Program) -> list[str]:
@@ -232,10 +258,16 @@ def _loop(program: Program) -> str:
     keywords = "".join(f", {p.name}={_number(p)}" for p in program.parameters)
     passed = "".join(f", {p.name}={p.name}" for p in program.parameters)
     given = "model, x, sigmas, extra_args=None, callback=None, disable=None, *, alphas=None"
+    given += ", noise_sampler=None" if program.stochastic else ""
     signature = f"def sample({given}{keywords}):"
     if len(signature) > WIDTH:
         signature = f"def sample(\n{PAD}{given}{keywords}\n):"
     if max(map(len, signature.split("\n"))) > WIDTH:
         items = f"{given}{keywords}".split(", ")
         signature = "\n".join(["def sample(", *(f"{PAD}{item}," for item in items), "):"])
-    return pieces.LOOP.format(signature=signature, passed=passed)
+    if program.stochastic:
+        call = f"coefficients(sigmas, alphas{passed})"
+        if len(f"{PAD}plan = {call}") > WIDTH:
+            call = f"coefficients(\n{PAD * 2}sigmas, alphas{passed}\n{PAD})"
+        return noise_text.loop(program, pieces.BEGIN, signature, call)
+    return pieces.LOOP.format(begin=pieces.BEGIN, signature=signature, passed=passed)

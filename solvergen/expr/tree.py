@@ -98,7 +98,10 @@ class Symbol(Expr):
 
 @dataclass(frozen=True)
 class Call(Expr):
-    """A function of expressions: ``phi(k, z)``, ``exp``, ``expm1``, ``log1p``, ``sqrt``, ``moment``."""
+    """A function: ``phi(k, z)``, ``exp``, ``expm1``, ``log``, ``log1p``, ``sqrt``, ``min``, ``moment``.
+
+    ``between(low, x, high)`` is 1 where low ≤ x ≤ high and 0 elsewhere.
+    """
 
     name: str
     args: tuple[Expr, ...]
@@ -227,6 +230,8 @@ def power(base: Expr, exponent: int) -> Expr:
         return Number(base.value**exponent)
     if isinstance(base, Power):
         return power(base.base, base.exponent * exponent)
+    if isinstance(base, Call) and base.name == "sqrt" and exponent % 2 == 0:
+        return power(base.args[0], exponent // 2)
     if isinstance(base, Product):
         raised = [power(factor, exponent) for factor in base.factors]
         return multiply(Number(base.coefficient**exponent), *raised)

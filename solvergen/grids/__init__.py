@@ -1,6 +1,7 @@
 """Time grids and noise schedules: small exact functions, to be used beside any sampler.
 
-Every grid has n steps: a list of n + 1 descending levels. Nothing here needs torch.
+Every grid has n steps: a list of n + 1 descending levels, except that those of `restarted` and
+`resampled` rise here and there. Nothing here needs torch.
 
 >>> from solvergen.grids import RectifiedFlow, karras, shifted
 >>> [round(level, 3) for level in karras(4, 0.1, 10.0)]
@@ -21,6 +22,8 @@ from .levels import exponential as exponential
 from .levels import karras as karras
 from .levels import kl_optimal as kl_optimal
 from .levels import polyexponential as polyexponential
+from .restart import resampled as resampled
+from .restart import restarted as restarted
 from .schedules import EDM as EDM
 from .schedules import VE as VE
 from .schedules import VP as VP

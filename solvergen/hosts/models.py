@@ -4,6 +4,8 @@ An emitted sampler calls `model(x, sigma)` and wants the denoised prediction. A 
 x = α x0 + σ ε in one of three gauges, all functions of ρ = σ/α:
 
     ve    α = 1                  flow  α = 1 / (1 + ρ)         vp   α = 1 / sqrt(1 + ρ²)
+
+One-step models (consistency, LCM, TCD, sCM) are denoisers too: re-noising samplers take them as such.
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ class Denoiser(nn.Module):
         walked: gauge of the sampler's state; "ve" where samplers run without `alphas`.
         time: from the σ of the network's gauge to its time; σ itself unless given.
         threshold: a function on the denoised prediction, such as `static` or `dynamic()`.
+        boundary: from the network's time to the weights of its state and of the denoised prediction,
+            for models that are the identity at time 0; see `latent_consistency`.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Denoiser(nn.Module):
         walked: str = "ve",
         time: Callable[[Tensor], Tensor] | None = None,
         threshold: Callable[[Tensor], Tensor] | None = None,
+        boundary: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None,
     ) -> None:
         super().__init__()
         if prediction not in PREDICTIONS or trained not in GAUGES or walked not in GAUGES:
@@ -66,7 +71,7 @@ class Denoiser(nn.Module):
             )
         self.network, self.prediction = network, prediction
         self.trained, self.walked = trained, walked
-        self.time, self.threshold = time, threshold
+        self.time, self.threshold, self.boundary = time, threshold, boundary
 
     def forward(self, x: Tensor, sigma: Tensor, **extra: Any) -> Tensor:
         """The denoised prediction of x at σ of the walked gauge."""
@@ -81,7 +86,12 @@ class Denoiser(nn.Module):
         output = self.network(x, time, **extra)
         take, give = self._weights(alpha, own)
         denoised = output if take is None else _like(take, x) * x + _like(give, x) * output
-        return denoised if self.threshold is None else self.threshold(denoised)
+        if self.threshold is not None:
+            denoised = self.threshold(denoised)
+        if self.boundary is None:
+            return denoised
+        skip, out = self.boundary(time)
+        return _like(skip, x) * x + _like(out, x) * denoised
 
     def _weights(self, alpha: Tensor, sigma: Tensor) -> tuple[Tensor | None, Tensor]:
         """Weights of the state and the network's output in the denoised prediction."""
@@ -99,20 +109,69 @@ class Denoiser(nn.Module):
 
 
 class Preconditioned(nn.Module):
-    """A raw EDM network F(c_in x, c_noise) as a denoiser (Karras et al. 2022, Table 1)."""
+    """A raw EDM network F(c_in x, c_noise) as a denoiser (Karras et al. 2022, Table 1).
 
-    def __init__(self, network: Callable[..., Tensor], sigma_data: float = 0.5) -> None:
+    With the σ_min it was trained to it is a consistency model, the identity at σ_min (Song et al.
+    2023, Appendix C); OpenAI's networks have σ_min = 0.002 and take 250 log σ as time.
+
+    Args:
+        network: takes a state of unit variance and a time, log σ / 4 times `scaling`.
+        sigma_data: standard deviation of the data.
+        sigma_min: level at which the model is the identity.
+        scaling: factor on the time.
+    """
+
+    def __init__(
+        self,
+        network: Callable[..., Tensor],
+        sigma_data: float = 0.5,
+        sigma_min: float = 0.0,
+        scaling: float = 1.0,
+    ) -> None:
         super().__init__()
-        self.network, self.sigma_data = network, sigma_data
+        self.network, self.scaling = network, scaling
+        self.sigma_data, self.sigma_min = sigma_data, sigma_min
 
     def forward(self, x: Tensor, sigma: Tensor, **extra: Any) -> Tensor:
         """The denoised prediction of x = x0 + σ ε."""
         wide, data = sigma.double(), self.sigma_data
         size = torch.hypot(wide, torch.full_like(wide, data))
-        noise = (wide.log() / 4).to(torch.promote_types(x.dtype, torch.float32))
-        output = self.network(x * _like(1 / size, x), noise, **extra)
-        skip, out = data**2 / size**2, wide * data / size
+        time = (self.scaling * wide.log() / 4).to(torch.promote_types(x.dtype, torch.float32))
+        output = self.network(x * _like(1 / size, x), time, **extra)
+        above = wide - self.sigma_min
+        skip, out = data**2 / (above**2 + data**2), above * data / size
         return _like(skip, x) * x + _like(out, x) * output
+
+
+class TrigFlow(nn.Module):
+    """A TrigFlow network F(x_t / σ_d, t) as a denoiser: cos(t) x_t − σ_d sin(t) F (Lu and Song 2025).
+
+    x_t = cos(t) x0 + sin(t) σ_d ε, so σ/α = σ_d tan(t). A consistency model (sCM) and the diffusion
+    model it was distilled from have the same form.
+
+    Args:
+        network: takes a state of unit variance and t from 0 to π/2, one per sample.
+        sigma_data: standard deviation of the data.
+        walked: gauge of the sampler's state.
+    """
+
+    def __init__(
+        self, network: Callable[..., Tensor], sigma_data: float = 0.5, walked: str = "ve"
+    ) -> None:
+        super().__init__()
+        if walked not in GAUGES:
+            raise ValueError(f"walked must be one of {GAUGES}; found {walked!r}")
+        self.network, self.sigma_data, self.walked = network, sigma_data, walked
+
+    def forward(self, x: Tensor, sigma: Tensor, **extra: Any) -> Tensor:
+        """The denoised prediction of x at σ of the walked gauge."""
+        alpha, own = scales(sigma, self.walked)
+        size = torch.hypot(self.sigma_data * alpha, own)
+        x, wide = x * _like(1 / size, x), torch.atan2(own, self.sigma_data * alpha)
+        time = wide.to(torch.promote_types(x.dtype, torch.float32))
+        output = self.network(x, time, **extra)
+        take, give = self.sigma_data * wide.cos(), -self.sigma_data * wide.sin()
+        return _like(take, x) * x + _like(give, x) * output
 
 
 class Guided(nn.Module):
@@ -170,6 +229,27 @@ def discrete_time(alphas_cumprod: Tensor, whole: bool = False) -> Callable[[Tens
         return place.round().long() if whole else place
 
     return time
+
+
+def latent_consistency(
+    sigma_data: float = 0.5, scaling: float = 10.0
+) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """The boundary of latent consistency models (Luo et al. 2023): identity at timestep 0.
+
+    Args:
+        sigma_data: σ_d of c_skip = σ_d² / (s² + σ_d²), c_out = s / sqrt(s² + σ_d²).
+        scaling: s is the timestep times this.
+
+    Returns:
+        from timesteps to c_skip of the network's state and c_out of its denoised prediction.
+    """
+
+    def boundary(time: Tensor) -> tuple[Tensor, Tensor]:
+        scaled = time.double() * scaling
+        size = torch.hypot(scaled, torch.full_like(scaled, sigma_data))
+        return (sigma_data / size) ** 2, scaled / size
+
+    return boundary
 
 
 def static(denoised: Tensor) -> Tensor:

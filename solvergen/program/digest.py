@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from ..expr.show import rational, show
+from ..expr.tree import ONE
 from .model import Program, Row, Step
 
 
@@ -22,6 +23,7 @@ def canonical(program: Program) -> dict[str, Any]:
     }
     return {
         **(adaptive if program.controller else {}),
+        **({"jumps": True} if program.jumps else {}),
         "integrand": program.integrand,
         "main": _step(program.main),
         "start": [_step(step) for step in program.start],
@@ -38,7 +40,16 @@ def canonical(program: Program) -> dict[str, Any]:
 
 def _step(step: Step) -> dict[str, Any]:
     names = _names(step)
+    noise: dict[str, Any] = {}
+    if step.stochastic:
+        noise = {
+            "lets": [[name, show(value)] for name, value in step.lets],
+            "down": step.down and show(step.down),
+            "churn": step.churn and [show(step.churn), show(step.churn_scale)],
+            "draws": [[d.name, show(d.start), show(d.end)] for d in step.draws],
+        }
     return {
+        **noise,
         "stages": [_row(row, names) for row in step.stages],
         "final": _row(step.final, names),
         "corrector": step.corrector and _row(step.corrector, names),
@@ -51,7 +62,9 @@ def _names(step: Step) -> dict[str, str]:
 
 
 def _row(row: Row, names: dict[str, str]) -> dict[str, Any]:
+    noise = {"decay": show(row.decay), "noise": {d.name: show(d.weight) for d in row.noise}}
     return {
+        **(noise if row.noise or row.decay != ONE else {}),
         "place": [row.place.coordinate, show(row.place.fraction)],
         "gauge": row.gauge,
         "weights": {names.get(t.source, t.source): show(t.weight) for t in row.terms},

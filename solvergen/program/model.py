@@ -22,7 +22,14 @@ Symbols in weights:
     offset(c)    Y at λ_n + c h
     phi(k, z), exp, expm1, log1p, sqrt, and the solver's parameters.
 
-Design note: a row of a stochastic or learned solver is the same row with further kinds of terms.
+A stochastic solver's rows also draw unit noise. A draw z with weight g adds σ_i g z to x at the
+row's place i, whatever the integrand, and the factor `decay` multiplies the state from the start of
+the step beside the ODE's own propagation:
+
+    data      u_i = decay e^{−(λ_i−λ_n)} u_n + Σ_j w_j D_j + e^{−λ_i} Σ_k g_k z_k
+
+Further symbols, in `lets` of a step and in the rows of an explicit form: sigma and sigma_next, which
+are σ/α at n and n+1, and steps, the number of steps of the run.
 """
 
 from __future__ import annotations
@@ -31,7 +38,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..errors import DeriveError
-from ..expr.tree import Call, Expr, Number, Symbol, exp, lift, phi, symbols
+from ..expr.tree import ONE, Call, Expr, Number, Symbol, exp, lift, phi, symbols
 from ..spec.model import Controller, Parameter, Schedule
 
 KAPPA = {"data": 1, "noise": -1, "velocity": 0}
@@ -95,13 +102,43 @@ class Term:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """A unit Gaussian draw of the step with its exact weight, in units of σ at the row's place."""
+
+    name: str
+    weight: Expr
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The part of the step, as fractions in λ, to which a draw belongs: a Brownian path needs it."""
+
+    name: str
+    start: Expr
+    end: Expr
+
+
+@dataclass(frozen=True)
 class Row:
-    """A state inside the step (or at its end) as a linear combination of evaluations."""
+    """A state inside the step (or at its end) as a linear combination of evaluations and draws.
+
+    Args:
+        decay: factor on the state from the start of the step, beside the ODE's own propagation.
+        noise: rows of one step that name the same draw share it.
+    """
 
     name: str
     place: Place
     gauge: str
     terms: tuple[Term, ...]
+    decay: Expr = ONE
+    noise: tuple[Draw, ...] = ()
+
+    @property
+    def expressions(self) -> tuple[Expr, ...]:
+        """Every expression of the row: its weights, its decay, the weights of its draws."""
+        terms = tuple(term.weight for term in self.terms)
+        return (*terms, self.decay, *(draw.weight for draw in self.noise))
 
     def u_weights(self, kappa: int) -> tuple[tuple[str, Expr], ...]:
         """(source, weight) pairs in the λ gauge, whatever the row's own gauge.
@@ -127,6 +164,16 @@ class Step:
             value there is this row (its source ``n+1`` is that evaluation).
         coordinate: y(λ) as an expression in the symbol ``lam``, when a row uses ``eta``, ``moment``
             or ``offset``.
+        lets: scalars that the rows use by name, evaluated in order; their ``h`` is the grid's.
+        down: length in λ of the deterministic part, in the grid's ``h`` and the lets. The rows are
+            then those of a plain step of this length (their ``h``), and the noise of the final row
+            brings the state back up to the grid's next level.
+        churn: by how much λ falls, in the lets, when noise is added before the first evaluation; the
+            step then starts there. `churn_scale` multiplies that noise.
+        draws: the part of the step to which each draw belongs.
+        kernel: A of the drift that the rows integrate, 1 but for the SDE's data form.
+        positive: (expression, text) pairs: what must be above zero for the noise to exist, and what
+            a user is told where it is not.
     """
 
     label: str = field(compare=False)
@@ -134,6 +181,18 @@ class Step:
     final: Row
     corrector: Row | None = None
     coordinate: Expr | None = None
+    lets: tuple[tuple[str, Expr], ...] = ()
+    down: Expr | None = None
+    churn: Expr | None = None
+    churn_scale: Expr = ONE
+    draws: tuple[Interval, ...] = ()
+    kernel: Expr = field(default=ONE, compare=False)
+    positive: tuple[tuple[Expr, str], ...] = field(default=(), compare=False)
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the step draws noise."""
+        return self.churn is not None or any(row.noise for row in self.rows)
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -172,7 +231,10 @@ class Program:
             history begins anew after it.
         embedded: the main step's other final row, of lower order, and the controller of an adaptive
             run; both ``None`` for a solver of fixed steps.
-        shrink: exponent e of a first step shortened from h to h·min(1, h)^{e−1}, or ``None``.
+        shrink: exponent e of a first step shortened from h to h·min(1, h)^{e−1}, or ``None``; its
+            end, the second grid point, moves and the next step is longer.
+        jumps: whether λ may fall from one grid point to the next, which adds noise.
+        form: the form of its noise, as the spec says; empty for a deterministic solver.
     """
 
     name: str
@@ -187,6 +249,13 @@ class Program:
     controller: Controller | None = None
     parameters: tuple[Parameter, ...] = ()
     schedule: Schedule | None = None
+    jumps: bool = False
+    form: str = ""
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether a run may draw noise."""
+        return self.jumps or any(step.stochastic for step in self.steps)
 
     @property
     def kappa(self) -> int:
@@ -224,5 +293,10 @@ class Program:
 
     def free_symbols(self) -> set[str]:
         """All symbols in all weights."""
-        rows = (row for step in self.steps for row in step.rows)
-        return {name for row in rows for term in row.terms for name in symbols(term.weight)}
+        return {
+            name
+            for step in self.steps
+            for row in step.rows
+            for weight in row.expressions
+            for name in symbols(weight)
+        }

@@ -28,12 +28,14 @@ class Call:
         step: index of the step; `evaluation`: index of the call inside it.
         lam: λ at which the model is called.
         state: weights of the initial state x (in x₀ + σε scaling) and of the outputs before it.
+        noise: weights of the unit draws, in the order in which they first enter.
     """
 
     step: int
     evaluation: int
     lam: Any
     state: tuple[Any, ...]
+    noise: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Unrolled:
 
     calls: tuple[Call, ...]
     final: tuple[Any, ...]
+    noise: tuple[Any, ...] = ()
 
 
 def unroll(
@@ -67,8 +70,13 @@ class _Run:
         self.parameters = {**defaults, **parameters}
         self.lam = self.shrunk(lam)
         self.calls: list[Call] = []
-        self.outputs: list[Vector] = []
-        self.size = 1 + sum(1 + len(s.stages) for s in program.steps) * len(lam)
+        self.outputs = 1 + sum(1 + len(s.stages) for s in program.steps) * len(lam)
+        self.most = 1 + max(len(step.draws) for step in program.steps)
+        self.size = self.outputs + self.most * len(lam) * program.stochastic
+        self.drawn: dict[tuple[int, str], int] = {}
+        # λ between which the rows of a step run, and its scalars.
+        self.bounds: dict[int, tuple[Any, Any]] = {}
+        self.scalars: dict[int, dict[str, Any]] = {}
 
     def shrunk(self, lam: list[Any]) -> list[Any]:
         if self.program.shrink is None or len(lam) < 3:
@@ -83,16 +91,21 @@ class _Run:
         past: list[Vector] = []
         pending: tuple[Row, Step, Vector, dict[str, Any], int] | None = None
         for i in range(n):
-            f = self.call(i, 0, self.lam[i], state)
+            if self.lam[i + 1] < self.lam[i]:
+                state = self.raised(state, i, "jump", self.lam[i], self.lam[i + 1], mpmath.mpf(1))
+                continue
+            last = mpmath.isinf(self.lam[i + 1]) and self.program.zero == "ddim"
+            step = self.program.step_at(i, n)
+            state = self.opened(step, i, state, last)
+            f = self.call(i, 0, self.bounds[i][0], state)
             if pending is not None:
-                row, step, base, known, at = pending
-                state = self.combine(row, at, base, {**known, "n+1": f}, step)
+                row, before, base, known, at = pending
+                state = self.combine(row, at, base, {**known, "n+1": f}, before)
             base = state
             past.insert(0, f)
-            if mpmath.isinf(self.lam[i + 1]) and self.program.zero == "ddim":
+            if last:
                 state, pending = self.output(len(self.calls) - 1), None
                 continue
-            step = self.program.step_at(i, n)
             known = {"n": f, **{f"n-{k}": v for k, v in enumerate(past[1:], 1)}}
             for j, row in enumerate(step.stages, 1):
                 inner = self.combine(row, i, base, known, step)
@@ -100,10 +113,42 @@ class _Run:
             state = self.combine(step.final, i, base, known, step)
             shifted = {source: v for source, v in known.items() if source.startswith("n")}
             pending = None if step.corrector is None else (step.corrector, step, base, shifted, i)
-        return Unrolled(tuple(self.calls), self.trimmed(state))
+        return Unrolled(tuple(self.calls), *self.trimmed(state))
 
-    def trimmed(self, state: Vector) -> tuple[Any, ...]:
-        return tuple(state[: 1 + len(self.calls)])
+    def opened(self, step: Step, i: int, state: Vector, last: bool) -> Vector:
+        """Fix the bounds and scalars of a step; raise the state where the step begins with noise."""
+        start, stop = self.lam[i], self.lam[i + 1]
+        self.bounds[i], self.scalars[i] = (start, stop), {}
+        if last and step.churn is None:
+            return state
+        sigma = mpmath.exp(-start)
+        values = {"h": stop - start, "sigma": sigma, "sigma_next": mpmath.exp(-stop)}
+        values |= {"steps": mpmath.mpf(len(self.lam) - 1), **self.parameters}
+        for name, expression in step.lets:
+            values[name] = evaluate(expression, values, _ELEMENTARY, _number)
+        if step.down is not None:
+            stop = start + evaluate(step.down, values, _ELEMENTARY, _number)
+        if step.churn is not None:
+            raised = start - evaluate(step.churn, values, _ELEMENTARY, _number)
+            scale = evaluate(step.churn_scale, values, _ELEMENTARY, _number)
+            state, start = self.raised(state, i, "churn", start, raised, scale), raised
+        self.bounds[i], self.scalars[i] = (start, stop), values
+        return state
+
+    def raised(self, state: Vector, i: int, name: str, low: Any, high: Any, scale: Any) -> Vector:
+        """Noise that brings the state from a level up to a higher one (to a lower λ)."""
+        spread = scale * mpmath.sqrt(mpmath.exp(-2 * high) - mpmath.exp(-2 * low))
+        return self.added(state, i, name, spread)
+
+    def added(self, state: Vector, i: int, name: str, weight: Any) -> Vector:
+        """The state plus a weight times a draw of step i."""
+        index = self.outputs + self.drawn.setdefault((i, name), len(self.drawn))
+        return [s + weight if k == index else s for k, s in enumerate(state)]
+
+    def trimmed(self, state: Vector) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Weights of x and of the outputs so far, and of the draws so far."""
+        known = tuple(state[: 1 + len(self.calls)])
+        return known, tuple(state[self.outputs : self.outputs + len(self.drawn)])
 
     def output(self, index: int) -> Vector:
         """The one-hot vector of a model output."""
@@ -111,7 +156,7 @@ class _Run:
 
     def call(self, step: int, evaluation: int, lam: Any, state: Vector) -> Vector:
         """Record a model call; return the integrand there as a vector."""
-        self.calls.append(Call(step, evaluation, lam, self.trimmed(state)))
+        self.calls.append(Call(step, evaluation, lam, *self.trimmed(state)))
         denoised = self.output(len(self.calls) - 1)
         if self.kappa == 1:
             return denoised
@@ -123,13 +168,14 @@ class _Run:
 
     def at(self, place: Place, i: int) -> Any:
         """λ of a place of step i."""
+        low, high = self.bounds[i]
         if place.is_end:
-            return self.lam[i + 1]
-        values = {**self.parameters, "h": self.lam[i + 1] - self.lam[i]}
+            return high
+        values = {**self.parameters, "h": high - low}
         fraction = evaluate(place.fraction, values, _ELEMENTARY, _number)
         if place.coordinate == "lambda":
-            return self.lam[i] + fraction * (self.lam[i + 1] - self.lam[i])
-        start, end = self.clock(self.lam[i]), self.clock(self.lam[i + 1])
+            return low + fraction * (high - low)
+        start, end = self.clock(low), self.clock(high)
         value = start + fraction * (end - start)
         return {1: mpmath.log, -1: lambda s: -mpmath.log(s), 0: lambda t: mpmath.log(1 / t - 1)}[
             self.kappa
@@ -152,34 +198,39 @@ class _Run:
     def combine(
         self, row: Row, i: int, base: Vector, known: dict[str, Vector], step: Step
     ) -> Vector:
-        """The state of a row: its base in exact propagation plus weighted evaluations."""
-        to = self.at(row.place, i)
-        ratio = self.scale(to) / self.scale(self.lam[i])
+        """The state of a row: its base in exact propagation plus weighted evaluations and draws."""
+        to, (start, stop) = self.at(row.place, i), self.bounds[i]
+        symbols = self.symbols(row, i)
+        functions = _functions(self, i, step)
+        ratio = self.scale(to) / self.scale(start)
+        ratio = ratio * evaluate(row.decay, symbols, functions, _number)
         if row.gauge == "clock":
-            unit = self.scale(to) * (self.clock(self.lam[i + 1]) - self.clock(self.lam[i]))
+            unit = self.scale(to) * (self.clock(stop) - self.clock(start))
         else:
             unit = mpmath.mpf(1) if self.kappa == 1 else -mpmath.exp(-to)
         state = [ratio * value for value in base]
-        symbols = self.symbols(row, i)
-        functions = _functions(self, i, step)
         for term in row.terms:
             weight = unit * evaluate(term.weight, symbols, functions, _number)
             state = [s + weight * f for s, f in zip(state, known[term.source], strict=True)]
+        level = mpmath.exp(-(self.lam[i + 1] if row.place.is_end else to))
+        for draw in row.noise:
+            weight = level * evaluate(draw.weight, symbols, functions, _number)
+            state = self.added(state, i, draw.name, weight)
         return state
 
     def symbols(self, row: Row, i: int) -> dict[str, Any]:
-        lam, steps = self.lam, range(1, i + 1)
-        h = lam[i + 1] - lam[i]
-        clock = self.clock(lam[i + 1]) - self.clock(lam[i])
-        values = {**self.parameters, "h": h}
+        lam, steps, (low, high) = self.lam, range(1, i + 1), self.bounds[i]
+        h = high - low
+        clock = self.clock(high) - self.clock(low)
+        values = {**self.parameters, **self.scalars[i], "h": h}
         for k in steps:
-            values[f"theta{k}"] = (lam[i] - lam[i - k]) / h
-            values[f"Theta{k}"] = (self.clock(lam[i]) - self.clock(lam[i - k])) / clock
+            values[f"theta{k}"] = (low - lam[i - k]) / h
+            values[f"Theta{k}"] = (self.clock(low) - self.clock(lam[i - k])) / clock
         for step in self.program.steps:
             if step.coordinate is not None and row in step.rows:
                 y = _coordinate(step)
-                width = y(lam[i + 1]) - y(lam[i])
-                values |= {f"eta{k}": (y(lam[i]) - y(lam[i - k])) / width for k in steps}
+                width = y(high) - y(low)
+                values |= {f"eta{k}": (y(low) - y(lam[i - k])) / width for k in steps}
         return values
 
 
@@ -202,6 +253,9 @@ _ELEMENTARY: dict[str, Callable[..., Any]] = {
     "expm1": mpmath.expm1,
     "sqrt": mpmath.sqrt,
     "log1p": mpmath.log1p,
+    "log": mpmath.log,
+    "min": min,
+    "between": lambda low, value, high: mpmath.mpf(low <= value <= high),
 }
 
 
@@ -215,7 +269,7 @@ def _functions(run: _Run, i: int, step: Step) -> dict[str, Callable[..., Any]]:
     """φ and elementary functions; moments and offsets in the step's further coordinate."""
     if step.coordinate is None:
         return _ELEMENTARY
-    y, start, end = _coordinate(step), run.lam[i], run.lam[i + 1]
+    y, (start, end) = _coordinate(step), run.bounds[i]
 
     def offset(c: Any) -> Any:
         return (y(start + c * (end - start)) - y(start)) / (y(end) - y(start))

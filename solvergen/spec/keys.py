@@ -43,8 +43,11 @@ KINDS = {
     "expression": 'an expression in a text, such as "1/2" or "r"',
     "texts": "a list of texts",
     "expressions": "a list of expressions",
+    "weight": "an expression in a text",
     "list": "a list of expressions",
     "rows": "a list of lists of expressions",
+    "scalar": "an expression in the parameters, h, sigma, sigma_next (both σ/α) and steps",
+    "scalars": "a list of such expressions",
     "weights": 'a table from node to expression, such as { n = "1/6", k2 = "1/3" }',
 }
 
@@ -90,6 +93,17 @@ RULE_KEYS = {
         "Explicit weights (rule weights). In the coordinate lambda they are the A_j of "
         "u' = -kappa*u + N and contain h; in the clock they multiply the clock's step.",
         '{ n = "h*phi1 - h*phi2/r", mid = "h*phi2/r" }',
+    ),
+    "decay": Key(
+        "weight",
+        "Factor on the state beside the ODE's own (rule weights, stochastic solvers).",
+        '"exp(-h)"',
+    ),
+    "noise": Key(
+        "weights",
+        "Draws and their weights, in units of σ at the place of the result (rule weights). Rows that "
+        "name the same draw share it.",
+        '{ z = "sqrt(-expm1(-2*h))" }',
     ),
     "frozen": Key("boolean", "Weights as if all steps were equal (iPNDM, PLMS).", "true"),
 }
@@ -197,6 +211,62 @@ TABLES: dict[str, Table] = {
                 "Makes the table implicit: this many sweeps of fixed-point iteration, written out.",
                 "3",
             ),
+        },
+    ),
+    "noise": Table(
+        "[noise]",
+        "Makes the solver stochastic; the kernel and the variances follow from the strength.",
+        {
+            "form": Key(
+                "text",
+                "sde: the reverse SDE of strength tau, integrated against its own exponential kernel. "
+                "ancestral: a deterministic part to a lower level, then noise up to the level of the "
+                "step (strength eta). churn: noise before the model call (strength S_churn). "
+                "explicit: the rules carry decay and noise themselves.",
+                '"sde"',
+                True,
+                ("sde", "ancestral", "churn", "explicit"),
+            ),
+            "strength": Key(
+                "scalar",
+                "tau, eta or S_churn, as the form says; 1 unless given. 0 is the ODE.",
+                '"tau"',
+            ),
+            "scale": Key("scalar", "Factor on every draw; 1 unless given.", '"s_noise"'),
+            "stages": Key(
+                "text",
+                "What the stages get: path, one Brownian path through them (SEEDS); own, a draw of "
+                "their own each; inside, nothing, since they lie in the deterministic part of an "
+                "ancestral step (its default).",
+                '"path"',
+                False,
+                ("path", "own", "inside"),
+            ),
+            "window": Key(
+                "scalars",
+                "Least and greatest sigma/alpha at which the strength holds; outside it is 0.",
+                '["s_tmin", "s_tmax"]',
+            ),
+            "down": Key(
+                "scalar",
+                "sigma/alpha where the deterministic part of an ancestral step ends, in place of a "
+                "strength.",
+                '"sigma_next*(1 - eta)"',
+            ),
+            "jumps": Key(
+                "boolean",
+                "The grid may rise: noise then brings the state up to the new level (restart).",
+                "true",
+            ),
+        },
+    ),
+    "langevin": Table(
+        "[langevin]",
+        "Langevin steps at the level where a step begins, each with a model call of its own: "
+        "x + rate*(alpha*D - x) + sigma*sqrt(2*rate)*z.",
+        {
+            "steps": Key("integer", "How many.", "1", True),
+            "rate": Key("scalar", "Their length.", '"delta"', True),
         },
     ),
     "step": Table("[step]", "The rule that ends the step (the predictor).", dict(RULE_KEYS)),
@@ -308,6 +378,9 @@ TABLES: dict[str, Table] = {
         "What the author claims. It is checked, never used.",
         {
             "order": Key("integer", "Claimed order of accuracy.", "2"),
+            "mean": Key("integer", "Claimed weak order of the mean (stochastic solvers).", "2"),
+            "covariance": Key("integer", "Claimed weak order of the covariance.", "2"),
+            "strong": Key("integer", "Claimed strong order.", "1"),
             "records": Key(
                 "text",
                 "Set to publication when the claim is recorded from the paper and known to differ.",

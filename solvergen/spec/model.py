@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from ..expr.tree import Expr, Number
-
-HALF = Number(Fraction(1, 2))
+from ..expr.tree import ONE, Expr
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,8 @@ class Rule:
         theta, scale: of a mean-value rule.
         weights: (node, expression) pairs of a weights rule.
         frozen: weights as if all steps were equal.
+        decay, noise: of a weights rule: the factor on the state beside the ODE's own, and (draw,
+            expression) pairs in units of σ at the place of the result.
         where: key path in the spec, for error messages.
     """
 
@@ -82,6 +82,8 @@ class Rule:
     scale: Expr | None = None
     weights: tuple[tuple[str, Expr], ...] = ()
     frozen: bool = False
+    decay: Expr | None = None
+    noise: tuple[tuple[str, Expr], ...] = ()
     where: tuple[str | int, ...] = field(default=(), compare=False)
 
 
@@ -151,10 +153,52 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Claim:
-    """What the author claims: an order; `records` is "publication" when it is known to differ."""
+    """What the author claims; `records` is "publication" when it is known to differ.
+
+    Args:
+        order: of a deterministic solver.
+        mean, covariance, strong: orders of a stochastic one.
+    """
 
     order: int | None = None
+    mean: int | None = None
+    covariance: int | None = None
+    strong: int | None = None
     records: str = ""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How noise enters every step.
+
+    Args:
+        form: ``sde`` (the exponential kernel of the reverse SDE), ``ancestral`` (a deterministic part
+            to a lower level, then noise), ``churn`` (noise before the model call) or ``explicit``
+            (rules that carry their own).
+        strength: τ, η or S_churn, in that order of forms.
+        scale: factor on every draw (s_noise).
+        stages: what the stages get: ``path`` (one Brownian path through them), ``own`` (a draw of
+            their own each), ``inside`` (none; they lie inside the deterministic part).
+        window: least and greatest σ/α at which the strength holds; it is 0 elsewhere.
+        down: σ/α at which the deterministic part of an ancestral step ends, instead of η's.
+        jumps: whether the grid may rise, which adds noise up to the new level (restart).
+    """
+
+    form: str
+    strength: Expr = ONE
+    scale: Expr = ONE
+    stages: str = "path"
+    window: tuple[Expr, ...] = ()
+    down: Expr | None = None
+    jumps: bool = False
+
+
+@dataclass(frozen=True)
+class Langevin:
+    """Langevin steps at the level where a step begins: x + δ (αD − x) + σ √(2δ) z, `steps` times."""
+
+    steps: int
+    rate: Expr
 
 
 @dataclass(frozen=True)
@@ -171,6 +215,7 @@ class Solver:
         embedded: optional rule of lower order on the same evaluations, and the step controller
             that compares the two.
         start, end: the first and the last steps.
+        noise, langevin: what makes the solver stochastic, if anything.
         schedule: gives σ and t a meaning as coordinates.
         parameters: free constants.
         claim: what is claimed, to be checked.
@@ -189,6 +234,8 @@ class Solver:
     controller: Controller | None = None
     start: Start = Start()
     end: End = End()
+    noise: Noise | None = None
+    langevin: Langevin | None = None
     schedule: Schedule | None = None
     parameters: tuple[Parameter, ...] = ()
     claim: Claim = Claim()

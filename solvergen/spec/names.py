@@ -79,10 +79,24 @@ _TAKEN = {
     "check",
     "kind",
     "o",
+    "log",
+    "min",
+    "sigma_next",
+    "steps",
+    "noise",
+    "noise_sampler",
+    "draw",
+    "draws",
+    "pair",
+    "lift",
+    "strength",
+    "up",
+    "down",
+    "raised",
 }
 # Local variables of an emitted `coefficients`: weights, offsets, places, φ-functions and moments.
 _LOCAL = re.compile(
-    r"(ratio|phi|theta|Theta|eta|[aeHmpqstTyzwdfv])\d+|[A-Z]|[as]_k\d+|[mop]\d*_(k\d+|z|\d+)(_\d+)?"
+    r"(ratio|phi|theta|Theta|eta|down|[aegHmpqstTyzwdfv])\d+|[A-Z]|[as]_k\d+|[mop]\d*_(k\d+|z|\d+)(_\d+)?"
 )
 
 
@@ -111,6 +125,26 @@ def weight_functions() -> dict[str, Callable[..., Expr]]:
         return phi(int(k.value), -KAPPA * c * H)
 
     return {"phi": phi_at, "log1p": lambda z: Call("log1p", (z,))}
+
+
+def scalar_names() -> dict[str, Expr]:
+    """Names for a number of the step: ``h``, σ/α at its ends, and the number of steps."""
+    return {name: Symbol(name) for name in ("h", "sigma", "sigma_next", "steps")}
+
+
+def scalar_functions() -> dict[str, Callable[..., Expr]]:
+    """Functions for a number of the step."""
+
+    def least(*values: Expr) -> Expr:
+        if len(values) != 2:
+            raise ExpressionError("min takes two expressions")
+        return Call("min", values)
+
+    return {
+        "log": lambda z: Call("log", (z,)),
+        "log1p": lambda z: Call("log1p", (z,)),
+        "min": least,
+    }
 
 
 def ratio(prefix: str, k: int) -> Expr:

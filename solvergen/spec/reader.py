@@ -15,6 +15,8 @@ from .model import (
     Controller,
     Corrector,
     End,
+    Langevin,
+    Noise,
     Parameter,
     Rule,
     Schedule,
@@ -88,6 +90,8 @@ class _Reader(Values):
             controller=self.controller(),
             start=self.start(),
             end=self.end(),
+            noise=self.noise(),
+            langevin=self.langevin(),
             schedule=self.schedule(),
             parameters=self.parameters,
             claim=Claim(**self.table(("claim",), self.section("claim"), TABLES["claim"])),
@@ -184,12 +188,19 @@ class _Reader(Values):
         weights = fields.pop("weights", None)
         if weights is not None:
             fields["weights"] = tuple(self.weight(path, *item) for item in weights.items())
+        if "noise" in fields:
+            fields["noise"] = tuple(self.draw(path, *item) for item in fields["noise"].items())
         self.check_rule(path, kind, fields)
         return Rule(kind=kind, where=path, **fields)
 
     def weight(self, path: KeyPath, name: str, value: Any) -> tuple[str, Expr]:
         self.check_node(path, name)
         return name, self.expression((*path, "weights", name), value, weights=True)
+
+    def draw(self, path: KeyPath, name: str, value: Any) -> tuple[str, Expr]:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,31}", name):
+            self.fail((*path, "noise"), f"`{name}` is not a plain name of a draw", name)
+        return name, self.expression((*path, "noise", name), value, weights=True)
 
     def check_node(self, path: KeyPath, name: str) -> None:
         found = NODE.fullmatch(name)
@@ -214,7 +225,7 @@ class _Reader(Values):
             "interpolate": (),
             "taylor": ("factors",),
             "mean-value": ("theta", "scale"),
-            "weights": (),
+            "weights": ("decay", "noise"),
         }[kind]
         for name in needs:
             if not fields.get(name) and fields.get(name) != 0:
@@ -223,6 +234,12 @@ class _Reader(Values):
         for name in fields:
             if name not in (*needs, *takes, "coordinate", "frozen"):
                 self.fail((*path, name), f"rule {kind} takes no `{name}`")
+        own = [name for name in ("decay", "noise") if name in fields]
+        if own and "noise" not in self.data:
+            self.fail(
+                (*path, own[0]),
+                f'`{own[0]}` belongs to stochastic solvers; add [noise] with form = "explicit"',
+            )
         nodes = fields.get("nodes", ())
         for name in nodes:
             if nodes.count(name) > 1:
@@ -293,6 +310,49 @@ class _Reader(Values):
         if using and fields.get("ramp"):
             self.fail(("end", "ramp"), "give either `ramp` or the steps themselves, not both")
         return End(using, **fields)
+
+    def noise(self) -> Noise | None:
+        """[noise]: what each form takes and what it cannot be combined with."""
+        if "noise" not in self.data:
+            return None
+        fields = self.table(("noise",), self.section("noise"), TABLES["noise"])
+        form = fields["form"]
+        if len(fields.get("window", (0, 0))) != 2:
+            self.fail(("noise", "window"), "a window is two values, the least and the greatest")
+        takes = {
+            "sde": ("strength", "scale", "stages", "window"),
+            "ancestral": ("strength", "scale", "stages", "down"),
+            "churn": ("strength", "scale", "window"),
+            "explicit": (),
+        }[form]
+        for name in fields:
+            if name not in (*takes, "form", "jumps"):
+                self.fail(("noise", name), f"the form {form} takes no `{name}`")
+        if "down" in fields and (
+            "strength" in fields or fields.get("stages", "inside") != "inside"
+        ):
+            self.fail(("noise", "down"), "`down` replaces the strength, and stages lie inside it")
+        if fields.get("stages") == "inside" and form == "sde":
+            self.fail(("noise", "stages"), "inside belongs to the form ancestral")
+        if fields.get("stages") == "path" and form == "ancestral":
+            self.fail(("noise", "stages"), "the form ancestral takes own or inside")
+        for other in ("embedded", "controller"):
+            if other in self.data:
+                self.fail((other,), f"[{other}] and [noise] cannot be combined")
+        default = {"sde": "path", "ancestral": "inside"}.get(form, "own")
+        return Noise(**{"stages": default, **fields})
+
+    def langevin(self) -> Langevin | None:
+        if "langevin" not in self.data:
+            return None
+        fields = self.table(("langevin",), self.section("langevin"), TABLES["langevin"])
+        if "noise" not in self.data:
+            self.fail(
+                ("langevin",), '[langevin] needs [noise] beside it; form = "explicit" adds none'
+            )
+        if not 1 <= fields["steps"] <= 32:
+            self.fail(("langevin", "steps"), "from 1 to 32 Langevin steps are written out")
+        return Langevin(**fields)
 
     def schedule(self) -> Schedule | None:
         if "schedule" not in self.data:

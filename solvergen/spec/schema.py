@@ -17,6 +17,9 @@ _TYPES: dict[str, dict[str, Any]] = {
     "texts": {"type": "array", "items": {"type": "string"}},
     "expressions": {"type": "array", "items": _EXACT},
     "list": {"type": "array", "items": _EXACT},
+    "scalar": _EXACT,
+    "scalars": {"type": "array", "items": _EXACT},
+    "weight": _EXACT,
     "rows": {"type": "array", "items": {"type": "array", "items": _EXACT}},
     "weights": {"type": "object", "additionalProperties": _EXACT},
 }
@@ -73,7 +76,8 @@ def reference() -> str:
         "float is refused. In explicit weights these names exist: `h` (step in λ), `r1`, `r2`, … (step",
         "ratios h_{n−k}/h_n in the rule's coordinate), `phi1`, `phi2`, … (φ_k(−κh), κ = +1 for data and",
         "−1 for noise), `phi(k, c)` (φ_k(−κch)), `exp`, `expm1`, `log1p`, `sqrt`, the parameters and the",
-        "abbreviations of `[let]`.",
+        "abbreviations of `[let]`. With `[noise]` they also know `sigma` and `sigma_next` (σ/α where the",
+        "step begins and ends), `steps` (how many the run has), `log` and `min`.",
         "",
     ]
     rules = TABLES["step"].keys

@@ -16,7 +16,7 @@ from .keys import KINDS, Key, Table
 from .locate import Locator
 from .locate import Path as KeyPath
 from .model import Parameter
-from .names import weight_functions, weight_names
+from .names import scalar_functions, scalar_names, weight_functions, weight_names
 
 # An emitted file of such a name would be imported in place of the module.
 SHADOWING = {*sys.stdlib_module_names, "torch", "numpy", "scipy", "sympy", "solvergen", "generated"}
@@ -107,6 +107,12 @@ class Values:
                 return self.exact(path, value)
             case "expression", str() | int() if not isinstance(value, bool):
                 return self.expression(path, value)
+            case "scalar", str() | int() if not isinstance(value, bool):
+                return self.scalar(path, value)
+            case "scalars", list():
+                return tuple(self.scalar(path, item) for item in value)
+            case "weight", str() | int() if not isinstance(value, bool):
+                return self.expression(path, value, weights=True)
             case "texts", list() if all(isinstance(item, str) for item in value):
                 return tuple(value)
             case "expressions", list():
@@ -136,8 +142,21 @@ class Values:
             self.fail(path, f"must be a rational number, found {shown(value)}", str(value))
         return number.value
 
+    def scalar(self, path: KeyPath, value: Any) -> Expr:
+        """A number of the step: it may use the grid, and neither history nor φ-functions."""
+        return self.expression(path, value, {**scalar_names(), **self.symbols()}, extra=True)
+
+    def symbols(self) -> dict[str, Expr]:
+        """The parameters as symbols."""
+        return {p.name: Symbol(p.name) for p in self.parameters}
+
     def expression(
-        self, path: KeyPath, value: Any, names: dict[str, Expr] | None = None, weights: bool = False
+        self,
+        path: KeyPath,
+        value: Any,
+        names: dict[str, Expr] | None = None,
+        weights: bool = False,
+        extra: bool = False,
     ) -> Expr:
         """An expression in the parameters (and, for weights, in h, ratios and φ-functions)."""
         if isinstance(value, int) and abs(value) >= 10**60:
@@ -148,12 +167,15 @@ class Values:
                 f"must be a text or an integer so that it stays exact, found "
                 f'{shown(value)}; write "{shown(value)}"',
             )
-        parameters: dict[str, Expr] = {p.name: Symbol(p.name) for p in self.parameters}
-        known = parameters if names is None else names
-        functions = weight_functions() if weights else None
+        known = self.symbols() if names is None else names
+        stochastic = weights and "noise" in self.data
+        functions = weight_functions() if weights else {}
+        if extra or stochastic:
+            functions = {**functions, **scalar_functions()}
         try:
             if weights:
-                known = {**weight_names(known), **self.abbreviations}
+                grid = scalar_names() if stochastic else {}
+                known = {**grid, **weight_names(known), **self.abbreviations}
             return parse(str(value), known, functions)
         except ExpressionError as error:
             line, column, _ = self.locator.value(path, str(value))

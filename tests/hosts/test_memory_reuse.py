@@ -97,6 +97,14 @@ def test_a_run_needs_two_states_beside_the_models_own(committed):
     assert len(places - {x.data_ptr()}) == 2
 
 
+def test_the_layout_of_states_is_kept(committed):
+    x, strides = draw().to(memory_format=torch.channels_last), set()
+    module = committed("dpmpp_2m")
+    found = module.sample(decay, x, SIGMAS, callback=lambda at: strides.add(at["x"].stride()))
+    assert strides == {x.stride()} and found.stride() == x.stride()
+    assert torch.allclose(found, module.sample(decay, x.contiguous(), SIGMAS), atol=1e-5)
+
+
 def test_gradients_of_large_states(committed):
     module, x = committed("dpmpp_2m"), draw().requires_grad_()
     module.integrate(decay, x, module.coefficients(SIGMAS)).sum().backward()

@@ -99,7 +99,9 @@ def test_compiles_to_one_graph(name, committed):
     assert counter.frame_count == 1
 
 
-torch.library.define("passes::halve", "(Tensor x) -> Tensor")  # a model that the compiler cannot see
+torch.library.define(
+    "passes::halve", "(Tensor x) -> Tensor"
+)  # a model that the compiler cannot see
 torch.library.impl("passes::halve", "CPU", lambda x: x * 0.5)
 torch.library.impl("passes::halve", "Meta", torch.empty_like)
 

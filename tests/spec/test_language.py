@@ -30,8 +30,26 @@ RULE_WITH = {
     "theta": 'rule = "mean-value"\nnodes = ["n"]\ntheta = {}',
     "scale": 'rule = "mean-value"\nnodes = ["n"]\nscale = {}',
     "weights": 'rule = "weights"\nweights = {}',
+    "decay": 'rule = "weights"\nweights = { n = "h" }\ndecay = {}',
+    "noise": 'rule = "weights"\nweights = { n = "h" }\nnoise = {}',
     "frozen": 'rule = "interpolate"\nnodes = ["n", "n-1"]\nfrozen = {}',
 }
+
+
+EXPLICIT = '[noise]\nform = "explicit"\n'
+
+
+def _stochastic(table, name, line):
+    """A spec that shows a key of [noise] or [langevin]."""
+    names = ("tau", "eta", "delta", "s_noise", "s_tmin", "s_tmax")
+    head = TOP + "".join(f'[parameters.{p}]\ndefault = "1/2"\n' for p in names)
+    if table == "langevin":
+        other = {"steps": 'rate = "delta"\n', "rate": "steps = 1\n"}[name]
+        return f"{head}{EXPLICIT}[langevin]\n{line}{other}{STEP}"
+    form = {"down": "ancestral", "form": ""}.get(name, "sde")
+    given = f'form = "{form}"\n' if form else ""
+    stage = STAGE.replace('"r"', '"1/2"')
+    return f"{head}[noise]\n{given}{line}{'' if 'inside' in line else stage}{STEP}"
 
 
 def document(table, name, example):
@@ -41,6 +59,12 @@ def document(table, name, example):
         given = {"name": '"x"', "integrand": '"data"', name: example}
         return "".join(f"{k} = {v}\n" for k, v in given.items()) + STEP
     head = TOP + PARAMETERS
+    if name in ("decay", "noise"):
+        head += EXPLICIT
+        if table == "embedded":
+            return None  # an adaptive solver draws no noise
+    if table in ("noise", "langevin"):
+        return _stochastic(table, name, line)
     if name in RULE_WITH and table not in ("parameters", "source", "let"):
         rule = RULE_WITH[name].replace("{}", example) + "\n"
         if table == "step":
@@ -100,7 +124,7 @@ def test_the_example_of_every_key_is_usable(table, name):
     tomllib.loads(f"{name} = {key.example}")
     text = document(table, name, key.example)
     if text is None:
-        assert name in RULE_WITH and table in ("start.rule", "end.rule")
+        assert name in RULE_WITH and table in ("start.rule", "end.rule", "embedded")
         return
     solver = parse_solver(text)
     jsonschema.validate(tomllib.loads(text), SCHEMA)

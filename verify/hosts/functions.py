@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import TargetError
+from ..noise_sources import hooked
 from ..trace import Denoiser, Run
 from . import CONVENTIONS
 
@@ -63,7 +64,8 @@ def _k_diffusion(function: Callable[..., Any], options: dict[str, Any]) -> Run:
     quiet = {"disable": True} if _accepts(function, "disable") else {}
 
     def run(denoiser: Denoiser, x: Tensor, sigmas: Tensor) -> Tensor:
-        out: Tensor = function(denoiser, x, sigmas, **quiet, **options)
+        noise = hooked(function, options, x)
+        out: Tensor = function(denoiser, x, sigmas, **quiet, **noise, **options)
         return out
 
     return run

@@ -1,0 +1,329 @@
+"""A strength turns a deterministic step into its stochastic form: kernel, variances, shared draws.
+
+With σ̃ = σ/α = e^{−λ}, u = x/α and A = 1 + τ², the reverse SDE of strength τ is
+
+    du = −A (u − D) dλ + √2 τ σ̃ dW          in the data form, and
+    du = (u − A ε) dλ + √2 τ dW              in the noise form, u = x/σ
+
+so that a step of the data form is the ODE's with A h in place of h, and noise of variance
+σ̃² (1 − e^{−2τ²h}); a step of the noise form has its weights multiplied by A, and noise of variance
+σ² τ² (e^{2h} − 1) (Xue et al. 2023, arXiv:2309.05019, section 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from fractions import Fraction
+
+from ..errors import DeriveError
+from ..expr.tree import ONE, ZERO, Call, Expr, Number, Symbol, exp, lift, multiply, substitute
+from ..program.model import Draw, Interval, Place, Row, Step, Term
+from ..spec.model import Langevin, Noise
+
+H = Symbol("h")
+_ROUNDING = lift(Fraction(1, 2**40))
+
+
+def noisy(step: Step, noise: Noise, kappa: int) -> Step:
+    """The stochastic form of a deterministic step.
+
+    Args:
+        step: exact rows of one kind of step.
+        noise: form and strength, from the spec.
+        kappa: +1 data, −1 noise, 0 velocity.
+
+    Raises:
+        DeriveError: a rule whose stochastic form does not follow from the strength.
+
+    >>> from solvergen.expr.tree import Symbol
+    >>> row = Row("x", Place(lift(1)), "lambda", (Term("n", Symbol("h")),))
+    >>> one = noisy(Step("", (), row), Noise("sde"), 1).final
+    >>> str(one.decay), [str(d.weight) for d in one.noise], [str(t.weight) for t in one.terms]
+    ('exp(-h)', ['sqrt(-expm1(-2*h))'], ['2*h'])
+    """
+    strength, lets = _windowed(noise)
+    if kappa == 0 and noise.form in ("sde", "ancestral"):
+        raise DeriveError(
+            'noise needs integrand = "data" or "noise"; for a flow, data is the same ODE',
+            ("noise",),
+        )
+    if step.coordinate is not None and noise.form != "explicit":
+        raise DeriveError(
+            "noise follows from a strength in lambda and in the integrand's clock only; for another "
+            'coordinate give decay and noise yourself with form = "explicit"',
+            ("coordinate",),
+        )
+    if noise.form == "explicit":
+        return replace(step, draws=_first_uses(step.rows))
+    if noise.form == "churn":
+        return _churned(step, strength, noise.scale, lets)
+    if noise.form == "ancestral" and noise.stages == "inside":
+        return _ancestral(step, noise)
+    if noise.form == "sde":
+        rows = {row.name: _sde(row, strength, kappa) for row in step.rows}
+        kernel = 1 + strength**2 if kappa == 1 else ONE
+    else:
+        rows, descents = _splits(step, strength, kappa)
+        lets, kernel = (*lets, *descents), lift(2) if strength == ONE and kappa == 1 else ONE
+    return replace(_shared(step, rows, strength, noise, kappa, lets), kernel=kernel)
+
+
+def _windowed(noise: Noise) -> tuple[Expr, tuple[tuple[str, Expr], ...]]:
+    """The strength, through a scalar of the step when it holds inside a window only."""
+    if not noise.window:
+        return noise.strength, ()
+    low, high = noise.window
+    inside = Call("between", (low, Symbol("sigma"), high))
+    return Symbol("strength"), (("strength", multiply(noise.strength, inside)),)
+
+
+def _fraction(row: Row, form: str) -> Expr:
+    """A row's place as a fraction of the step in λ, where its kernel is known in closed form.
+
+    Raises:
+        DeriveError: a place or a rule in another variable than λ.
+    """
+    place = row.place
+    plain = place.coordinate == "lambda" or place.fraction in (ZERO, ONE)
+    if row.gauge != "lambda" or not plain:
+        raise DeriveError(
+            f'the form {form} follows from rules and places in lambda; write coordinate = "lambda", '
+            'or give decay and noise yourself with form = "explicit"',
+            ("noise", "form"),
+        )
+    return place.fraction
+
+
+def _sde(row: Row, strength: Expr, kappa: int) -> Row:
+    """The drift of the reverse SDE."""
+    c, excess = _fraction(row, "sde"), strength**2
+    factor = 1 + excess
+    if kappa == -1:
+        return replace(row, terms=_scaled(row.terms, factor))
+    terms = tuple(Term(t.source, substitute(t.weight, {"h": factor * H})) for t in row.terms)
+    return replace(row, terms=terms, decay=exp(-excess * c * H))
+
+
+def _scaled(terms: Iterable[Term], factor: Expr) -> tuple[Term, ...]:
+    return tuple(Term(t.source, multiply(factor, t.weight)) for t in terms)
+
+
+def _splits(
+    step: Step, strength: Expr, kappa: int
+) -> tuple[dict[str, Row], tuple[tuple[str, Expr], ...]]:
+    """Rows that each go down to a level below their own, from which their noise brings them back."""
+    lets: dict[str, Expr] = {}
+    rows = {}
+    for row in step.rows:
+        c = _fraction(row, "ancestral")
+        length, ratio = _descent(strength, c * H)
+        if strength != ONE:
+            name = "down" if row.place.is_end else f"down{len(lets) + 1}"
+            lets[name] = length
+            length, ratio = Symbol(name), exp(c * H - Symbol(name))
+        # A noise prediction's weights are in units of σ, which is lower by this ratio down there.
+        scaled = row.terms if kappa == 1 else _scaled(row.terms, ratio)
+        terms = tuple(Term(t.source, substitute(t.weight, {"h": length / c})) for t in scaled)
+        rows[row.name] = replace(row, terms=terms, decay=ratio if kappa == 1 else ONE)
+    return rows, tuple(lets.items())
+
+
+def _descent(strength: Expr, length: Expr) -> tuple[Expr, Expr]:
+    """How far in λ the deterministic part of an ancestral step goes, and σ_down over σ.
+
+    σ_up² = η² σ² (1 − e^{−2h}), σ_down² = σ² − σ_up² (Karras et al. 2022, k-diffusion).
+    """
+    if strength == ONE:
+        return 2 * length, exp(-length)
+    lost = strength**2 * Call("expm1", (-2 * length,))
+    return length - Call("log1p", (lost,)) / 2, Call("sqrt", (1 + lost,))
+
+
+def _ancestral(step: Step, noise: Noise) -> Step:
+    """The step runs to the lower level; its final row then gets noise up to the grid's."""
+    if noise.down is not None:
+        ratio = noise.down / Symbol("sigma_next")
+        down: Expr = Call("log", (Symbol("sigma") / noise.down,))
+        up: Expr = Call("sqrt", (1 - ratio**2,))
+    else:
+        down, _ = _descent(noise.strength, H)
+        up = noise.strength * Call("sqrt", (-Call("expm1", (-2 * H,)),))
+    final = replace(step.final, noise=(Draw("z1", Symbol("up")),))
+    if step.corrector:
+        raise DeriveError("an ancestral step has no corrector here", ("corrector",))
+    lets = (*step.lets, ("up", multiply(noise.scale, up)))
+    parts = (Interval("z1", ZERO, ONE),)
+    return replace(step, final=final, lets=lets, down=down, draws=parts, positive=_possible(noise))
+
+
+def _possible(noise: Noise) -> tuple[tuple[Expr, str], ...]:
+    """What an ancestral step needs: less variance than its level has."""
+    if noise.down is not None:
+        text = "the lower level must lie above 0 and not above sigma / alpha = {q1}"
+        return ((noise.down, text), (1 + _ROUNDING - noise.down / Symbol("sigma_next"), text))
+    if isinstance(noise.strength, Number) and 0 <= noise.strength.value <= 1:
+        return ()
+    text = "the strength must be below {math.sqrt(-1 / math.expm1(-2 * h)):.6g}"
+    return ((1 + noise.strength**2 * Call("expm1", (-2 * H,)), text),)
+
+
+def _churned(step: Step, strength: Expr, scale: Expr, lets: tuple[tuple[str, Expr], ...]) -> Step:
+    """EDM's churn: σ̂ = (1 + γ) σ with γ = min(S_churn/N, √2 − 1) (Karras et al. 2022, Algorithm 2)."""
+    if step.history or step.corrector:
+        raise DeriveError(
+            "churn changes the level of the first evaluation, so that past ones do not fit; it "
+            "needs a solver without history and PEC corrector",
+            ("noise", "form"),
+        )
+    cap = Call("sqrt", (lift(2),)) - 1
+    share = Call("min", (strength / Symbol("steps"), cap))
+    raised = Call("log1p", (Symbol("raised"),))
+    return replace(step, lets=(*lets, ("raised", share)), churn=raised, churn_scale=scale)
+
+
+def _shared(
+    step: Step,
+    rows: dict[str, Row],
+    strength: Expr,
+    noise: Noise,
+    kappa: int,
+    lets: tuple[tuple[str, Expr], ...],
+) -> Step:
+    """Rows with their draws: one Brownian path through all stages, or a draw of its own for each."""
+    path = noise.stages == "path"
+    ends = _ordered({_fraction(row, noise.form) for row in step.rows})
+    if path:
+        edges = [ZERO, *ends]
+        draws = [
+            Interval(f"z{k}", a, b) for k, (a, b) in enumerate(zip(edges, ends, strict=False), 1)
+        ]
+    else:
+        single = [row for row in (*step.stages, step.final)]
+        draws = [Interval(f"z{k}", ZERO, row.place.fraction) for k, row in enumerate(single, 1)]
+    owner = {
+        row.name: draw.name for row, draw in zip((*step.stages, step.final), draws, strict=False)
+    }
+    if step.corrector:
+        owner[step.corrector.name] = owner[step.final.name]
+
+    def drawn(row: Row) -> Row:
+        mine = [d for d in draws if path or d.name == owner[row.name]]
+        weights = (
+            Draw(d.name, multiply(noise.scale, _spread(row, d, strength, noise.form, kappa)))
+            for d in mine
+            if not path or _reaches(row, d, ends)
+        )
+        kept = tuple(w for w in weights if w.weight != ZERO)
+        return replace(rows[row.name], noise=kept)
+
+    used = tuple(d for d in draws if d.start != d.end)
+    return replace(
+        step,
+        stages=tuple(drawn(row) for row in step.stages),
+        final=drawn(step.final),
+        corrector=step.corrector and drawn(step.corrector),
+        lets=(*step.lets, *lets),
+        draws=used,
+        positive=_possible(noise) if noise.form == "ancestral" else (),
+    )
+
+
+def _reaches(row: Row, draw: Interval, ends: list[Expr]) -> bool:
+    """Whether a draw's part of the path lies before a row's place."""
+    return ends.index(draw.end) <= ends.index(row.place.fraction)
+
+
+def _ordered(fractions: set[Expr]) -> list[Expr]:
+    """Places in the order of λ.
+
+    Raises:
+        DeriveError: places that parameters decide, whose order is not known.
+    """
+    known = [f for f in fractions if isinstance(f, Number)]
+    open_ = [f for f in fractions if not isinstance(f, Number)]
+    if len(open_) > 1 or (open_ and any(0 < f.value < 1 for f in known)):
+        raise DeriveError(
+            "one Brownian path needs the order of the stages; at most one place may be a parameter",
+            ("noise", "stages"),
+        )
+    inner = sorted((f for f in known if f.value < 1), key=lambda f: f.value)
+    return [*[f for f in inner if f != ZERO], *open_, *[f for f in known if f.value >= 1]]
+
+
+def _spread(row: Row, draw: Interval, strength: Expr, form: str, kappa: int) -> Expr:
+    """Weight of a draw over a part of the step at a row's place, in units of σ there."""
+    rest = (row.place.fraction - draw.end) * H
+    length = (draw.end - draw.start) * H
+    if form == "ancestral":
+        return strength * Call("sqrt", (-Call("expm1", (-2 * length,)),))
+    if kappa == -1:
+        return exp(rest) * strength * Call("sqrt", (Call("expm1", (2 * length,)),))
+    excess = strength**2
+    return exp(-excess * rest) * Call("sqrt", (-Call("expm1", (-2 * excess * length,)),))
+
+
+def _first_uses(rows: tuple[Row, ...]) -> tuple[Interval, ...]:
+    """Draws of explicit rows, each belonging to the step up to the first row that uses it."""
+    ends: dict[str, Expr] = {}
+    for row in rows:
+        for draw in row.noise:
+            ends.setdefault(draw.name, ONE if row.place.is_end else row.place.fraction)
+    return tuple(Interval(name, ZERO, end) for name, end in ends.items())
+
+
+def langevin(step: Step, chain: Langevin, kappa: int) -> Step:
+    """A step that begins with Langevin steps at its own level.
+
+    y_0 = x_n, y_{k+1} = y_k + δ (α D(y_k) − y_k) + σ √(2δ) z (Song and Ermon 2019, Algorithm 1), and
+    the step's rows start from the last of them; the chain is written out over x_n, the evaluations
+    and the draws.
+
+    Raises:
+        DeriveError: a solver with history, or of another integrand than data.
+    """
+    if kappa != 1 or step.history or step.corrector or step.down or step.churn:
+        raise DeriveError(
+            'Langevin steps need integrand = "data", a solver without history, corrector, churn and '
+            "ancestral part",
+            ("langevin",),
+        )
+    rate, keep = chain.rate, 1 - chain.rate
+    spread = Call("sqrt", (2 * rate,))
+    here = Place(ZERO)
+    states: list[Row] = []
+    for k in range(1, chain.steps + 1):
+        sources = ["n", *(f"langevin{j}" for j in range(1, k))]
+        states.append(
+            Row(
+                f"langevin{k}",
+                here,
+                "lambda",
+                tuple(Term(s, rate * keep ** (k - 1 - j)) for j, s in enumerate(sources)),
+                keep**k,
+                tuple(Draw(f"y{j}", spread * keep ** (k - j)) for j in range(1, k + 1)),
+            )
+        )
+    last = states[-1]
+    moved = [_from(row, last) for row in step.rows]
+    parts = tuple(Interval(f"y{j}", ZERO, ZERO) for j in range(1, chain.steps + 1))
+    return replace(
+        step,
+        stages=(*states, *moved[: len(step.stages)]),
+        final=moved[len(step.stages)],
+        draws=(*parts, *step.draws),
+    )
+
+
+def _from(row: Row, base: Row) -> Row:
+    """A row whose start is another row at the same level, written out over the step's start."""
+    if row.gauge != "lambda" or row.place.coordinate != "lambda":
+        raise DeriveError('Langevin steps need coordinate = "lambda"', ("langevin",))
+    propagated = row.decay * exp(-row.place.fraction * H)
+    own = tuple(replace(t, source=base.name if t.source == "n" else t.source) for t in row.terms)
+    carried = tuple(Term(t.source, propagated * t.weight) for t in base.terms)
+    # A draw's unit is σ where it is used: σ_n is e^{ch} of σ at the fraction c.
+    noise = tuple(Draw(d.name, row.decay * d.weight) for d in base.noise)
+    return replace(
+        row, terms=(*carried, *own), decay=row.decay * base.decay, noise=(*noise, *row.noise)
+    )

@@ -1,0 +1,154 @@
+"""What the symbols in a formula mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..expr.show import show
+from ..expr.tree import Call, Sum, Symbol, symbols
+from ..program.model import Program, Row, Step
+from .notation import LATEX, OUTPUT, OUTPUT_LATEX, UNICODE, indexed, provisional, subscript
+
+_CLOCKS = {"data": "α/σ", "noise": "σ/α", "velocity": "σ/(α+σ)"}
+_CLOCKS_LATEX = {
+    "data": r"\alpha/\sigma",
+    "noise": r"\sigma/\alpha",
+    "velocity": r"\sigma/(\alpha+\sigma)",
+}
+# What a symbol means; CLOCK stands for the integrand's clock and D for its model output.
+_MEANINGS = {
+    "lam": "λ = log(α/σ), h = λₙ₊₁ − λₙ",
+    "clock": "clock = CLOCK, Δ = clockₙ₊₁ − clockₙ",
+    "theta": "θₖ = (λₙ − λₙ₋ₖ)/h",
+    "Theta": "Θₖ = (clockₙ − clockₙ₋ₖ)/Δ",
+    "eta": "ηₖ = (yₙ − yₙ₋ₖ)/(yₙ₊₁ − yₙ)",
+    "moment": "μₘ(c) = ∫ ((y − yₙ)/(yₙ₊₁ − yₙ))ᵐ d(clock)/Δ from λₙ to λₙ + c h, μₘ = μₘ(1)",
+    "offset": "offset(c) = (y(λₙ + c h) − yₙ)/(yₙ₊₁ − yₙ)",
+    "phi": "φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z",
+    "predicted": "x̂ₙ₊₁ predicted: the model is called there, and the next step reuses it",
+    "hat": "x̂ₙ₊₁ provisional: the model is called there and gives D̂ₙ₊₁",
+}
+_MEANINGS_LATEX = {
+    "lam": r"\lambda = \log(\alpha/\sigma),\ h = \lambda_{n+1} - \lambda_{n}",
+    "clock": r"\mathrm{clock} = CLOCK,\ \Delta = \mathrm{clock}_{n+1} - \mathrm{clock}_{n}",
+    "theta": r"\theta_{k} = (\lambda_{n} - \lambda_{n-k})/h",
+    "Theta": r"\Theta_{k} = (\mathrm{clock}_{n} - \mathrm{clock}_{n-k})/\Delta",
+    "eta": r"\eta_{k} = (y_{n} - y_{n-k})/(y_{n+1} - y_{n})",
+    "moment": r"\mu_{m}(c) = \tfrac{1}{\Delta} \int_{\lambda_{n}}^{\lambda_{n} + c h} "
+    r"\left(\tfrac{y - y_{n}}{y_{n+1} - y_{n}}\right)^{m} d(\mathrm{clock}),\ \mu_{m} = \mu_{m}(1)",
+    "offset": r"\mathrm{offset}(c) = (y(\lambda_{n} + c h) - y_{n})/(y_{n+1} - y_{n})",
+    "phi": r"\varphi_{1}(z) = (e^{z} - 1)/z,\ "
+    r"\varphi_{k+1}(z) = (\varphi_{k}(z) - 1/k!)/z",
+    "predicted": r"\hat{x}_{n+1}\text{ predicted: the model is called there, "
+    r"and the next step reuses it}",
+    "hat": r"\hat{x}_{n+1}\text{ provisional: the model is called there and gives }\hat{D}_{n+1}",
+}
+
+
+_STOCHASTIC = {
+    "draw": "z ~ N(0, I), a draw of its own for each index and step",
+    "down": "h = DOWN in the update, where h on the right is the grid's; σ↓ = αₙ₊₁ e^(−λₙ − h)",
+    "churn": "x̂ₙ = xₙ + √(σ̂ₙ² − σₙ²) z before the call, σ̂ₙ = σₙ (1 + raised); λₙ is then that of σ̂ₙ",
+    "sigma": "sigma, sigma_next = σ/α at n, n+1",
+}
+_STOCHASTIC_LATEX = {
+    "draw": r"z \sim \mathcal{N}(0, I)",
+    "down": r"h = DOWN\text{ in the update, where }h\text{ on the right is the grid's; }"
+    r"\sigma_{\downarrow} = \alpha_{n+1} e^{-\lambda_{n} - h}",
+    "churn": r"\hat{x}_n = x_n + \sqrt{\hat{\sigma}_{n}^2 - \sigma_{n}^2}\,z"
+    r"\text{ before the call, }\hat{\sigma}_{n} = \sigma_{n} (1 + \mathrm{raised})",
+    "sigma": r"\mathrm{sigma}, \mathrm{sigma\_next} = \sigma/\alpha\text{ at }n, n+1",
+}
+
+
+def legend(program: Program, steps: Sequence[Step] = (), latex: bool = False) -> list[str]:
+    """What the symbols in the formulas of some steps (all unless given) mean; those that occur."""
+    steps = steps or program.steps
+    rows = [row for step in steps for row in step.rows]
+    nodes = [node for row in rows for weight in row.expressions for node in weight.walk()]
+    used = {node.name for node in nodes if isinstance(node, Symbol)}
+    calls = {node.name for node in nodes if isinstance(node, Call)}
+    places = _places(rows, latex)
+    in_clock = any(row.gauge == "clock" for row in rows) or any("clock" in text for text in places)
+
+    def histories(name: str) -> bool:
+        return any(re.fullmatch(rf"{name}\d+", symbol) for symbol in used)
+
+    keys = ["lam", *(["clock"] if in_clock or histories("Theta") else [])]
+    keys += [name for name in ("theta", "Theta") if histories(name)]
+    further = histories("eta") or bool(calls & {"moment", "offset"})
+    keys += [
+        key
+        for key, present in (
+            ("eta", histories("eta")),
+            ("moment", "moment" in calls),
+            ("offset", "offset" in calls),
+            ("phi", "phi" in calls),
+        )
+        if present
+    ]
+    table = _MEANINGS_LATEX if latex else _MEANINGS
+    clock = (_CLOCKS_LATEX if latex else _CLOCKS)[program.integrand]
+    lines = [table[key].replace("CLOCK", clock) for key in keys]
+    lines[1:1] = [*_scalars(steps, latex), *places]
+    if further:
+        lines += _coordinates(steps, latex)
+    if any(step.corrector is not None for step in steps):
+        lines.append(table["predicted"])
+    elif any(provisional(step) for step in steps):
+        output = (OUTPUT_LATEX if latex else OUTPUT)[program.integrand]
+        lines.append(table["hat"].replace("D", output))
+    return lines
+
+
+def _scalars(steps: Sequence[Step], latex: bool) -> list[str]:
+    """The numbers of a stochastic step, where its deterministic part ends, and its churn."""
+    notation, lines = LATEX if latex else UNICODE, dict[str, None]()
+    table = _STOCHASTIC_LATEX if latex else _STOCHASTIC
+    for step in steps:
+        lets = [f"{notation.symbol(name)} = {show(value, notation)}" for name, value in step.lets]
+        if step.down is not None:
+            lets.append(table["down"].replace("DOWN", show(step.down, notation)))
+        if step.churn is not None:
+            lets.append(table["churn"])
+        used = {name for _, value in step.lets for name in symbols(value)}
+        if step.draws or step.churn is not None:
+            lets.append(table["draw"])
+        if used & {"sigma", "sigma_next"} or any("sigma" in e for e in _names(step)):
+            lets.append(table["sigma"])
+        lines |= dict.fromkeys(text if latex else text.replace("-", "−") for text in lets)
+    return list(lines)
+
+
+def _names(step: Step) -> set[str]:
+    return {name for row in step.rows for weight in row.expressions for name in symbols(weight)}
+
+
+def _places(rows: Sequence[Row], latex: bool) -> list[str]:
+    """Where the stages lie that are not at the end of the step."""
+    found: dict[str, None] = {}
+    for row in rows:
+        if row.place.is_end:
+            continue
+        in_clock = row.place.coordinate == "clock"
+        fraction = show(row.place.fraction, LATEX if latex else UNICODE)
+        if isinstance(row.place.fraction, Sum):
+            fraction = rf"\left({fraction}\right)" if latex else f"({fraction})"
+        if latex:
+            name, unit = (r"\mathrm{clock}", r"\Delta") if in_clock else (r"\lambda", "h")
+            at = f"{name}_{{{indexed(row.name, True)}}} = {name}_{{n}}"
+        else:
+            name, unit = ("clock", "Δ") if in_clock else ("λ", "h")
+            at = f"{name}{subscript(row.name)} = {name}ₙ"
+        move = "" if fraction == "0" else f" + {fraction} {unit}"
+        found[at + (move if latex else move.replace("-", "−"))] = None
+    return list(found)
+
+
+def _coordinates(steps: Sequence[Step], latex: bool) -> list[str]:
+    """The further coordinate y(λ), as an expression."""
+    notation, left = (LATEX, r"y(\lambda)") if latex else (UNICODE, "y(λ)")
+    known = dict.fromkeys(step.coordinate for step in steps if step.coordinate is not None)
+    shown = [f"{left} = {show(expr, notation)}" for expr in known]
+    return shown if latex else [text.replace("-", "−") for text in shown]

@@ -1,0 +1,210 @@
+"""What an emitted file of a stochastic solver has besides: scalars of a step, draws, churn, jumps.
+
+A draw is asked for once, by the first row that weighs it, and kept for the later rows of its step; a
+draw that no row of its step weighs (strength 0, outside a window) is never asked for. Noise that comes
+before a model call (churn, a jump of the grid) is a `lift` of that call's row.
+"""
+
+from __future__ import annotations
+
+from ..expr.show import show
+from ..expr.tree import Expr, Symbol, substitute
+from ..program.model import Program, Step
+from ..spec.model import Solver
+from .python_text import WIDTH, assign, literal, python
+
+PAD = " " * 4
+# Symbols of the grid as the emitted planner calls them.
+GRID_NAMES = {"sigma": "q0", "sigma_next": "q1", "steps": "n"}
+
+PLANNED = '''
+def tensors(plan):
+    """The plan with 0-d float64 tensors; the first row of a step that lists a draw asks for it."""
+
+    def tensor(value):
+        return torch.tensor(value, dtype=torch.float64)
+
+    used = {{(row[0], z) for row in plan for z, draw in enumerate(row[4]) if draw[0]}}
+    rows, known = [], {{}}
+    for i, kind, sigma, weights, noise{lifts} in plan:
+        kept = [z for z in range(len(noise)) if (i, z) in used]
+        new = tuple(tensor(noise[z][1:]).unbind() for z in kept if z >= known.get(i, 0))
+        known[i] = len(noise)
+        weights = tensor([*weights, *(noise[z][0] for z in kept)]).unbind()
+{lifted}        rows.append((i, kind, tensor(sigma), weights, new{raised}))
+    return rows
+'''
+
+LIFTS = "        lifts = tuple(tensor(lift).unbind() for lift in lifts)\n"
+
+LOOP = '''
+def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None):
+    """Run the sampler along a plan; differentiable; no step waits for the device.
+
+    noise_sampler: (sigma, sigma_next) -> unit Gaussian noise like x; sigma is sigma / alpha.
+    """
+{begin}
+    def draw(*levels):
+        noise = noise_sampler(*levels) if noise_sampler else torch.randn_like(x)
+        return noise.to(x)
+
+    for row in plan:
+{lift}        i, sigma, seen = row[0], row[2], cast(x, dtype)
+        denoised = model(seen, sigma * ones, **extra_args)
+        if callback is not None and i != previous:
+            level = {{"sigma": sigma, "sigma_hat": sigma}}
+            callback({{"x": seen, "i": i, **level, "denoised": denoised}})
+        if previous is None:
+            check(seen, denoised)
+        noise = [draw(*levels) for levels in row[4]]
+        x, memory = step(row, x, cast(denoised, wide), memory, noise, empty)
+        previous = i
+    return cast(x, dtype)
+
+
+@torch.no_grad()
+{signature}
+    """Sample from x at sigmas[0] down to sigmas[-1].
+
+    model: (x, sigma, **extra_args) -> denoised prediction of x0; sigma has one entry per sample.
+    x: the state alpha x0 + sigma eps at the first grid point.
+    {levels}
+    callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.
+    noise_sampler: (sigma / alpha from, to) -> unit Gaussian noise like x; torch.randn_like unless given.
+    """
+    plan = {planned}
+    return integrate(model, x, plan, extra_args, callback, noise_sampler)
+'''
+
+LIFT = """        for keep, spread, *levels in row[5]:  # noise before the call
+            x = keep * x + spread * draw(*levels)
+"""
+
+DECREASING = "sigmas: n + 1 decreasing values, the last may be 0; alphas: the same number, ones unless given."
+RISING = (
+    "sigmas: n + 1 values that fall, or rise to a level already passed, where noise is added; the\n"
+    "        last may be 0. alphas: the same number, ones unless given."
+)
+
+FALLING_ONLY = """        if i and not lam[i - 1] < lam[i]:
+            pair = f"sigmas[{i - 1}] = {sigma[i - 1]}, sigmas[{i}] = {s}"
+            raise ValueError(f"sigma / alpha must decrease at every step; found {pair}")
+"""
+WITH_JUMPS = """        if i and not (lam[i - 1] < lam[i] or lam[0] <= lam[i] < lam[i - 1] and i < len(alpha) - 1):
+            pair = f"sigmas[{i - 1}] = {sigma[i - 1]}, sigmas[{i}] = {s}; sigmas[0] = {sigma[0]}"
+            found = f"sigma / alpha may rise up to its first value, not at the end; found {pair}"
+            raise ValueError(found)
+"""
+
+
+def lifted(program: Program) -> bool:
+    """Whether noise may come before a model call."""
+    return program.jumps or any(step.churn is not None for step in program.steps)
+
+
+def planned(program: Program) -> str:
+    """The definition of `tensors`."""
+    lifts = lifted(program)
+    more = ", lifts" if lifts else ""
+    return PLANNED.format(lifts=more, raised=more, lifted=LIFTS if lifts else "")
+
+
+def loop(program: Program, begin: str, signature: str, call: str) -> str:
+    """The definitions of `integrate` and `sample`."""
+    return LOOP.format(
+        begin=begin,
+        lift=LIFT if lifted(program) else "",
+        signature=signature,
+        levels=RISING if program.jumps else DECREASING,
+        planned=call,
+    )
+
+
+def constants(solver: Solver, program: Program) -> list[str]:
+    """The constant that says how a file is stochastic."""
+    if not program.stochastic:
+        return []
+    noise = solver.noise
+    assert noise is not None
+    said: dict[str, object] = {"form": noise.form}
+    if noise.form != "explicit":
+        said |= {"strength": show(noise.strength) if noise.down is None else "from its lower level"}
+    said |= {"jumps": True} if program.jumps else {}
+    return literal("NOISE = ", said)
+
+
+def listed(step: Step, index: int) -> tuple[str, ...]:
+    """Names of the draws that the first index + 1 rows of a step weigh, in the order of first use."""
+    rows = (*step.stages, step.final)[: index + 1]
+    return tuple(dict.fromkeys(draw.name for row in rows for draw in row.noise))
+
+
+def local(expr: Expr) -> Expr:
+    """An expression with the grid's symbols as the planner calls them."""
+    return substitute(expr, {name: Symbol(new) for name, new in GRID_NAMES.items()})
+
+
+def needs_levels(step: Step) -> bool:
+    """Whether the block of a step needs σ/α at its ends."""
+    return bool(step.draws or step.lets or step.churn)
+
+
+def let_lines(step: Step, indent: int) -> list[str]:
+    """The scalars of a step, and the conditions on them."""
+    out: list[str] = []
+    for name, value in step.lets:
+        out += assign(name, local(value), indent)
+    return out
+
+
+def condition_lines(step: Step, indent: int) -> list[str]:
+    """What must be positive for the noise of a step to exist."""
+    pad, out = " " * indent, []
+    for value, text in step.positive:
+        out.append(f"{pad}if not {python(local(value))} > 0:")
+        line = f'{pad}{PAD}raise ValueError(f"step {{i}}: {text}")'
+        inner = [
+            f"{pad}{PAD}raise ValueError(",
+            f'{pad}{PAD * 2}f"step {{i}}: {text}"',
+            f"{pad}{PAD})",
+        ]
+        out += [line] if len(line) <= WIDTH else inner
+    return out
+
+
+def noise_lines(items: list[str], indent: int) -> list[str]:
+    """The assignment of a row's draws."""
+    pad = " " * indent
+    line = f"{pad}noise = [{', '.join(items)}]"
+    if len(line) <= WIDTH:
+        return [line]
+    return [f"{pad}noise = [", *(f"{pad}{PAD}{item}," for item in items), f"{pad}]"]
+
+
+def lift_lines(program: Program) -> list[str]:
+    """Lines at the top of the loop over steps: jumps, and churn of the state before its first call."""
+    out = []
+    if program.jumps:
+        out += [
+            "        if lam[i + 1] < lam[i]:  # a jump: noise up to the new level",
+            "            keep, q0, q1 = a1 / a0, s0 / a0, s1 / a1",
+            "            lifts = [*lifts, (keep, a1 * math.sqrt(q1 * q1 - q0 * q0), q0, q1)]",
+            "            continue",
+        ]
+    churned = next((step for step in program.steps if step.churn is not None), None)
+    if churned is None:
+        return out
+    assert churned.churn is not None
+    return [
+        *out,
+        "        start = lam[i]",
+        "        if a0 > 0:  # churn: noise up to a higher level before the model call",
+        "            q0 = s0 / a0",
+        *let_lines(churned, 12),
+        *assign("start", Symbol("start") - local(churned.churn), 12),
+        "            if start < lam[i]:",
+        "                a0, s0 = level(start, gauge)",
+        "                keep, q1 = a0 / alpha[i], s0 / a0",
+        *assign("spread", Symbol("a0") * churned.churn_scale, 16),
+        "                lifts = [*lifts, (keep, spread * math.sqrt(q1 * q1 - q0 * q0), q0, q1)]",
+    ]

@@ -1,0 +1,106 @@
+"""How symbols, functions and nodes are spelt for people: in Unicode and in LaTeX."""
+
+from __future__ import annotations
+
+import re
+
+from ..expr.show import ATOM, PRODUCT, Notation
+from ..program.model import Step
+
+_GREEK = {"theta": "θ", "Theta": "Θ", "eta": "η", "lam": "λ", "gamma": "γ", "kappa": "κ"}
+_LATEX = {
+    "theta": r"\theta",
+    "Theta": r"\Theta",
+    "eta": r"\eta",
+    "lam": r"\lambda",
+    "gamma": r"\gamma",
+    "H": r"\Delta",
+    "kappa": r"\kappa",
+}
+SUBSCRIPT = str.maketrans("0123456789-+", "₀₁₂₃₄₅₆₇₈₉₋₊")
+SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def _split_name(name: str) -> tuple[str, str]:
+    found = re.fullmatch(r"(.*?)_?(\d*)", name)
+    assert found
+    return found[1], found[2]
+
+
+def _unicode_symbol(name: str) -> str:
+    stem, index = _split_name(name)
+    return _GREEK.get(stem, stem) + index.translate(SUBSCRIPT)
+
+
+def _latex_symbol(name: str) -> str:
+    stem, index = _split_name(name)
+    head = _LATEX.get(stem, stem if len(stem) == 1 else rf"\mathrm{{{stem}}}".replace("_", r"\_"))
+    return head + (f"_{{{index}}}" if index else "")
+
+
+def _unicode_call(name: str, args: tuple[str, ...]) -> str:
+    if name == "phi":
+        return f"φ{args[0].translate(SUBSCRIPT)}({args[1]})"
+    if name == "moment":
+        return f"μ{args[0].translate(SUBSCRIPT)}" + ("" if args[1] == "1" else f"({args[1]})")
+    return f"{name}({', '.join(args)})"
+
+
+def _latex_call(name: str, args: tuple[str, ...]) -> str:
+    match name:
+        case "phi":
+            return rf"\varphi_{{{args[0]}}}({args[1]})"
+        case "moment":
+            return rf"\mu_{{{args[0]}}}" + ("" if args[1] == "1" else f"({args[1]})")
+        case "exp":
+            return f"e^{{{args[0]}}}"
+        case "expm1":
+            return rf"\left(e^{{{args[0]}}} - 1\right)"
+        case "sqrt":
+            return rf"\sqrt{{{args[0]}}}"
+        case "log1p":
+            return rf"\log\left(1 + {args[0]}\right)"
+    return rf"\mathrm{{{name}}}({', '.join(args)})"
+
+
+def _unicode_fraction(top: str, top_level: int, bottom: str, bottom_level: int) -> str:
+    top = top if top_level >= PRODUCT else f"({top})"
+    return f"{top}/{bottom if bottom_level >= ATOM else f'({bottom})'}"
+
+
+UNICODE = Notation(
+    times=" ",
+    symbol=_unicode_symbol,
+    call=_unicode_call,
+    fraction=_unicode_fraction,
+    power=lambda base, exponent: base + str(exponent).translate(SUPERSCRIPT),
+)
+LATEX = Notation(
+    times=r" \, ",
+    symbol=_latex_symbol,
+    call=_latex_call,
+    fraction=lambda top, _, bottom, __: rf"\frac{{{top}}}{{{bottom}}}",
+    power=lambda base, exponent: f"{base}^{{{exponent}}}",
+    parentheses=(r"\left(", r"\right)"),
+)
+
+OUTPUT = {"data": "D", "noise": "ε", "velocity": "v"}
+OUTPUT_LATEX = {"data": "D", "noise": r"\varepsilon", "velocity": "v"}
+
+
+def indexed(source: str, latex: bool = False) -> str:
+    shown = {"n": "n", "n+1": "n+1"}.get(source, source)
+    if latex:
+        plain = shown == "n" or re.fullmatch(r"n[+-]\d+", shown)
+        return shown if plain else rf"\mathrm{{{shown}}}".replace("_", r"\_")
+    return shown.translate(SUBSCRIPT) if shown.startswith("n") else shown
+
+
+def subscript(at: str) -> str:
+    return {"n+1": "ₙ₊₁", "n": "ₙ"}.get(at, f"[{at}]")
+
+
+def provisional(step: Step) -> dict[str, int]:
+    """The stages that lie at the end of the step, counted: x̂ₙ₊₁, x̂ₙ₊₁⁽²⁾, …"""
+    at_end = [row.name for row in step.stages if row.place.is_end]
+    return {name: k for k, name in enumerate(at_end, 1)}

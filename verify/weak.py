@@ -1,0 +1,177 @@
+"""Weak order on Gaussian targets, measured without a random number.
+
+Mean: a start off the marginal must be carried as the reverse SDE of the sampler's own strength
+carries it; the strength is read from the variance that its steps add, as h goes to zero.
+Covariance: a start in the marginal must stay in it, at every step. Both are exact functions of the
+traced weights, and their orders are read from refinements like any other rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import grids, rate
+from .moments import VARIANCES, Rows, Steps, log_variance, pull, states, steps
+from .noise_trace import NoiseTrace, refinements
+from .trace import Run
+
+Array = NDArray[np.float64]
+
+LADDER = (16, 32, 64, 128, 256)
+CLASS_GRID = {"uniform": "uniform", "smooth": "smooth", "arbitrary": "rough"}
+PARTS = 4
+EXACT = 1e-11
+# a limit in N is settled when halving the step still halves its change
+STUCK = 0.75
+
+
+@dataclass(frozen=True)
+class Order:
+    """One measured order.
+
+    Args:
+        order: whole number, or None when exact or refused.
+        exact: the error is rounding on every grid.
+        slope: fitted power of h, or None.
+        reason: why there is no order, or "".
+        steps, errors: the curve: RMS over checkpoints and directions.
+    """
+
+    order: int | None
+    exact: bool
+    slope: float | None
+    reason: str
+    steps: tuple[int, ...]
+    errors: tuple[float, ...]
+
+    def said(self) -> str:
+        """ "exact", the order, or "?"."""
+        return "exact" if self.exact else ("?" if self.order is None else str(self.order))
+
+    def at_least(self, least: int) -> bool | None:
+        """Whether the order is `least` or more; None when it is not known."""
+        if self.exact:
+            return True
+        return None if self.order is None else self.order >= least
+
+
+@dataclass(frozen=True)
+class Weak:
+    """Weak orders on one class of grids.
+
+    Args:
+        mean: from a start off the marginal.
+        covariance: from a start in the marginal.
+        strength: tau^2 over each quarter of the range, as h goes to zero.
+        steady: whether the strength read is the same at every N.
+        worst: largest relative error of the marginal variance over *all* steps, at each N.
+        martingale: for tau = 1 throughout: whether E[x0 | x] keeps its mean; None otherwise.
+    """
+
+    mean: Order
+    covariance: Order
+    strength: tuple[float, ...]
+    steady: bool
+    worst: tuple[float, ...]
+    martingale: bool | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def ladder(run: Run, kind: str, counts: Sequence[int] = LADDER) -> list[NoiseTrace]:
+    """Traces of one sampler on refinements of one class of grids."""
+    return refinements(run, grids.GRIDS[CLASS_GRID[kind]], counts)
+
+
+def weak(made: Sequence[NoiseTrace], variances: Sequence[float] = VARIANCES) -> Weak:
+    """Mean and covariance orders from the traces of one ladder."""
+    cuts = [steps(t) for t in made]
+    counts = [t.drift.steps for t in made]
+    precision = max([2.0**-52, *(t.drift.bend for t in made)])
+    carried = [_carried(c, variances) for c in cuts]
+    limit, steady, settled = _limit(counts, carried)
+    mean, covariance, worst, kept = [], [], [], []
+    for t, cut in zip(made, cuts, strict=True):
+        rows, marks = cut.rows, marks_of(len(cut.rows) - 1)
+        first = t.drift.sigmas[0] ** 2
+        off, spread, all_steps, kept_mean = [], [], [0.0], []
+        for i, c2 in enumerate(variances):
+            solved = states(t, c2)
+            change = np.diff(log_variance(c2, np.append(t.drift.sigmas[0], cut.levels[1:][marks])))
+            expected = np.exp(0.5 * (np.cumsum(change) + limit[:, i]))
+            off += [solved.start[rows[marks]] - expected]
+            off += [solved.start[rows[marks]] + solved.target[rows[marks]] - 1]
+            exact = c2 + cut.levels[1:] ** 2
+            error = solved.covariance(rows, c2 + first) / exact - 1
+            spread.append(error[marks])
+            all_steps.append(float(np.abs(error).max()))
+            kept_mean.append(solved.start[rows] / exact * (c2 + first) - 1)
+        mean.append(np.concatenate(off))
+        covariance.append(np.concatenate(spread))
+        worst.append(max(all_steps))
+        kept.append(float(np.abs(np.concatenate(kept_mean)).max()))
+    full = steady and bool(np.allclose(_strength(cuts[-1]), 1.0, atol=1e-9))
+    unsettled = "" if settled else "the noise per step has no limit strength as steps shrink"
+    return Weak(
+        mean=measured(counts, mean, precision, unsettled),
+        covariance=measured(counts, covariance, precision),
+        strength=tuple(_strength(cuts[-1]).tolist()),
+        steady=steady,
+        worst=tuple(worst),
+        martingale=(max(kept) < EXACT) if full else None,
+    )
+
+
+def measured(
+    counts: Sequence[int], vectors: Sequence[Array], precision: float, refused: str = ""
+) -> Order:
+    """An order from error vectors on refinements; exact when nothing but rounding is seen."""
+    sizes = tuple(rate.root_mean_square(v) for v in vectors)
+    if refused:
+        return Order(None, False, None, refused, tuple(counts), sizes)
+    if max(sizes) < max(EXACT, 1e3 * precision):
+        return Order(None, True, None, "", tuple(counts), sizes)
+    found = rate.measure(counts, vectors, precision=precision)
+    if found.order is None and not found.vanishes():
+        return Order(0, False, 0.0, "", tuple(counts), sizes)
+    return Order(found.order, False, found.slope, found.reason, tuple(counts), sizes)
+
+
+def marks_of(n: int) -> Rows:
+    """Indices of rows at the quarters of a run of n steps."""
+    return np.arange(1, PARTS + 1) * n // PARTS
+
+
+def _carried(cut: Steps, variances: Sequence[float]) -> Array:
+    """(parts, v) the pull of the noise at the quarters, for each variance."""
+    marks = marks_of(len(cut.rows) - 1)
+    return np.stack([pull(cut, c2)[marks] for c2 in variances], axis=1)
+
+
+def _limit(counts: Sequence[int], carried: Sequence[Array]) -> tuple[Array, bool, bool]:
+    """The pull as N grows; whether it is the same at every N; whether it has a limit at all."""
+    table = np.stack(carried)
+    spread = np.abs(table - table[-1]).max(axis=(1, 2))
+    if spread.max() < EXACT:
+        return table[-1], True, True
+    moves = np.abs(np.diff(table, axis=0)).max(axis=(1, 2))
+    powers = np.vander(counts[-1] / np.asarray(counts, dtype=float), increasing=True)
+    flat = np.linalg.solve(powers, table.reshape(len(counts), -1))
+    settled = bool(moves[-1] < STUCK * moves[-2] or moves[-1] < EXACT)
+    return flat[0].reshape(table.shape[1:]), False, settled
+
+
+def _strength(cut: Steps) -> Array:
+    """Mean tau^2 over each quarter of the range in lambda."""
+    marks = np.concatenate([[0], marks_of(len(cut.rows) - 1)])
+    total = np.cumsum(cut.strength)[marks]
+    where = -np.log(cut.levels[1:][marks])
+    out: Array = np.diff(total) / np.diff(where)
+    return out
