@@ -245,7 +245,7 @@ def integrate(model, x, plan, extra_args=None, callback=None):
     extra_args = {} if extra_args is None else extra_args
     ones = x.new_ones([x.shape[0]])
     traced = torch.compiler.is_compiling() or torch.is_grad_enabled() or type(x) is not torch.Tensor
-    large = x.device.type == "cpu" and x.numel() >= 2**20
+    large = x.is_cpu and x.is_contiguous() and x.numel() >= 2**20
     empty = recycler() if large and not traced else None
 
     def cast(value, dtype):
