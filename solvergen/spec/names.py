@@ -68,6 +68,8 @@ _TAKEN = {
     "float64",
     "distance",
     "combine",
+    "recycler",
+    "weakref",
     "corrected",
     "gap",
     "levels",
