@@ -31,7 +31,10 @@ def chart(table):
 
         parts += panel(solver, left, (x0, x1), (y0, y1))
         for name in who:
-            points = sorted((r[0], r[4]) for r in table if r[2:4] == (solver, name))
+            of_line = [(r[0], r[4]) for r in table if tuple(r[2:4]) == (solver, name)]
+            points = sorted(
+                {size: min(t for s, t in of_line if s == size) for size, _ in of_line}.items()
+            )
             line = " ".join(place(*point) for point in points)
             parts.append(f'<polyline points="{line}" fill="none" stroke="{colour[name]}"/>')
             for point in points:
