@@ -259,6 +259,7 @@ class _Analysis:
         found = errors(walk, 0, self.flush)
         return not any(found)
 
+
     def strong(self, grids: _Class, mean: Rate) -> Rate:
         """The rate along a Brownian path."""
         walk = self.walk(grids, LIMITS[0])
