@@ -26,19 +26,24 @@ def generic(seed: int, index: int = 0) -> Fraction:
     return Fraction(Random(1_000_003 * seed + index).getrandbits(100), 1 << 100) + Fraction(1, 2)
 
 
+LEVEL = generic(103)  # σ̃ at the base point
+
+
 class Target:
     """Exact law of the solution at positions of a grid (in units of h from its base point).
 
     Args:
         ring: the series in h.
         strength: τ² as a Taylor series in λ about the base point.
-        seed: which generic target.
+        spread: c²; generic unless given.
     """
 
-    def __init__(self, ring: RealRing, strength: FixedSeries, seed: int = 1) -> None:
+    def __init__(
+        self, ring: RealRing, strength: FixedSeries, spread: Fraction | None = None
+    ) -> None:
         self.ring, self.strength = ring, strength
-        self.spread = generic(101, seed)  # c²
-        self.level = generic(103, seed)  # σ̃ at the base point
+        self.spread = generic(101) if spread is None else spread
+        self.level = LEVEL
         self.steady = len(strength.terms) <= 1 and strength.low in (0, strength.end)
         self.line = RealRing(strength.end, 1)  # Taylor series in λ
         self.kept: dict[tuple[str, Any], Any] = {}

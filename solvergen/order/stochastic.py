@@ -24,15 +24,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from ..errors import OrderError
 from ..program.model import Program, Step
 from .analyse import analyse
 from .ends import last_steps, shrink_exponent, start_step
-from .fixed import FixedSeries, RealRing
+from .fixed import UNIT, FixedSeries, RealRing
 from .forms import Walk
-from .gaussian import Target
+from .gaussian import Target, generic
 from .grid import ARBITRARY, CLASSES, SMOOTH, UNIFORM, Grid, from_steps
 from .local import defaults
 from .moments import (
@@ -45,13 +46,14 @@ from .moments import (
     variance_error,
 )
 from .report import MODES, OrderReport
-from .strength import density, pattern, raising, silenced, strength
+from .strength import density, lingers, pattern, raising, silenced, strength
 from .verdict import Rate
 
 QUANTITIES = ("mean", "covariance", "strong")
 ON_PATH = "path_covariance"
 LIMITS = (3, 6, 9)  # powers of h to which errors are expanded, one after the other
 FINITE = Fraction(3, 10)
+FAR, GONE = 40, UNIT >> 40  # steps until influences that linger have gone, and how far they have
 NO_LIMIT = (
     "steps do not become the identity with noise of variance O(h) as they shrink, so that no "
     "reverse SDE is solved; only the covariance has an order"
@@ -155,8 +157,11 @@ class _Analysis:
         self.overlaps = any(_overlapping(step) for step in program.steps)
         self.walks: dict[Any, Walk] = {}
         self.finite: dict[str, Walk] = {}
-        # Steps until everything that a step leaves behind has been used.
-        self.flush = (self.depth + 2) * (2 if main.corrector else 1)
+        # Steps until everything that a step leaves behind has been used, or has died out.
+        self.flush = self.depth + (4 if main.corrector else 2)
+        self.tiny, self.spread = 0, generic(101)
+        if lingers(program, values):
+            self.flush, self.tiny, self.spread = FAR, GONE, self.spread / 4
         silent = strength(program, values, UNIFORM, [Fraction(1)], 1)
         if silent is not None and not silent.terms:
             extra = raising(program)
@@ -188,7 +193,7 @@ class _Analysis:
         """The program on a grid of a class over some series."""
         limit = grids.limit if grids.limit is not None else FixedSeries(0, [], 2)
         grid = self.grid(grids, ring, shrunk)
-        return Walk(self.program, ring, grid, Target(ring, limit), self.values)
+        return Walk(self.program, ring, grid, Target(ring, limit, self.spread), self.values)
 
     def grid(self, grids: _Class, ring: RealRing, shrunk: bool) -> Grid:
         """Positions of its points, those of a shortened first step included."""
@@ -244,10 +249,11 @@ class _Analysis:
         period = grids.period
         site = period + self.flush
         made = [errors(walk, first, site) for first in range(period + 1)]
-        pairs = zip(made, made[1:], strict=False)
-        singles = [a - b for left, right in pairs for a, b in zip(left, right, strict=True)]
+        singles = [
+            a - b for left, right in pairwise(made) for a, b in zip(left, right, strict=True)
+        ]
         total = [a - b for a, b in zip(made[0], made[-1], strict=True)]
-        return Added(singles, total, made[0], walk.ring.power)
+        return Added(singles, total, made[0], walk.ring.power, self.tiny)
 
     def vanishes(self, grids: _Class, errors: Callable[[Walk, int, int], list[Any]]) -> bool:
         """Whether an error is zero at finite steps too."""
@@ -259,7 +265,6 @@ class _Analysis:
         found = errors(walk, 0, self.flush)
         return not any(found)
 
-
     def strong(self, grids: _Class, mean: Rate) -> Rate:
         """The rate along a Brownian path."""
         walk = self.walk(grids, LIMITS[0])
@@ -268,11 +273,11 @@ class _Analysis:
         path = PathErrors(walk, steps)
         form = walk.main(0, site)
         parts = [path.along(form, site, part) for part in range(grids.period)]
-        found = exponent(parts, power)
+        found = exponent(parts, power, self.tiny)
         rates = [mean]
         if found is not None:
             rates.append(Rate((found - 1) / 2))
-        return capped(least(rates), [path.whole(form, site)], power, root=2)
+        return capped(least(rates), [path.whole(form, site)], power, 2, self.tiny)
 
     # -- first and last steps ------------------------------------------------------------------
 
@@ -291,15 +296,15 @@ class _Analysis:
         site, power = len(run), walk.ring.power
         mean, variance = mean_errors(walk, form, site), variance_error(walk, form, site)
         path = PathErrors(walk, run)
-        strong = capped(self.rate(before, "strong"), mean, power)
+        strong = capped(self.rate(before, "strong"), mean, power, 1, self.tiny)
         after: dict[str, Rate | None] = {
-            "mean": capped(self.rate(before, "mean"), mean, power),
-            "covariance": capped(self.rate(before, "covariance"), [variance], power),
-            "strong": capped(strong, [path.whole(form, site)], power, root=2),
+            "mean": capped(self.rate(before, "mean"), mean, power, 1, self.tiny),
+            "covariance": capped(self.rate(before, "covariance"), [variance], power, 1, self.tiny),
+            "strong": capped(strong, [path.whole(form, site)], power, 2, self.tiny),
         }
         if self.overlaps:
             along = variance + path.shared(form)
-            after[ON_PATH] = capped(self.rate(before, ON_PATH), [along], power)
+            after[ON_PATH] = capped(self.rate(before, ON_PATH), [along], power, 1, self.tiny)
         return after
 
     def kinds(self, steps: tuple[Step, ...], own_start: bool) -> list[Step]:

@@ -69,6 +69,16 @@ def strength(
     return FixedSeries(0, terms, count)
 
 
+def lingers(program: Program, parameters: Mapping[str, Any]) -> bool:
+    """Whether past evaluations keep weights as steps shrink, so that errors in them die out slowly."""
+    ring = RealRing(8)
+    flat = Target(ring, FixedSeries(0, [], 2))
+    main = program.main
+    walk = Walk(program, ring, from_steps(lambda i: Fraction(1)), flat, dict(parameters))
+    form = walk.run([main], 0, main.history, bare=True)[0]
+    return any(v.low <= 0 for key, v in form.items() if key[0] == "w" and key[1] < 0)
+
+
 def _polynomial(ring: RealRing) -> Any:
     total: Any = ring.constant(0)
     for value in reversed(density()):
@@ -139,7 +149,7 @@ def _outside_windows(expression: Expr) -> Iterator[str]:
 
 
 def _without(program: Program, name: str) -> Program | None:
-    silent = {name: Number(Fraction(0))}
+    silent: dict[str, Expr] = {name: Number(Fraction(0))}
     steps = {id(step): _quiet(program, step, silent) for step in program.steps}
     if any(step is None for step in steps.values()):
         return None
