@@ -28,7 +28,7 @@ from .noise_trace import NoiseTrace, silenced, trace_noise
 from .restart import exact_start
 from .strong import risen, strong
 from .trace import Denoiser, Run
-from .weak import CLASS_GRID, Order, Weak, ladder, weak
+from .weak import CLASS_GRID, NO_LIMIT, Order, Weak, ladder, weak
 
 Array = NDArray[np.float64]
 
@@ -124,7 +124,8 @@ def audit_noise(run: Run, quiet: Run | None = None) -> NoiseAudit:
         if _unsettled(one):
             longer = [*ladders[kind], trace_noise(run, GRIDS[CLASS_GRID[kind]](LONGER))]
             ladders[kind], found[kind] = longer, _judged(longer)
-    constant = float(np.ptp(found["uniform"].strength)) < STEADY
+    strength = [s for s in found["uniform"].strength if s > 0]
+    constant = bool(strength) and float(np.ptp(strength)) < STEADY
     drift = _drift(run, ladders["uniform"], constant)
     promise = _promise(quiet, drift)
     causes = {kind: _causes(made, found[kind], drift, kind) for kind, made in ladders.items()}
@@ -171,12 +172,12 @@ def _judged(made: list[NoiseTrace]) -> GridNoise:
 def _unsettled(one: GridNoise) -> bool:
     parts = (one.mean, one.covariance, one.strong)
     return any(o.said() == "?" and bool(o.errors) and o.slope is None for o in parts) and not any(
-        "no limit" in o.reason for o in parts
+        NO_LIMIT in o.reason for o in parts
     )
 
 
 def _kind(t: NoiseTrace, found: dict[str, GridNoise]) -> str:
-    if any(not g.strong.errors and "no limit" in g.strong.reason for g in found.values()):
+    if any(NO_LIMIT in g.mean.reason for g in found.values()):
         return "anew"
     return "before" if risen(t, steps(t)) else "after"
 
@@ -224,7 +225,7 @@ def _risen(t: NoiseTrace) -> bool:
 def _promise(quiet: Run | None, drift: Audit | None) -> dict[str, int | None]:
     """Orders of the deterministic part: noise switched off, or the drift itself."""
     if quiet is not None:
-        made = audit(quiet)
+        made = audit(silenced(quiet))
         if made.status == "ok":
             return made.orders()
     return drift.orders() if drift is not None else dict.fromkeys(CLASSES)
@@ -233,8 +234,7 @@ def _promise(quiet: Run | None, drift: Audit | None) -> dict[str, int | None]:
 def _causes(
     made: list[NoiseTrace], one: GridNoise, drift: Audit | None, kind: str
 ) -> tuple[Cause, ...]:
-    anew = one.mean.order is None and not one.strong.errors
-    out = [] if anew else list(noise_causes(made, one.covariance))
+    out = [] if NO_LIMIT in one.mean.reason else list(noise_causes(made, one.covariance))
     if drift is not None and kind in drift.grids:
         out += drift.grids[kind].causes
     return tuple(out)

@@ -17,7 +17,7 @@ from scipy.interpolate import CubicSpline
 from .grids import ROUGH
 from .moments import VARIANCES, Steps, states, steps
 from .noise_trace import NoiseTrace
-from .weak import EXACT, STUCK, Order, measured
+from .weak import EXACT, NO_LIMIT, STUCK, Order, measured
 
 Array = NDArray[np.float64]
 Strength = Callable[[Array], Array]
@@ -58,8 +58,7 @@ def strong(made: Sequence[NoiseTrace], variances: Sequence[float] = VARIANCES) -
         return Order(None, False, None, reason, tuple(counts), ())
     limit = _limit_strength(made)
     if limit is None:
-        reason = "the noise per step has no limit strength as steps shrink"
-        return Order(None, False, None, reason, tuple(counts), ())
+        return Order(None, False, None, NO_LIMIT, tuple(counts), ())
     vectors = []
     for t in made:
         path = laid(t, steps(t), limit)
@@ -88,7 +87,7 @@ def strong_error(t: NoiseTrace, path: Path, c2: float) -> float:
 
 def laid(t: NoiseTrace, cut: Steps, limit: Strength) -> Path:
     """Place the draws of one run on the path."""
-    edges = -np.log(t.drift.sigmas)
+    edges = -np.log(t.drift.sigmas[cut.grid])
     # mean of the limit strength over each step
     density = np.maximum(np.diff(limit(edges)) / np.diff(edges), 0.0)
     spans = intervals(t, cut)
@@ -116,7 +115,7 @@ def intervals(t: NoiseTrace, cut: Steps) -> Array:
 
     A draw whose levels were told and fall stands for these; any other for the step that it enters.
     """
-    edges = -np.log(t.drift.sigmas)
+    edges = -np.log(t.drift.sigmas[cut.grid])
     home = steps_of_draws(t, cut)
     out = np.stack([edges[home], edges[home + 1]], axis=1)
     for i, draw in enumerate(t.draws):
@@ -130,7 +129,7 @@ def intervals(t: NoiseTrace, cut: Steps) -> Array:
 
 def risen(t: NoiseTrace, cut: Steps) -> bool:
     """Whether steps begin by raising the noise level (churn)."""
-    return bool(np.any(cut.levels[1:-1] > t.drift.sigmas[:-1] * (1 + RISEN)))
+    return bool(np.any(cut.levels[1:-1] > t.drift.sigmas[cut.grid[:-1]] * (1 + RISEN)))
 
 
 def steps_of_draws(t: NoiseTrace, cut: Steps) -> NDArray[np.int64]:
@@ -139,7 +138,7 @@ def steps_of_draws(t: NoiseTrace, cut: Steps) -> NDArray[np.int64]:
     first = np.where(seen.any(axis=0), seen.argmax(axis=0), 0)
     place = np.searchsorted(cut.rows, first)
     shift = 0 if risen(t, cut) else 1
-    out: NDArray[np.int64] = np.clip(place - shift, 0, t.drift.steps - 1)
+    out: NDArray[np.int64] = np.clip(place - shift, 0, len(cut.rows) - 2)
     return out
 
 
@@ -158,7 +157,8 @@ def _limit_strength(made: Sequence[NoiseTrace]) -> Strength | None:
         cut = steps(t)
         # a raise counts for the step that it opens
         share = cut.strength[:-1] if risen(t, cut) else cut.strength[1:]
-        totals.append(np.concatenate([[0.0], np.cumsum(share)]))
+        total = np.concatenate([[0.0], np.cumsum(share)])
+        totals.append(np.interp(np.arange(t.drift.steps + 1), cut.grid, total))
     moves = np.abs(np.diff([total[-1] for total in totals]))
     if moves[-1] > STUCK * moves[-2] and moves[-1] > EXACT:
         return None

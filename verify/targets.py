@@ -219,7 +219,19 @@ def _scheduler(scheduler: Any, name: str, options: dict[str, Any], claim: int | 
         claim=claim,
         title=str(title),
         single=_lazy(lambda: scheduler_run(scheduler, options, exact=False)),
+        quiet=_quiet_scheduler(scheduler, options),
     )
+
+
+def _quiet_scheduler(scheduler: Any, options: dict[str, Any]) -> Run | None:
+    """The scheduler with the options that switch its noise on turned back, when there are any."""
+    off: dict[str, Any] = {name: 0.0 for name in SWITCHES if name in options}
+    kind = options.get("algorithm_type")
+    if isinstance(kind, str) and kind.startswith("sde-"):
+        off["algorithm_type"] = kind.removeprefix("sde-")
+    if "tau_func" in options:
+        off["tau_func"] = lambda _: 0.0
+    return _lazy(lambda: scheduler_run(scheduler, {**options, **off})) if off else None
 
 
 def _lazy(make: Callable[[], Run]) -> Run:
