@@ -16,9 +16,12 @@ import torch
 from numpy.typing import NDArray
 
 from .errors import ConductError
+from .grids import GRIDS
 from .mixture import GaussianMixture, oracle_mixture
 from .moments import steps
-from .noise_trace import NoiseTrace
+from .noise_trace import NoiseTrace, refinements
+from .trace import Run
+from .weak import CLASS_GRID, Order, measured
 
 Array = NDArray[np.float64]
 
@@ -26,6 +29,7 @@ REACH = 8.0
 FINE = 0.6
 MOST = 2600
 USED = 1e-10
+MIXTURE = (8, 12, 16, 24)
 TESTS: dict[str, Callable[[Array], Array]] = {
     "z": lambda z: z,
     "z^2": lambda z: z**2,
@@ -175,3 +179,18 @@ def _two_step(made: list[Rule], mixture: GaussianMixture) -> tuple[Array, Array]
             moved[:, k] = _kernel(ahead, base[k] + shift, rule.noise) @ joint[k] * width
         joint, before, here, level_before = moved, here, ahead, rule.level
     return here, joint.sum(axis=1) * (before[1] - before[0])
+
+
+def mixture_order(run: Run, kind: str) -> Order:
+    """Weak order on the 1-D mixture, all of TESTS at once; refused where no density can be carried.
+
+    Args:
+        kind: class of grids.
+    """
+    counts, vectors = MIXTURE, []
+    try:
+        for t in refinements(run, GRIDS[CLASS_GRID[kind]], counts):
+            vectors.append(weak_errors(t))
+    except ConductError as error:
+        return Order(None, False, None, str(error), counts, ())
+    return measured(counts, vectors, 2.0**-52)

@@ -14,13 +14,17 @@ NAMES = {"mean": "mean", "covariance": "covariance", "strong": "strong"}
 
 
 def weigh_noise(
-    claim: int | None, stated: dict[str, Any], found: NoiseAudit
+    claim: int | None,
+    stated: dict[str, Any],
+    found: NoiseAudit,
+    mixture: dict[str, Order] | None = None,
 ) -> tuple[str, str, tuple[str, ...]]:
     """(status, reason, findings): claims first, then what falls short of the deterministic part.
 
     Args:
         claim: weak order to hold it to; the covariance is held to two at most, its ceiling.
         stated: constants of an emitted file; CLAIM and WEAK_ORDER are weighed.
+        mixture: class -> weak order on a mixture, where densities could be carried.
     """
     refuted: list[str] = []
     unknown: list[str] = []
@@ -32,6 +36,13 @@ def weigh_noise(
         for part in MOMENTS:
             if part in table:
                 _weigh_stated(kind, part, table[part], getattr(one, part), refuted, unknown)
+    for kind, order in (mixture or {}).items():
+        least = wanted.get("covariance")
+        if isinstance(least, int) and order.at_least(least) is False:
+            refuted.append(
+                f"{kind}|claims covariance order {least}; on a mixture the weak order is "
+                f"{order.said()}"
+            )
     notes = shortfalls(found)
     held = bool(wanted) or bool(stated.get("WEAK_ORDER"))
     if refuted:

@@ -328,7 +328,8 @@ def table() -> str:
     ]
     for prefix, title in (("k_diffusion", "k-diffusion"), ("diffusers", "diffusers")):
         lines += ["", f"## {title}", "", HEAD]
-        lines += [_row(e, v) for e, v in made if e[0].startswith(prefix) and isinstance(v, Verdict)]
+        shown = [(e, v) for e, v in made if e[0].startswith(prefix) and isinstance(v, Verdict)]
+        lines += [_row(e, v) for e, v in shown if not v.noise]
     lines += _noisy_table()
     lines += ["", "## Not samplers of an ODE on a grid of levels, or not loadable here", ""]
     lines += [f"- {' '.join(v.split())}" for _, v in made if isinstance(v, str)]

@@ -98,7 +98,7 @@ def weak(made: Sequence[NoiseTrace], variances: Sequence[float] = VARIANCES) -> 
     cuts = [steps(t) for t in made]
     counts = [t.drift.steps for t in made]
     precision = max([2.0**-52, *(t.drift.bend for t in made)])
-    limit = _limit(counts, cuts, variances)
+    limit = _limit(made, cuts, variances)
     mean, covariance, worst, kept = [], [], [], []
     for t, cut in zip(made, cuts, strict=True):
         rows, marks = cut.rows, marks_of(cut)
@@ -165,11 +165,13 @@ class _Limit:
     settled: bool
 
 
-def _limit(counts: Sequence[int], cuts: Sequence[Steps], variances: Sequence[float]) -> _Limit:
+def _limit(made: Sequence[NoiseTrace], cuts: Sequence[Steps], variances: Sequence[float]) -> _Limit:
+    counts = [t.drift.steps for t in made]
     table = np.stack([_carried(cut, variances) for cut in cuts])
     total = np.stack([np.cumsum(cut.strength)[marks_of(cut)] for cut in cuts])
     finest = cuts[-1]
-    where = finest.levels[1:][marks_of(finest)]
+    # steps that raise the level begin above the grid, by less and less
+    where = made[-1].drift.sigmas[finest.grid[marks_of(finest)]]
     width = np.diff(-np.log(np.append(finest.levels[0], where)))
     width = np.where(width > 0, width, np.inf)
     if np.abs(table - table[-1]).max() < EXACT:

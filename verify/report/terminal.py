@@ -113,6 +113,9 @@ def noise_lines(verdict: Verdict) -> list[str]:
     drawn = f"{verdict.noise['draws_per_step']:.3g} draws a step"
     where = {"after": "", "before": ", before the model call", "anew": ", noised anew"}
     tau = "" if verdict.noise["kind"] == "anew" else f", tau^2 = {size}"
+    known = [o for o in verdict.noise.get("mixture", {}).values() if o["order"] is not None]
+    if known:
+        parts += f", on a mixture {'/'.join(str(o['order']) for o in known)}"
     return [f"noise: order of {parts} ({drawn}{where[verdict.noise['kind']]}{tau})"]
 
 
