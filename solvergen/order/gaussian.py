@@ -47,7 +47,7 @@ class Target:
         self.steady = len(strength.terms) <= 1 and strength.low in (0, strength.end)
         self.line = RealRing(strength.end, 1)  # Taylor series in λ
         self.kept: dict[tuple[str, Any], Any] = {}
-        self.decay = self._integral(self._rate()) if not self.steady else None
+        self.decay = self.integrated(self._rate()) if not self.steady else None
 
     def _rate(self) -> FixedSeries:
         """A (1 − k) as a Taylor series."""
@@ -60,7 +60,8 @@ class Target:
         return series
 
     @staticmethod
-    def _integral(series: FixedSeries) -> FixedSeries:
+    def integrated(series: FixedSeries) -> FixedSeries:
+        """The antiderivative of a Taylor series that vanishes at the base point."""
         terms = [value // (k + 1) for k, value in enumerate(series.terms, series.low)]
         return FixedSeries(series.low + 1, terms, series.end + 1)
 
@@ -111,13 +112,13 @@ class Target:
 
     def kernel(self) -> FixedSeries:
         """√2 τ σ̃ e^{∫A(1−k)} as a Taylor series: the noise's part in w(b) per dW, without Φ(b, 0)."""
-        growth = self.line.exp(self._integral(self._rate()).truncated(self.line.end))
+        growth = self.line.exp(self.integrated(self._rate()).truncated(self.line.end))
         root = self.line.sqrt(2 * self.strength)
         kernel: FixedSeries = root * self._level_series() * growth
         return kernel
 
     def integral(self, series: FixedSeries, start: Any, end: Any) -> Any:
         """The integral of a Taylor series between two positions."""
-        whole = self._integral(series)
+        whole = self.integrated(series)
         parts = [self.ring.composed(whole, place * self.ring.h) for place in (start, end)]
         return parts[1] - parts[0]

@@ -174,23 +174,7 @@ def _quiet(program: Program, step: Step, silent: dict[str, Expr]) -> Step | None
     values = dict(silent)
     for name, expression in step.lets:
         values[name] = substitute(expression, values)
-    numbers = {p.name: p.default or generic(137, i) for i, p in enumerate(program.parameters)}
-
-    def size(expression: Expr) -> Any:
-        ring = RealRing(1, 0)
-        h = ring.constant(Fraction(3, 10))
-        named = {"h": h, "sigma": ring.constant(1), "sigma_next": ring.exp(-h), "steps": LENGTH / h}
-        simple = substitute(expression, values)
-        return evaluate(simple, {**numbers, **named}, ring.functions, lambda number: number)
-
-    try:
-        loud = [size(draw.weight) for row in step.rows for draw in row.noise]
-        loud += [size(row.decay - 1) for row in step.rows if row.decay != ONE]
-        loud += [size(e) for e in ([step.down - Symbol("h")] if step.down is not None else [])]
-        loud += [size(step.churn)] if step.churn is not None else []
-    except (KeyError, OrderError):
-        return None
-    if any(loud):
+    if _is_loud(program, step, values):
         return None
 
     def plain(row: Row) -> Row:
@@ -204,6 +188,31 @@ def _quiet(program: Program, step: Step, silent: dict[str, Expr]) -> Step | None
         corrector=step.corrector and plain(step.corrector),
         lets=(),
         down=None,
+        lower=None,
         churn=None,
+        churn_scale=ONE,
         draws=(),
+        kernel=ONE,
+        positive=(),
     )
+
+
+def _is_loud(program: Program, step: Step, values: Mapping[str, Expr]) -> bool:
+    """Whether a step still draws noise, or is not that of the ODE, at a step of finite size."""
+    numbers = {p.name: p.default or generic(137, i) for i, p in enumerate(program.parameters)}
+    ring = RealRing(1, 0)
+    h = ring.constant(Fraction(3, 10))
+    named = {"h": h, "sigma": ring.constant(1), "sigma_next": ring.exp(-h), "steps": LENGTH / h}
+
+    def size(expression: Expr) -> Any:
+        simple = substitute(expression, values)
+        return evaluate(simple, {**numbers, **named}, ring.functions, lambda number: number)
+
+    loud = [draw.weight for row in step.rows for draw in row.noise]
+    loud += [row.decay - 1 for row in step.rows if row.decay != ONE]
+    loud += [step.down - Symbol("h")] if step.down is not None else []
+    loud += [step.churn] if step.churn is not None else []
+    try:
+        return any(size(expression) for expression in loud)
+    except (KeyError, OrderError):
+        return True
