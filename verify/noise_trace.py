@@ -47,7 +47,7 @@ class NoiseTrace:
     @cached_property
     def independent(self) -> Array:
         """(k+1, m) weights on independent unit draws."""
-        if all(d.times is None for d in self.draws):
+        if np.array_equal(self.mix, np.eye(self.weights.shape[1])):
             return self.weights
         out: Array = self.weights @ self.mix
         return out

@@ -166,7 +166,6 @@ NOISY: tuple[Entry, ...] = (
     ("diffusers:DDPMParallelScheduler", {**NO_CLIP}, 1),
     ("diffusers:DDIMScheduler", {**NO_CLIP, "eta": 1.0}, 1),
     ("diffusers:DDIMScheduler", {**NO_CLIP, "eta": 0.5}, 1),
-    ("diffusers:CogVideoXDDIMScheduler", {**NO_CLIP, "eta": 0.5}, 1),
     ("diffusers:EulerAncestralDiscreteScheduler", {}, 1),
     ("diffusers:KDPM2AncestralDiscreteScheduler", {}, 2),
     ("diffusers:DPMSolverSDEScheduler", {}, 2),
@@ -215,7 +214,13 @@ def _noisy_row(entry: Entry, verdict: Verdict) -> str:
     shown = ", ".join(f"{k}={_short(v)}" for k, v in options.items())
     name = text.split(":")[1].removeprefix("sample_").removesuffix("Scheduler")
     if not verdict.noise:
-        cells = (name, shown, str(claim), *"----", f"{verdict.reason}: {verdict.findings[0]}")
+        cells = (
+            name,
+            shown,
+            str(claim),
+            *"----",
+            ": ".join((verdict.reason, *verdict.findings[:1])),
+        )
         return "| " + " | ".join(cells) + " |"
     strength = verdict.noise["grids"]["uniform"]["strength"]
     tau = "none" if verdict.noise["kind"] == "anew" else f"{strength[-1]:.4g}"

@@ -26,7 +26,7 @@ from .moments import steps
 from .noise_blame import noise_causes
 from .noise_trace import NoiseTrace, silenced, trace_noise
 from .restart import exact_start
-from .strong import risen, strong
+from .strong import on_one_path, risen, strong
 from .trace import Denoiser, Run
 from .weak import CLASS_GRID, NO_LIMIT, Order, Weak, ladder, weak
 
@@ -46,6 +46,8 @@ class GridNoise:
     Args:
         mean, covariance, strong: measured orders, own start and own end.
         exact_mean, exact_covariance: with exact history, for samplers that keep one.
+        path_covariance: the covariance order when draws over intervals that overlap are taken from
+            one path; None when that changes nothing.
         strength: tau^2 over each quarter of the range, as h goes to zero.
         worst: largest relative error of the marginal variance over all steps, at each N.
         martingale: whether E[x0 | x] keeps its mean at tau = 1; None at another strength.
@@ -56,6 +58,7 @@ class GridNoise:
     strong: Order
     exact_mean: Order | None
     exact_covariance: Order | None
+    path_covariance: Order | None
     strength: tuple[float, ...]
     worst: tuple[float, ...]
     martingale: bool | None
@@ -157,12 +160,14 @@ def _linear(t: NoiseTrace) -> None:
 def _judged(made: list[NoiseTrace]) -> GridNoise:
     found: Weak = weak(made)
     exact = exact_start(made) if found.steady else None
+    joined = on_one_path(made)
     return GridNoise(
         found.mean,
         found.covariance,
         strong(made),
         exact[0] if exact else None,
         exact[1] if exact else None,
+        weak(joined).covariance if joined else None,
         found.strength,
         found.worst,
         found.martingale,

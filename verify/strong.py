@@ -8,7 +8,7 @@ of the path, and the mean square of their difference is an integral. No path is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ Strength = Callable[[Array], Array]
 POINTS = 4
 PATTERN = len(ROUGH)
 RISEN = 1e-9
+SHARED = 1e-6
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,28 @@ def strong(made: Sequence[NoiseTrace], variances: Sequence[float] = VARIANCES) -
         vectors.append(np.asarray([strong_error(t, path, c2) for c2 in variances]))
     precision = max([2.0**-52, *(t.drift.bend for t in made)])
     return measured(counts, vectors, precision)
+
+
+def on_one_path(made: Sequence[NoiseTrace]) -> list[NoiseTrace] | None:
+    """The traces with independent draws read as parts of one path; None when that is the same.
+
+    Draws over intervals that overlap then share what the path did on both.
+    """
+    limit = None if any(clash(t, steps(t)) for t in made) else _limit_strength(made)
+    if limit is None:
+        return None
+    out, same = [], True
+    for t in made:
+        path = laid(t, steps(t), limit)
+        gram = (path.kernels * path.weights) @ path.kernels.T
+        used = np.abs(t.weights).max(axis=0, initial=0.0) > 1e-14
+        apart = gram[np.ix_(used, used)] - np.eye(int(used.sum()))
+        same = same and float(np.abs(apart).max(initial=0.0)) < SHARED
+        values, axes = np.linalg.eigh(gram)
+        mix = axes * np.sqrt(np.maximum(values, 0.0))
+        # triangular, so that a draw uses pieces of its own and of draws before it alone
+        out.append(replace(t, mix=np.asarray(np.linalg.qr(mix.T, mode="r")).T))
+    return None if same else out
 
 
 def strong_error(t: NoiseTrace, path: Path, c2: float) -> float:

@@ -190,6 +190,7 @@ def _emitted(module: types.ModuleType, name: str, options: dict[str, Any]) -> Ta
     if not callable(sample):
         raise TargetError(f"{name}: the module has no function sample(model, x, sigmas, ...)")
     stated = {key: getattr(module, key) for key in STATED if hasattr(module, key)}
+    options = {**_strength(sample, stated), **options}
     claim = stated.get("CLAIM") or {}
     order = claim.get("order") if isinstance(claim, dict) else None
     return Target(
@@ -202,6 +203,14 @@ def _emitted(module: types.ModuleType, name: str, options: dict[str, Any]) -> Ta
         formula=(module.__doc__ or "").strip(),
         quiet=_quiet(sample, "k-diffusion", options),
     )
+
+
+def _strength(sample: Any, stated: dict[str, Any]) -> dict[str, Any]:
+    """One, for the strength of an emitted file's noise that is off by default."""
+    noise = stated.get("NOISE")
+    name = noise.get("strength") if isinstance(noise, dict) else None
+    known = inspect.signature(sample).parameters.get(str(name))
+    return {str(name): 1.0} if known is not None and known.default == 0 else {}
 
 
 def _quiet(function: Any, convention: str, options: dict[str, Any]) -> Run | None:
