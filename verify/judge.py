@@ -13,6 +13,7 @@ import torch
 from . import measure
 from .audit import CLASSES, Audit, audit
 from .constant import bound_only
+from .density import mixture_order
 from .errors import ClaimError, ConductError, VerifyError
 from .grids import CLASS, GRIDS
 from .leading import differences
@@ -22,6 +23,8 @@ from .stochastic import audit_noise, draws_noise
 from .tableau import FORMS
 from .targets import Target
 
+# classes of grids on which densities are carried over a mixture
+DENSITY = ("uniform", "arbitrary")
 # float64 leaves too few digits of the small coefficients of higher orders
 READABLE = 4
 STARTS = {"exact_start": "exact_start", "own_start": "own_start", "own_end": "own_end"}
@@ -122,7 +125,7 @@ def judge(
     # strangers' code may draw random numbers; the verdict must not depend on what ran before
     torch.manual_seed(seed)
     if draws_noise(target.run):
-        return _judge_noise(target, claim)
+        return _judge_noise(target, claim, rates)
     # an emitted file states its error in its own integrand's clock
     form = target.stated.get("INTEGRAND")
     audited = audit(target.run, form=form if form in FORMS else None, seed=seed)
@@ -158,7 +161,7 @@ def judge(
     )
 
 
-def _judge_noise(target: Target, claim: int | None) -> Verdict:
+def _judge_noise(target: Target, claim: int | None, rates: bool) -> Verdict:
     """Weak and strong orders of a target that draws noise, and its claims."""
     base: dict[str, Any] = {
         "target": target.name,
@@ -171,12 +174,13 @@ def _judge_noise(target: Target, claim: int | None) -> Verdict:
     }
     try:
         found = audit_noise(target.run, target.quiet)
+        mixture = {k: mixture_order(target.run, k) for k in DENSITY} if rates else {}
     except ConductError as error:
         return Verdict(**base, status="error", reason=error.kind, findings=(str(error),))
     except Exception as error:  # noqa: BLE001  (a stranger's code may raise anything)
         text = f"{type(error).__name__}: {error}"
         return Verdict(**base, status="error", reason="raises", findings=(text,))
-    status, reason, findings = weigh_noise(claim, target.stated, found)
+    status, reason, findings = weigh_noise(claim, target.stated, found, mixture)
     causes = [{"grid": kind, **asdict(c)} for kind, each in found.causes.items() for c in each]
     causes.sort(key=lambda c: (c["caps"], CLASSES.index(c["grid"])))
     return Verdict(
@@ -187,7 +191,7 @@ def _judge_noise(target: Target, claim: int | None) -> Verdict:
         audited={kind: one.weak_order() for kind, one in found.grids.items()},
         causes=tuple(causes),
         calls_per_step=found.calls_per_step,
-        noise=found.as_dict(),
+        noise={**found.as_dict(), "mixture": {k: asdict(o) for k, o in mixture.items()}},
     )
 
 

@@ -49,12 +49,14 @@ def noise_causes(made: Sequence[NoiseTrace], found: Order) -> list[Cause]:
     ideal = weak([replaced_noise(t, c) for t, c in zip(made, cuts, strict=True)]).covariance
     if ideal.order is not None and ideal.order <= order:
         return []
-    middle = [made_step(t, c, t.drift.steps // 2) for t, c in zip(made, cuts, strict=True)]
+    middle = [made_step(t, c, (len(c.rows) - 1) // 2) for t, c in zip(made, cuts, strict=True)]
     out = _repeated(middle, order)
     if out:
         return out
     for step, name in ((LAST, "last"), (FIRST, "first")):
-        single = [made_step(t, c, step % t.drift.steps) for t, c in zip(made, cuts, strict=True)]
+        single = [
+            made_step(t, c, step % (len(c.rows) - 1)) for t, c in zip(made, cuts, strict=True)
+        ]
         ratio = _limit([s.variance for s in single])
         if abs(ratio - 1) > OFF:
             text = _variance_text(f"the {name} step", ratio)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from .trace import LOUD, PROBES, Denoiser, Run, Trace, record
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NoiseTrace:
     """What one run did, in the data form and the scaling x = x0 + sigma eps.
 
@@ -43,9 +44,11 @@ class NoiseTrace:
         """Whether any draw reaches a state."""
         return bool(self.weights.size and np.abs(self.weights).max() > 1e-12)
 
-    @property
+    @cached_property
     def independent(self) -> Array:
         """(k+1, m) weights on independent unit draws."""
+        if np.array_equal(self.mix, np.eye(self.weights.shape[1])):
+            return self.weights
         out: Array = self.weights @ self.mix
         return out
 

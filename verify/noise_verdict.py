@@ -10,17 +10,27 @@ from .stochastic import CEILING, GridNoise, NoiseAudit
 from .weak import EXACT, STUCK, Order
 
 MOMENTS = ("mean", "covariance", "strong")
-NAMES = {"mean": "mean", "covariance": "covariance", "strong": "strong"}
+NAMES = {
+    "mean": "mean",
+    "covariance": "covariance",
+    "strong": "strong",
+    "path_covariance": "covariance, on one path,",
+    "path_mean": "mean",
+}
 
 
 def weigh_noise(
-    claim: int | None, stated: dict[str, Any], found: NoiseAudit
+    claim: int | None,
+    stated: dict[str, Any],
+    found: NoiseAudit,
+    mixture: dict[str, Order] | None = None,
 ) -> tuple[str, str, tuple[str, ...]]:
     """(status, reason, findings): claims first, then what falls short of the deterministic part.
 
     Args:
         claim: weak order to hold it to; the covariance is held to two at most, its ceiling.
         stated: constants of an emitted file; CLAIM and WEAK_ORDER are weighed.
+        mixture: class -> weak order on a mixture, where densities could be carried.
     """
     refuted: list[str] = []
     unknown: list[str] = []
@@ -29,9 +39,16 @@ def weigh_noise(
         for part, least in wanted.items():
             _weigh_claim(kind, part, least, one, found.causes.get(kind, ()), refuted, unknown)
         table = (stated.get("WEAK_ORDER") or {}).get(kind) or {}
-        for part in MOMENTS:
-            if part in table:
-                _weigh_stated(kind, part, table[part], getattr(one, part), refuted, unknown)
+        for part, value in table.items():
+            if part in NAMES and value is not None:
+                _weigh_stated(kind, part, value, measured_part(one, part), refuted, unknown)
+    for kind, order in (mixture or {}).items():
+        least = wanted.get("covariance")
+        if isinstance(least, int) and order.at_least(least) is False:
+            refuted.append(
+                f"{kind}|claims covariance order {least}; on a mixture the weak order is "
+                f"{order.said()}"
+            )
     notes = shortfalls(found)
     held = bool(wanted) or bool(stated.get("WEAK_ORDER"))
     if refuted:
@@ -39,6 +56,14 @@ def weigh_noise(
     if held and unknown:
         return "error", "unproved", (*_merged(unknown), *notes)
     return ("pass" if held else "none"), "", tuple(notes)
+
+
+def measured_part(one: GridNoise, part: str) -> Order:
+    """The measured order that a stated one speaks of."""
+    if part == "path_covariance":
+        return one.path_covariance or one.covariance
+    found: Order = getattr(one, part.removeprefix("path_"))
+    return found
 
 
 def claims(claim: int | None, stated: dict[str, Any]) -> dict[str, Any]:
@@ -63,6 +88,9 @@ def _weigh_claim(
     unknown: list[str],
 ) -> None:
     found: Order = getattr(one, part)
+    path = one.path_covariance
+    if part == "covariance" and path is not None and least != "exact" and path.at_least(int(least)):
+        found = path
     holds = found.exact or None if least == "exact" else found.at_least(int(least))
     if least == "exact" and not found.exact and found.order is not None:
         holds = False
@@ -115,6 +143,12 @@ def shortfalls(found: NoiseAudit) -> list[str]:
             last, before = one.worst[-1], one.worst[-2]
             if last > STUCK * before and last > EXACT:
                 out.append(f"{kind}|the marginal is not kept at every step: off by {last:.1e}")
+        path = one.path_covariance
+        if path is not None and path.said() != one.covariance.said():
+            out.append(
+                f"{kind}|with draws from one Brownian path the covariance order is {path.said()}, with "
+                f"independent draws {one.covariance.said()}"
+            )
         if one.martingale is False and one.mean.exact is False:
             out.append(
                 f"{kind}|at full strength the mean of E[x0 | x] drifts; a rule that integrates "

@@ -80,7 +80,7 @@ def _errors(t: NoiseTrace, cut: Steps, c2: float) -> tuple[Array, Array]:
     late = np.maximum(ends[:, None], ends)
     joint = decay[late] / decay[early] * variance[early]
     # the first quarter of a short run is over when the history ends
-    wanted = cut.rows[marks_of(len(cut.rows) - 1)[1:]]
+    wanted = cut.rows[marks_of(cut)[1:]]
     there = whole[wanted - row - 1]
     head, tail = there[:, : row + 1], there[:, row + 1 :]
     mean = head @ decay[: row + 1] - decay[wanted]

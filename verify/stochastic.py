@@ -26,9 +26,9 @@ from .moments import steps
 from .noise_blame import noise_causes
 from .noise_trace import NoiseTrace, silenced, trace_noise
 from .restart import exact_start
-from .strong import risen, strong
+from .strong import on_one_path, risen, strong
 from .trace import Denoiser, Run
-from .weak import CLASS_GRID, Order, Weak, ladder, weak
+from .weak import CLASS_GRID, NO_LIMIT, Order, Weak, ladder, weak
 
 Array = NDArray[np.float64]
 
@@ -46,6 +46,8 @@ class GridNoise:
     Args:
         mean, covariance, strong: measured orders, own start and own end.
         exact_mean, exact_covariance: with exact history, for samplers that keep one.
+        path_covariance: the covariance order when draws over intervals that overlap are taken from
+            one path; None when that changes nothing.
         strength: tau^2 over each quarter of the range, as h goes to zero.
         worst: largest relative error of the marginal variance over all steps, at each N.
         martingale: whether E[x0 | x] keeps its mean at tau = 1; None at another strength.
@@ -56,6 +58,7 @@ class GridNoise:
     strong: Order
     exact_mean: Order | None
     exact_covariance: Order | None
+    path_covariance: Order | None
     strength: tuple[float, ...]
     worst: tuple[float, ...]
     martingale: bool | None
@@ -124,7 +127,8 @@ def audit_noise(run: Run, quiet: Run | None = None) -> NoiseAudit:
         if _unsettled(one):
             longer = [*ladders[kind], trace_noise(run, GRIDS[CLASS_GRID[kind]](LONGER))]
             ladders[kind], found[kind] = longer, _judged(longer)
-    constant = float(np.ptp(found["uniform"].strength)) < STEADY
+    strength = [s for s in found["uniform"].strength if s > 0]
+    constant = bool(strength) and float(np.ptp(strength)) < STEADY
     drift = _drift(run, ladders["uniform"], constant)
     promise = _promise(quiet, drift)
     causes = {kind: _causes(made, found[kind], drift, kind) for kind, made in ladders.items()}
@@ -156,12 +160,14 @@ def _linear(t: NoiseTrace) -> None:
 def _judged(made: list[NoiseTrace]) -> GridNoise:
     found: Weak = weak(made)
     exact = exact_start(made) if found.steady else None
+    joined = on_one_path(made)
     return GridNoise(
         found.mean,
         found.covariance,
         strong(made),
         exact[0] if exact else None,
         exact[1] if exact else None,
+        weak(joined).covariance if joined else None,
         found.strength,
         found.worst,
         found.martingale,
@@ -171,12 +177,12 @@ def _judged(made: list[NoiseTrace]) -> GridNoise:
 def _unsettled(one: GridNoise) -> bool:
     parts = (one.mean, one.covariance, one.strong)
     return any(o.said() == "?" and bool(o.errors) and o.slope is None for o in parts) and not any(
-        "no limit" in o.reason for o in parts
+        NO_LIMIT in o.reason for o in parts
     )
 
 
 def _kind(t: NoiseTrace, found: dict[str, GridNoise]) -> str:
-    if any(not g.strong.errors and "no limit" in g.strong.reason for g in found.values()):
+    if any(NO_LIMIT in g.mean.reason for g in found.values()):
         return "anew"
     return "before" if risen(t, steps(t)) else "after"
 
@@ -224,7 +230,7 @@ def _risen(t: NoiseTrace) -> bool:
 def _promise(quiet: Run | None, drift: Audit | None) -> dict[str, int | None]:
     """Orders of the deterministic part: noise switched off, or the drift itself."""
     if quiet is not None:
-        made = audit(quiet)
+        made = audit(silenced(quiet))
         if made.status == "ok":
             return made.orders()
     return drift.orders() if drift is not None else dict.fromkeys(CLASSES)
@@ -233,8 +239,7 @@ def _promise(quiet: Run | None, drift: Audit | None) -> dict[str, int | None]:
 def _causes(
     made: list[NoiseTrace], one: GridNoise, drift: Audit | None, kind: str
 ) -> tuple[Cause, ...]:
-    anew = one.mean.order is None and not one.strong.errors
-    out = [] if anew else list(noise_causes(made, one.covariance))
+    out = [] if NO_LIMIT in one.mean.reason else list(noise_causes(made, one.covariance))
     if drift is not None and kind in drift.grids:
         out += drift.grids[kind].causes
     return tuple(out)

@@ -8,7 +8,7 @@ of the path, and the mean square of their difference is an integral. No path is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from scipy.interpolate import CubicSpline
 from .grids import ROUGH
 from .moments import VARIANCES, Steps, states, steps
 from .noise_trace import NoiseTrace
-from .weak import EXACT, STUCK, Order, measured
+from .weak import EXACT, NO_LIMIT, STUCK, Order, measured
 
 Array = NDArray[np.float64]
 Strength = Callable[[Array], Array]
@@ -25,6 +25,7 @@ Strength = Callable[[Array], Array]
 POINTS = 4
 PATTERN = len(ROUGH)
 RISEN = 1e-9
+SHARED = 1e-6
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,35 @@ def strong(made: Sequence[NoiseTrace], variances: Sequence[float] = VARIANCES) -
         return Order(None, False, None, reason, tuple(counts), ())
     limit = _limit_strength(made)
     if limit is None:
-        reason = "the noise per step has no limit strength as steps shrink"
-        return Order(None, False, None, reason, tuple(counts), ())
+        return Order(None, False, None, NO_LIMIT, tuple(counts), ())
     vectors = []
     for t in made:
         path = laid(t, steps(t), limit)
         vectors.append(np.asarray([strong_error(t, path, c2) for c2 in variances]))
     precision = max([2.0**-52, *(t.drift.bend for t in made)])
     return measured(counts, vectors, precision)
+
+
+def on_one_path(made: Sequence[NoiseTrace]) -> list[NoiseTrace] | None:
+    """The traces with independent draws read as parts of one path; None when that is the same.
+
+    Draws over intervals that overlap then share what the path did on both.
+    """
+    limit = None if any(clash(t, steps(t)) for t in made) else _limit_strength(made)
+    if limit is None:
+        return None
+    out, same = [], True
+    for t in made:
+        path = laid(t, steps(t), limit)
+        gram = (path.kernels * path.weights) @ path.kernels.T
+        used = np.abs(t.weights).max(axis=0, initial=0.0) > 1e-14
+        apart = gram[np.ix_(used, used)] - np.eye(int(used.sum()))
+        same = same and float(np.abs(apart).max(initial=0.0)) < SHARED
+        values, axes = np.linalg.eigh(gram)
+        mix = axes * np.sqrt(np.maximum(values, 0.0))
+        # triangular, so that a draw uses pieces of its own and of draws before it alone
+        out.append(replace(t, mix=np.asarray(np.linalg.qr(mix.T, mode="r")).T))
+    return None if same else out
 
 
 def strong_error(t: NoiseTrace, path: Path, c2: float) -> float:
@@ -88,7 +110,7 @@ def strong_error(t: NoiseTrace, path: Path, c2: float) -> float:
 
 def laid(t: NoiseTrace, cut: Steps, limit: Strength) -> Path:
     """Place the draws of one run on the path."""
-    edges = -np.log(t.drift.sigmas)
+    edges = -np.log(t.drift.sigmas[cut.grid])
     # mean of the limit strength over each step
     density = np.maximum(np.diff(limit(edges)) / np.diff(edges), 0.0)
     spans = intervals(t, cut)
@@ -116,7 +138,7 @@ def intervals(t: NoiseTrace, cut: Steps) -> Array:
 
     A draw whose levels were told and fall stands for these; any other for the step that it enters.
     """
-    edges = -np.log(t.drift.sigmas)
+    edges = -np.log(t.drift.sigmas[cut.grid])
     home = steps_of_draws(t, cut)
     out = np.stack([edges[home], edges[home + 1]], axis=1)
     for i, draw in enumerate(t.draws):
@@ -130,7 +152,7 @@ def intervals(t: NoiseTrace, cut: Steps) -> Array:
 
 def risen(t: NoiseTrace, cut: Steps) -> bool:
     """Whether steps begin by raising the noise level (churn)."""
-    return bool(np.any(cut.levels[1:-1] > t.drift.sigmas[:-1] * (1 + RISEN)))
+    return bool(np.any(cut.levels[1:-1] > t.drift.sigmas[cut.grid[:-1]] * (1 + RISEN)))
 
 
 def steps_of_draws(t: NoiseTrace, cut: Steps) -> NDArray[np.int64]:
@@ -139,7 +161,7 @@ def steps_of_draws(t: NoiseTrace, cut: Steps) -> NDArray[np.int64]:
     first = np.where(seen.any(axis=0), seen.argmax(axis=0), 0)
     place = np.searchsorted(cut.rows, first)
     shift = 0 if risen(t, cut) else 1
-    out: NDArray[np.int64] = np.clip(place - shift, 0, t.drift.steps - 1)
+    out: NDArray[np.int64] = np.clip(place - shift, 0, len(cut.rows) - 2)
     return out
 
 
@@ -158,7 +180,8 @@ def _limit_strength(made: Sequence[NoiseTrace]) -> Strength | None:
         cut = steps(t)
         # a raise counts for the step that it opens
         share = cut.strength[:-1] if risen(t, cut) else cut.strength[1:]
-        totals.append(np.concatenate([[0.0], np.cumsum(share)]))
+        total = np.concatenate([[0.0], np.cumsum(share)])
+        totals.append(np.interp(np.arange(t.drift.steps + 1), cut.grid, total))
     moves = np.abs(np.diff([total[-1] for total in totals]))
     if moves[-1] > STUCK * moves[-2] and moves[-1] > EXACT:
         return None

@@ -190,6 +190,7 @@ def _emitted(module: types.ModuleType, name: str, options: dict[str, Any]) -> Ta
     if not callable(sample):
         raise TargetError(f"{name}: the module has no function sample(model, x, sigmas, ...)")
     stated = {key: getattr(module, key) for key in STATED if hasattr(module, key)}
+    options = {**_strength(sample, stated), **options}
     claim = stated.get("CLAIM") or {}
     order = claim.get("order") if isinstance(claim, dict) else None
     return Target(
@@ -202,6 +203,14 @@ def _emitted(module: types.ModuleType, name: str, options: dict[str, Any]) -> Ta
         formula=(module.__doc__ or "").strip(),
         quiet=_quiet(sample, "k-diffusion", options),
     )
+
+
+def _strength(sample: Any, stated: dict[str, Any]) -> dict[str, Any]:
+    """One, for the strength of an emitted file's noise that is off by default."""
+    noise = stated.get("NOISE")
+    name = noise.get("strength") if isinstance(noise, dict) else None
+    known = inspect.signature(sample).parameters.get(str(name))
+    return {str(name): 1.0} if known is not None and known.default == 0 else {}
 
 
 def _quiet(function: Any, convention: str, options: dict[str, Any]) -> Run | None:
@@ -219,7 +228,19 @@ def _scheduler(scheduler: Any, name: str, options: dict[str, Any], claim: int | 
         claim=claim,
         title=str(title),
         single=_lazy(lambda: scheduler_run(scheduler, options, exact=False)),
+        quiet=_quiet_scheduler(scheduler, options),
     )
+
+
+def _quiet_scheduler(scheduler: Any, options: dict[str, Any]) -> Run | None:
+    """The scheduler with the options that switch its noise on turned back, when there are any."""
+    off: dict[str, Any] = {name: 0.0 for name in SWITCHES if name in options}
+    kind = options.get("algorithm_type")
+    if isinstance(kind, str) and kind.startswith("sde-"):
+        off["algorithm_type"] = kind.removeprefix("sde-")
+    if "tau_func" in options:
+        off["tau_func"] = lambda _: 0.0
+    return _lazy(lambda: scheduler_run(scheduler, {**options, **off})) if off else None
 
 
 def _lazy(make: Callable[[], Run]) -> Run:

@@ -252,4 +252,5 @@ class RealRing:
             value = outer.coefficient(k)
             if value:
                 total = total + FixedSeries(0, [int(value)], self.end)
-        return (total * inner**outer.low if outer.low else total).truncated(min(known, self.end))
+        whole: FixedSeries = total * inner**outer.low if outer.low else total
+        return whole.like(whole.low, whole.terms, min(known, self.end, whole.end))

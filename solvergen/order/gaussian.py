@@ -26,23 +26,28 @@ def generic(seed: int, index: int = 0) -> Fraction:
     return Fraction(Random(1_000_003 * seed + index).getrandbits(100), 1 << 100) + Fraction(1, 2)
 
 
+LEVEL = generic(103)  # σ̃ at the base point
+
+
 class Target:
     """Exact law of the solution at positions of a grid (in units of h from its base point).
 
     Args:
         ring: the series in h.
         strength: τ² as a Taylor series in λ about the base point.
-        seed: which generic target.
+        spread: c²; generic unless given.
     """
 
-    def __init__(self, ring: RealRing, strength: FixedSeries, seed: int = 1) -> None:
+    def __init__(
+        self, ring: RealRing, strength: FixedSeries, spread: Fraction | None = None
+    ) -> None:
         self.ring, self.strength = ring, strength
-        self.spread = generic(101, seed)  # c²
-        self.level = generic(103, seed)  # σ̃ at the base point
+        self.spread = generic(101) if spread is None else spread
+        self.level = LEVEL
         self.steady = len(strength.terms) <= 1 and strength.low in (0, strength.end)
         self.line = RealRing(strength.end, 1)  # Taylor series in λ
         self.kept: dict[tuple[str, Any], Any] = {}
-        self.decay = self._integral(self._rate()) if not self.steady else None
+        self.decay = self.integrated(self._rate()) if not self.steady else None
 
     def _rate(self) -> FixedSeries:
         """A (1 − k) as a Taylor series."""
@@ -55,7 +60,8 @@ class Target:
         return series
 
     @staticmethod
-    def _integral(series: FixedSeries) -> FixedSeries:
+    def integrated(series: FixedSeries) -> FixedSeries:
+        """The antiderivative of a Taylor series that vanishes at the base point."""
         terms = [value // (k + 1) for k, value in enumerate(series.terms, series.low)]
         return FixedSeries(series.low + 1, terms, series.end + 1)
 
@@ -106,13 +112,13 @@ class Target:
 
     def kernel(self) -> FixedSeries:
         """√2 τ σ̃ e^{∫A(1−k)} as a Taylor series: the noise's part in w(b) per dW, without Φ(b, 0)."""
-        growth = self.line.exp(self._integral(self._rate()).truncated(self.line.end))
+        growth = self.line.exp(self.integrated(self._rate()).truncated(self.line.end))
         root = self.line.sqrt(2 * self.strength)
         kernel: FixedSeries = root * self._level_series() * growth
         return kernel
 
     def integral(self, series: FixedSeries, start: Any, end: Any) -> Any:
         """The integral of a Taylor series between two positions."""
-        whole = self._integral(series)
+        whole = self.integrated(series)
         parts = [self.ring.composed(whole, place * self.ring.h) for place in (start, end)]
         return parts[1] - parts[0]

@@ -14,6 +14,9 @@ of the last steps, give the global rate
 
     min(a − 1, r),    exactly where Σ c_n over a period of the grid is not zero.
 
+Where past evaluations keep weights as h goes to 0, as in rules with a defect, what they carry on
+dies out geometrically instead, and J lies far enough for all but 2^−40 of it to have gone.
+
 Mean squares along the path add up by the parts of the path, which are independent: with an excess of
 O(h^{2a}) in the variance due to one step's part of the path after all steps have used it, their sum
 is O(h^{2a−1}) and the strong rate is min(a − 1/2, rate of the mean, r) (Milstein's theorem).
@@ -81,10 +84,11 @@ class PathErrors:
         self.walk, self.steps, self.first = walk, steps, first
         target = walk.target
         self.kernel = target.kernel()
-        slope = -ONE if walk.kappa == -1 else target.strength.truncated(1)
         line = target.line
-        grown = line.constant(0) + slope if slope == -1 else slope.like(0, slope.terms, line.end)
-        self.shape = line.exp(grown * line.h)
+        slope = line.constant(-1)
+        if walk.kappa != -1:
+            slope = FixedSeries(0, target.strength.truncated(1).terms, line.end)
+        self.shape = line.exp(slope * line.h)
 
     def along(self, form: Form, site: int, part: int) -> Any:
         """Mean square error at a site due to the path's part in the step at `part`."""
@@ -159,9 +163,17 @@ class PathErrors:
         return self.walk.target.integral(self.shape**2, low, high)
 
 
-def exponent(errors: Sequence[Any], power: int) -> Fraction | None:
-    """The least power of h among some series, or ``None`` when all that is known vanishes."""
-    found = [e.low for e in errors if isinstance(e, FixedSeries) and e.terms]
+def exponent(errors: Sequence[Any], power: int, tiny: int = 0) -> Fraction | None:
+    """The least power of h among some series, or ``None`` when all that is known vanishes.
+
+    Args:
+        tiny: coefficients up to this size count as zero.
+    """
+    found = [
+        min(k for k, value in enumerate(e.terms, e.low) if abs(value) > tiny)
+        for e in errors
+        if isinstance(e, FixedSeries) and any(abs(value) > tiny for value in e.terms)
+    ]
     return Fraction(min(found), power) if found else None
 
 
@@ -179,17 +191,21 @@ class Added:
         period: their sum.
         remainder: the error at the end.
         power: h in terms of the series' variable.
+        tiny: coefficients up to this size count as zero.
     """
 
     singles: Sequence[Any]
     period: Sequence[Any]
     remainder: Sequence[Any]
     power: int
+    tiny: int = 0
 
     def rate(self) -> tuple[Rate, bool]:
         """The rate, and whether anything but zero was seen."""
-        each, total = exponent(self.singles, self.power), exponent(self.period, self.power)
-        rest = exponent(self.remainder, self.power)
+        each, total, rest = (
+            exponent(part, self.power, self.tiny)
+            for part in (self.singles, self.period, self.remainder)
+        )
         if each is None and rest is None:
             return Rate(known([*self.singles, *self.remainder], self.power) - 1, False), False
         added = each - 1 if each is not None else known(self.singles, self.power) - 1
@@ -207,7 +223,7 @@ def least(rates: Sequence[Rate]) -> Rate:
     return Rate(value, any(rate.exact for rate in bound if rate.value == value))
 
 
-def capped(rate: Rate, errors: Sequence[Any], power: int, root: int = 1) -> Rate:
+def capped(rate: Rate, errors: Sequence[Any], power: int, root: int = 1, tiny: int = 0) -> Rate:
     """A rate after an error that some first or last steps leave."""
-    found = exponent(errors, power)
+    found = exponent(errors, power, tiny)
     return rate if found is None else least([rate, Rate(found / root)])

@@ -69,6 +69,16 @@ def strength(
     return FixedSeries(0, terms, count)
 
 
+def lingers(program: Program, parameters: Mapping[str, Any]) -> bool:
+    """Whether past evaluations keep weights as steps shrink, so that errors in them die out slowly."""
+    ring = RealRing(8)
+    flat = Target(ring, FixedSeries(0, [], 2))
+    main = program.main
+    walk = Walk(program, ring, from_steps(lambda i: Fraction(1)), flat, dict(parameters))
+    form = walk.run([main], 0, main.history, bare=True)[0]
+    return any(v.low <= 0 for key, v in form.items() if key[0] == "w" and key[1] < 0)
+
+
 def _polynomial(ring: RealRing) -> Any:
     total: Any = ring.constant(0)
     for value in reversed(density()):
@@ -139,7 +149,7 @@ def _outside_windows(expression: Expr) -> Iterator[str]:
 
 
 def _without(program: Program, name: str) -> Program | None:
-    silent = {name: Number(Fraction(0))}
+    silent: dict[str, Expr] = {name: Number(Fraction(0))}
     steps = {id(step): _quiet(program, step, silent) for step in program.steps}
     if any(step is None for step in steps.values()):
         return None
@@ -164,23 +174,7 @@ def _quiet(program: Program, step: Step, silent: dict[str, Expr]) -> Step | None
     values = dict(silent)
     for name, expression in step.lets:
         values[name] = substitute(expression, values)
-    numbers = {p.name: p.default or generic(137, i) for i, p in enumerate(program.parameters)}
-
-    def size(expression: Expr) -> Any:
-        ring = RealRing(1, 0)
-        h = ring.constant(Fraction(3, 10))
-        named = {"h": h, "sigma": ring.constant(1), "sigma_next": ring.exp(-h), "steps": LENGTH / h}
-        simple = substitute(expression, values)
-        return evaluate(simple, {**numbers, **named}, ring.functions, lambda number: number)
-
-    try:
-        loud = [size(draw.weight) for row in step.rows for draw in row.noise]
-        loud += [size(row.decay - 1) for row in step.rows if row.decay != ONE]
-        loud += [size(e) for e in ([step.down - Symbol("h")] if step.down is not None else [])]
-        loud += [size(step.churn)] if step.churn is not None else []
-    except (KeyError, OrderError):
-        return None
-    if any(loud):
+    if _is_loud(program, step, values):
         return None
 
     def plain(row: Row) -> Row:
@@ -194,6 +188,31 @@ def _quiet(program: Program, step: Step, silent: dict[str, Expr]) -> Step | None
         corrector=step.corrector and plain(step.corrector),
         lets=(),
         down=None,
+        lower=None,
         churn=None,
+        churn_scale=ONE,
         draws=(),
+        kernel=ONE,
+        positive=(),
     )
+
+
+def _is_loud(program: Program, step: Step, values: Mapping[str, Expr]) -> bool:
+    """Whether a step still draws noise, or is not that of the ODE, at a step of finite size."""
+    numbers = {p.name: p.default or generic(137, i) for i, p in enumerate(program.parameters)}
+    ring = RealRing(1, 0)
+    h = ring.constant(Fraction(3, 10))
+    named = {"h": h, "sigma": ring.constant(1), "sigma_next": ring.exp(-h), "steps": LENGTH / h}
+
+    def size(expression: Expr) -> Any:
+        simple = substitute(expression, values)
+        return evaluate(simple, {**numbers, **named}, ring.functions, lambda number: number)
+
+    loud = [draw.weight for row in step.rows for draw in row.noise]
+    loud += [row.decay - 1 for row in step.rows if row.decay != ONE]
+    loud += [step.down - Symbol("h")] if step.down is not None else []
+    loud += [step.churn] if step.churn is not None else []
+    try:
+        return any(size(expression) for expression in loud)
+    except (KeyError, OrderError):
+        return True

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..expr.tree import evaluate
-from .model import Program, Row
+from .model import Program, Row, Step
 
 # So short a step that weights which are right only to a power of h, as Lawson's, pass as well.
 STEP, TOLERANCE = 2.0**-10, 2.0**-6
@@ -27,22 +27,30 @@ def inconsistent_rows(program: Program) -> list[str]:
     for step in program.steps:
         ends = [step.final, *([step.corrector] if step.corrector else [])]
         for row in ends:
-            if step.coordinate is None and abs(_excess(row, program)) > TOLERANCE:
+            known = step.coordinate is None and (program.kappa == 1 or not step.stochastic)
+            if known and abs(_excess(row, step, program)) > TOLERANCE:
                 found.append(f"{row.name} ({step.label})")
     return found
 
 
-def _excess(row: Row, program: Program) -> float:
+def _excess(row: Row, step: Step, program: Program) -> float:
     kappa = program.kappa
     values: dict[str, Any] = {p.name: float(p.default) for p in program.parameters}
-    values["h"] = STEP
+    values |= {"h": STEP, "sigma": 1.0, "sigma_next": math.exp(-STEP), "steps": 1 / STEP}
+    for name, expression in step.lets:
+        values[name] = evaluate(expression, values, _FUNCTIONS, float)
+    if step.down is not None:
+        values["h"] = evaluate(step.down, values, _FUNCTIONS, float)
     for k in range(1, 10):
         values[f"theta{k}"] = float(k)
         past, ahead = math.expm1(-kappa * k * STEP), math.expm1(kappa * STEP)
         values[f"Theta{k}"] = -past / ahead if kappa else float(k)
     total = sum(evaluate(t.weight, values, _FUNCTIONS, float) for t in row.terms)
-    exact = 1.0 if row.gauge == "clock" else STEP * _phi(1, -kappa * STEP)
-    return float(total / exact - 1)
+    h = values["h"]
+    exact = 1.0 if row.gauge == "clock" else h * _phi(1, -kappa * h)
+    if step.stochastic and row.gauge == "lambda":  # what the state keeps, the data must make up for
+        exact = 1 - math.exp(-h) * evaluate(row.decay, values, _FUNCTIONS, float)
+    return float(total / exact - 1) if abs(exact) > 1e-12 else float(total)
 
 
 def _phi(k: int, z: float) -> float:
@@ -55,4 +63,7 @@ _FUNCTIONS: dict[str, Callable[..., float]] = {
     "expm1": math.expm1,
     "log1p": math.log1p,
     "sqrt": math.sqrt,
+    "log": math.log,
+    "min": min,
+    "between": lambda low, value, high: float(low <= value <= high),
 }

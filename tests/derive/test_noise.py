@@ -115,12 +115,13 @@ def test_langevin_steps_are_one_after_the_other():
     found = unroll(program(body, noise='form = "explicit"'), LAM[:2])
     delta, sigma = mpmath.mpf(1) / 10, mpmath.exp(-LAM[0])
     spread, keep = sigma * mpmath.sqrt(2 * delta), 1 - delta
-    once, twice = found.calls[1], found.calls[2]
-    assert [float(c.lam - LAM[0]) for c in found.calls] == [0, 0, 0]
-    assert _close(once.state, (keep, delta)) and _close(once.noise, (spread,))
-    assert _close(twice.state, (keep**2, keep * delta, delta))
-    assert _close(twice.noise, (keep * spread, spread))
-    assert _close(found.final, (*twice.state, 0)) and _close(found.noise, twice.noise)
+    states, draws = (keep**2, keep * delta, delta), (keep * spread, spread)
+    assert [float(c.lam - LAM[0]) for c in found.calls] == [0, 0]  # and none that nothing uses
+    assert _close(found.calls[1].state, (keep, delta)) and _close(found.calls[1].noise, (spread,))
+    assert _close(found.final, states) and _close(found.noise, draws)
+    to_zero = unroll(program(body, noise='form = "explicit"'), [LAM[0], mpmath.inf])
+    assert _close(to_zero.calls[2].state, states) and _close(to_zero.calls[2].noise, draws)
+    assert _close(to_zero.final, (0, 0, 0, 1)) and _close(to_zero.noise, (0, 0))
 
 
 def _close(found, wanted):

@@ -18,7 +18,7 @@ from verify.noise_trace import trace_noise
 from verify.report import machine, page, terminal
 from verify.restart import exact_start
 from verify.stochastic import audit_noise, draws_noise
-from verify.strong import laid, strong, strong_error
+from verify.strong import laid, on_one_path, strong, strong_error
 from verify.targets import Target, callable_target, find
 from verify.weak import ladder, weak
 
@@ -261,6 +261,34 @@ def test_misbehaviour_of_a_noisy_sampler_is_named():
 def test_noise_shared_between_stage_and_step_is_seen():
     assert audit_noise(run_of(hand.seeds_2)).shared
     assert not audit_noise(run_of(hand.seeds_2, share=False)).shared
+
+
+def overlapping(model, x, sigmas, noise_sampler=None):
+    """DPM-Solver++ SDE: the stage's draw and the step's overlap, and only a path relates them."""
+    ones = x.new_ones(len(x))
+    for s, t in itertools.pairwise(sigmas):
+        m = (s * t).sqrt()
+        first = model(x, s * ones)
+        a, b = (m / s) ** 2, (t / s) ** 2
+        stage = a * x + (1 - a) * first + m * (1 - a).sqrt() * noise_sampler(s, m)
+        x = b * x + (1 - b) * model(stage, m * ones) + t * (1 - b).sqrt() * noise_sampler(s, t)
+    return x
+
+
+def test_draws_that_overlap_are_also_read_on_one_path():
+    made = ladder(run_of(overlapping), "uniform")
+    joined = on_one_path(made)
+    assert weak(made).covariance.order == 1
+    assert weak(joined).covariance.order == 2
+    assert on_one_path(ladder(run_of(hand.seeds_2), "uniform", (16, 32, 64))) is None
+
+
+def test_a_strength_that_is_off_by_default_is_switched_on(tmp_path):
+    text = textwrap.dedent(EMITTED % ({}, {})).replace("eta=1.0", "eta=0")
+    text = text.replace('{"form": "sde"}', '{"form": "sde", "strength": "eta"}')
+    (tmp_path / "made.py").write_text(text, encoding="utf-8")
+    (target,) = find(str(tmp_path / "made.py"))
+    assert draws_noise(target.run) and not draws_noise(target.quiet)
 
 
 @needs_k_diffusion

@@ -105,6 +105,8 @@ def noise_lines(verdict: Verdict) -> list[str]:
     if not verdict.noise:
         return []
     strength = verdict.noise["grids"]["uniform"]["strength"]
+    # a quarter in which no state is at a grid level has no strength of its own
+    strength = [s for s in strength if s > 0] or [0.0]
     low, high = min(strength), max(strength)
     size = f"{low:.4g}" if high - low < 1e-3 else f"{low:.3g} to {high:.3g}"
     parts = ", ".join(
@@ -113,6 +115,9 @@ def noise_lines(verdict: Verdict) -> list[str]:
     drawn = f"{verdict.noise['draws_per_step']:.3g} draws a step"
     where = {"after": "", "before": ", before the model call", "anew": ", noised anew"}
     tau = "" if verdict.noise["kind"] == "anew" else f", tau^2 = {size}"
+    known = [o for o in verdict.noise.get("mixture", {}).values() if o["order"] is not None]
+    if known:
+        parts += f", on a mixture {'/'.join(str(o['order']) for o in known)}"
     return [f"noise: order of {parts} ({drawn}{where[verdict.noise['kind']]}{tau})"]
 
 
