@@ -9,7 +9,6 @@
 """RES 2s. Exponential Runge-Kutta of two stages with phi-functions throughout (ETD2RK)."""
 
 import math
-import weakref
 
 import torch
 
@@ -198,51 +197,26 @@ def check(x, denoised):
         raise ValueError(f"the model returned NaN at its first call ({source}); float16 overflows")
 
 
-def recycler():
-    """Make an `empty` that hands memory out again once nothing uses it, not even a view.
+def integrate(model, x, plan, extra_args=None, callback=None, empty=None):
+    """Run the sampler along a plan; differentiable; no step waits for the device.
 
-    Large results in fresh memory cost more than the arithmetic: the system maps them page by page.
+    empty: gives memory for new states, as torch.empty_like; torch does unless given.
     """
-    blocks = []
-
-    def empty(like, dtype=None):
-        dtype = dtype or like.dtype
-        size = like.numel() * dtype.itemsize
-        free = [k for k, (b, user) in enumerate(blocks) if len(b) == size and user() is None]
-        block = blocks.pop(free[0])[0] if free else bytearray(size)
-        user = memoryview(block)  # what the tensor holds on to, with all that share its storage
-        blocks.append((block, weakref.ref(user)))
-        return torch.frombuffer(user, dtype=dtype).view(like.shape)
-
-    return empty
-
-
-def integrate(model, x, plan, extra_args=None, callback=None):
-    """Run the sampler along a plan; differentiable; no step waits for the device."""
     extra_args = {} if extra_args is None else extra_args
     ones = x.new_ones([x.shape[0]])
-    traced = torch.compiler.is_compiling() or torch.is_grad_enabled() or type(x) is not torch.Tensor
-    large = x.is_cpu and x.is_contiguous() and x.numel() >= 2**20
-    empty = recycler() if large and not traced else None
-
-    def cast(value, dtype):
-        if empty is None or value.dtype == dtype:
-            return value.to(dtype)
-        return empty(value, dtype).copy_(value)
-
-    dtype, wide = x.dtype, torch.promote_types(x.dtype, torch.float32)
-    x, memory, previous = cast(x, wide), (), None  # halves step in float32
+    dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # halves step in float32
+    memory, previous = (), None
     for row in plan:
-        i, sigma, seen = row[0], row[2], cast(x, dtype)
+        i, sigma, seen = row[0], row[2], x.to(dtype)
         denoised = model(seen, sigma * ones, **extra_args)
         if callback is not None and i != previous:
             level = {"sigma": sigma, "sigma_hat": sigma}
             callback({"x": seen, "i": i, **level, "denoised": denoised})
         if previous is None:
             check(seen, denoised)
-        x, memory = step(row, x, cast(denoised, wide), memory, empty)
+        x, memory = step(row, x, denoised.to(x.dtype), memory, empty)
         previous = i
-    return cast(x, dtype)
+    return x.to(dtype)
 
 
 @torch.no_grad()

@@ -60,7 +60,7 @@ def sampler_text(text: str, remake: str, imports: str) -> str:
     """An emitted sampler up to its `step`, with other imports and another way to remake it."""
     head = text[: text.index("\n\ndef check(")]
     head = re.sub(r"(?m)^# remake .*$", f"# remake   {remake}", head, count=1)
-    return head.replace("import math\nimport weakref\n\nimport torch\n", imports, 1)
+    return head.replace("import math\n\nimport torch\n", imports, 1)
 
 
 def diffusers_file(

@@ -43,10 +43,11 @@ def tensors(plan):
 LIFTS = "        lifts = tuple(tensor(lift).unbind() for lift in lifts)\n"
 
 LOOP = '''
-def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None):
+def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None, empty=None):
     """Run the sampler along a plan; differentiable; no step waits for the device.
 
     noise_sampler: (sigma, sigma_next) -> unit Gaussian noise like x; sigma is sigma / alpha.
+    empty: gives memory for new states, as torch.empty_like; torch does unless given.
     """
 {begin}
     def draw(*levels):
@@ -54,7 +55,7 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
         return noise.to(x)
 
     for row in plan:
-{lift}        i, sigma, seen = row[0], row[2], cast(x, dtype)
+{lift}        i, sigma, seen = row[0], row[2], x.to(dtype)
         denoised = model(seen, sigma * ones, **extra_args)
         if callback is not None and i != previous:
             level = {{"sigma": sigma, "sigma_hat": sigma}}
@@ -62,9 +63,9 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
         if previous is None:
             check(seen, denoised)
         noise = [draw(*levels) for levels in row[4]]
-        x, memory = step(row, x, cast(denoised, wide), memory, noise, empty)
+        x, memory = step(row, x, denoised.to(x.dtype), memory, noise, empty)
         previous = i
-    return cast(x, dtype)
+    return x.to(dtype)
 
 
 @torch.no_grad()

@@ -50,7 +50,6 @@ def torch_file(
         _definition(pieces.COMBINE),
         step_function(layout),
         _definition(pieces.CHECK),
-        _definition(pieces.RECYCLER),
         _definition(_loop(program)),
         *([adaptive_part(layout)] if program.controller else []),
     ]
@@ -79,7 +78,7 @@ def _header(solver: Solver, program: Program, spec: str) -> str:
     title = f"{solver.title or solver.name}."
     text = _filled(" ".join(part for part in (title, solver.description) if part), WIDTH)
     quoted = f'"""{text}"""' if "\n" not in text else f'"""{text}\n"""'
-    return "\n".join([*lines, quoted, "", "import math", "import weakref", "", "import torch", ""])
+    return "\n".join([*lines, quoted, "", "import math", "", "import torch", ""])
 
 
 def _filled(text: str, width: int) -> str:

@@ -22,6 +22,8 @@ from chart import chart
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from solvergen.hosts.memory import recycler
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 SHAPES = [
@@ -92,7 +94,7 @@ def ours(module, x, gauge="ve"):
         for row in plan[:10]:
             _, memory = module.step(row, x, denoised, memory)
     memory = tuple(torch.randn_like(x) for _ in memory)
-    empty = module.recycler() if x.is_cpu and x.numel() >= 2**20 else None
+    empty = recycler() if x.is_cpu and x.numel() >= 2**20 else None
     return lambda: module.step(plan[10], x, denoised, memory, empty)
 
 
@@ -115,7 +117,8 @@ def loop(module, x, compiled=False):
     plan = module.coefficients(levels(21))
 
     if not compiled:
-        return lambda: module.integrate(free, x, plan)
+        empty = recycler() if x.is_cpu and x.numel() >= 2**20 else None
+        return lambda: module.integrate(free, x, plan, empty=empty)
 
     @torch.compile(fullgraph=True)
     def run(x):

@@ -27,7 +27,6 @@ def test_diffusers_file_stands_alone(tmp_path, capsys):
     known = {
         "__future__",
         "math",
-        "weakref",
         "collections",
         "typing",
         "torch",
@@ -53,7 +52,7 @@ def test_comfyui_folder_stands_alone(tmp_path):
         "dpmpp_2m.py",
         "ddim.py",
     }
-    known = {"__future__", "inspect", "math", "weakref", "collections", "types", "typing"}
+    known = {"__future__", "inspect", "math", "collections", "types", "typing"}
     known |= {"torch", "comfy", "."}
     assert set().union(*(imported(p) for p in folder.iterdir())) <= known
 
