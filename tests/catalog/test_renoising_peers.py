@@ -8,7 +8,7 @@ from solvergen.hosts.models import Denoiser, Preconditioned, discrete_time, late
 from tests.catalog.noise_runs import apart, draws, gauged
 from tests.peer_code import diffusers_in_float64
 
-TOLERANCE = 1e-12
+TOLERANCE = 1e-13
 
 
 @pytest.fixture

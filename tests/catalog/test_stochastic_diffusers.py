@@ -12,8 +12,7 @@ from tests.catalog.noise_runs import apart, draws, gauged, levels, run
 from tests.peer_code import diffusers_in_float64
 
 STEPS = (5, 10, 20)
-# Their coefficients come from cumulative products close to 1, of which 1 − ᾱ loses digits.
-TOLERANCE = 1e-11
+TOLERANCE = 1e-13
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.catalog import noise_formulas as formulas
 from tests.catalog.noise_runs import GAUGES, apart, draws, levels, run
 
 STEPS = (5, 10, 20)
-TOLERANCE = 1e-12
+TOLERANCE = 1e-13
 
 
 @pytest.fixture
