@@ -99,7 +99,7 @@ def coefficients(sigmas, alphas=None, delta=1 / 5):
             weights = s1 / s0, -a1 * math.expm1(-h)
             plan.append((i, 0, s0, weights, ()))
         elif s1 == 0:  # 3 Langevin steps, then the denoised value
-            q0, q1 = s0 / a0, s1 / a1
+            q0 = s0 / a0
             weights = 1 - delta, a0 * delta
             noise = [(s0 * math.sqrt(2 * delta), q0, q0)]
             plan.append((i, 4, s0, weights, noise))
@@ -121,7 +121,7 @@ def coefficients(sigmas, alphas=None, delta=1 / 5):
             noise = [(0, q0, q0), (0, q0, q0), (0, q0, q0)]
             plan.append((i, 7, s0, weights, noise))
         else:  # 3 Langevin steps, then one node
-            q0, q1 = s0 / a0, s1 / a1
+            q0 = s0 / a0
             weights = 1 - delta, a0 * delta
             noise = [(s0 * math.sqrt(2 * delta), q0, q0)]
             plan.append((i, 1, s0, weights, noise))
@@ -281,7 +281,7 @@ def sample(
     x: the state alpha x0 + sigma eps at the first grid point.
     sigmas: n + 1 decreasing values, the last may be 0; alphas: the same number, ones unless given.
     callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.
-    noise_sampler: (sigma / alpha from, to) -> unit Gaussian noise like x; torch.randn_like unless given.
+    noise_sampler: (sigma, sigma_next) -> unit Gaussian noise like x; torch.randn_like unless given.
     """
     plan = coefficients(sigmas, alphas, delta=delta)
     return integrate(model, x, plan, extra_args, callback, noise_sampler)

@@ -133,7 +133,6 @@ def coefficients(sigmas, alphas=None, s_churn=0, s_tmin=0, s_tmax=1000000, s_noi
             weights = 0, 1, s1 / s0, -a1 * math.expm1(-h)
             plan.append((i, 0, s0, weights, (), lifts))
         else:  # 2 evaluations
-            q0, q1 = s0 / a0, s1 / a1
             H = clock[i + 1] - s0 / a0
             a_k1, s_k1 = level(start + h / 2, gauge)
             w0 = H * a_k1 * math.expm1(-h / 2) / math.expm1(-h)
@@ -266,7 +265,7 @@ def sample(
     x: the state alpha x0 + sigma eps at the first grid point.
     sigmas: n + 1 decreasing values, the last may be 0; alphas: the same number, ones unless given.
     callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.
-    noise_sampler: (sigma / alpha from, to) -> unit Gaussian noise like x; torch.randn_like unless given.
+    noise_sampler: (sigma, sigma_next) -> unit Gaussian noise like x; torch.randn_like unless given.
     """
     plan = coefficients(
         sigmas, alphas, s_churn=s_churn, s_tmin=s_tmin, s_tmax=s_tmax, s_noise=s_noise

@@ -92,7 +92,7 @@ def coefficients(sigmas, alphas=None, delta=1 / 20):
             weights = s1 / s0, -a1 * math.expm1(-h)
             plan.append((i, 0, s0, weights, ()))
         elif s1 == 0:  # 1 Langevin step, then the denoised value
-            q0, q1 = s0 / a0, s1 / a1
+            q0 = s0 / a0
             weights = 1 - delta, a0 * delta
             noise = [(s0 * math.sqrt(2 * delta), q0, q0)]
             plan.append((i, 1, s0, weights, noise))
@@ -232,7 +232,7 @@ def sample(
     x: the state alpha x0 + sigma eps at the first grid point.
     sigmas: n + 1 decreasing values, the last may be 0; alphas: the same number, ones unless given.
     callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.
-    noise_sampler: (sigma / alpha from, to) -> unit Gaussian noise like x; torch.randn_like unless given.
+    noise_sampler: (sigma, sigma_next) -> unit Gaussian noise like x; torch.randn_like unless given.
     """
     plan = coefficients(sigmas, alphas, delta=delta)
     return integrate(model, x, plan, extra_args, callback, noise_sampler)

@@ -271,7 +271,7 @@ def sample(
     x: the state alpha x0 + sigma eps at the first grid point.
     sigmas: n + 1 decreasing values, the last may be 0; alphas: the same number, ones unless given.
     callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.
-    noise_sampler: (sigma / alpha from, to) -> unit Gaussian noise like x; torch.randn_like unless given.
+    noise_sampler: (sigma, sigma_next) -> unit Gaussian noise like x; torch.randn_like unless given.
     """
     plan = coefficients(sigmas, alphas)
     return integrate(model, x, plan, extra_args, callback, noise_sampler)

@@ -76,7 +76,7 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
     x: the state alpha x0 + sigma eps at the first grid point.
     {levels}
     callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.
-    noise_sampler: (sigma / alpha from, to) -> unit Gaussian noise like x; torch.randn_like unless given.
+    noise_sampler: (sigma, sigma_next) -> unit Gaussian noise like x; torch.randn_like unless given.
     """
     plan = {planned}
     return integrate(model, x, plan, extra_args, callback, noise_sampler)

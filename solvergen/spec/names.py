@@ -100,11 +100,6 @@ _TAKEN = {
     "raised",
     "lower",
     "base",
-    "tensors",
-    "lifts",
-    "keep",
-    "start",
-    "spread",
 }
 # Local variables of an emitted `coefficients`: weights, offsets, places, φ-functions and moments.
 _LOCAL = re.compile(
