@@ -10,7 +10,8 @@ from ..expr.tree import Expr, Number, lift, substitute
 from ..program.model import KAPPA, Place, Program, Row, Step, depth
 from ..spec.model import Noise, Rule, Solver
 from .coordinates import in_own_variables, resolve
-from .noise import langevin, langevin_to_zero, noisy
+from .langevin import langevin, langevin_to_zero
+from .noise import noisy
 from .rules import Context, weigh
 
 Lookup = Callable[[str], Solver]
