@@ -46,6 +46,7 @@ def run_comfyui(args: argparse.Namespace) -> int:
     from .generation import emitted
 
     samplers: dict[str, str] = {}
+    parameters = {}
     for target in args.specs:
         loaded = load(target)
         name = loaded.solver.name
@@ -53,8 +54,8 @@ def run_comfyui(args: argparse.Namespace) -> int:
             raise SolvergenError(f"two of the solvers are named `{name}`")
         if name in ("nodes", "__init__"):
             raise SolvergenError(f"a solver in a node folder cannot be named `{name}`")
-        samplers[name] = emitted(loaded)[0]
-    for name, text in comfyui_folder(samplers).items():
+        samplers[name], parameters[name] = emitted(loaded)[0], loaded.program.parameters
+    for name, text in comfyui_folder(samplers, parameters).items():
         write(args.folder / name, text)
     print(f"wrote {args.folder} ({len(samplers)} sampler node{'s' * (len(samplers) != 1)})")
     return 0

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 import torch
 
 CATEGORY = "sampling/custom_sampling/samplers"
+HELD = ("alphas", "noise_sampler")  # arguments of a sampler that are no numbers to choose
+WIDEST = 100.0  # of numbers without a bound
 
 
 def is_flow(model: Any) -> bool:
@@ -18,6 +20,19 @@ def is_flow(model: Any) -> bool:
 
     sampling = model.inner_model.model_patcher.get_model_object("model_sampling")
     return isinstance(sampling, comfy.model_sampling.CONST)
+
+
+def seeded_noise(
+    x: torch.Tensor, extra_args: dict[str, Any] | None
+) -> Callable[[Any, Any], torch.Tensor]:
+    """What ComfyUI's own samplers draw for the seed of this run, in the same order."""
+    import comfy.k_diffusion.sampling  # type: ignore[import-not-found,unused-ignore]
+
+    seed = (extra_args or {}).get("seed")
+    source: Callable[[Any, Any], torch.Tensor] = comfy.k_diffusion.sampling.default_noise_sampler(
+        x, seed=seed
+    )
+    return source
 
 
 def sampler_function(module: ModuleType) -> Any:
@@ -42,17 +57,34 @@ def sampler_function(module: ModuleType) -> Any:
                     "take the scheduler of this model"
                 )
             alphas = 1 - sigmas.double()
-        return module.sample(
-            model, x, sigmas, extra_args, callback, disable, alphas=alphas, **options
-        )
+        held: dict[str, Any] = {"alphas": alphas}
+        if hasattr(module, "NOISE"):
+            held["noise_sampler"] = seeded_noise(x, extra_args)
+        return module.sample(model, x, sigmas, extra_args, callback, disable, **held, **options)
 
     return sample
 
 
-def node(module: ModuleType) -> type:
-    """The node class of an emitted sampler; the solver's parameters are its inputs."""
+Limits = Mapping[str, Sequence[float | None]]
+
+
+def number(default: float, limits: Sequence[float | None]) -> tuple[str, dict[str, Any]]:
+    """The input of a number: its default, its bounds where it has some."""
+    low, high = limits
+    low = min(-WIDEST, default) if low is None else low
+    high = max(WIDEST, default) if high is None else high
+    shown = {"min": float(low), "max": float(high), "step": 0.01, "round": False}
+    return "FLOAT", {"default": float(default), **shown}
+
+
+def node(module: ModuleType, limits: Limits) -> type:
+    """The node class of an emitted sampler; the solver's parameters are its inputs.
+
+    limits: lowest and highest value by parameter, None where there is none; a bound that the
+        solver excludes is refused by the solver itself.
+    """
     given = inspect.signature(module.sample).parameters.values()
-    options = {p.name: p.default for p in given if p.kind is p.KEYWORD_ONLY and p.name != "alphas"}
+    options = {p.name: p.default for p in given if p.kind is p.KEYWORD_ONLY and p.name not in HELD}
 
     class SamplerNode:
         """Gives a SAMPLER that runs one emitted sampler."""
@@ -65,9 +97,8 @@ def node(module: ModuleType) -> type:
         @classmethod
         def INPUT_TYPES(cls) -> dict[str, Any]:
             """One number for each parameter of the solver."""
-            limits = {"min": -100.0, "max": 100.0, "step": 0.01, "round": False}
             numbers = {
-                name: ("FLOAT", {"default": float(value), **limits})
+                name: number(value, limits.get(name, (None, None)))
                 for name, value in options.items()
             }
             return {"required": numbers}
@@ -82,8 +113,13 @@ def node(module: ModuleType) -> type:
     return SamplerNode
 
 
-def mappings(modules: Sequence[ModuleType]) -> tuple[dict[str, type], dict[str, str]]:
-    """NODE_CLASS_MAPPINGS and NODE_DISPLAY_NAME_MAPPINGS of the samplers."""
+def mappings(
+    modules: Sequence[ModuleType], limits: Mapping[str, Limits]
+) -> tuple[dict[str, type], dict[str, str]]:
+    """NODE_CLASS_MAPPINGS and NODE_DISPLAY_NAME_MAPPINGS of the samplers.
+
+    limits: bounds of their parameters, by the name of the sampler.
+    """
     titles = {m.NAME: (m.__doc__ or m.NAME).strip().split("\n")[0].rstrip(".") for m in modules}
-    classes = {f"Solvergen_{m.NAME}": node(m) for m in modules}
+    classes = {f"Solvergen_{m.NAME}": node(m, limits.get(m.NAME, {})) for m in modules}
     return classes, {f"Solvergen_{name}": f"Sampler {title}" for name, title in titles.items()}

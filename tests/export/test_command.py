@@ -64,10 +64,11 @@ def test_errors_write_nothing(solvers, tmp_path, capsys):
     assert solvers[0] in capsys.readouterr().err and not (tmp_path / "nodes").exists()
 
 
-@pytest.mark.parametrize("name", ["dpmpp_2m", "unipc_3_bh2", "pndm", "res_3s"])
+@pytest.mark.parametrize("name", ["dpmpp_2m", "unipc_3_bh2", "pndm", "res_3s", "er_sde_3"])
 def test_text_is_as_a_formatter_leaves_it(name, tmp_path):
     pytest.importorskip("ruff", reason="the formatter is a development tool")
     main(["export", "diffusers", name, "--out", str(tmp_path / "a.py")])
-    main(["export", "comfyui", str(tmp_path / "nodes"), name, "ddim", "heun_edm", "dpmpp_3m"])
+    others = ["ddim", "heun_churn", "seeds_2", "sa_solver_sde_p2c2_as_shipped_by_diffusers"]
+    main(["export", "comfyui", str(tmp_path / "nodes"), name, *others])
     options = ["format", "--check", "--isolated", "--line-length", "100", str(tmp_path)]
     assert subprocess.run([sys.executable, "-m", "ruff", *options], check=False).returncode == 0

@@ -12,7 +12,14 @@ from solvergen.emit.comfyui_folder import comfyui_folder
 from solvergen.emit.torch_file import torch_file
 from solvergen.gallery import load
 
-NAMES = ("dpmpp_2m", "unipc_2_bh2", "res_3s", "heun_edm")
+DETERMINISTIC = ("dpmpp_2m", "unipc_2_bh2", "res_3s", "heun_edm")
+STOCHASTIC = {
+    "euler_ancestral": {"eta": 0.8},
+    "seeds_2": {"r": 0.4},
+    "heun_churn": {"s_churn": 2.0},
+    "lcm": {},
+}
+NAMES = (*DETERMINISTIC, *STOCHASTIC)
 
 
 class CONST:
@@ -44,14 +51,26 @@ class KSAMPLER:
         )
 
 
+def default_noise_sampler(x, seed=None):
+    """comfy.k_diffusion.sampling: one generator of the run's seed, on the device of the state."""
+    generator = None if seed is None else torch.Generator(x.device).manual_seed(seed)
+    return lambda sigma, sigma_next: torch.randn(x.shape, generator=generator, dtype=x.dtype)
+
+
 @pytest.fixture
 def host(monkeypatch):
     """The modules that nodes import from ComfyUI."""
     comfy = types.ModuleType("comfy")
-    for name, held in (("samplers", {"KSAMPLER": KSAMPLER}), ("model_sampling", {"CONST": CONST})):
+    for name, held in (
+        ("samplers", {"KSAMPLER": KSAMPLER}),
+        ("model_sampling", {"CONST": CONST}),
+        ("k_diffusion", {}),
+        ("k_diffusion.sampling", {"default_noise_sampler": default_noise_sampler}),
+    ):
         module = types.ModuleType(f"comfy.{name}")
         vars(module).update(held)
-        setattr(comfy, name, module)
+        parent, _, last = name.rpartition(".")
+        setattr(getattr(comfy, parent) if parent else comfy, last, module)
         monkeypatch.setitem(sys.modules, f"comfy.{name}", module)
     monkeypatch.setitem(sys.modules, "comfy", comfy)
 
@@ -61,8 +80,10 @@ def nodes(host, tmp_path, monkeypatch):
     """The exported folder, loaded as ComfyUI loads one."""
     folder = tmp_path / "solvergen_samplers"
     folder.mkdir()
-    texts = {name: torch_file(load(name), derive(load(name))) for name in NAMES}
-    for name, text in comfyui_folder(texts).items():
+    programs = {name: derive(load(name)) for name in NAMES}
+    texts = {name: torch_file(load(name), program) for name, program in programs.items()}
+    parameters = {name: program.parameters for name, program in programs.items()}
+    for name, text in comfyui_folder(texts, parameters).items():
         (folder / name).write_text(text, encoding="utf-8")
     spec = importlib.util.spec_from_file_location(
         "solvergen_samplers", folder / "__init__.py", submodule_search_locations=[str(folder)]
@@ -79,7 +100,7 @@ def wrapped(denoise, kind):
     """A model as samplers get it: `model(x, sigma, model_options=, seed=)` and its sampling."""
 
     def model(x, sigma, model_options=None, seed=None):
-        assert model_options == {} and seed == 7
+        assert model_options == {} and seed in (7, 8)
         return denoise(x, sigma)
 
     patcher = types.SimpleNamespace(get_model_object=lambda name: kind())
@@ -98,17 +119,30 @@ def test_nodes_are_listed(nodes):
     assert nodes.NODE_CLASS_MAPPINGS["Solvergen_dpmpp_2m"].INPUT_TYPES() == {"required": {}}
 
 
-def sampled(nodes, name, model, x, sigmas, **values):
+def test_inputs_are_the_parameters_with_their_bounds(nodes):
+    """Neither the levels nor the source of noise is an input."""
+
+    def inputs(name):
+        found = nodes.NODE_CLASS_MAPPINGS[f"Solvergen_{name}"].INPUT_TYPES()["required"]
+        return {key: (o["min"], o["default"], o["max"]) for key, (_, o) in found.items()}
+
+    wide = (0.0, 1.0, 100.0)
+    assert inputs("euler_ancestral") == {"eta": wide, "s_noise": wide}
+    assert inputs("seeds_2") == {"eta": wide, "s_noise": wide, "r": (0.0, 0.5, 1.0)}
+    assert inputs("heun_churn")["s_tmax"] == (0.0, 1e6, 1e6) and inputs("lcm") == {}
+
+
+def sampled(nodes, name, model, x, sigmas, seed=7, **values):
     cls = nodes.NODE_CLASS_MAPPINGS[f"Solvergen_{name}"]
     (sampler,) = getattr(cls(), cls.FUNCTION)(**values)
     seen = []
     out = sampler.sample(
-        model, sigmas, {"model_options": {}, "seed": 7}, lambda *at: seen.append(at[0]), x
+        model, sigmas, {"model_options": {}, "seed": seed}, lambda *at: seen.append(at[0]), x
     )
     return out, seen
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DETERMINISTIC)
 def test_noise_models(name, nodes, committed, mixture):
     sigmas = torch.tensor([10.0, 4.0, 1.0, 0.3, 0.0])
     x = 10 * torch.randn(3, 2, generator=torch.Generator().manual_seed(0))
@@ -116,7 +150,7 @@ def test_noise_models(name, nodes, committed, mixture):
     assert torch.equal(out, committed(name).sample(mixture, x, sigmas)) and seen == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DETERMINISTIC)
 def test_flow_models(name, nodes, committed, mixture):
     sigmas = torch.tensor([1.0, 0.8, 0.5, 0.2, 0.0])
 
@@ -139,3 +173,23 @@ def test_parameters_and_empty_runs(nodes, mixture):
     other, _ = sampled(nodes, "res_3s", model, x, sigmas, c2=0.4, c3=0.9)
     assert not torch.equal(default, other)
     assert torch.equal(sampled(nodes, "res_3s", model, x, sigmas[:1])[0], x)
+
+
+@pytest.mark.parametrize("kind", [EPS, CONST])
+@pytest.mark.parametrize("name", STOCHASTIC)
+def test_noise_is_that_of_the_seed(name, kind, nodes, committed, mixture):
+    flow, x = kind is CONST, torch.randn(3, 2, generator=torch.Generator().manual_seed(0))
+    sigmas = torch.tensor([1.0, 0.8, 0.5, 0.2, 0.0]) * (1 if flow else 10)
+
+    def denoise(x, sigma):
+        alpha = (1 - sigma).clamp_min(1e-6) if flow else torch.ones_like(sigma)
+        return mixture(x / alpha[:, None], sigma / alpha)
+
+    model, values = wrapped(denoise, kind), STOCHASTIC[name]
+    out, seen = sampled(nodes, name, model, x, sigmas, **values)
+    given = {"alphas": 1 - sigmas.double()} if flow else {}
+    source = default_noise_sampler(x, seed=7)
+    wanted = committed(name).sample(denoise, x, sigmas, noise_sampler=source, **given, **values)
+    assert torch.equal(out, wanted) and seen == [0, 1, 2, 3]
+    assert torch.equal(sampled(nodes, name, model, x, sigmas, **values)[0], out)
+    assert not torch.equal(sampled(nodes, name, model, x, sigmas, seed=8, **values)[0], out)
