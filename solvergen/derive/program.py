@@ -53,6 +53,7 @@ class _Deriver:
         end = self.end(main, len(start))
         if solver.end.zero == "rule":
             self.check_zero((main, *start, *end))
+        self.check_states((main, *start, *end))
         if solver.noise and solver.noise.jumps and (main.history or main.corrector or start):
             raise DeriveError(
                 "after a jump past evaluations lie at other levels; jumps need a solver without "
@@ -103,6 +104,19 @@ class _Deriver:
         built = Step("", tuple(stages), final, corrector)
         built = replace(built, label=label or _label(built), coordinate=self.coordinate(solver))
         return self.stochastic(built, solver)
+
+    def check_states(self, steps: tuple[Step, ...]) -> None:
+        """Past states are accepted ones, at levels of the grid: no PEC corrector, no noise."""
+        if not any(step.past_states for step in steps):
+            return
+        if any(step.corrector for step in steps):
+            raise DeriveError(
+                "with a PEC corrector the accepted states are never formed; a rule that uses past "
+                'states needs mode = "PECE"',
+                ("corrector", "mode"),
+            )
+        if any(step.stochastic for step in steps) or self.solver.noise or self.solver.langevin:
+            raise DeriveError("past states carry no noise yet; leave [noise] out", ("noise",))
 
     def check_shared(self, step: Step) -> Step:
         """A PEC corrector is applied in the next step, when this step's draws are gone."""
@@ -289,6 +303,7 @@ def _pinned(solver: Solver) -> Solver:
             weights=tuple((source, substitute(w, values)) for source, w in rule.weights),
             decay=rule.decay and substitute(rule.decay, values),
             noise=tuple((draw, substitute(w, values)) for draw, w in rule.noise),
+            carry=tuple((state, substitute(w, values)) for state, w in rule.carry),
         )
 
     return replace(

@@ -20,7 +20,7 @@ from ..expr.tree import (
     rebuild,
     symbols,
 )
-from ..program.model import Row, Step
+from ..program.model import Row, Step, Term, depth
 from .layout import CLOCKS, Layout, row_after, stage_names, uses_clock
 from .noise_text import (
     GRID_NAMES,
@@ -119,7 +119,19 @@ class StepText:
         return {
             self.stages.get(term.source, term.source): self.localise(multiply(factor, term.weight))
             for term in row.terms
-        }
+        } | {term.source: self.state_weight(row, term) for term in row.carry}
+
+    def state_weight(self, row: Row, term: Term) -> Expr:
+        """The weight of a past state: a ratio of scales and its factor."""
+        to, k = self.place(row), depth(term.source)
+        scale = {
+            "data": lambda a, s: s,
+            "noise": lambda a, s: a,
+            "velocity": lambda a, s: a + s,
+        }[self.program.integrand]
+        then = scale(Symbol(f"alpha[i - {k}]"), Symbol(f"sigma[i - {k}]"))
+        now = scale(Symbol(f"a{to}"), Symbol(f"s{to}"))
+        return multiply(now, self.localise(term.weight)) / then
 
     def localise(self, expr: Expr) -> Expr:
         """History offsets and functions of the grid become local variables."""
@@ -165,9 +177,7 @@ class StepText:
 
     def offsets(self) -> list[str]:
         """θ_k, Θ_k, η_k: where past evaluations lie, in units of the step."""
-        names = {
-            name for row in self.step.rows for term in row.terms for name in symbols(term.weight)
-        }
+        names = {name for row in self.step.rows for e in row.expressions for name in symbols(e)}
         out = []
         for prefix, short, text in (
             ("theta", "t", "(lam[i] - lam[i - {k}]) / h"),

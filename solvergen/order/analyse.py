@@ -13,12 +13,14 @@ from . import grid as grids
 from .ends import end_error, last_steps, shrink_exponent, start_error
 from .grid import ARBITRARY, CLASSES, SMOOTH, UNIFORM, Grid
 from .local import LARGEST, Case, Leading, defaults, first_error, local_error, predictor_error
+from .persistence import accumulates
 from .report import OrderReport
 from .ring import SeriesRing
 from .roots import leading_with_roots, radicands
 from .setting import Jet, generic_coordinate, symbolic_coordinate
 from .traced import symbol, symbols_of
 from .verdict import LeadingError, Order
+from .zero_stability import zero_stability
 
 WITH_STAGES = 9  # heaviest words expanded for steps with stages: 1,842 of them
 
@@ -78,6 +80,9 @@ class Analysis:
         # A uniform grid is a smooth grid, and a smooth grid is an arbitrary one.
         squeezed = table[UNIFORM] == table[ARBITRARY]
         table[SMOOTH] = table[UNIFORM] if squeezed else self.row(SMOOTH, local[SMOOTH])
+        if not zero_stability(self.program, self.values).stable:
+            # What past states leave behind grows from step to step: nothing converges.
+            table = {kind: dict.fromkeys(modes, Order(0, True)) for kind, modes in table.items()}
         return OrderReport(self.program, {kind: table[kind] for kind in CLASSES}, self)
 
     def row(self, kind: str, exact: Order) -> dict[str, Order]:
@@ -179,6 +184,9 @@ class Analysis:
 
         Otherwise they might telescope: h_n (h_{n−1} − h_n) does on smooth grids.
         """
+        if self.program.main.past_states:
+            lengths = (2, self.program.main.history + 2)
+            return any(accumulates(self, exponent, length) for length in lengths)
         length = self.program.main.history + 2
         sizes = tuple(grids.generic_ratio(73, i) for i in range(length))
         case = replace(self.case(ARBITRARY), grid=lambda ring: grids.pattern(sizes))

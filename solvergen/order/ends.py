@@ -83,11 +83,13 @@ class StartRun:
     def __init__(self, recursion: Recursion, program: Program) -> None:
         self.recursion, self.program = recursion, program
         self.evaluations = [recursion.evaluation({}, Fraction(0))]
+        self.accepted: list[Words] = [{}]
 
     def known(self, i: int) -> dict[str, Words]:
-        """Evaluations that step i may use."""
+        """Evaluations and errors of accepted states that step i may use."""
         past = {f"n-{k}": self.evaluations[i - k] for k in range(1, i + 1)}
-        return {"n": self.evaluations[i], **past}
+        states = {f"x-{k}": self.accepted[i - k] for k in range(1, i + 1)}
+        return {"n": self.evaluations[i], **past, **states}
 
     def step(self, i: int, base: Words) -> tuple[Words, Words]:
         """Errors after step i: of its evaluated state and of its accepted value."""
@@ -95,13 +97,21 @@ class StartRun:
         predicted = self.recursion.step(step, i, base, known)
         return predicted, self.recursion.corrected(step, i, base, known, predicted)
 
+    def alone(self, i: int) -> Words:
+        """The error of step i from accepted states that are all exact."""
+        kept, self.accepted = self.accepted, [{} for _ in self.accepted]
+        single = self.step(i, {})[1]
+        self.accepted = kept
+        return single
+
     def run(self, contributions: list[Words] | None = None) -> Words:
         """The error when all history has become regular; single contributions on request."""
         error: Words = {}
         for i in range(_start_length(self.program)):
             if contributions is not None:
-                contributions.append(self.step(i, {})[1])
+                contributions.append(self.alone(i))
             predicted, error = self.step(i, error)
+            self.accepted.append(error)
             position = self.recursion.setting.grid.position(i + 1)
             self.evaluations.append(self.recursion.evaluation(predicted, position))
         return error
@@ -184,14 +194,18 @@ def end_run(
         return made[site] if site in made else history.evaluation(site, level)
 
     error: Words = {}
+    accepted: dict[int, Words] = {}
     for i, step in enumerate(last):
         known = {f"n-{k}": evaluation(i - k) for k in range(1, step.history + 1)}
         known["n"] = evaluation(i)
+        nothing: dict[str, Words] = {f"x-{k}": {} for k in range(1, step.history + 1)}
         if contributions is not None:
             contributions.append(
-                _advance(recursion, step, i, {}, dict(known), i + 1 == len(last))[1]
+                _advance(recursion, step, i, {}, {**known, **nothing}, i + 1 == len(last))[1]
             )
+        known |= nothing | {f"x-{i - k}": accepted[k] for k in range(1, i)}
         predicted, error = _advance(recursion, step, i, error, known, i + 1 == len(last))
+        accepted[i + 1] = error
         made[i + 1] = recursion.evaluation(predicted, recursion.setting.grid.position(i + 1))
     return error
 

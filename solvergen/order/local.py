@@ -150,7 +150,8 @@ class History:
         """Evaluations that a step starting at a site may use."""
         depth = self.step_at(site).history
         past = {f"n-{k}": self.evaluation(site - k, level) for k in range(1, depth + 1)}
-        return {"n": self.evaluation(site, level), **past}
+        exact: dict[str, Words] = {f"x-{k}": {} for k in range(1, depth + 1)}
+        return {"n": self.evaluation(site, level), **past, **exact}
 
     def predicted(self, site: int, level: int) -> Words:
         """The error at the end of a step, before correction."""

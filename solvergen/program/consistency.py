@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any
 
-from ..expr.tree import evaluate
-from .model import Program, Row
+from ..expr.tree import Expr, evaluate
+from .model import Program, Row, depth
 
 # So short a step that weights which are right only to a power of h, as Lawson's, pass as well.
 STEP, TOLERANCE = 2.0**-10, 2.0**-6
@@ -40,9 +41,32 @@ def _excess(row: Row, program: Program) -> float:
         values[f"theta{k}"] = float(k)
         past, ahead = math.expm1(-kappa * k * STEP), math.expm1(kappa * STEP)
         values[f"Theta{k}"] = -past / ahead if kappa else float(k)
-    total = sum(evaluate(t.weight, values, _FUNCTIONS, float) for t in row.terms)
-    exact = 1.0 if row.gauge == "clock" else STEP * _phi(1, -kappa * STEP)
-    return float(total / exact - 1)
+
+    def number(weight: Expr) -> float:
+        return float(evaluate(weight, values, _FUNCTIONS, float))
+
+    def exact(start: int) -> float:
+        """The integral of a constant from a past point to the end of the step."""
+        if row.gauge == "clock":
+            return 1.0 + (values[f"Theta{start}"] if start else 0.0)
+        return (1 + start) * STEP * _phi(1, -kappa * (1 + start) * STEP)
+
+    total = sum(number(term.weight) for term in row.terms)
+    shares = [(0, number(row.decay))] if row.carry else [(0, 1.0)]
+    shares += [(depth(term.source), number(term.weight)) for term in row.carry]
+    return float((total - sum(share * exact(k) for k, share in shares)) / exact(0))
+
+
+def is_one(expr: Expr, parameters: Mapping[str, Fraction]) -> bool:
+    """Whether an expression in h and step ratios is 1 at two points without structure."""
+    for point in (0.31, 0.47):
+        values: dict[str, Any] = {name: float(value) for name, value in parameters.items()}
+        values["h"] = point
+        for k in range(1, 10):
+            values |= {f"{name}{k}": (1 + point) ** k + k for name in ("theta", "Theta", "eta")}
+        if abs(float(evaluate(expr, values, _FUNCTIONS, float)) - 1) > 1e-9:
+            return False
+    return True
 
 
 def _phi(k: int, z: float) -> float:

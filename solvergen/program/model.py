@@ -28,6 +28,11 @@ the step beside the ODE's own propagation:
 
     data      u_i = decay e^{−(λ_i−λ_n)} u_n + Σ_j w_j D_j + e^{−λ_i} Σ_k g_k z_k
 
+A row may also carry accepted states x_{n−k} of earlier steps, each brought to its place by the
+linear part alone; with factors c_k and `decay` (then the factor on the current state) summing to 1,
+
+    gauge "clock"    Y_i = decay Y_n + Σ_k c_k Y_{n−k} + (clock_{n+1} − clock_n) Σ_j w_j f_j
+
 Further symbols, in `lets` of a step and in the rows of an explicit form: sigma and sigma_next, which
 are σ/α at n and n+1, and steps, the number of steps of the run.
 """
@@ -125,6 +130,7 @@ class Row:
     Args:
         decay: factor on the state from the start of the step, beside the ODE's own propagation.
         noise: rows of one step that name the same draw share it.
+        carry: accepted states of earlier steps, ``x-1``, ``x-2``, …, with their factors.
     """
 
     name: str
@@ -133,11 +139,12 @@ class Row:
     terms: tuple[Term, ...]
     decay: Expr = ONE
     noise: tuple[Draw, ...] = ()
+    carry: tuple[Term, ...] = ()
 
     @property
     def expressions(self) -> tuple[Expr, ...]:
         """Every expression of the row: its weights, its decay, the weights of its draws."""
-        terms = tuple(term.weight for term in self.terms)
+        terms = tuple(term.weight for term in (*self.terms, *self.carry))
         return (*terms, self.decay, *(draw.weight for draw in self.noise))
 
     def u_weights(self, kappa: int) -> tuple[tuple[str, Expr], ...]:
@@ -207,16 +214,23 @@ class Step:
 
     @cached_property
     def history(self) -> int:
+        """How many steps it looks back: 2 when ``n-2`` or ``x-2`` is the oldest source."""
+        return max(self.past_evaluations, self.past_states)
+
+    @property
+    def past_evaluations(self) -> int:
         """How many past evaluations the step needs: 2 when ``n-2`` is the oldest node."""
-        return max(
-            (depth(term.source) for row in self.rows for term in row.terms),
-            default=0,
-        )
+        return max((depth(term.source) for row in self.rows for term in row.terms), default=0)
+
+    @property
+    def past_states(self) -> int:
+        """How many past accepted states the step needs: 2 when ``x-2`` is the oldest one."""
+        return max((depth(term.source) for row in self.rows for term in row.carry), default=0)
 
 
 def depth(source: str) -> int:
-    """How far back a source reaches: 0 for ``n``, stages and ``n+1``; k for ``n-k``."""
-    return int(source[2:]) if source.startswith("n-") else 0
+    """How far back a source reaches: k for ``n-k`` and ``x-k``; else 0."""
+    return int(source[2:]) if source.startswith(("n-", "x-")) else 0
 
 
 @dataclass(frozen=True)
@@ -270,7 +284,7 @@ class Program:
 
     @property
     def history(self) -> int:
-        """Past evaluations that are remembered between steps."""
+        """How many steps the solver looks back."""
         return max(step.history for step in self.steps)
 
     @property

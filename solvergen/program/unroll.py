@@ -77,6 +77,7 @@ class _Run:
         # λ between which the rows of a step run, and its scalars.
         self.bounds: dict[int, tuple[Any, Any]] = {}
         self.scalars: dict[int, dict[str, Any]] = {}
+        self.accepted: dict[int, Vector] = {}
 
     def shrunk(self, lam: list[Any]) -> list[Any]:
         if self.program.shrink is None or len(lam) < 3:
@@ -101,7 +102,7 @@ class _Run:
             if pending is not None:
                 row, before, base, known, at = pending
                 state = self.combine(row, at, base, {**known, "n+1": f}, before)
-            base = state
+            base = self.accepted[i] = state
             past.insert(0, f)
             if last:
                 state, pending = self.output(len(self.calls) - 1), None
@@ -209,6 +210,11 @@ class _Run:
         else:
             unit = mpmath.mpf(1) if self.kappa == 1 else -mpmath.exp(-to)
         state = [ratio * value for value in base]
+        for term in row.carry:
+            k = i - depth(term.source)
+            ratio = self.scale(to) / self.scale(self.lam[k])
+            ratio = ratio * evaluate(term.weight, symbols, functions, _number)
+            state = [s + ratio * v for s, v in zip(state, self.accepted[k], strict=True)]
         for term in row.terms:
             weight = unit * evaluate(term.weight, symbols, functions, _number)
             state = [s + weight * f for s, f in zip(state, known[term.source], strict=True)]

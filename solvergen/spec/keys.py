@@ -94,6 +94,18 @@ RULE_KEYS = {
         "u' = -kappa*u + N and contain h; in the clock they multiply the clock's step.",
         '{ n = "h*phi1 - h*phi2/r", mid = "h*phi2/r" }',
     ),
+    "states": Key(
+        "texts",
+        'Accepted states that the polynomial passes through (rule interpolate, in the clock): "x" is '
+        'the current one, "x-1" the one before. ["x"] unless given.',
+        '["x", "x-1"]',
+    ),
+    "carry": Key(
+        "weights",
+        "Factors on the accepted states, each first brought to the place of the result by the linear "
+        'part alone (rule weights); they sum to 1. { x = "1" } unless given.',
+        '{ x = "4/3", x-1 = "-1/3" }',
+    ),
     "decay": Key(
         "weight",
         "Factor on the state beside the ODE's own (rule weights, stochastic solvers).",

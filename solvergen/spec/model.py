@@ -68,6 +68,9 @@ class Rule:
         theta, scale: of a mean-value rule.
         weights: (node, expression) pairs of a weights rule.
         frozen: weights as if all steps were equal.
+        states: accepted states that an interpolant passes through: ``x``, ``x-1``, …; the current one
+            alone unless given.
+        carry: (state, expression) pairs of a weights rule: the factors on accepted states.
         decay, noise: of a weights rule: the factor on the state beside the ODE's own, and (draw,
             expression) pairs in units of σ at the place of the result.
         where: key path in the spec, for error messages.
@@ -82,6 +85,8 @@ class Rule:
     scale: Expr | None = None
     weights: tuple[tuple[str, Expr], ...] = ()
     frozen: bool = False
+    states: tuple[str, ...] = ()
+    carry: tuple[tuple[str, Expr], ...] = ()
     decay: Expr | None = None
     noise: tuple[tuple[str, Expr], ...] = ()
     where: tuple[str | int, ...] = field(default=(), compare=False)

@@ -14,6 +14,8 @@ from ..expr.tree import Call, Expr, Number, Symbol, phi
 MAX_STEPS, MAX_PHI = 9, 12
 NODE = re.compile(r"n(?:-(\d{1,3}))?|n\+1|[A-Za-z][A-Za-z0-9_]{0,31}", re.ASCII)
 
+STATE = re.compile(r"x(?:-(\d{1,3}))?", re.ASCII)
+
 H, KAPPA = Symbol("h"), Symbol("kappa")
 
 # What an emitted file or a host already calls something else.

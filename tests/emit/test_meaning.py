@@ -47,6 +47,15 @@ CORNERS = {
     "clock_of_data": 'coordinate = "clock"\n' + ADAMS.format(3),
     "coordinate_of_the_other": 'coordinate = "s"\n' + ADAMS.format(3),
     "far_history_only": '[step]\nrule = "interpolate"\nnodes = ["n", "n-3"]',
+    "past_states": 'coordinate = "clock"\n[step]\nrule = "interpolate"\nnodes = ["n", "n-1"]\n'
+    'states = ["x", "x-1", "x-2"]',
+    "past_states_corrected": 'coordinate = "clock"\n[step]\nrule = "interpolate"\nnodes = ["n"]\n'
+    'states = ["x", "x-1"]\n[corrector]\nmode = "PECE"\nrule = "interpolate"\n'
+    'nodes = ["n+1", "n-1"]\nstates = ["x", "x-1", "x-2"]',
+    "past_state_alone": 'coordinate = "clock"\n[step]\nrule = "interpolate"\nnodes = ["n", "n-1"]\n'
+    'states = ["x-1"]\n[start]\nusing = ["euler_sigma"]\n[end]\nusing = ["ddim"]',
+    "past_states_carried": '[step]\nrule = "weights"\nweights = { n = "h*phi1 + h/(2*r1)" }\n'
+    'carry = { x = "1 - r1/3", x-2 = "r1/3" }\n[start]\nusing = ["ddim", "ddim"]',
     "tableau": '[tableau]\nc = ["1/2", "1"]\na = [["1/2"], ["-1", "2"]]\nb = ["1/6", "2/3", "1/6"]',
 }
 

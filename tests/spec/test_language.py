@@ -30,6 +30,8 @@ RULE_WITH = {
     "theta": 'rule = "mean-value"\nnodes = ["n"]\ntheta = {}',
     "scale": 'rule = "mean-value"\nnodes = ["n"]\nscale = {}',
     "weights": 'rule = "weights"\nweights = {}',
+    "states": 'rule = "interpolate"\nnodes = ["n"]\ncoordinate = "clock"\nstates = {}',
+    "carry": 'rule = "weights"\nweights = { n = "2/3" }\ncoordinate = "clock"\ncarry = {}',
     "decay": 'rule = "weights"\nweights = { n = "h" }\ndecay = {}',
     "noise": 'rule = "weights"\nweights = { n = "h" }\nnoise = {}',
     "frozen": 'rule = "interpolate"\nnodes = ["n", "n-1"]\nfrozen = {}',
@@ -67,11 +69,15 @@ def document(table, name, example):
         return _stochastic(table, name, line)
     if name in RULE_WITH and table not in ("parameters", "source", "let"):
         rule = RULE_WITH[name].replace("{}", example) + "\n"
+        if name == "carry":  # a state from before the start cannot be left out
+            head += '[start]\nusing = ["ddim"]\n'
         if table == "step":
             return head + STAGE + "[step]\n" + rule
         if table == "stage":
             return head + STAGE + STAGE.split("rule")[0].replace('"mid"', '"two"') + rule + STEP
         if table == "embedded":
+            if name in ("states", "carry"):
+                return None  # adaptive steps remember nothing
             control = '[controller]\nkind = "power"\norder = 1\n'
             return head + STAGE + STEP + "[embedded]\n" + rule + control
         if table == "corrector":
