@@ -36,10 +36,43 @@ def sampler(tmp_path_factory):
     return build
 
 
+class Steady:
+    """An emitted file whose runs all meet the same draws, unless they are given others."""
+
+    def __init__(self, module):
+        self.__dict__.update(vars(module))
+        self.module = module
+
+    def sample(self, model, x, *args, **options):
+        options.setdefault("noise_sampler", draws_of(x))
+        return self.module.sample(model, x, *args, **options)
+
+    def integrate(self, model, x, *args, **options):
+        options.setdefault("noise_sampler", draws_of(x))
+        return self.module.integrate(model, x, *args, **options)
+
+
+def draws_of(x):
+    """A noise sampler for one run: the k-th draw is the same whatever the levels and the dtype."""
+    serial = itertools.count()
+
+    def draw(sigma, sigma_next):
+        generator = torch.Generator().manual_seed(next(serial))
+        return torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x)
+
+    return draw
+
+
 @pytest.fixture(scope="session")
 def committed():
-    """A function from a name to the committed file of generated/, imported."""
-    return functools.cache(lambda name: importlib.import_module(f"solvergen.generated.{name}"))
+    """A function from a name to the committed file of generated/, imported; no run is random."""
+
+    @functools.cache
+    def found(name):
+        module = importlib.import_module(f"solvergen.generated.{name}")
+        return Steady(module) if hasattr(module, "NOISE") else module
+
+    return found
 
 
 @pytest.fixture(scope="session")

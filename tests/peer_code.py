@@ -1,9 +1,11 @@
 """Code of peers that is loaded for comparison, never copied."""
 
+import functools
 import importlib
 import importlib.util
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +30,20 @@ def crowson_sampling():
             sys.modules.pop(name, None)
             if module is not None:
                 sys.modules[name] = module
+
+
+@functools.cache
+def diffusers_in_float64(name):
+    """A module of diffusers' schedulers with float64 in place of its float32, from its own source.
+
+    The classes cast levels and states to float32; the algorithm is the same text.
+    """
+    pytest.importorskip("diffusers")
+    full = f"diffusers.schedulers.scheduling_{name}"
+    text = Path(importlib.util.find_spec(full).origin).read_text(encoding="utf-8")
+    module = types.ModuleType(f"{full}_in_float64")
+    module.__package__ = "diffusers.schedulers"
+    sys.modules[module.__name__] = module  # dataclasses look their module up
+    wide = text.replace("torch.float32", "torch.float64").replace("np.float32", "np.float64")
+    exec(compile(wide.replace(".float()", ".double()"), f"{full}.py", "exec"), module.__dict__)
+    return module

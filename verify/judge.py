@@ -13,13 +13,18 @@ import torch
 from . import measure
 from .audit import CLASSES, Audit, audit
 from .constant import bound_only
+from .density import mixture_order
 from .errors import ClaimError, ConductError, VerifyError
 from .grids import CLASS, GRIDS
 from .leading import differences
+from .noise_verdict import weigh_noise
 from .stability import region
+from .stochastic import audit_noise, draws_noise
 from .tableau import FORMS
 from .targets import Target
 
+# classes of grids on which densities are carried over a mixture
+DENSITY = ("uniform", "arbitrary")
 # float64 leaves too few digits of the small coefficients of higher orders
 READABLE = 4
 STARTS = {"exact_start": "exact_start", "own_start": "own_start", "own_end": "own_end"}
@@ -49,6 +54,8 @@ class Verdict:
         stated: claims of an emitted file that were compared.
         formula: the file's own description, or "".
         figures: data for drawing: trajectories, stability region.
+        noise: for a sampler that draws noise: class of grids -> mean, covariance and strong order,
+            and what else stochastic.NoiseAudit holds; then `audited` is the weak order.
         path: source file, or None.
     """
 
@@ -70,6 +77,7 @@ class Verdict:
     stated: dict[str, Any] = field(default_factory=dict)
     formula: str = ""
     figures: dict[str, Any] = field(default_factory=dict)
+    noise: dict[str, Any] = field(default_factory=dict)
     path: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -116,6 +124,8 @@ def judge(
     claim = target.claim if claim is None else claim
     # strangers' code may draw random numbers; the verdict must not depend on what ran before
     torch.manual_seed(seed)
+    if draws_noise(target.run):
+        return _judge_noise(target, claim, rates)
     # an emitted file states its error in its own integrand's clock
     form = target.stated.get("INTEGRAND")
     audited = audit(target.run, form=form if form in FORMS else None, seed=seed)
@@ -148,6 +158,40 @@ def judge(
         measured={k: r.slope for k, r in measured.items()},
         rates={k: r.as_dict() for k, r in measured.items()},
         **extra,
+    )
+
+
+def _judge_noise(target: Target, claim: int | None, rates: bool) -> Verdict:
+    """Weak and strong orders of a target that draws noise, and its claims."""
+    base: dict[str, Any] = {
+        "target": target.name,
+        "title": target.title or target.name,
+        "claim": claim,
+        "stated": {k: v for k, v in target.stated.items() if k != "LEADING_ERROR"},
+        "formula": target.formula,
+        "path": target.path,
+        "versions": versions(),
+    }
+    try:
+        found = audit_noise(target.run, target.quiet)
+        mixture = {k: mixture_order(target.run, k) for k in DENSITY} if rates else {}
+    except ConductError as error:
+        return Verdict(**base, status="error", reason=error.kind, findings=(str(error),))
+    except Exception as error:  # noqa: BLE001  (a stranger's code may raise anything)
+        text = f"{type(error).__name__}: {error}"
+        return Verdict(**base, status="error", reason="raises", findings=(text,))
+    status, reason, findings = weigh_noise(claim, target.stated, found, mixture)
+    causes = [{"grid": kind, **asdict(c)} for kind, each in found.causes.items() for c in each]
+    causes.sort(key=lambda c: (c["caps"], CLASSES.index(c["grid"])))
+    return Verdict(
+        **base,
+        status=status,
+        reason=reason,
+        findings=findings,
+        audited={kind: one.weak_order() for kind, one in found.grids.items()},
+        causes=tuple(causes),
+        calls_per_step=found.calls_per_step,
+        noise={**found.as_dict(), "mixture": {k: asdict(o) for k, o in mixture.items()}},
     )
 
 

@@ -7,7 +7,9 @@ that function for all states of the run at once.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,17 +74,20 @@ class Steps:
 
     Args:
         rows: (n+1,) row of the state at which each step begins; last, the result.
+        grid: (n+1,) index of the grid level of each of these rows.
         levels: (n+2,) noise level of the start value, then of these rows.
         strength: (n+1,) integral of tau^2 over lambda, from the variance that each step adds.
         columns: for each step, the draws (independent ones) that it brings in.
     """
 
     rows: Rows
+    grid: Rows
     levels: Array
     strength: Array
     columns: tuple[Rows, ...]
 
 
+@lru_cache(maxsize=8)
 def steps(traced: NoiseTrace) -> Steps:
     """Cut a run into steps and read the strength of its noise.
 
@@ -91,6 +96,9 @@ def steps(traced: NoiseTrace) -> Steps:
     """
     rows = step_rows(traced)
     noise = traced.independent
+    grid = np.arange(len(rows))
+    kept = _carried_on(traced, rows)
+    rows, grid = rows[kept], grid[kept]
     levels = np.concatenate([traced.drift.sigmas[:1], traced.drift.nodes[rows]])
     seen = np.abs(noise) > 1e-14
     first = np.where(seen.any(axis=0), seen.argmax(axis=0), len(noise))
@@ -102,7 +110,25 @@ def steps(traced: NoiseTrace) -> Steps:
         strength[i] = -0.5 * np.log1p(-min(share, FULL))
         columns.append(new)
         before = int(row)
-    return Steps(rows, levels, strength, tuple(columns))
+    return Steps(rows, grid, levels, strength, tuple(columns))
+
+
+def _carried_on(traced: NoiseTrace, rows: Rows) -> NDArray[np.bool_]:
+    """Which of these states the run goes on from.
+
+    A scheduler that spends grid levels on stages starts each step anew from an older state: the
+    noise that it added for a stage is dropped. When every state is left like that, all are kept.
+    """
+    noise, start = traced.independent, traced.drift.start
+    kept = np.ones(len(rows), dtype=bool)
+    for i, (low, row) in enumerate(itertools.pairwise(rows), start=1):
+        new = (np.abs(noise[row]) > 1e-14) & ~(np.abs(noise[: low + 1]) > 1e-14).any(axis=0)
+        if i == len(rows) - 1 or not new.any() or start[row] == 0:
+            continue
+        ahead = noise[rows[-1], new]
+        expected = noise[row, new] * start[rows[-1]] / start[row]
+        kept[i] = not np.abs(ahead).max() < 1e-6 * np.abs(expected).max()
+    return kept if kept.sum() > len(rows) // 4 else np.ones(len(rows), dtype=bool)
 
 
 def step_rows(traced: NoiseTrace) -> Rows:

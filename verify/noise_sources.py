@@ -20,14 +20,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from .errors import ConductError
 
 Array = NDArray[np.float64]
 
 TREE = "BrownianTreeNoiseSampler"
-NORMAL = {"aten::randn", "aten::randn_like", "aten::normal", "aten::normal_"}
+STANDARD = {torch.randn, torch.randn_like}
+NORMAL = {*STANDARD, torch.normal, torch.Tensor.normal_}
 
 
 @dataclass(frozen=True)
@@ -123,31 +124,28 @@ def replaced(source: Source) -> Iterator[Source]:
             _ACTIVE.reset(token)
 
 
-class _Normal(TorchDispatchMode):
+class _Normal(TorchFunctionMode):
     """Answers torch's normal draws of the state's shape."""
 
     def __init__(self, source: Source) -> None:
         super().__init__()
         self.source = source
 
-    def __torch_dispatch__(
+    def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        kwargs = kwargs or {}
-        name = func._schema.name
-        if name not in NORMAL:
-            return func(*args, **kwargs)
-        out = func(*args, **kwargs)
-        if tuple(out.shape) != self.source.shape:
+        out = func(*args, **(kwargs or {}))
+        if func not in NORMAL or tuple(out.shape) != self.source.shape:
             return out
         unit = self.source.answer(out)
-        if name in ("aten::randn", "aten::randn_like"):
+        if func in STANDARD:
             return unit
-        given = args[1:] if name == "aten::normal_" else args
+        kwargs = kwargs or {}
+        given = args[1:] if func is torch.Tensor.normal_ else args
         mean = given[0] if given else kwargs.get("mean", 0.0)
         std = given[1] if len(given) > 1 else kwargs.get("std", 1.0)
         made = mean + std * unit
-        return out.copy_(made) if name == "aten::normal_" else made
+        return out.copy_(made) if func is torch.Tensor.normal_ else made
 
 
 class _Tree:

@@ -7,7 +7,9 @@ draw that serves two rows shows as one column that both rows use.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ from .trace import LOUD, PROBES, Denoiser, Run, Trace, record
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NoiseTrace:
     """What one run did, in the data form and the scaling x = x0 + sigma eps.
 
@@ -42,9 +44,11 @@ class NoiseTrace:
         """Whether any draw reaches a state."""
         return bool(self.weights.size and np.abs(self.weights).max() > 1e-12)
 
-    @property
+    @cached_property
     def independent(self) -> Array:
         """(k+1, m) weights on independent unit draws."""
+        if np.array_equal(self.mix, np.eye(self.weights.shape[1])):
+            return self.weights
         out: Array = self.weights @ self.mix
         return out
 
@@ -74,17 +78,20 @@ def silenced(run: Run) -> Run:
     return quiet
 
 
-def trace_noise(run: Run, sigmas: Array, *, seed: int = 0) -> NoiseTrace:
+def trace_noise(
+    run: Run, sigmas: Array, *, size: tuple[int, int] | None = None, seed: int = 0
+) -> NoiseTrace:
     """Recover every weight, node and draw of one run.
 
     Args:
         run: the sampler, as run(denoiser, x, sigmas) in the scaling x = x0 + sigma eps.
         sigmas: (n+1,) float64, decreasing, last above zero.
+        size: numbers of calls and of draws, when known; otherwise one run is spent on counting.
 
     Raises:
         ConductError: "shape", "dtype", "nan", "calls" or "random", when the run shows one.
     """
-    calls, drawn = count(run, sigmas)
+    calls, drawn = count(run, sigmas) if size is None else size
     if calls == 0:
         raise ConductError("calls", "the sampler never calls the model; nothing to audit")
     rng = np.random.default_rng(seed)
@@ -136,3 +143,23 @@ def _sourced(run: Run, source: Source) -> Run:
             return run(counted, x, sigmas)
 
     return noisy
+
+
+def refinements(run: Run, make: Callable[[int], Array], counts: Sequence[int]) -> list[NoiseTrace]:
+    """Traces on grids of growing N; calls and draws are taken to grow evenly, or are counted."""
+    made: list[NoiseTrace] = []
+    for n in counts:
+        size = None
+        if len(made) > 1:
+            one, two = made[-2:]
+            more = (n - two.drift.steps) / (two.drift.steps - one.drift.steps)
+            calls = two.drift.calls + more * (two.drift.calls - one.drift.calls)
+            drawn = len(two.draws) + more * (len(two.draws) - len(one.draws))
+            size = (round(calls), round(drawn))
+        try:
+            made.append(trace_noise(run, make(n), size=size))
+        except ConductError:
+            if size is None:
+                raise
+            made.append(trace_noise(run, make(n)))
+    return made

@@ -1,10 +1,10 @@
-"""The table of every deterministic scheduler and sampler of diffusers and k-diffusion.
+"""The tables of the schedulers and samplers of diffusers and k-diffusion, without and with noise.
 
     python -m verify.peers > verify/peers.md
 
 Claims are the libraries' own: the number in a method's name or its documentation. Stochastic
-samplers are run with their noise switched off where they have a switch, and listed as random where
-they have none; what integrates no ODE on a grid of levels is listed at the end.
+samplers are run twice: with their noise switched off where they have a switch, and as they are. What
+integrates no ODE on a grid of levels is listed at the end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 from .errors import VerifyError
 from .hosts.alone import k_diffusion_sampling
 from .judge import Verdict, judge
-from .report.terminal import orders
+from .report.terminal import moments, orders
 from .targets import find
 
 Entry = tuple[str, dict[str, Any], int | None]
@@ -138,6 +138,98 @@ DIFFUSERS: dict[str, list[tuple[dict[str, Any], int | None]]] = {
 }
 
 
+def _half(_: Any) -> float:
+    return 0.5
+
+
+SDE = {"algorithm_type": "sde-dpmsolver++"}
+# samplers that draw noise, as they are run by default or by an option; the order that the name or
+# the option claims for their deterministic part
+NOISY: tuple[Entry, ...] = (
+    ("k_diffusion.sampling:sample_euler_ancestral", {}, 1),
+    ("k_diffusion.sampling:sample_euler_ancestral", {"eta": 0.5}, 1),
+    ("k_diffusion.sampling:sample_dpm_2_ancestral", {}, 2),
+    ("k_diffusion.sampling:sample_dpmpp_2s_ancestral", {}, 2),
+    ("k_diffusion.sampling:sample_dpmpp_2s_ancestral", {"eta": 0.5}, 2),
+    ("k_diffusion.sampling:sample_dpmpp_sde", {}, 2),
+    ("k_diffusion.sampling:sample_dpmpp_sde", {"eta": 0.5}, 2),
+    ("k_diffusion.sampling:sample_dpmpp_2m_sde", {}, 2),
+    ("k_diffusion.sampling:sample_dpmpp_2m_sde", {"solver_type": "heun"}, 2),
+    ("k_diffusion.sampling:sample_dpmpp_2m_sde", {"eta": 0.5}, 2),
+    ("k_diffusion.sampling:sample_dpmpp_3m_sde", {}, 3),
+    ("k_diffusion.sampling:sample_dpmpp_3m_sde", {"eta": 0.5}, 3),
+    ("k_diffusion.sampling:sample_euler", {"s_churn": 2.0}, 1),
+    ("k_diffusion.sampling:sample_heun", {"s_churn": 2.0}, 2),
+    ("k_diffusion.sampling:sample_dpm_2", {"s_churn": 2.0}, 2),
+    ("diffusers:DDPMScheduler", {**NO_CLIP}, 1),
+    ("diffusers:DDPMScheduler", {**NO_CLIP, "variance_type": "fixed_large"}, 1),
+    ("diffusers:DDPMParallelScheduler", {**NO_CLIP}, 1),
+    ("diffusers:DDIMScheduler", {**NO_CLIP, "eta": 1.0}, 1),
+    ("diffusers:DDIMScheduler", {**NO_CLIP, "eta": 0.5}, 1),
+    ("diffusers:EulerAncestralDiscreteScheduler", {}, 1),
+    ("diffusers:KDPM2AncestralDiscreteScheduler", {}, 2),
+    ("diffusers:DPMSolverSDEScheduler", {}, 2),
+    ("diffusers:DPMSolverMultistepScheduler", {"solver_order": 1, **SDE}, 1),
+    ("diffusers:DPMSolverMultistepScheduler", {"solver_order": 2, **SDE}, 2),
+    ("diffusers:DPMSolverMultistepScheduler", {"solver_order": 2, "solver_type": "heun", **SDE}, 2),
+    ("diffusers:DPMSolverMultistepScheduler", {"solver_order": 3, **SDE}, 3),
+    (
+        "diffusers:DPMSolverMultistepScheduler",
+        {"solver_order": 2, "algorithm_type": "sde-dpmsolver", **OPEN_END},
+        2,
+    ),
+    ("diffusers:DPMSolverSinglestepScheduler", {"solver_order": 1, **SDE}, 1),
+    ("diffusers:DPMSolverSinglestepScheduler", {"solver_order": 2, **SDE}, 2),
+    ("diffusers:DPMSolverSinglestepScheduler", {"solver_order": 3, **SDE}, 3),
+    ("diffusers:EDMDPMSolverMultistepScheduler", {"solver_order": 2, **SDE}, 2),
+    ("diffusers:EDMDPMSolverMultistepScheduler", {"solver_order": 3, **SDE}, 3),
+    ("diffusers:CosineDPMSolverMultistepScheduler", {}, 2),
+    ("diffusers:SASolverScheduler", {"tau_func": _half}, 3),
+    (
+        "diffusers:SASolverScheduler",
+        {"tau_func": _half, "predictor_order": 3, "corrector_order": 4},
+        4,
+    ),
+    ("diffusers:EulerDiscreteScheduler", {"s_churn": 2.0}, 1),
+    ("diffusers:EDMEulerScheduler", {"s_churn": 2.0}, 1),
+    ("diffusers:FlowMatchEulerDiscreteScheduler", {"stochastic_sampling": True}, 1),
+    ("diffusers:FlowMatchHeunDiscreteScheduler", {"s_churn": 2.0}, 2),
+    ("diffusers:LTXEulerAncestralRFScheduler", {"eta": 1.0}, 1),
+)
+
+
+def noisy_verdicts() -> Iterator[tuple[Entry, Verdict | str]]:
+    """Each entry of NOISY with its verdict; only what it claims for itself is weighed."""
+    for entry in NOISY:
+        try:
+            (target,) = find(entry[0], entry[1])
+        except VerifyError as error:
+            yield entry, str(error)
+            continue
+        yield entry, judge(target, rates=False)
+
+
+def _noisy_row(entry: Entry, verdict: Verdict) -> str:
+    text, options, claim = entry
+    shown = ", ".join(f"{k}={_short(v)}" for k, v in options.items())
+    name = text.split(":")[1].removeprefix("sample_").removesuffix("Scheduler")
+    if not verdict.noise:
+        cells = (
+            name,
+            shown,
+            str(claim),
+            *"----",
+            ": ".join((verdict.reason, *verdict.findings[:1])),
+        )
+        return "| " + " | ".join(cells) + " |"
+    strength = verdict.noise["grids"]["uniform"]["strength"]
+    tau = "none" if verdict.noise["kind"] == "anew" else f"{strength[-1]:.4g}"
+    parts = [moments(verdict, part) for part in ("mean", "covariance", "strong")]
+    found = "; ".join(f.replace("|", "/") for f in verdict.findings)
+    cells = (name, shown, str(claim), tau, *parts, found)
+    return "| " + " | ".join(cells) + " |"
+
+
 def diffusers_entries() -> Iterator[Entry]:
     """Every scheduler class of the installed diffusers, some in several configurations."""
     module = importlib.import_module("diffusers.schedulers")
@@ -184,7 +276,7 @@ def _row(entry: Entry, verdict: Verdict) -> str:
 
 def _short(value: Any) -> str:
     if callable(value):
-        return "0"
+        return f"{value(0):g}"
     if isinstance(value, list):
         return "all"
     return str(value)
@@ -241,10 +333,39 @@ def table() -> str:
     ]
     for prefix, title in (("k_diffusion", "k-diffusion"), ("diffusers", "diffusers")):
         lines += ["", f"## {title}", "", HEAD]
-        lines += [_row(e, v) for e, v in made if e[0].startswith(prefix) and isinstance(v, Verdict)]
+        shown = [(e, v) for e, v in made if e[0].startswith(prefix) and isinstance(v, Verdict)]
+        lines += [_row(e, v) for e, v in shown if not v.noise]
+    lines += _noisy_table()
     lines += ["", "## Not samplers of an ODE on a grid of levels, or not loadable here", ""]
     lines += [f"- {' '.join(v.split())}" for _, v in made if isinstance(v, str)]
     return "\n".join(lines) + "\n"
+
+
+NOISY_HEAD = (
+    "| sampler | options | claim | τ² | mean | covariance | strong | finding |\n"
+    "|---|---|---|---|---|---|---|---|"
+)
+
+
+def _noisy_table() -> list[str]:
+    """Section of the samplers that draw noise."""
+    rows = [_noisy_row(e, v) for e, v in noisy_verdicts() if isinstance(v, Verdict)]
+    return [
+        "",
+        "## With noise",
+        "",
+        (
+            "Orders on grids uniform in λ / smooth / arbitrary (one number where they agree), from "
+            "one-hot runs: exact errors on Gaussian targets, nothing is sampled. Mean: from a start "
+            "off the marginal, against the reverse SDE of the strength τ² that the noise shows as "
+            "steps shrink. Covariance: from a start in the marginal. Strong: on one Brownian path. "
+            "Claim: order that the name or option claims for the deterministic part; noise caps the "
+            "covariance of these rules at 2 and their strong order at 1."
+        ),
+        "",
+        NOISY_HEAD,
+        *rows,
+    ]
 
 
 def _version(package: str) -> str:

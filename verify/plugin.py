@@ -101,11 +101,12 @@ class Refuted(AssertionError):
 
 def explanation(verdict: Any) -> str:
     """Why a verdict is what it is, in lines."""
-    from .report.terminal import orders
+    from .report.terminal import noise_lines, orders
 
     lines = [
         f"{verdict.target}: {verdict.status}",
         f"  audited order on uniform/smooth/arbitrary grids: {orders(verdict)}",
+        *[f"  {line}" for line in noise_lines(verdict)],
         *[f"  {finding}" for finding in verdict.findings],
     ]
     known = " ".join(verdict.findings)

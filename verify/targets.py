@@ -31,6 +31,7 @@ class Target:
         path: source file, for annotations, or None.
         single: the same host with its single-precision casts left in, or None.
         formula: text to show, or "".
+        quiet: the same sampler with its noise switched off by its own option, or None.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Target:
     path: str | None = None
     single: Run | None = None
     formula: str = ""
+    quiet: Run | None = None
 
 
 STATED = (
@@ -53,7 +55,11 @@ STATED = (
     "SPEC_SHA256",
     "ORDER",
     "LEADING_ERROR",
+    "NOISE",
+    "WEAK_ORDER",
 )
+# how samplers name the strength of their noise
+SWITCHES = ("eta", "tau", "s_churn", "churn")
 
 
 def find(
@@ -103,7 +109,13 @@ def callable_target(
         return _scheduler(sampler, title, options, claim)
     if callable(sampler):
         found = convention or functions.convention_of(sampler)
-        return Target(title, functions.adapted(sampler, found, options), claim, title=title)
+        return Target(
+            title,
+            functions.adapted(sampler, found, options),
+            claim,
+            title=title,
+            quiet=_quiet(sampler, found, options),
+        )
     raise TargetError(f"{title}: neither a sampler function, a module nor a scheduler")
 
 
@@ -178,6 +190,7 @@ def _emitted(module: types.ModuleType, name: str, options: dict[str, Any]) -> Ta
     if not callable(sample):
         raise TargetError(f"{name}: the module has no function sample(model, x, sigmas, ...)")
     stated = {key: getattr(module, key) for key in STATED if hasattr(module, key)}
+    options = {**_strength(sample, stated), **options}
     claim = stated.get("CLAIM") or {}
     order = claim.get("order") if isinstance(claim, dict) else None
     return Target(
@@ -188,7 +201,23 @@ def _emitted(module: types.ModuleType, name: str, options: dict[str, Any]) -> Ta
         title=str(stated.get("TITLE") or stated.get("NAME") or name),
         path=getattr(module, "__file__", None),
         formula=(module.__doc__ or "").strip(),
+        quiet=_quiet(sample, "k-diffusion", options),
     )
+
+
+def _strength(sample: Any, stated: dict[str, Any]) -> dict[str, Any]:
+    """One, for the strength of an emitted file's noise that is off by default."""
+    noise = stated.get("NOISE")
+    name = noise.get("strength") if isinstance(noise, dict) else None
+    known = inspect.signature(sample).parameters.get(str(name))
+    return {str(name): 1.0} if known is not None and known.default == 0 else {}
+
+
+def _quiet(function: Any, convention: str, options: dict[str, Any]) -> Run | None:
+    """The function with every strength that it has an argument for at zero."""
+    known = inspect.signature(function).parameters
+    off = {name: 0.0 for name in SWITCHES if name in known}
+    return functions.adapted(function, convention, {**options, **off}) if off else None
 
 
 def _scheduler(scheduler: Any, name: str, options: dict[str, Any], claim: int | None) -> Target:
@@ -199,7 +228,19 @@ def _scheduler(scheduler: Any, name: str, options: dict[str, Any], claim: int | 
         claim=claim,
         title=str(title),
         single=_lazy(lambda: scheduler_run(scheduler, options, exact=False)),
+        quiet=_quiet_scheduler(scheduler, options),
     )
+
+
+def _quiet_scheduler(scheduler: Any, options: dict[str, Any]) -> Run | None:
+    """The scheduler with the options that switch its noise on turned back, when there are any."""
+    off: dict[str, Any] = {name: 0.0 for name in SWITCHES if name in options}
+    kind = options.get("algorithm_type")
+    if isinstance(kind, str) and kind.startswith("sde-"):
+        off["algorithm_type"] = kind.removeprefix("sde-")
+    if "tau_func" in options:
+        off["tau_func"] = lambda _: 0.0
+    return _lazy(lambda: scheduler_run(scheduler, {**options, **off})) if off else None
 
 
 def _lazy(make: Callable[[], Run]) -> Run:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from . import grids, rate
 from .moments import VARIANCES, Rows, Steps, log_variance, pull, states, steps
-from .noise_trace import NoiseTrace, trace_noise
+from .noise_trace import NoiseTrace, refinements
 from .trace import Run
 
 Array = NDArray[np.float64]
@@ -28,6 +28,9 @@ PARTS = 4
 EXACT = 1e-11
 # a limit in N is settled when halving the step still halves its change
 STUCK = 0.75
+NO_LIMIT = "the noise per step has no limit strength as steps shrink"
+# spread of tau^2 between quarters that extrapolation leaves in a constant
+SAME = 1e-3
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,7 @@ class Weak:
 
 def ladder(run: Run, kind: str, counts: Sequence[int] = LADDER) -> list[NoiseTrace]:
     """Traces of one sampler on refinements of one class of grids."""
-    make = grids.GRIDS[CLASS_GRID[kind]]
-    return [trace_noise(run, make(n)) for n in counts]
+    return refinements(run, grids.GRIDS[CLASS_GRID[kind]], counts)
 
 
 def weak(made: Sequence[NoiseTrace], variances: Sequence[float] = VARIANCES) -> Weak:
@@ -96,17 +98,16 @@ def weak(made: Sequence[NoiseTrace], variances: Sequence[float] = VARIANCES) -> 
     cuts = [steps(t) for t in made]
     counts = [t.drift.steps for t in made]
     precision = max([2.0**-52, *(t.drift.bend for t in made)])
-    carried = [_carried(c, variances) for c in cuts]
-    limit, steady, settled = _limit(counts, carried)
+    limit = _limit(made, cuts, variances)
     mean, covariance, worst, kept = [], [], [], []
     for t, cut in zip(made, cuts, strict=True):
-        rows, marks = cut.rows, _marks(len(cut.rows) - 1)
+        rows, marks = cut.rows, marks_of(cut)
         first = t.drift.sigmas[0] ** 2
         off, spread, all_steps, kept_mean = [], [], [0.0], []
         for i, c2 in enumerate(variances):
             solved = states(t, c2)
             change = np.diff(log_variance(c2, np.append(t.drift.sigmas[0], cut.levels[1:][marks])))
-            expected = np.exp(0.5 * (np.cumsum(change) + limit[:, i]))
+            expected = np.exp(0.5 * (np.cumsum(change) + limit.pull[:, i]))
             off += [solved.start[rows[marks]] - expected]
             off += [solved.start[rows[marks]] + solved.target[rows[marks]] - 1]
             exact = c2 + cut.levels[1:] ** 2
@@ -118,13 +119,13 @@ def weak(made: Sequence[NoiseTrace], variances: Sequence[float] = VARIANCES) -> 
         covariance.append(np.concatenate(spread))
         worst.append(max(all_steps))
         kept.append(float(np.abs(np.concatenate(kept_mean)).max()))
-    full = steady and bool(np.allclose(_strength(cuts[-1]), 1.0, atol=1e-9))
-    unsettled = "" if settled else "the noise per step has no limit strength as steps shrink"
+    full = limit.steady and bool(np.allclose(limit.strength[-1], 1.0, atol=1e-9))
+    unsettled = "" if limit.settled else NO_LIMIT
     return Weak(
         mean=measured(counts, mean, precision, unsettled),
         covariance=measured(counts, covariance, precision),
-        strength=tuple(_strength(cuts[-1]).tolist()),
-        steady=steady,
+        strength=tuple(limit.strength.tolist()),
+        steady=limit.steady,
         worst=tuple(worst),
         martingale=(max(kept) < EXACT) if full else None,
     )
@@ -141,38 +142,68 @@ def measured(
         return Order(None, True, None, "", tuple(counts), sizes)
     found = rate.measure(counts, vectors, precision=precision)
     if found.order is None and not found.vanishes():
-        return Order(0, False, 0.0, "", tuple(counts), sizes)
+        slope = float(np.log2(sizes[-2] / sizes[-1]))
+        said = f"at the finest steps the error changes like h^{slope:.2f}"
+        return Order(0, False, slope, said, tuple(counts), sizes)
     return Order(found.order, False, found.slope, found.reason, tuple(counts), sizes)
 
 
-def _marks(n: int) -> Rows:
-    """Indices of rows at the quarters of a run of n steps."""
-    return np.arange(1, PARTS + 1) * n // PARTS
+@dataclass(frozen=True)
+class _Limit:
+    """What the noise tends to as N grows.
+
+    Args:
+        pull: (parts, v) sum of tau^2 d log(variance) up to each quarter, for each c2.
+        strength: (parts,) mean tau^2 of each quarter.
+        steady: whether they are the same at every N.
+        settled: whether there is a limit.
+    """
+
+    pull: Array
+    strength: Array
+    steady: bool
+    settled: bool
+
+
+def _limit(made: Sequence[NoiseTrace], cuts: Sequence[Steps], variances: Sequence[float]) -> _Limit:
+    counts = [t.drift.steps for t in made]
+    table = np.stack([_carried(cut, variances) for cut in cuts])
+    total = np.stack([np.cumsum(cut.strength)[marks_of(cut)] for cut in cuts])
+    finest = cuts[-1]
+    # steps that raise the level begin above the grid, by less and less
+    where = made[-1].drift.sigmas[finest.grid[marks_of(finest)]]
+    width = np.diff(-np.log(np.append(finest.levels[0], where)))
+    width = np.where(width > 0, width, np.inf)
+    if np.abs(table - table[-1]).max() < EXACT:
+        strength = np.diff(total[-1], prepend=0.0) / width
+        return _Limit(table[-1], strength, True, True)
+    moves = np.abs(np.diff(table, axis=0)).max(axis=(1, 2))
+    settled = bool(moves[-1] < STUCK * moves[-2] or moves[-1] < EXACT)
+    powers = np.vander(counts[-1] / np.asarray(counts, dtype=float), increasing=True)
+    ends = np.linalg.solve(powers, total)[0]
+    strength = np.diff(ends, prepend=0.0) / width
+    flat = np.linalg.solve(powers, table.reshape(len(counts), -1))[0].reshape(table.shape[1:])
+    known = strength[np.isfinite(width)]
+    if np.ptp(known) < SAME:
+        # a constant strength: its pull is known without a limit, and the constant is mostly plain
+        value = float(known.mean())
+        value = round(value, 3) if abs(round(value, 3) - value) < SAME / 10 else value
+        strength = np.where(np.isfinite(width), value, 0.0)
+        begun = [log_variance(c2, np.append(finest.levels[0], where)) for c2 in variances]
+        flat = value * np.stack([b[1:] - b[0] for b in begun], axis=1)
+    return _Limit(flat, strength, False, settled)
 
 
 def _carried(cut: Steps, variances: Sequence[float]) -> Array:
     """(parts, v) the pull of the noise at the quarters, for each variance."""
-    marks = _marks(len(cut.rows) - 1)
-    return np.stack([pull(cut, c2)[marks] for c2 in variances], axis=1)
+    return np.stack([pull(cut, c2)[marks_of(cut)] for c2 in variances], axis=1)
 
 
-def _limit(counts: Sequence[int], carried: Sequence[Array]) -> tuple[Array, bool, bool]:
-    """The pull as N grows; whether it is the same at every N; whether it has a limit at all."""
-    table = np.stack(carried)
-    spread = np.abs(table - table[-1]).max(axis=(1, 2))
-    if spread.max() < EXACT:
-        return table[-1], True, True
-    moves = np.abs(np.diff(table, axis=0)).max(axis=(1, 2))
-    powers = np.vander(counts[-1] / np.asarray(counts, dtype=float), increasing=True)
-    flat = np.linalg.solve(powers, table.reshape(len(counts), -1))
-    settled = bool(moves[-1] < STUCK * moves[-2] or moves[-1] < EXACT)
-    return flat[0].reshape(table.shape[1:]), False, settled
-
-
-def _strength(cut: Steps) -> Array:
-    """Mean tau^2 over each quarter of the range in lambda."""
-    marks = np.concatenate([[0], _marks(len(cut.rows) - 1)])
-    total = np.cumsum(cut.strength)[marks]
-    where = -np.log(cut.levels[1:][marks])
-    out: Array = np.diff(total) / np.diff(where)
+def marks_of(cut: Steps) -> Rows:
+    """Positions in cut.rows of the states at the quarters of the grid, or of the result alone."""
+    n = int(cut.grid[-1])
+    wanted = np.arange(1, PARTS + 1) * n // PARTS
+    if not np.isin(wanted, cut.grid).all():
+        return np.full(PARTS, len(cut.rows) - 1)
+    out: Rows = np.searchsorted(cut.grid, wanted)
     return out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,13 @@ class Entry:
         loaded: the solver, its program and its spec file.
         order: grid class → mode → (p, exact).
         leading: the leading local error on a uniform grid, as words and exact coefficients.
+        weak: of a solver with noise, in place of both: grid class → quantity → rate.
     """
 
     loaded: Loaded
     order: dict[str, dict[str, tuple[int, bool]]]
     leading: tuple[tuple[str, str], ...]
+    weak: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -39,8 +41,27 @@ class Entry:
 
     @property
     def true_order(self) -> int:
-        """What a user gets on any grid, with the solver's own start and end."""
+        """What a user gets on any grid, with the solver's own start and end.
+
+        Of a solver with noise: the order of its covariance.
+        """
+        if self.weak:
+            rate = self.rate("covariance")
+            return int(rate[0]) if isinstance(rate, list) else 0
         return self.order["arbitrary"]["own_end"][0]
+
+    def rate(self, quantity: str) -> Any:
+        """A rate of a solver with noise on any grid: [p, exactly], "exact" or None."""
+        row = self.weak["arbitrary"]
+        return row.get(f"path_{quantity}") or row[quantity]
+
+    @property
+    def shown_order(self) -> str:
+        """The order in a column: 2, or =/2/1 for mean, covariance and strong order."""
+        if not self.weak:
+            return str(self.true_order)
+        rates = (self.rate(name) for name in ("mean", "covariance", "strong"))
+        return "/".join("-" if r is None else "=" if r == "exact" else f"{r[0]:g}" for r in rates)
 
     @property
     def family(self) -> str:
@@ -50,7 +71,8 @@ class Entry:
     @property
     def falls_short(self) -> bool:
         """Whether a higher order was published than is reached."""
-        claimed = self.loaded.solver.claim.order
+        claim = self.loaded.solver.claim
+        claimed = claim.covariance if self.weak else claim.order
         return claimed is not None and claimed > self.true_order
 
 
@@ -71,6 +93,12 @@ def entry(target: str) -> Entry:
 
     loaded = load(target)
     facts = _stated(loaded.program)
+    if loaded.program.stochastic:
+        if facts is None:
+            from .theory import noise_analysed
+
+            facts = {"WEAK_ORDER": noise_analysed(loaded).json()}
+        return Entry(loaded, {}, (), facts["WEAK_ORDER"])
     if facts is None:
         from .theory import analysed
 
@@ -99,7 +127,8 @@ def _stated(program: Program) -> dict[str, Any] | None:
         path = Path(root) / "generated" / f"{program.name}.py"
         if path.is_file():
             found = constants(path)
-            if found.get("SPEC_SHA256") == digest(program) and "ORDER" in found:
+            stated = "WEAK_ORDER" if program.stochastic else "ORDER"
+            if found.get("SPEC_SHA256") == digest(program) and stated in found:
                 return found
     return None
 

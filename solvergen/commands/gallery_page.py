@@ -159,7 +159,7 @@ def _card(one: Entry, curve: Curve, reference: Curve, scale: tuple[float, float]
 
 def _claim(one: Entry) -> str:
     if not one.falls_short:
-        return f"<span>order {one.true_order}</span>"
+        return f"<span>{'mean/cov./strong' if one.weak else 'order'} {one.shown_order}</span>"
     return f'<span class="short">published {one.loaded.solver.claim.order}, true {one.true_order}</span>'
 
 
@@ -170,7 +170,26 @@ def _update(one: Entry) -> str:
     return f"<details><summary>update</summary>{text}</details>"
 
 
+def _rates(one: Entry) -> str:
+    """The orders of a solver with noise."""
+    quantities = list(one.weak["uniform"])
+    head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in quantities)
+    rows = ""
+    for kind, label in GRIDS.items():
+        cells = "".join(f"<td>{_cell(one.weak[kind][name])}</td>" for name in quantities)
+        rows += f"<tr><th>{label}</th>{cells}</tr>"
+    return f"<table><tr><th>order on a grid</th>{head}</tr>{rows}</table>"
+
+
+def _cell(rate: object) -> str:
+    if isinstance(rate, (list, tuple)):
+        return _order(rate[0], rate[1])
+    return str(rate or "-")
+
+
 def _orders(one: Entry) -> str:
+    if one.weak:
+        return _rates(one)
     head = "".join(f"<th>{label}</th>" for label in MODES.values())
     rows = ""
     for kind, label in GRIDS.items():

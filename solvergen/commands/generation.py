@@ -39,11 +39,13 @@ def emitted(loaded: Loaded) -> tuple[str, str]:
     A solver whose order cannot be derived is emitted without one.
     """
     from ..emit.torch_file import torch_file
-    from .theory import analysed, claim_fault
+    from .theory import analysed, claim_fault, noise_analysed, noise_fault
 
-    if loaded.program.stochastic:
-        return torch_file(loaded.solver, loaded.program, spec=loaded.spec), ""
     try:
+        if loaded.program.stochastic:
+            found = noise_analysed(loaded)
+            text = torch_file(loaded.solver, loaded.program, {"weak": found.json()}, loaded.spec)
+            return text, noise_fault(loaded, found)
         report = analysed(loaded)
     except OrderError as error:
         text = torch_file(loaded.solver, loaded.program, spec=loaded.spec)

@@ -114,7 +114,11 @@ def facts(loaded: Loaded) -> dict[str, Any]:
         "description": solver.description,
         "integrand": program.integrand,
         "source": solver.source.cite(),
-        "claim": {} if solver.claim.order is None else {"order": solver.claim.order},
+        "claim": {
+            name: claimed
+            for name in ("order", "mean", "covariance", "strong")
+            if (claimed := getattr(solver.claim, name)) is not None
+        },
         "evaluations_per_step": program.evaluations_per_step,
         "history": program.history,
         "parameters": {p.name: rational(p.default) for p in program.parameters},
@@ -134,7 +138,8 @@ def run_list(args: argparse.Namespace) -> int:
         for one in entries:
             known = facts(one.loaded)
             known.pop("program")
-            rows.append({**known, "family": one.family, "order": one.order})
+            theory = {"weak_order": one.weak} if one.weak else {"order": one.order}
+            rows.append({**known, "family": one.family, **theory})
         print(json.dumps(rows, indent=2, ensure_ascii=False))
         return 0
     width = max((len(one.name) for one in entries), default=4)
@@ -143,11 +148,12 @@ def run_list(args: argparse.Namespace) -> int:
         program, claim = one.loaded.program, one.loaded.solver.claim.order
         print(
             f"{one.name:{width}}  {program.integrand:9}  {program.evaluations_per_step:5}  "
-            f"{program.history:7}  {one.true_order:5}  {claim if claim is not None else '-':>5}  "
+            f"{program.history:7}  {one.shown_order:>5}  {claim if claim is not None else '-':>5}  "
             f"{program.title}"
         )
     print(
-        f"{len(entries)} solvers; order: on any grid, with the solver's own start and end",
+        f"{len(entries)} solvers; order: on any grid, with the solver's own start and end; of solvers "
+        "with noise: mean/covariance/strong, = for exact",
         file=sys.stderr,
     )
     return 0
@@ -157,11 +163,21 @@ def run_explain(args: argparse.Namespace) -> int:
     """The derived update: for a terminal, as LaTeX, Markdown or JSON."""
     from ..emit import formula
     from ..loading import load
-    from .theory import analysed, order_lines, theory_facts
+    from .theory import (
+        analysed,
+        noise_analysed,
+        noise_fault,
+        noise_lines,
+        order_lines,
+        theory_facts,
+    )
 
     loaded = load(args.spec)
     if args.json:
-        theory = theory_facts(analysed(loaded))
+        if loaded.program.stochastic:
+            theory = {"weak_order": noise_analysed(loaded).json()}
+        else:
+            theory = theory_facts(analysed(loaded))
         print(json.dumps({**facts(loaded), **theory}, indent=2, ensure_ascii=False))
         return 0
     solver, program = loaded.solver, loaded.program
@@ -188,6 +204,12 @@ def run_explain(args: argparse.Namespace) -> int:
         bounds = f" ({parameter.doc})" if parameter.doc else ""
         print(f"parameter {parameter.name} = {parameter.default}{bounds}")
     print(f"evaluations a step {program.evaluations_per_step}, history {program.history}\n")
+    if program.stochastic:
+        found = noise_analysed(loaded)
+        print("\n".join(noise_lines(found)))
+        if fault := noise_fault(loaded, found):
+            print(fault)
+        return 0
     report = analysed(loaded)
     print("\n".join(order_lines(report)))
     if solver.claim.order is not None:

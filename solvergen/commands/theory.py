@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SolvergenError
+from ..errors import OrderError, SolvergenError
 from ..loading import Loaded
 
 if TYPE_CHECKING:
     from ..order import OrderReport
+    from ..order.stochastic import StochasticReport
 
 
 def add(commands: Any) -> None:
@@ -48,9 +49,70 @@ def analysed(loaded: Loaded) -> OrderReport:
     return analyse(loaded.program)
 
 
+def noise_analysed(loaded: Loaded) -> StochasticReport:
+    """The order report of a loaded solver with noise."""
+    from ..order.stochastic import stochastic_report
+
+    return stochastic_report(loaded.program)
+
+
+def noise_lines(report: StochasticReport) -> list[str]:
+    """The order report of a solver with noise for a terminal."""
+    names = {"uniform": "uniform grid in λ", "smooth": "smooth grid", "arbitrary": "any grid"}
+    quantities = list(report.orders["uniform"]["own_end"])
+    heads = {"path_covariance": "cov. on a path"}
+    lines = [f"{'order, proved':24}" + "".join(f"{heads.get(q, q):>16}" for q in quantities)]
+    for kind, label in names.items():
+        row = report.orders[kind]["own_end"]
+        cells = "".join(f"{_rate(row[q]):>16}" for q in quantities)
+        lines.append(f"  {label:22}{cells}")
+    lines.append(
+        "             mean and covariance of Gaussian targets, strong along one Brownian path, with "
+        "its own start and end"
+    )
+    if report.reason:
+        lines.append(f"             {report.reason}")
+    try:
+        quiet = report.deterministic
+    except OrderError:
+        quiet = None
+    if quiet is not None:
+        lines.append(f"without noise, order {quiet.order}")
+    return lines
+
+
+def _rate(rate: Any) -> str:
+    if rate is None:
+        return "-"
+    if rate.value is None:
+        return "exact"
+    return f"{'' if rate.exact else '>= '}{rate.value}"
+
+
+def noise_fault(loaded: Loaded, report: StochasticReport) -> str:
+    """Why a claim about a solver with noise does not hold, or an empty text."""
+    claim, row = loaded.solver.claim, report.orders["arbitrary"]["own_end"]
+    if claim.records:
+        return ""
+    for name in ("mean", "covariance", "strong"):
+        claimed = getattr(claim, name)
+        found = [row[key] for key in (name, f"path_{name}") if row.get(key) is not None]
+        if claimed is not None and not any(r.value in (None, claimed) for r in found if r):
+            shown = " or ".join(_rate(r) for r in found) or "without meaning"
+            return (
+                f"{loaded.path}: claims {name} order {claimed}, derived is {shown}; correct it, or "
+                'set records = "publication" in [claim]'
+            )
+    if claim.order is not None:
+        return (
+            f"{loaded.path}: a solver with noise has no single order; claim mean, covariance and "
+            "strong in its place"
+        )
+    return ""
+
+
 def theory_facts(report: OrderReport) -> dict[str, Any]:
     """Everything that is proved of a solver, as plain data for programs and plots."""
-    from ..errors import OrderError
     from ..order.stability import stability
 
     facts = report.json()

@@ -17,7 +17,20 @@ from dataclasses import replace
 from fractions import Fraction
 
 from ..errors import DeriveError
-from ..expr.tree import ONE, ZERO, Call, Expr, Number, Symbol, exp, lift, multiply, substitute
+from ..expr.show import show
+from ..expr.tree import (
+    ONE,
+    ZERO,
+    Call,
+    Expr,
+    Number,
+    Symbol,
+    exp,
+    lift,
+    multiply,
+    substitute,
+    symbols,
+)
 from ..program.model import Draw, Interval, Place, Row, Step, Term
 from ..spec.model import Langevin, Noise
 
@@ -43,6 +56,11 @@ def noisy(step: Step, noise: Noise, kappa: int) -> Step:
     ('exp(-h)', ['sqrt(-expm1(-2*h))'], ['2*h'])
     """
     strength, lets = _windowed(noise)
+    if kappa == 0 and noise.form in ("sde", "ancestral"):
+        raise DeriveError(
+            'noise needs integrand = "data" or "noise"; for a flow, data is the same ODE',
+            ("noise",),
+        )
     if step.coordinate is not None and noise.form != "explicit":
         raise DeriveError(
             "noise follows from a strength in lambda and in the integrand's clock only; for another "
@@ -50,14 +68,9 @@ def noisy(step: Step, noise: Noise, kappa: int) -> Step:
             ("coordinate",),
         )
     if noise.form == "explicit":
-        return replace(step, draws=_first_uses(step.rows))
+        return replace(step, draws=_first_uses(step.rows), positive=_stated(step.rows))
     if noise.form == "churn":
         return _churned(step, strength, noise.scale, lets)
-    if kappa == 0:
-        raise DeriveError(
-            'noise needs integrand = "data" or "noise"; for a flow, data is the same ODE',
-            ("noise",),
-        )
     if noise.form == "ancestral" and noise.stages == "inside":
         return _ancestral(step, noise)
     if noise.form == "sde":
@@ -142,26 +155,33 @@ def _descent(strength: Expr, length: Expr) -> tuple[Expr, Expr]:
 
 def _ancestral(step: Step, noise: Noise) -> Step:
     """The step runs to the lower level; its final row then gets noise up to the grid's."""
+    lets = step.lets
+    lower: Expr = Symbol("lower")
     if noise.down is not None:
-        ratio = noise.down / Symbol("sigma_next")
-        down: Expr = Call("log", (Symbol("sigma") / noise.down,))
-        up: Expr = Call("sqrt", (1 - ratio**2,))
+        lets = (*lets, ("lower", noise.down))
+        down: Expr = Call("log", (Symbol("sigma") / lower,))
+        kept = Call("min", (ONE, lower / Symbol("sigma_next")))
+        up: Expr = Call("sqrt", (1 - kept**2,))
     else:
-        down, _ = _descent(noise.strength, H)
+        down, ratio = _descent(noise.strength, H)
+        lower = Symbol("sigma_next") * ratio
         up = noise.strength * Call("sqrt", (-Call("expm1", (-2 * H,)),))
     final = replace(step.final, noise=(Draw("z1", Symbol("up")),))
     if step.corrector:
         raise DeriveError("an ancestral step has no corrector here", ("corrector",))
-    lets = (*step.lets, ("up", multiply(noise.scale, up)))
+    lets = (*lets, ("up", multiply(noise.scale, up)))
     parts = (Interval("z1", ZERO, ONE),)
-    return replace(step, final=final, lets=lets, down=down, draws=parts, positive=_possible(noise))
+    positive = _possible(noise)
+    step = replace(step, final=final, lets=lets, down=down, lower=lower)
+    return replace(step, draws=parts, positive=positive)
 
 
 def _possible(noise: Noise) -> tuple[tuple[Expr, str], ...]:
     """What an ancestral step needs: less variance than its level has."""
     if noise.down is not None:
         text = "the lower level must lie above 0 and not above sigma / alpha = {q1}"
-        return ((noise.down, text), (1 + _ROUNDING - noise.down / Symbol("sigma_next"), text))
+        lower = Symbol("lower")
+        return ((lower, text), (1 + _ROUNDING - lower / Symbol("sigma_next"), text))
     if isinstance(noise.strength, Number) and 0 <= noise.strength.value <= 1:
         return ()
     text = "the strength must be below {math.sqrt(-1 / math.expm1(-2 * h)):.6g}"
@@ -272,6 +292,23 @@ def _first_uses(rows: tuple[Row, ...]) -> tuple[Interval, ...]:
     return tuple(Interval(name, ZERO, end) for name, end in ends.items())
 
 
+def _stated(rows: tuple[Row, ...]) -> tuple[tuple[Expr, str], ...]:
+    """What explicit draws need: roots of numbers that are not negative, as far as σ/α decides it."""
+    roots = {
+        (draw.name, node.args[0])
+        for row in rows
+        for draw in row.noise
+        for node in draw.weight.walk()
+        if isinstance(node, Call) and node.name == "sqrt"
+    }
+    return tuple(
+        (inside + _ROUNDING, f"the draw {name} needs {show(inside)} >= 0")
+        for name, inside in sorted(roots, key=str)
+        if symbols(inside) & {"sigma", "sigma_next"}
+        and symbols(inside) - {"h", "sigma", "sigma_next"}
+    )
+
+
 def langevin(step: Step, chain: Langevin, kappa: int) -> Step:
     """A step that begins with Langevin steps at its own level.
 
@@ -307,19 +344,35 @@ def langevin(step: Step, chain: Langevin, kappa: int) -> Step:
     last = states[-1]
     moved = [_from(row, last) for row in step.rows]
     parts = tuple(Interval(f"y{j}", ZERO, ZERO) for j in range(1, chain.steps + 1))
+    if not any(term.source == last.name for row in moved for term in row.terms):
+        states.pop()  # nothing asks for the model's value after the last Langevin step
     return replace(
         step,
+        label=f"{chain.steps} Langevin step{'s' if chain.steps > 1 else ''}, then {step.label}",
         stages=(*states, *moved[: len(step.stages)]),
         final=moved[len(step.stages)],
         draws=(*parts, *step.draws),
     )
 
 
+def langevin_to_zero(chain: Langevin) -> Step:
+    """The step to σ = 0 after Langevin steps: the denoised value of the last of them."""
+    end = Row("x", Place(ONE), "lambda", (Term("n", ONE),), ZERO)
+    return langevin(Step("the denoised value", (), end), chain, 1)
+
+
+def _times_exp(factor: Expr, exponent: Expr) -> Expr:
+    """A factor times e^exponent, as one exponential where the factor is one."""
+    if isinstance(factor, Call) and factor.name == "exp":
+        return exp(factor.args[0] + exponent)
+    return factor * exp(exponent)
+
+
 def _from(row: Row, base: Row) -> Row:
     """A row whose start is another row at the same level, written out over the step's start."""
     if row.gauge != "lambda" or row.place.coordinate != "lambda":
         raise DeriveError('Langevin steps need coordinate = "lambda"', ("langevin",))
-    propagated = row.decay * exp(-row.place.fraction * H)
+    propagated = _times_exp(row.decay, -row.place.fraction * H)
     own = tuple(replace(t, source=base.name if t.source == "n" else t.source) for t in row.terms)
     carried = tuple(Term(t.source, propagated * t.weight) for t in base.terms)
     # A draw's unit is σ where it is used: σ_n is e^{ch} of σ at the fraction c.

@@ -10,7 +10,7 @@ from ..expr.tree import Expr, Number, lift, substitute
 from ..program.model import KAPPA, Place, Program, Row, Step, depth
 from ..spec.model import Noise, Rule, Solver
 from .coordinates import in_own_variables, resolve
-from .noise import langevin, noisy
+from .noise import langevin, langevin_to_zero, noisy
 from .rules import Context, weigh
 
 Lookup = Callable[[str], Solver]
@@ -75,6 +75,7 @@ class _Deriver:
             schedule=solver.schedule,
             jumps=bool(solver.noise and solver.noise.jumps),
             form=solver.noise.form if solver.noise else "",
+            last=langevin_to_zero(solver.langevin) if solver.langevin else None,
         )
 
     def step(self, solver: Solver, reach: int | None = None, label: str = "") -> Step:

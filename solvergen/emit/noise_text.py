@@ -7,13 +7,18 @@ before a model call (churn, a jump of the grid) is a `lift` of that call's row.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
+
 from ..expr.show import show
-from ..expr.tree import Expr, Symbol, substitute
+from ..expr.tree import ZERO, Expr, Symbol, lift, substitute, symbols
 from ..program.model import Program, Step
 from ..spec.model import Solver
+from .layout import Layout
 from .python_text import WIDTH, assign, literal, python
 
 PAD = " " * 4
+ROUNDING = lift(Fraction(1, 2**40))
 # Symbols of the grid as the emitted planner calls them.
 GRID_NAMES = {"sigma": "q0", "sigma_next": "q1", "steps": "n"}
 
@@ -152,8 +157,55 @@ def needs_levels(step: Step) -> bool:
     return bool(step.draws or step.lets or step.churn)
 
 
+def renews(program: Program) -> bool:
+    """Whether every step draws its state anew from the model's value, so that it may begin at α = 0."""
+    known = {"sigma_next", *(p.name for p in program.parameters)}
+    return all(
+        step.final.decay == ZERO
+        and not step.stages
+        and all(symbols(weight) <= known for weight in step.final.expressions)
+        for step in program.steps
+    )
+
+
+def opens(program: Program) -> bool:
+    """Whether a step from α = 0 ends in noise: an ancestral step has a lower level there too."""
+    return program.main.lower is not None
+
+
+def opening_lines(layout: Layout) -> list[str]:
+    """The ancestral step from α = 0: DDIM to its lower level, then noise; the model is called once."""
+    program, pad = layout.program, " " * 12
+    if not opens(program):
+        return []
+    step = program.main
+    assert step.lower is not None
+    bound = ZERO if step.lower == Symbol("lower") else ROUNDING  # all variance may be new here
+    checked = tuple((value + bound, text) for value, text in step.positive)
+    out = [
+        "        if a0 == 0 and s1 > 0:  # lambda is infinite: DDIM to the lower level, then noise"
+    ]
+    out.append(f"{pad}q0, q1 = math.inf, s1 / a1")
+    out += scalar_lines(replace(step, positive=checked), 12)
+    call = next(c for c in layout.calls if c.evaluations == 1)
+    direct = "" if program.integrand == "data" else "0, 1, "
+    missing = ", 0" * (len(call.sources) - 1)
+    out += assign("s2", Symbol("a1") * local(step.lower), 12)
+    out.append(f"{pad}weights = {direct}s2 / s0, a1{missing}")
+    out.append(f"{pad}noise = [(s1 * up, q0, q1)]")
+    return [*out, f"{pad}plan.append((i, {call.kind}, s0, weights, noise))"]
+
+
+def scalar_lines(step: Step, indent: int) -> list[str]:
+    """The scalars of a step and the conditions on them: a condition comes before what needs it."""
+    asked = {name for value, _ in step.positive for name in symbols(value)}
+    early = replace(step, lets=tuple(item for item in step.lets if item[0] in asked))
+    late = replace(step, lets=tuple(item for item in step.lets if item[0] not in asked))
+    return [*let_lines(early, indent), *condition_lines(step, indent), *let_lines(late, indent)]
+
+
 def let_lines(step: Step, indent: int) -> list[str]:
-    """The scalars of a step, and the conditions on them."""
+    """The scalars of a step."""
     out: list[str] = []
     for name, value in step.lets:
         out += assign(name, local(value), indent)

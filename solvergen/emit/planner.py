@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ..program.model import Program, Step
 from .layout import Layout, uses_clock
-from .noise_text import lift_lines, lifted
+from .noise_text import lift_lines, lifted, opening_lines, opens, renews
 from .python_text import wrap_tuple
 from .step_text import BLOCK, StepText, append_row, bare
 
@@ -33,8 +33,15 @@ def _kinds(layout: Layout) -> list[str]:
     branches = _branches(program)
     singular = _singular_condition(program)
     if singular:
-        lines.append(f"        if {singular}:  # lambda is infinite at one end: DDIM is its limit")
+        lines += opening_lines(layout)
+        word = "elif" if lines else "if"
+        lines.append(
+            f"        {word} {singular}:  # lambda is infinite at one end: DDIM is its limit"
+        )
         lines += _ddim(layout)
+    if program.last is not None:
+        lines.append(f"        elif s1 == 0:  # {program.last.label}")
+        lines += StepText(layout, program.last).lines()
     for number, (condition, step) in enumerate(branches):
         last = number == len(branches) - 1
         word = "if" if number == 0 and not singular else "elif"
@@ -64,7 +71,9 @@ def _regular(program: Program) -> bool:
 def _singular_condition(program: Program) -> str:
     if _regular(program):
         return ""
-    return "a0 == 0" if program.zero == "rule" else "a0 == 0 or s1 == 0"
+    if program.zero == "rule" or program.last is not None:
+        return "a0 == 0"
+    return "s1 == 0" if renews(program) or opens(program) else "a0 == 0 or s1 == 0"
 
 
 def has_first(program: Program) -> bool:

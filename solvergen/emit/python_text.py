@@ -87,8 +87,10 @@ def _broken_product(expr: Expr, indent: int, lead: str) -> list[str]:
     mark = lead + ("-" if coefficient < 0 else "")
     for top in tops:
         text = f"({python(top)})" if isinstance(top, Sum) else python(top)
-        if isinstance(top, Sum) and len(pad + mark + text) > WIDTH:
-            out += [f"{pad}{mark}(", *_broken(top, indent + 4), f"{pad})"]
+        inner = top.args[0] if isinstance(top, Call) and len(top.args) == 1 else top
+        if isinstance(inner, Sum) and len(pad + mark + text) > WIDTH:
+            head = text[: text.index("(") + 1]
+            out += [f"{pad}{mark}{head}", *_broken(inner, indent + 4), f"{pad})"]
         else:
             out.append(f"{pad}{mark}{text}")
         mark = "* "

@@ -24,13 +24,13 @@ from ..program.model import Row, Step, Term, depth
 from .layout import CLOCKS, Layout, row_after, stage_names, uses_clock
 from .noise_text import (
     GRID_NAMES,
-    condition_lines,
-    let_lines,
     lifted,
     listed,
     local,
     needs_levels,
     noise_lines,
+    renews,
+    scalar_lines,
 )
 from .python_text import WIDTH, assign, python, wrap_tuple
 
@@ -78,13 +78,14 @@ class StepText:
         """The numbers of a stochastic step, and where its deterministic part ends."""
         pad, step, out = " " * BLOCK, self.step, []
         if needs_levels(step):
-            out.append(f"{pad}q0, q1 = s0 / a0, s1 / a1")
+            start = "s0 / a0 if a0 else math.inf" if renews(self.program) else "s0 / a0"
+            out.append(f"{pad}q0, q1 = {start}, s1 / a1")
         if self.churned:
             if uses_clock(self.program):
                 clock = CLOCKS[self.program.integrand].format(a="a0", s="s0")
                 out.append(f"{pad}H = clock[i + 1] - {clock}")
         else:
-            out += [*condition_lines(step, BLOCK), *let_lines(step, BLOCK)]
+            out += scalar_lines(step, BLOCK)
         if step.down is not None:
             out += assign("h", local(step.down), BLOCK)
             out.append(f"{pad}s2 = a1 * math.exp(-lam[i] - h)  # where the deterministic part ends")
@@ -239,7 +240,7 @@ class StepText:
         call = self.layout.call(self.step, index)
         out: list[str] = []
         at = "0" if index == 0 else self.place(self.step.stages[index - 1])
-        items = [*self.intake(at), self.base(row)]
+        items = [*self.intake(at), self.base(out, row)]
         for number, source in enumerate(call.sources):
             items.append(self.item(out, f"w{number}", weights.get(source)))
         lines = wrap_tuple("weights = ", items, BLOCK)
@@ -283,7 +284,7 @@ class StepText:
         top = f"-a{at}" if self.program.integrand == "noise" else f"-(a{at} + s{at})"
         return [f"1 / s{at}", f"{top} / s{at}"]
 
-    def base(self, row: Row) -> str:
+    def base(self, out: list[str], row: Row) -> str:
         """The weight of the state at the start of the step: a ratio of scales, and the row's decay."""
         to = self.place(row)
         if to == "0":
@@ -295,7 +296,11 @@ class StepText:
                 "velocity": lambda a, s: a + s,
             }[self.program.integrand]
             top = scale(Symbol("a1" if to == "2" else f"a{to}"), Symbol(f"s{to}"))
-            return python(top * self.localise(row.decay) / scale(Symbol("a0"), Symbol("s0")))
+            ratio = top * self.localise(row.decay) / scale(Symbol("a0"), Symbol("s0"))
+            if len(text := python(ratio)) <= 60:
+                return text
+            out += assign("base", ratio, BLOCK)
+            return "base"
         return {
             "data": f"s{to} / s0",
             "noise": f"a{to} / a0",

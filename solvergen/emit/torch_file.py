@@ -121,6 +121,12 @@ def _theory(theory: Mapping[str, Any] | None) -> list[str]:
     """The proved order, [p, whether exactly p], and the leading local error, as constants."""
     if theory is None:
         return []
+    if "weak" in theory:
+        return [
+            "# Proved on Gaussian targets for each kind of grid: [p, True] is exactly p, [p, False] at",
+            '# least p, "exact" no error, None without meaning; path_: draws from one Brownian path.',
+            *literal("WEAK_ORDER = ", theory["weak"]),
+        ]
     order = {
         grid: {case: [found["order"], found["exact"]] for case, found in cases.items()}
         for grid, cases in theory["order"].items()

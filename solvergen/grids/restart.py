@@ -93,6 +93,38 @@ def resampled(levels: Sequence[float], length: int, times: int) -> list[float]:
     return found
 
 
+def undershot(levels: Sequence[float], lower: Sequence[float]) -> list[float]:
+    """A grid that goes below each level and rises to it (Zheng et al. 2024, TCD).
+
+    From each of `levels` the run goes down to the value beside it in `lower`; the next level, where it
+    lies higher, is reached by a jump. TCD has the levels of timesteps t and those of (1 − γ) t.
+
+    Args:
+        levels: σ/α where the model is called, descending.
+        lower: as many values of σ/α, each below its level and not above the next.
+
+    Raises:
+        ValueError: levels that do not descend, or a lower value out of place.
+
+    >>> undershot([8.0, 4.0, 2.0], [3.0, 2.0, 0.5])
+    [8.0, 3.0, 4.0, 2.0, 0.5]
+    """
+    if len(levels) != len(lower) or any(a <= b for a, b in itertools.pairwise(levels)):
+        raise ValueError(
+            f"need descending levels and one lower value for each; found {levels}, {lower}"
+        )
+    found: list[float] = []
+    for place, (level, low) in enumerate(zip(levels, lower, strict=True)):
+        bound = levels[place + 1] if place + 1 < len(levels) else level
+        if not (0 <= low <= bound and low < level and (low > 0 or place + 1 == len(levels))):
+            raise ValueError(
+                f"lower[{place}] = {low} must be at least 0 (above it before the end), below "
+                f"levels[{place}] = {level} and not above the next level"
+            )
+        found += [low] if found and found[-1] == level else [level, low]
+    return found
+
+
 def _place(levels: Sequence[float], low: float, high: float, where: str) -> int:
     """Index of the level nearest to t_min, once t_min and t_max are within their bounds."""
     if not 0 <= low < high:

@@ -8,7 +8,10 @@ from .analyse import analyse as analyse
 from .explosion import Explosion as Explosion
 from .report import OrderReport as OrderReport
 from .stiff import StiffOrder as StiffOrder
+from .stochastic import StochasticReport as StochasticReport
+from .stochastic import stochastic_report as stochastic_report
 from .verdict import Bottleneck as Bottleneck
 from .verdict import LeadingError as LeadingError
 from .verdict import Order as Order
+from .verdict import Rate as Rate
 from .verdict import ZeroStability as ZeroStability

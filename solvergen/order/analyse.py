@@ -62,6 +62,11 @@ class Analysis:
     def __init__(
         self, program: Program, parameters: Mapping[str, Fraction], symbolic: tuple[str, ...]
     ) -> None:
+        if program.stochastic:
+            raise OrderError(
+                f"{program.name} draws noise, so that it has no single order; "
+                "`stochastic_report` derives those of its mean, its covariance and its path"
+            )
         known = defaults(program)
         for name in (*parameters, *symbolic):
             if name not in known:

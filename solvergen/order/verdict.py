@@ -33,6 +33,36 @@ class Order:
 
 
 @dataclass(frozen=True)
+class Rate:
+    """A rate of convergence of a stochastic solver: exactly h^value, at least h^value, or no error.
+
+    Args:
+        value: the power of h, a half-integer at times; ``None`` when the error vanishes identically.
+        exact: the power is no larger.
+
+    >>> print(Rate(Fraction(2))), print(Rate(None)), Rate(Fraction(1, 2)).json()
+    exactly 2
+    exact
+    (None, None, [0.5, True])
+    """
+
+    value: Fraction | None
+    exact: bool = True
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "exact"
+        return f"{'exactly' if self.exact else 'at least'} {self.value}"
+
+    def json(self) -> list[Any] | str:
+        """``"exact"`` or ``[power, whether exactly]``."""
+        if self.value is None:
+            return "exact"
+        whole = self.value.denominator == 1
+        return [int(self.value) if whole else float(self.value), self.exact]
+
+
+@dataclass(frozen=True)
 class LeadingError:
     """The leading local error Σ coef h^exponent word, numerical minus exact, after one step.
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from ..expr.tree import Expr, evaluate
-from .model import Program, Row, depth
+from .model import Program, Row, Step, depth
 
 # So short a step that weights which are right only to a power of h, as Lawson's, pass as well.
 STEP, TOLERANCE = 2.0**-10, 2.0**-6
@@ -28,15 +28,20 @@ def inconsistent_rows(program: Program) -> list[str]:
     for step in program.steps:
         ends = [step.final, *([step.corrector] if step.corrector else [])]
         for row in ends:
-            if step.coordinate is None and abs(_excess(row, program)) > TOLERANCE:
+            known = step.coordinate is None and (program.kappa == 1 or not step.stochastic)
+            if known and abs(_excess(row, step, program)) > TOLERANCE:
                 found.append(f"{row.name} ({step.label})")
     return found
 
 
-def _excess(row: Row, program: Program) -> float:
+def _excess(row: Row, step: Step, program: Program) -> float:
     kappa = program.kappa
     values: dict[str, Any] = {p.name: float(p.default) for p in program.parameters}
-    values["h"] = STEP
+    values |= {"h": STEP, "sigma": 1.0, "sigma_next": math.exp(-STEP), "steps": 1 / STEP}
+    for name, expression in step.lets:
+        values[name] = evaluate(expression, values, _FUNCTIONS, float)
+    if step.down is not None:
+        values["h"] = evaluate(step.down, values, _FUNCTIONS, float)
     for k in range(1, 10):
         values[f"theta{k}"] = float(k)
         past, ahead = math.expm1(-kappa * k * STEP), math.expm1(kappa * STEP)
@@ -45,16 +50,21 @@ def _excess(row: Row, program: Program) -> float:
     def number(weight: Expr) -> float:
         return float(evaluate(weight, values, _FUNCTIONS, float))
 
-    def exact(start: int) -> float:
+    def whole(start: int) -> float:
         """The integral of a constant from a past point to the end of the step."""
         if row.gauge == "clock":
             return 1.0 + (values[f"Theta{start}"] if start else 0.0)
-        return (1 + start) * STEP * _phi(1, -kappa * (1 + start) * STEP)
+        length = (1 + start) * values["h"]
+        return length * _phi(1, -kappa * length)
 
     total = sum(number(term.weight) for term in row.terms)
-    shares = [(0, number(row.decay))] if row.carry else [(0, 1.0)]
-    shares += [(depth(term.source), number(term.weight)) for term in row.carry]
-    return float((total - sum(share * exact(k) for k, share in shares)) / exact(0))
+    exact = whole(0)
+    if row.carry:
+        exact *= number(row.decay)
+        exact += sum(number(term.weight) * whole(depth(term.source)) for term in row.carry)
+    if step.stochastic and row.gauge == "lambda":  # what the state keeps, the data must make up for
+        exact = 1 - math.exp(-values["h"]) * number(row.decay)
+    return total / exact - 1 if abs(exact) > 1e-12 else total
 
 
 def is_one(expr: Expr, parameters: Mapping[str, Fraction]) -> bool:
@@ -79,4 +89,7 @@ _FUNCTIONS: dict[str, Callable[..., float]] = {
     "expm1": math.expm1,
     "log1p": math.log1p,
     "sqrt": math.sqrt,
+    "log": math.log,
+    "min": min,
+    "between": lambda low, value, high: float(low <= value <= high),
 }

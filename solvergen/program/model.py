@@ -174,7 +174,8 @@ class Step:
         lets: scalars that the rows use by name, evaluated in order; their ``h`` is the grid's.
         down: length in λ of the deterministic part, in the grid's ``h`` and the lets. The rows are
             then those of a plain step of this length (their ``h``), and the noise of the final row
-            brings the state back up to the grid's next level.
+            brings the state back up to the grid's next level. `lower` is σ/α where that part ends; it
+            holds for a step that begins with σ/α infinite too.
         churn: by how much λ falls, in the lets, when noise is added before the first evaluation; the
             step then starts there. `churn_scale` multiplies that noise.
         draws: the part of the step to which each draw belongs.
@@ -190,6 +191,7 @@ class Step:
     coordinate: Expr | None = None
     lets: tuple[tuple[str, Expr], ...] = ()
     down: Expr | None = None
+    lower: Expr | None = None
     churn: Expr | None = None
     churn_scale: Expr = ONE
     draws: tuple[Interval, ...] = ()
@@ -249,6 +251,7 @@ class Program:
             end, the second grid point, moves and the next step is longer.
         jumps: whether λ may fall from one grid point to the next, which adds noise.
         form: the form of its noise, as the spec says; empty for a deterministic solver.
+        last: the step to σ = 0 where that is more than DDIM: Langevin steps come before it.
     """
 
     name: str
@@ -265,6 +268,7 @@ class Program:
     schedule: Schedule | None = None
     jumps: bool = False
     form: str = ""
+    last: Step | None = None
 
     @property
     def stochastic(self) -> bool:
@@ -279,7 +283,8 @@ class Program:
     @property
     def steps(self) -> tuple[Step, ...]:
         """Every distinct kind of step: those with the least history first, the main one last."""
-        kinds = dict.fromkeys((*reversed(self.end), *self.start, self.main))
+        last = (self.last,) if self.last else ()
+        kinds = dict.fromkeys((*last, *reversed(self.end), *self.start, self.main))
         return tuple(sorted(kinds, key=lambda step: step.history if step != self.main else 99))
 
     @property

@@ -38,7 +38,8 @@ def same(a: Program, b: Program) -> Difference | None:
 
     Both are unrolled to their meaning (see `unroll`) on three irregular grids, with and without a
     last step to σ = 0, in 60-digit arithmetic. Equality is decided at 40 digits, so it is an
-    identity test at generic points and not a sample of rounded floats.
+    identity test at generic points and not a sample of rounded floats. Stochastic solvers are the
+    same when the noise in their states has the same joint law, however many draws make it up.
 
     Returns:
         ``None`` when they are the same method, else the first difference. Parameters take their
@@ -46,6 +47,8 @@ def same(a: Program, b: Program) -> Difference | None:
     """
     if canonical(a) == canonical(b):
         return None
+    if a.jumps != b.jumps:
+        return Difference(0, None, "only one of them takes a grid that rises")
     n = min(max(oldest(a), oldest(b), 3), 40)
     with mpmath.workdps(DIGITS):
         for pattern in _PATTERNS:
@@ -69,7 +72,7 @@ def _grid(pattern: tuple[int, ...], n: int) -> list[Any]:
 
 
 def _first(a: Unrolled, b: Unrolled) -> Difference | None:
-    for p, q in zip(a.calls, b.calls, strict=False):
+    for index, (p, q) in enumerate(zip(a.calls, b.calls, strict=False)):
         if (p.step, p.evaluation) != (q.step, q.evaluation):
             step = min(p.step, q.step)
             counts = [sum(c.step == step for c in run.calls) for run in (a, b)]
@@ -80,11 +83,12 @@ def _first(a: Unrolled, b: Unrolled) -> Difference | None:
                 p.evaluation,
                 f"the model is called at λ = {_show(p.lam)} and {_show(q.lam)}",
             )
-        if text := _weights(p.state, q.state):
+        before = a.noises[: index + 1], b.noises[: index + 1]
+        if text := _weights(p.state, q.state) or _covariances(*before):
             return Difference(p.step, p.evaluation, text)
     if len(a.calls) != len(b.calls):
         return Difference(a.calls[-1].step, None, f"{len(a.calls)} and {len(b.calls)} evaluations")
-    text = _weights(a.final, b.final)
+    text = _weights(a.final, b.final) or _covariances(a.noises, b.noises)
     return Difference(a.calls[-1].step, None, text) if text else None
 
 
@@ -94,6 +98,24 @@ def _weights(p: tuple[Any, ...], q: tuple[Any, ...]) -> str:
             name = "the initial state" if index == 0 else f"model output {index - 1}"
             return f"the weight of {name} is {_show(v)} and {_show(w)}"
     return ""
+
+
+def _covariances(p: list[tuple[Any, ...]], q: list[tuple[Any, ...]]) -> str:
+    """Do the last states of two lists vary with themselves and those before them in the same way?
+
+    The columns of draws are one up to a rotation exactly when their Gram matrices are equal.
+    """
+    for k, (v, w) in enumerate(zip(p, q, strict=True)):
+        found, wanted = _product(p[-1], v), _product(q[-1], w)
+        if abs(found - wanted) > TOLERANCE:
+            what = "variance" if k == len(p) - 1 else f"covariance with that of model call {k}"
+            return f"the noise has {what} {_show(found)} and {_show(wanted)}"
+    return ""
+
+
+def _product(v: tuple[Any, ...], w: tuple[Any, ...]) -> Any:
+    """Scalar product; draws that came later have no weight in the shorter one."""
+    return mpmath.fdot(zip(v, w, strict=False))
 
 
 def _show(value: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import mpmath
 
-from ..expr.tree import evaluate
+from ..expr.tree import ZERO, evaluate
 from .model import Place, Program, Row, Step, depth
 
 Vector = list[Any]
@@ -45,6 +45,11 @@ class Unrolled:
     calls: tuple[Call, ...]
     final: tuple[Any, ...]
     noise: tuple[Any, ...] = ()
+
+    @property
+    def noises(self) -> list[tuple[Any, ...]]:
+        """Weights of the draws in the state of every call and in the final state."""
+        return [*(call.noise for call in self.calls), self.noise]
 
 
 def unroll(
@@ -97,6 +102,8 @@ class _Run:
                 continue
             last = mpmath.isinf(self.lam[i + 1]) and self.program.zero == "ddim"
             step = self.program.step_at(i, n)
+            if last and self.program.last is not None:
+                step, last = self.program.last, False
             state = self.opened(step, i, state, last)
             f = self.call(i, 0, self.bounds[i][0], state)
             if pending is not None:
@@ -170,8 +177,8 @@ class _Run:
     def at(self, place: Place, i: int) -> Any:
         """λ of a place of step i."""
         low, high = self.bounds[i]
-        if place.is_end:
-            return high
+        if place.is_end or place.fraction == ZERO:
+            return high if place.is_end else low
         values = {**self.parameters, "h": high - low}
         fraction = evaluate(place.fraction, values, _ELEMENTARY, _number)
         if place.coordinate == "lambda":

@@ -95,6 +95,8 @@ _TAKEN = {
     "up",
     "down",
     "raised",
+    "lower",
+    "base",
 }
 # Local variables of an emitted `coefficients`: weights, offsets, places, φ-functions and moments.
 _LOCAL = re.compile(

@@ -1,5 +1,6 @@
 """An emitted file computes what its Program says: one-hot model outputs reveal every weight."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from solvergen.errors import DeriveError
 from solvergen.program.unroll import unroll
 from solvergen.spec import parse_solver
 
+HALF_WIDTH = 120  # of the states: x and outputs first, draws after them
 ROUGH = [0.31, 0.77, 0.18, 0.52, 0.44, 0.9, 0.27]
 
 HALF = '[corrector]\nrule = "weights"\nweights = { "n+1" = "h/2", n = "h*phi1 - h/2" }\n'
@@ -70,7 +72,7 @@ def corner(name, integrand):
 
 def revealed(module, sigmas):
     """(λ of every call, its state, the final state), in weights of x and of the outputs so far."""
-    width, calls = 200, []
+    width, calls, drawn = 2 * HALF_WIDTH, [], itertools.count(HALF_WIDTH)
 
     def one_hot(x, sigma):
         calls.append((-torch.log(sigma[0]).item(), x[0].clone()))
@@ -78,9 +80,13 @@ def revealed(module, sigmas):
         out[0, len(calls)] = 1
         return out
 
+    def draw(sigma, sigma_next):
+        return torch.nn.functional.one_hot(torch.tensor([next(drawn)]), width).double()
+
     x = torch.zeros(1, width, dtype=torch.float64)
     x[0, 0] = 1
-    return calls, module.sample(one_hot, x, sigmas)[0]
+    given = {"noise_sampler": draw} if hasattr(module, "NOISE") else {}
+    return calls, module.sample(one_hot, x, sigmas, **given)[0]
 
 
 def check(solver, module, n, zero):
@@ -94,8 +100,16 @@ def check(solver, module, n, zero):
     assert len(calls) == len(meant.calls)
     for (place, state), call in zip(calls, meant.calls, strict=True):
         assert place == pytest.approx(float(call.lam), abs=1e-12)
-        same(state, call.state)
-    same(final, meant.final)
+        same(state[:HALF_WIDTH], call.state)
+    same(final[:HALF_WIDTH], meant.final)
+    # Which draw is which is a matter of naming; what they make of the states is not.
+    found = torch.stack([*(state for _, state in calls), final])[:, HALF_WIDTH:]
+    rows = [[float(v) for v in noise] for noise in (*(c.noise for c in meant.calls), meant.noise)]
+    wanted = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.float64)
+    for i, row in enumerate(rows):
+        wanted[i, : len(row)] = torch.tensor(row, dtype=torch.float64)
+    gap = found @ found.T - wanted @ wanted.T
+    assert gap.abs().max() < 1e-12 * max(1, (wanted @ wanted.T).abs().max())
 
 
 def same(found, meant):
@@ -129,4 +143,52 @@ def test_corners_of_the_language_are_their_programs(name, integrand, sampler):
             derive(solver)
         return
     for n in (1, 2, 3, 4, 6):
+        check(solver, sampler(solver), n, zero=n % 2 == 0)
+
+
+STOCHASTIC = {
+    "strength_in_a_window": (
+        '[noise]\nform = "sde"\nstrength = "tau"\nwindow = ["low", "high"]\n'
+        '[parameters]\ntau = { default = "3/5" }\nlow = { default = "1/2" }\n'
+        "high = { default = 2 }\n"
+        + ADAMS.format(2)
+        + '[corrector]\nrule = "adams-moulton"\nsteps = 3'
+    ),
+    "one_path": (
+        '[noise]\nform = "sde"\nscale = "11/10"\n'
+        '[[stage]]\nname = "a"\nat = "1/3"\nrule = "interpolate"\nnodes = ["n"]\n'
+        '[[stage]]\nname = "b"\nat = "2/3"\nrule = "interpolate"\nnodes = ["n", "a"]\n'
+        '[step]\nrule = "interpolate"\nnodes = ["n", "b"]'
+    ),
+    "draws_of_their_own": (
+        '[noise]\nform = "ancestral"\nstages = "own"\nstrength = "4/5"\n'
+        '[[stage]]\nname = "a"\nat = "1/2"\nrule = "interpolate"\nnodes = ["n"]\n'
+        '[step]\nrule = "mean-value"\nnodes = ["n", "a"]\ntheta = "1/2"'
+    ),
+    "a_lower_level": (
+        '[noise]\nform = "ancestral"\nstrength = "9/10"\n'
+        '[[stage]]\nname = "a"\nat = "1/2"\nrule = "interpolate"\nnodes = ["n"]\n'
+        '[step]\nrule = "interpolate"\nnodes = ["n", "a", "n-1"]'
+    ),
+    "a_level_given": '[noise]\nform = "ancestral"\ndown = "sigma_next*3/4"\n' + ADAMS.format(2),
+    "churned": (
+        '[noise]\nform = "churn"\nstrength = 2\n'
+        '[[stage]]\nname = "a"\nat = "1"\nrule = "interpolate"\nnodes = ["n"]\n'
+        '[step]\nrule = "interpolate"\nnodes = ["n", "a"]'
+    ),
+    "langevin": '[noise]\nform = "sde"\n[langevin]\nsteps = 2\nrate = "1/20"\n' + ONE,
+    "explicit": (
+        '[noise]\nform = "explicit"\n[step]\nrule = "weights"\nweights = { n = "2*h" }\n'
+        'decay = "(1 - 2*h)*exp(h)"\nnoise = { z = "sqrt(2*h)*sigma/sigma_next" }'
+    ),
+}
+
+
+@pytest.mark.parametrize("integrand", ["data", "noise"])
+@pytest.mark.parametrize("name", STOCHASTIC)
+def test_stochastic_files_are_their_programs(name, integrand, sampler):
+    if integrand == "noise" and name in ("langevin", "explicit"):
+        pytest.skip("written for the denoised prediction")
+    solver = parse_solver(f'name = "{name}"\nintegrand = "{integrand}"\n' + STOCHASTIC[name])
+    for n in (1, 2, 3, 5):
         check(solver, sampler(solver), n, zero=n % 2 == 0)

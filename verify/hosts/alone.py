@@ -7,11 +7,13 @@ under a name of their own, so that the real package stays as it is.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.machinery
 import importlib.util
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,16 +103,22 @@ def k_diffusion_sampling() -> types.ModuleType:
     utils.append_dims = _append_dims  # type: ignore[attr-defined]
     package.utils = utils  # type: ignore[attr-defined]
     sys.modules.update({package.__name__: package, utils.__name__: utils})
-    absent = [m for m in ("torchdiffeq", "torchsde", "tqdm") if importlib.util.find_spec(m) is None]
-    for missing in absent:
-        sys.modules[missing] = _Absent(missing)
-        if missing == "tqdm":
-            sys.modules["tqdm.auto"] = _Absent("tqdm.auto")
-    try:
+    with stood_in("torchdiffeq", "torchsde", "tqdm"):
         return load_file(folder / "sampling.py", name=name)
+
+
+@contextlib.contextmanager
+def stood_in(*packages: str) -> Iterator[None]:
+    """Stand-ins for packages that are not installed, while a module that imports them is loaded."""
+    absent = [m for m in packages if importlib.util.find_spec(m) is None]
+    if "tqdm" in absent:
+        absent.append("tqdm.auto")
+    sys.modules.update({name: _Absent(name) for name in absent})
+    try:
+        yield
     finally:
-        for missing in (*absent, *(("tqdm.auto",) if "tqdm" in absent else ())):
-            sys.modules.pop(missing, None)
+        for name in absent:
+            sys.modules.pop(name, None)
 
 
 class _Absent(types.ModuleType):

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..errors import TargetError
 from ..trace import Denoiser, Run
-from .alone import double
+from .alone import double, stood_in
 from .functions import predicted
 
 VP = {
@@ -31,7 +31,12 @@ VP = {
     "SASolverScheduler",
 }
 VE = {"EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "LMSDiscreteScheduler"}
-VE_PAIRS = {"HeunDiscreteScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler"}
+VE_PAIRS = {
+    "HeunDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "DPMSolverSDEScheduler",
+}
 EDM = {
     "EDMEulerScheduler",
     "EDMDPMSolverMultistepScheduler",
@@ -48,6 +53,13 @@ TABLE = {
     "PNDMScheduler",
 }
 INDEX = {"IPNDMScheduler"}
+# classes that diffusers offers only beside torchsde, whose Brownian tree the judge replaces
+TORCHSDE = {
+    "DPMSolverSDEScheduler": "diffusers.schedulers.scheduling_dpmsolver_sde",
+    "CosineDPMSolverMultistepScheduler": (
+        "diffusers.schedulers.scheduling_cosine_dpmsolver_multistep"
+    ),
+}
 
 
 @dataclass
@@ -73,7 +85,7 @@ def scheduler_run(
     """A scheduler class, its name in diffusers, or an instance, as run(denoiser, x, sigmas).
 
     Args:
-        options: constructor arguments, for a class or a name.
+        options: arguments of the constructor, for a class or a name, and of step().
         exact: load the class with its float32 casts replaced by float64.
 
     Raises:
@@ -83,12 +95,14 @@ def scheduler_run(
 
     def run(denoiser: Denoiser, x: Tensor, sigmas: Tensor) -> Tensor:
         with _default_dtype(torch.float64 if exact else torch.float32):
-            return _loop(_placed(made, sigmas), denoiser, x, sigmas)
+            return _loop(_placed(made, sigmas), denoiser, x, sigmas, made.step_options)
 
     return run
 
 
-def _loop(placed: Placed, denoiser: Denoiser, x: Tensor, sigmas: Tensor) -> Tensor:
+def _loop(
+    placed: Placed, denoiser: Denoiser, x: Tensor, sigmas: Tensor, options: dict[str, Any]
+) -> Tensor:
     scheduler = placed.scheduler
     kind = getattr(scheduler.config, "prediction_type", "flow_prediction")
     name = type(scheduler).__name__
@@ -106,7 +120,7 @@ def _loop(placed: Placed, denoiser: Denoiser, x: Tensor, sigmas: Tensor) -> Tens
         else:
             denoised = denoiser(given / alpha, _batch(level, x))
             answer = predicted(denoised, given, alpha, level * alpha, kind)
-        state = scheduler.step(answer, time, state, return_dict=False)[0]
+        state = scheduler.step(answer, time, state, return_dict=False, **options)[0]
     return state / placed.alpha(placed.last)
 
 
@@ -155,7 +169,11 @@ def _placed(made: _Made, sigmas: Tensor) -> Placed:
     if pairs:
         calls = torch.cat([sigmas[:1], sigmas[1:].repeat_interleave(2)])[:-1]
         own = torch.cat([own[:1], own[1:].repeat_interleave(2)])
-    if "KDPM2" in name:
+    if name == "KDPM2AncestralDiscreteScheduler":
+        calls = _place_ancestral(scheduler, sigmas)
+    elif name == "DPMSolverSDEScheduler":
+        calls = torch.stack([sigmas[:-1], (sigmas[1:] * sigmas[:-1]).sqrt()], dim=1).flatten()
+    elif "KDPM2" in name:
         middle = own.new_tensor(sigmas.tolist())
         middle = torch.cat([middle[:1], (middle[1:] * middle[:-1]).sqrt()])
         scheduler.sigmas_interpol = torch.cat([middle[:1], middle[1:].repeat_interleave(2)])
@@ -171,6 +189,18 @@ def _placed(made: _Made, sigmas: Tensor) -> Placed:
     scheduler.set_begin_index(0)
     alpha = _flow if flow else (_vp if name in VP else _one)
     return Placed(scheduler, list(calls), alpha, sigmas[-1])
+
+
+def _place_ancestral(scheduler: Any, sigmas: Tensor) -> Tensor:
+    """KDPM2Ancestral's own tables of levels down, up and between, for this grid; its call levels."""
+    here, there = sigmas[:-1], sigmas[1:]
+    up = (there**2 * (here**2 - there**2) / here**2).sqrt()
+    down = (there**2 - up**2).sqrt()
+    middle = (here * down).sqrt()
+    for name, values in (("up", up), ("down", down), ("interpol", middle)):
+        paired = torch.cat([values[:1], values[1:].repeat_interleave(2), values[-1:]])
+        setattr(scheduler, f"sigmas_{name}", paired)
+    return torch.stack([here, middle], dim=1).flatten()
 
 
 def _extra(scheduler: Any) -> dict[str, Any]:
@@ -237,6 +267,7 @@ class _Made:
     cls: type
     options: dict[str, Any]
     family: str
+    step_options: dict[str, Any]
 
 
 def _instance(scheduler: Any, options: dict[str, Any], exact: bool) -> _Made:
@@ -263,13 +294,24 @@ def _instance(scheduler: Any, options: dict[str, Any], exact: bool) -> _Made:
             "levels, or one whose tables are not known here"
         )
     if exact and scheduler.__module__.startswith("diffusers."):
-        scheduler = getattr(double(scheduler.__module__), scheduler.__name__)
+        source = TORCHSDE.get(scheduler.__name__, scheduler.__module__)
+        with stood_in("torchsde"):
+            scheduler = getattr(double(source), scheduler.__name__)
+    options, step_options = _split(scheduler, options)
     with _default_dtype(torch.float64 if exact else torch.float32):
         try:
             made = scheduler(**options)
         except Exception as error:
             raise TargetError(f"{scheduler.__name__}({options}): {error}") from error
-    return _Made(made, scheduler, options, family)
+    return _Made(made, scheduler, options, family, step_options)
+
+
+def _split(cls: type, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options of the constructor, and those that only step() knows."""
+    built = inspect.signature(cls).parameters
+    stepped = inspect.signature(getattr(cls, "step")).parameters  # noqa: B009
+    later = {k: v for k, v in options.items() if k not in built and k in stepped}
+    return {k: v for k, v in options.items() if k not in later}, later
 
 
 @contextlib.contextmanager

@@ -47,11 +47,14 @@ def as_junit(verdicts: Sequence[Verdict]) -> str:
         case = ElementTree.SubElement(suite, "testcase", classname="verify", name=_clean(v.target))
         if v.status in ("fail", "error"):
             kind = "failure" if v.status == "fail" else "error"
-            said = v.findings[0] if v.findings else v.reason
-            child = ElementTree.SubElement(case, kind, message=_clean(said), type=v.reason or kind)
+            text = v.findings[0] if v.findings else v.reason
+            child = ElementTree.SubElement(case, kind, message=_clean(text), type=v.reason or kind)
             child.text = _clean("\n".join(v.findings))
         out = ElementTree.SubElement(case, "system-out")
-        out.text = _clean(json.dumps({"audited": v.audited, "measured": _finite(v.measured)}))
+        said = {"audited": v.audited, "measured": _finite(v.measured)}
+        if v.noise:
+            said["noise"] = _finite(v.noise["grids"])
+        out.text = _clean(json.dumps(said))
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 

@@ -11,7 +11,7 @@ from typing import Any
 from ..judge import Verdict
 from . import chart
 from .machine import _finite
-from .terminal import WORD, orders, ratios, slopes
+from .terminal import WORD, noise_lines, orders, ratios, slopes
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--line:#d5d9de;--soft:#f4f6f8}
@@ -91,7 +91,7 @@ def _summary(verdicts: Sequence[Verdict]) -> str:
 
 def fragment(verdict: Verdict) -> str:
     """One verdict as HTML, also for notebooks."""
-    said = [*verdict.findings]
+    said = [*noise_lines(verdict), *verdict.findings]
     known = " ".join(said)
     causes: dict[str, list[str]] = {}
     for cause in verdict.causes:

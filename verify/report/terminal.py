@@ -68,11 +68,17 @@ def table(verdicts: Sequence[Verdict], *, colour: bool = False) -> str:
             start = wide[0] + 2
             line = line[:start] + word + line[start + len(row[1]) :]
         lines.append(line)
+        lines.extend("    " + f for f in noise_lines(verdict))
         lines.extend("    " + f for f in verdict.findings)
         if verdict.status != "error":
             lines.extend(_causes(verdict))
     lines.append("")
     lines.append("audited: order on uniform/smooth/arbitrary grids, own start and end (exact)")
+    if any(v.noise for v in verdicts):
+        lines.append(
+            "noise: audited is the weak order, the lower of mean and covariance; errors on Gaussian "
+            "targets are exact, nothing is sampled"
+        )
     if measured:
         lines.append("measured: slope on uniform/karras/rough grids; ? where there is no window")
         lines.append(
@@ -81,6 +87,36 @@ def table(verdicts: Sequence[Verdict], *, colour: bool = False) -> str:
         )
     lines.append("calls: model calls per step, away from start and end")
     return "\n".join(lines)
+
+
+def moments(verdict: Verdict, part: str) -> str:
+    """Orders of "mean", "covariance" or "strong" on uniform/smooth/arbitrary grids."""
+    said = []
+    for kind in CLASSES:
+        found = verdict.noise["grids"][kind][part]
+        said.append(
+            "exact" if found["exact"] else ("?" if found["order"] is None else found["order"])
+        )
+    return str(said[0]) if len(set(said)) == 1 else "/".join(str(s) for s in said)
+
+
+def noise_lines(verdict: Verdict) -> list[str]:
+    """What the audit of a sampler that draws noise found, in a line."""
+    if not verdict.noise:
+        return []
+    strength = verdict.noise["grids"]["uniform"]["strength"]
+    low, high = min(strength), max(strength)
+    size = f"{low:.4g}" if high - low < 1e-3 else f"{low:.3g} to {high:.3g}"
+    parts = ", ".join(
+        f"{part} {moments(verdict, part)}" for part in ("mean", "covariance", "strong")
+    )
+    drawn = f"{verdict.noise['draws_per_step']:.3g} draws a step"
+    where = {"after": "", "before": ", before the model call", "anew": ", noised anew"}
+    tau = "" if verdict.noise["kind"] == "anew" else f", tau^2 = {size}"
+    known = [o for o in verdict.noise.get("mixture", {}).values() if o["order"] is not None]
+    if known:
+        parts += f", on a mixture {'/'.join(str(o['order']) for o in known)}"
+    return [f"noise: order of {parts} ({drawn}{where[verdict.noise['kind']]}{tau})"]
 
 
 def _on(grids: list[str]) -> str:

@@ -1,0 +1,256 @@
+"""Power series with real coefficients in fixed point: what decides the orders of noisy solvers.
+
+Weights of noise are square roots, and their radicands hold levels and constants of any kind, which
+neither rationals nor residues follow. Coefficients here are integers in units of 2^−256. One below
+2^−128 counts as zero: at random points of the free quantities an accident of that size has a chance
+of about 10^−38, and one above it is not rounding, which stays some sixty digits below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import factorial
+from typing import Any
+
+import mpmath
+
+from ..errors import OrderError
+from .series import Series
+
+BITS = 256
+UNIT = 1 << BITS
+TINY = 1 << (BITS // 2)
+
+
+def fixed(value: Fraction | int) -> int:
+    """An exact number in units of 2^−256."""
+    return (value.numerator << BITS) // value.denominator
+
+
+def real(value: int) -> Any:
+    """A coefficient as an mpmath number, in the current precision."""
+    return mpmath.ldexp(value, -BITS)
+
+
+def _elementary(name: str, value: int) -> int:
+    with mpmath.workprec(2 * BITS):
+        return int(mpmath.nint(mpmath.ldexp(getattr(mpmath, name)(real(value)), BITS)))
+
+
+class FixedSeries(Series):
+    """A truncated Laurent series; other scalars that it meets are exact numbers.
+
+    >>> x = FixedSeries(1, [UNIT], 4)
+    >>> [Fraction(value, UNIT) for value in (1 / (2 - 2 * x)).terms][1]
+    Fraction(1, 2)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, low: int, terms: list[int], end: int) -> None:
+        super().__init__(low, [v if v > TINY or v < -TINY else 0 for v in terms], end)
+
+    def like(self, low: int, terms: list[Any], end: int) -> FixedSeries:
+        """A series of the same kind."""
+        return FixedSeries(low, terms, end)
+
+    @property
+    def constant(self) -> int:
+        """The constant term.
+
+        Raises:
+            OrderError: negative powers, or nothing known.
+        """
+        if self.terms and self.low < 0:
+            raise OrderError("a function of a quantity that grows without bound as h shrinks")
+        return int(self.coefficient(0))
+
+    def __add__(self, other: Any) -> FixedSeries:
+        if not isinstance(other, Series):
+            if not other:
+                return self
+            other = FixedSeries(0, [fixed(other)], max(self.end, 1))
+        end, low = min(self.end, other.end), min(self.low, other.low)
+        stop = max(part.low + len(part.terms) for part in (self, other))
+        terms = [0] * max(0, min(end, stop) - low)
+        for part in (self, other):
+            for i, value in enumerate(part.terms, part.low - low):
+                if i < len(terms):
+                    terms[i] += value
+        return FixedSeries(low, terms, end)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> FixedSeries:
+        return FixedSeries(self.low, [-value for value in self.terms], self.end)
+
+    def __mul__(self, other: Any) -> Any:
+        if not isinstance(other, Series):
+            if not other:
+                return Fraction(0)
+            top, bottom = other.numerator, other.denominator
+            return FixedSeries(self.low, [v * top // bottom for v in self.terms], self.end)
+        low = self.low + other.low
+        end = min(self.end + other.low, other.end + self.low)
+        terms = [0] * max(0, min(end - low, len(self.terms) + len(other.terms) - 1))
+        size, theirs = len(terms), other.terms
+        for i, left in enumerate(self.terms):
+            if left:
+                for j, right in enumerate(theirs[: max(0, size - i)], i):
+                    terms[j] += left * right
+        return FixedSeries(low, [value >> BITS for value in terms], end)
+
+    __rmul__ = __mul__
+
+    def reciprocal(self) -> FixedSeries:
+        """1 over the series."""
+        if not self.terms:
+            raise OrderError("division by zero in a weight; check the nodes and the parameters")
+        first = (UNIT << BITS) // self.terms[0]
+        terms = [first]
+        for n in range(1, self.end - self.low):
+            total = 0
+            for k in range(1, min(n, len(self.terms) - 1) + 1):
+                total += self.terms[k] * terms[n - k]
+            terms.append(-(total >> BITS) * first >> BITS)
+        return FixedSeries(-self.low, terms, self.end - 2 * self.low)
+
+    def __truediv__(self, other: Any) -> Any:
+        if isinstance(other, Series):
+            return self * other.reciprocal()
+        return self * (Fraction(1) / other)
+
+    def shifted(self, power: int) -> FixedSeries:
+        """The series times a power of its variable."""
+        return FixedSeries(self.low + power, list(self.terms), self.end + power)
+
+
+class RealRing:
+    """Series in x with h = x^power, and the functions that weights may use.
+
+    Args:
+        end: terms from x^end on are unknown.
+        power: what h is in x; 0 for a finite step of the given size.
+        size: the finite step.
+    """
+
+    def __init__(self, end: int, power: int = 2, size: Fraction = Fraction(0)) -> None:
+        self.end, self.power = end, power
+        self.x = FixedSeries(1, [UNIT], end)
+        self.h = self.constant(size) if not power else FixedSeries(power, [UNIT], end)
+        self.functions: dict[str, Callable[..., Any]] = {
+            "exp": self.exp,
+            "expm1": lambda z: self.exp(z) - 1,
+            "log": self.log,
+            "log1p": lambda z: self.log(1 + z),
+            "sqrt": self.sqrt,
+            "phi": self.phi,
+            "min": self.least,
+            "between": lambda low, value, high: Fraction(1),  # orders hold inside a window
+        }
+
+    def constant(self, value: Fraction | int) -> FixedSeries:
+        """An exact number as a series."""
+        return FixedSeries(0, [fixed(value)], self.end)
+
+    def lifted(self, value: Any) -> FixedSeries:
+        """A scalar or a series as a series."""
+        return value if isinstance(value, FixedSeries) else self.constant(Fraction(value))
+
+    def exp(self, z: Any) -> Any:
+        """exp(z), by y' = z' y."""
+        if not z and not isinstance(z, Series):
+            return Fraction(1)
+        z = self.lifted(z)
+        start = z.constant
+        terms = [_elementary("exp", start) if start else UNIT]
+        shift = z.low
+        for n in range(1, z.end):
+            total = 0
+            for k in range(max(1, shift), min(n, shift + len(z.terms) - 1) + 1):
+                total += k * z.terms[k - shift] * terms[n - k]
+            terms.append((total >> BITS) // n)
+        return FixedSeries(0, terms, z.end)
+
+    def log(self, z: Any) -> Any:
+        """log(z), by z y' = z'.
+
+        Raises:
+            OrderError: of zero, of a negative number, or of a quantity that vanishes with h.
+        """
+        z = self.lifted(z)
+        start = z.constant
+        if start <= 0:
+            raise OrderError("log of a quantity that is not positive as h goes to 0")
+        terms = [0 if start == UNIT else _elementary("log", start)]
+        inverse = (UNIT << BITS) // start
+        whole = list(z.terms) + [0] * (z.end - len(z.terms))
+        for n in range(1, z.end):
+            total = n * whole[n] << BITS
+            for k in range(1, n):
+                total -= k * terms[k] * whole[n - k]
+            terms.append((total >> BITS) * inverse // n >> BITS)
+        return FixedSeries(0, terms, z.end)
+
+    def sqrt(self, z: Any) -> Any:
+        """The positive square root.
+
+        Raises:
+            OrderError: a negative quantity, or one whose root is no power series in √h.
+        """
+        if not z:
+            return z
+        z = self.lifted(z)
+        if z.terms[0] < 0:
+            raise OrderError("sqrt of a quantity that is negative as h goes to 0: a variance < 0")
+        if z.low % 2:
+            raise OrderError("sqrt of an odd power of sqrt(h) has no expansion; rewrite the weight")
+        first = _elementary("sqrt", z.terms[0])
+        inverse = (UNIT << BITS) // (2 * first)
+        count = z.end - z.low
+        whole = list(z.terms) + [0] * (count - len(z.terms))
+        terms = [first]
+        for n in range(1, count):
+            total = whole[n] << BITS
+            for k in range(1, n):
+                total -= terms[k] * terms[n - k]
+            terms.append((total >> BITS) * inverse >> BITS)
+        return FixedSeries(z.low // 2, terms, z.end - z.low // 2)
+
+    def phi(self, k: int, z: Any) -> Any:
+        """φ_k(z) = Σ z^m/(m+k)!."""
+        if k == 0:
+            return self.exp(z)
+        if not z:
+            value = Fraction(1, factorial(k))
+            return self.constant(value).truncated(z.end) if isinstance(z, Series) else value
+        z = self.lifted(z)
+        if z.low < 1 and z.constant:
+            value = self.exp(z)
+            for j in range(k):
+                value = (value - Fraction(1, factorial(j))) / z
+            return value
+        count = -(-z.end // z.low)
+        total = FixedSeries(0, [fixed(Fraction(1, factorial(k + count)))], z.end)
+        for m in range(count - 1, -1, -1):
+            total = (total * z).truncated(z.end) + Fraction(1, factorial(k + m))
+        return total
+
+    def least(self, left: Any, right: Any) -> Any:
+        """The smaller one as h goes to 0."""
+        gap = self.lifted(left) - right
+        return right if gap.terms and gap.terms[0] > 0 else left
+
+    def composed(self, outer: FixedSeries, inner: Any) -> FixedSeries:
+        """Σ outer_k inner^k for a series `outer` in another variable; `inner` vanishes with h."""
+        inner = self.lifted(inner)
+        total = FixedSeries(0, [], self.end)
+        known = outer.end * inner.low if inner.terms else self.end
+        for k in range(outer.end - 1, outer.low - 1, -1):
+            total = (total * inner).truncated(self.end)
+            value = outer.coefficient(k)
+            if value:
+                total = total + FixedSeries(0, [int(value)], self.end)
+        whole: FixedSeries = total * inner**outer.low if outer.low else total
+        return whole.like(whole.low, whole.terms, min(known, self.end, whole.end))

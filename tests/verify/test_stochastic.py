@@ -1,0 +1,305 @@
+"""Whole verdicts on samplers that draw noise: orders, what is to blame, claims, strong errors."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from verify.hosts.functions import adapted
+from verify.judge import judge
+from verify.moments import steps
+from verify.noise_trace import trace_noise
+from verify.report import machine, page, terminal
+from verify.restart import exact_start
+from verify.stochastic import audit_noise, draws_noise
+from verify.strong import laid, on_one_path, strong, strong_error
+from verify.targets import Target, callable_target, find
+from verify.weak import ladder, weak
+
+from . import handwritten as plain
+from . import handwritten_noise as hand
+from .conftest import needs_k_diffusion
+
+ORACLE = {
+    entry["id"]: entry
+    for entry in json.loads(
+        (Path(__file__).parents[1] / "data" / "order_oracle.json").read_text(encoding="utf-8")
+    )["sde_methods"]
+}
+K = "k_diffusion.sampling:sample_"
+
+
+def run_of(sampler, **options):
+    return adapted(sampler, "k-diffusion", options)
+
+
+def judged(sampler, **options):
+    claim = options.pop("claim", None)
+    return judge(callable_target(sampler, options=options), claim=claim)
+
+
+def said(verdict, part):
+    return [terminal.moments(verdict, part)]
+
+
+# every entry of the oracle with a sampler that it speaks of
+OF_ORACLE = {
+    "sde_dpmpp_1 = ddpm_ancestral = ddim_eta1 = sa_predictor_1(tau=1)": (
+        [(hand.sde_adams, {}), (hand.ddim_eta, {"eta": 1.0})],
+        [("euler_ancestral", {})],
+    ),
+    "ddim_eta (0<eta<1)": ([(hand.ddim_eta, {"eta": 0.5})], [("euler_ancestral", {"eta": 0.5})]),
+    "sde_dpmpp_2m midpoint/heun": (
+        [(hand.sde_adams, {"order": 2})],
+        [("dpmpp_2m_sde", {}), ("dpmpp_2m_sde", {"solver_type": "heun"})],
+    ),
+    "sde_dpmpp_3m k-diffusion": ([], [("dpmpp_3m_sde", {})]),
+    "sa_predictor_2 (tau>0)": ([(hand.sde_adams, {"order": 2, "tau": 0.4})], []),
+    "sa_predictor_3 (tau>0)": ([(hand.sde_adams, {"order": 3, "tau": 0.4})], []),
+    "k-diffusion dpmpp_sde (2S, r=1/2)": ([], [("dpmpp_sde", {})]),
+    "euler_maruyama (in lambda)": ([(hand.euler_maruyama, {})], []),
+    "edm_churn_heun with gamma_n = const*h": ([(hand.churned_heun, {})], []),
+}
+
+
+def met(entry, run):
+    """Orders of an oracle entry against what is measured, with exact history where one is kept."""
+    made = ladder(run, "uniform")
+    own, kept = weak(made), exact_start(made)
+    mean, covariance = kept or (own.mean, own.covariance)
+    for key in ("weak_order_gaussian_covariance", "weak_order_gaussian_covariance_marginal_start"):
+        if key in entry:
+            assert covariance.order == entry[key]
+    for key in ("mean_order", "weak_order_gaussian_mean"):
+        if key in entry:
+            assert mean.order == entry[key]
+    if "strong_order" in entry:
+        assert strong(made).order == entry["strong_order"]
+    if entry.get("mean_exact_tau1"):
+        assert mean.exact and own.martingale
+
+
+@pytest.mark.parametrize("name", OF_ORACLE)
+def test_every_entry_of_the_oracle_is_met(name):
+    for sampler, options in OF_ORACLE[name][0]:
+        met(ORACLE[name], run_of(sampler, **options))
+
+
+@needs_k_diffusion
+@pytest.mark.parametrize("name", [n for n, kinds in OF_ORACLE.items() if kinds[1]])
+def test_k_diffusion_meets_the_oracle(name):
+    for sampler, options in OF_ORACLE[name][1]:
+        (target,) = find(K + sampler, options)
+        met(ORACLE[name], target.run)
+
+
+def test_the_oracle_is_covered():
+    without_noise = "sa_predictor_q (tau=0)"
+    assert set(ORACLE) == {*OF_ORACLE, without_noise}
+
+
+@pytest.mark.parametrize(("order", "mean"), [(2, 2), (3, 3), (4, 4)])
+def test_adams_rules_gain_mean_order_and_no_covariance_order(order, mean):
+    found = exact_start(ladder(run_of(hand.sde_adams, order=order, tau=0.4), "arbitrary"))
+    assert (found[0].order, found[1].order) == (mean, 2)
+
+
+def test_strong_error_of_an_exact_step_is_that_of_the_integral():
+    # one step of a rule that keeps constants, on data that are a point: the drift is exact, and the
+    # draw is the path's own integral
+    sigmas = np.exp(-np.linspace(-0.5, 0.5, 5))
+    made = trace_noise(run_of(hand.sde_adams, tau=0.7), sigmas)
+    edges = -np.log(sigmas)
+    path = laid(made, steps(made), lambda at: 0.49 * (at - edges[0]))
+    assert strong_error(made, path, 0.0) < 1e-12
+    assert strong_error(made, path, 1.0) > 1e-2
+
+
+def test_draws_that_do_not_say_where_they_belong_have_no_strong_order():
+    def twice(model, x, sigmas):
+        import torch
+
+        ones = x.new_ones(len(x))
+        for s, t in itertools.pairwise(sigmas):
+            x = (t / s) ** 2 * x + (1 - (t / s) ** 2) * model(x, s * ones)
+            kick = t * torch.sqrt((1 - (t / s) ** 2) / 2)
+            x = x + kick * torch.randn_like(x) + kick * torch.randn_like(x)
+        return x
+
+    found = strong(ladder(twice, "uniform"))
+    assert found.order is None and "noise_sampler" in found.reason
+
+
+def test_noise_is_recognised_without_a_hint():
+    assert draws_noise(run_of(hand.ddim_eta))
+    assert not draws_noise(run_of(hand.ddim_eta, eta=0.0))
+    assert not draws_noise(plain.heun)
+    verdict = judged(hand.sde_adams, order=2)
+    assert (verdict.status, verdict.reason) == ("none", "")
+    assert said(verdict, "mean") == ["exact"] and said(verdict, "covariance") == ["2"]
+    assert said(verdict, "strong") == ["1"]
+    assert verdict.audited == {"uniform": 2, "smooth": 2, "arbitrary": 2}
+
+
+def test_a_wrong_variance_is_named_and_sized():
+    verdict = judged(hand.sde_adams, order=2, scale=1.01, claim=2)
+    assert verdict.status == "fail"
+    cause = verdict.causes[0]
+    assert (cause["kind"], cause["step"]) == ("variance", "every")
+    assert cause["factor"] == pytest.approx(1 / 1.01, abs=1e-4)
+    assert "noise variance of every step is 1.02" in verdict.findings[0]
+
+
+def test_a_missing_share_is_named():
+    verdict = judged(hand.seeds_2, share=False, claim=2)
+    assert verdict.status == "fail"
+    assert any("stage 1 is not part of the step's noise" in f for f in verdict.findings)
+    assert judged(hand.seeds_2, claim=2).status == "pass"
+
+
+def test_a_wrong_moment_is_named_in_the_clock_of_the_reverse_process():
+    def halved(model, x, sigmas, noise_sampler=None):
+        # SDE-DPM-Solver++(2M) with half of its first moment
+        ones, old = x.new_ones(len(x)), None
+        noise = noise_sampler
+        for i, (s, t) in enumerate(itertools.pairwise(sigmas)):
+            h = math.log(float(s / t))
+            whole = -math.expm1(-2 * h)
+            denoised = model(x, s * ones)
+            x = math.exp(-2 * h) * x + whole * denoised
+            if i:
+                last = math.log(float(sigmas[i - 1] / s))
+                x = x + 0.5 * (1 - whole / (2 * h)) * h / last * (denoised - old)
+            x = x + t * math.sqrt(whole) * noise(s, t)
+            old = denoised
+        return x
+
+    verdict = judged(halved, claim=2)
+    assert verdict.status == "fail"
+    moment = next(c for c in verdict.causes if c["kind"] == "moment")
+    assert (moment["degree"], moment["factor"]) == (1, pytest.approx(2.0, abs=1e-3))
+
+
+EMITTED = """
+import torch
+
+NAME = "ddpm"
+NOISE = {"form": "sde"}
+CLAIM = %s
+WEAK_ORDER = %s
+
+def sample(model, x, sigmas, extra_args=None, callback=None, disable=None, *, alphas=None,
+           noise_sampler=None, eta=1.0):
+    draw = noise_sampler or (lambda s, t: torch.randn_like(x))
+    for s, t in zip(sigmas[:-1], sigmas[1:]):
+        d = model(x, s * x.new_ones(len(x)))
+        var = eta ** 2 * t ** 2 * (1 - (t / s) ** 2)
+        x = d + torch.sqrt(t ** 2 - var) / s * (x - d)
+        if eta:
+            x = x + torch.sqrt(var) * draw(s, t)
+    return x
+"""
+
+
+def emitted(folder, claim, orders):
+    table = {kind: orders for kind in ("uniform", "smooth", "arbitrary")}
+    path = folder / "made.py"
+    path.write_text(textwrap.dedent(EMITTED % (claim, table)), encoding="utf-8")
+    (target,) = find(str(path))
+    return judge(target)
+
+
+RIGHT = {"mean": "exact", "covariance": [1, True], "strong": [1, True]}
+
+
+def test_an_emitted_file_is_held_to_its_statements(tmp_path):
+    verdict = emitted(tmp_path, {"mean": 1, "covariance": 1, "strong": 1}, RIGHT)
+    assert (verdict.status, verdict.findings) == ("pass", ())
+    assert verdict.noise["promise"] == {"uniform": 1, "smooth": 1, "arbitrary": 1}
+
+
+@pytest.mark.parametrize(
+    ("claim", "orders", "text"),
+    [
+        ({"covariance": 2}, RIGHT, "claims covariance order 2; it is 1"),
+        ({}, {**RIGHT, "covariance": [2, False]}, "states covariance order [2, False]; it is 1"),
+        ({}, {**RIGHT, "strong": "exact"}, "states strong order exact; it is 1"),
+    ],
+)
+def test_a_false_statement_is_refuted(tmp_path, claim, orders, text):
+    verdict = emitted(tmp_path, claim, orders)
+    assert verdict.status == "fail" and text in verdict.findings[0]
+
+
+def test_reports_of_noise(tmp_path):
+    verdict = emitted(tmp_path, {}, RIGHT)
+    table = terminal.table([verdict])
+    assert "noise: order of mean exact, covariance 1, strong 1" in table
+    assert (
+        json.loads(machine.as_json([verdict]))[0]["noise"]["grids"]["uniform"]["strong"]["order"]
+        == 1
+    )
+    assert "covariance 1" in page.page([verdict])
+    assert '"noise"' in machine.as_junit([verdict])
+
+
+def test_misbehaviour_of_a_noisy_sampler_is_named():
+    def clipped(model, x, sigmas, noise_sampler=None):
+        return hand.sde_adams(
+            lambda x, s: model(x, s).clamp(-1, 1), x, sigmas, noise_sampler=noise_sampler
+        )
+
+    assert judged(clipped).reason == "nonlinear"
+
+
+def test_noise_shared_between_stage_and_step_is_seen():
+    assert audit_noise(run_of(hand.seeds_2)).shared
+    assert not audit_noise(run_of(hand.seeds_2, share=False)).shared
+
+
+def overlapping(model, x, sigmas, noise_sampler=None):
+    """DPM-Solver++ SDE: the stage's draw and the step's overlap, and only a path relates them."""
+    ones = x.new_ones(len(x))
+    for s, t in itertools.pairwise(sigmas):
+        m = (s * t).sqrt()
+        first = model(x, s * ones)
+        a, b = (m / s) ** 2, (t / s) ** 2
+        stage = a * x + (1 - a) * first + m * (1 - a).sqrt() * noise_sampler(s, m)
+        x = b * x + (1 - b) * model(stage, m * ones) + t * (1 - b).sqrt() * noise_sampler(s, t)
+    return x
+
+
+def test_draws_that_overlap_are_also_read_on_one_path():
+    made = ladder(run_of(overlapping), "uniform")
+    joined = on_one_path(made)
+    assert weak(made).covariance.order == 1
+    assert weak(joined).covariance.order == 2
+    assert on_one_path(ladder(run_of(hand.seeds_2), "uniform", (16, 32))) is None
+
+
+def test_a_strength_that_is_off_by_default_is_switched_on(tmp_path):
+    text = textwrap.dedent(EMITTED % ({}, {})).replace("eta=1.0", "eta=0")
+    text = text.replace('{"form": "sde"}', '{"form": "sde", "strength": "eta"}')
+    (tmp_path / "made.py").write_text(text, encoding="utf-8")
+    (target,) = find(str(tmp_path / "made.py"))
+    assert draws_noise(target.run) and not draws_noise(target.quiet)
+
+
+@needs_k_diffusion
+def test_a_churn_per_step_has_no_strength_on_rough_grids():
+    (target,) = find(K + "heun", {"s_churn": 2.0})
+    found = audit_noise(target.run, target.quiet)
+    assert found.kind == "before"
+    assert found.grids["uniform"].covariance.order == 2
+    assert (found.grids["uniform"].strong.order, found.grids["arbitrary"].strong.order) == (1, 0)
+
+
+def test_a_target_is_any_run():
+    verdict = judge(Target("mine", run_of(hand.renoise)))
+    assert verdict.noise["kind"] == "anew" and verdict.status == "none"
