@@ -117,18 +117,18 @@ def coefficients(sigmas, alphas=None):
         else:  # 3 evaluations, 3 nodes
             T1 = (clock[i] - clock[i - 1]) / H
             T2 = (clock[i] - clock[i - 2]) / H
+            base = a1 * (T1 + 1) * (T2 + 1) * (1 - 1 / T1 - 1 / T2) / (T1 * T2 * a0)
             w0 = H * a1 * (T1 + 1) * (T2 + 1) / (T1 * T2)
             w1 = a1 * (T2 + 1) / (T1**2 * alpha[i - 1] * (T2 - T1))
             w2 = a1 * (T1 + 1) / (T2**2 * alpha[i - 2] * (T1 - T2))
-            weights = (
-                1 / s0,
-                -a0 / s0,
-                a1 * (T1 + 1) * (T2 + 1) * (1 - 1 / T1 - 1 / T2) / (T1 * T2 * a0),
-                w0,
-                w1,
-                w2,
-            )
+            weights = 1 / s0, -a0 / s0, base, w0, w1, w2
             plan.append((i, 1, s0, weights))
+            base = (
+                a1
+                * (T1 + 1) ** 2
+                * (T2 + 1) ** 2
+                / (T1 * T2 * a0 * (T1 + T2 + (T1 + 1) * (T2 + 1) + 2))
+            )
             w1 = H * a1 * (T1 + 1) * (T2 + 1) / (T1 + T2 + (T1 + 1) * (T2 + 1) + 2)
             w2 = (
                 -a1
@@ -140,16 +140,14 @@ def coefficients(sigmas, alphas=None):
                 * (T1 + 1) ** 2
                 / (T2 * alpha[i - 2] * (T1 + T2 + (T1 + 1) * (T2 + 1) + 2) * (T1 - T2))
             )
-            weights = (
-                1 / s1,
-                -a1 / s1,
-                a1 * (T1 + 1) ** 2 * (T2 + 1) ** 2 / (T1 * T2 * a0 * (T1 + T2 + (T1 + 1) * (T2 + 1) + 2)),
-                0,
-                w1,
-                w2,
-                w3,
-            )
+            weights = 1 / s1, -a1 / s1, base, 0, w1, w2, w3
             plan.append((i, 2, s1, weights))
+            base = (
+                a1
+                * (T1 + 1) ** 2
+                * (T2 + 1) ** 2
+                / (T1 * T2 * a0 * (T1 + T2 + (T1 + 1) * (T2 + 1) + 2))
+            )
             w2 = H * a1 * (T1 + 1) * (T2 + 1) / (T1 + T2 + (T1 + 1) * (T2 + 1) + 2)
             w3 = (
                 -a1
@@ -161,16 +159,7 @@ def coefficients(sigmas, alphas=None):
                 * (T1 + 1) ** 2
                 / (T2 * alpha[i - 2] * (T1 + T2 + (T1 + 1) * (T2 + 1) + 2) * (T1 - T2))
             )
-            weights = (
-                1 / s1,
-                -a1 / s1,
-                a1 * (T1 + 1) ** 2 * (T2 + 1) ** 2 / (T1 * T2 * a0 * (T1 + T2 + (T1 + 1) * (T2 + 1) + 2)),
-                0,
-                0,
-                w2,
-                w3,
-                w4,
-            )
+            weights = 1 / s1, -a1 / s1, base, 0, 0, w2, w3, w4
             plan.append((i, 3, s1, weights))
 
     def tensor(value):

@@ -123,20 +123,38 @@ def coefficients(sigmas, alphas=None):
             T1 = (clock[i] - clock[i - 1]) / H
             T2 = (clock[i] - clock[i - 2]) / H
             T3 = (clock[i] - clock[i - 3]) / H
+            base = (
+                a1
+                * (T1 + 1)
+                * (T2 + 1)
+                * (T3 + 1)
+                * (1 - 1 / T1 - 1 / T2 - 1 / T3)
+                / (T1 * T2 * T3 * a0)
+            )
             w0 = H * a1 * (T1 + 1) * (T2 + 1) * (T3 + 1) / (T1 * T2 * T3)
             w1 = a1 * (T2 + 1) * (T3 + 1) / (T1**2 * alpha[i - 1] * (T2 - T1) * (T3 - T1))
             w2 = a1 * (T1 + 1) * (T3 + 1) / (T2**2 * alpha[i - 2] * (T1 - T2) * (T3 - T2))
             w3 = a1 * (T1 + 1) * (T2 + 1) / (T3**2 * alpha[i - 3] * (T1 - T3) * (T2 - T3))
-            weights = (
-                1 / s0,
-                -a0 / s0,
-                a1 * (T1 + 1) * (T2 + 1) * (T3 + 1) * (1 - 1 / T1 - 1 / T2 - 1 / T3) / (T1 * T2 * T3 * a0),
-                w0,
-                w1,
-                w2,
-                w3,
-            )
+            weights = 1 / s0, -a0 / s0, base, w0, w1, w2, w3
             plan.append((i, 1, s0, weights))
+            base = (
+                a1
+                * (T1 + 1) ** 2
+                * (T2 + 1) ** 2
+                * (T3 + 1) ** 2
+                / (
+                    T1
+                    * T2
+                    * T3
+                    * a0
+                    * (
+                        (T1 + 1) * (T2 + 1)
+                        + (T1 + 1) * (T2 + 1) * (T3 + 1)
+                        + (T1 + 1) * (T3 + 1)
+                        + (T2 + 1) * (T3 + 1)
+                    )
+                )
+            )
             w1 = (
                 H
                 * a1
@@ -201,17 +219,26 @@ def coefficients(sigmas, alphas=None):
                     )
                 )
             )
-            weights = (
-                1 / s1,
-                -a1 / s1,
-                a1 * (T1 + 1) ** 2 * (T2 + 1) ** 2 * (T3 + 1) ** 2 / (T1 * T2 * T3 * a0 * ((T1 + 1) * (T2 + 1) + (T1 + 1) * (T2 + 1) * (T3 + 1) + (T1 + 1) * (T3 + 1) + (T2 + 1) * (T3 + 1))),
-                0,
-                w1,
-                w2,
-                w3,
-                w4,
-            )
+            weights = 1 / s1, -a1 / s1, base, 0, w1, w2, w3, w4
             plan.append((i, 2, s1, weights))
+            base = (
+                a1
+                * (T1 + 1) ** 2
+                * (T2 + 1) ** 2
+                * (T3 + 1) ** 2
+                / (
+                    T1
+                    * T2
+                    * T3
+                    * a0
+                    * (
+                        (T1 + 1) * (T2 + 1)
+                        + (T1 + 1) * (T2 + 1) * (T3 + 1)
+                        + (T1 + 1) * (T3 + 1)
+                        + (T2 + 1) * (T3 + 1)
+                    )
+                )
+            )
             w1 = (
                 H
                 * a1
@@ -276,16 +303,7 @@ def coefficients(sigmas, alphas=None):
                     )
                 )
             )
-            weights = (
-                1 / s1,
-                -a1 / s1,
-                a1 * (T1 + 1) ** 2 * (T2 + 1) ** 2 * (T3 + 1) ** 2 / (T1 * T2 * T3 * a0 * ((T1 + 1) * (T2 + 1) + (T1 + 1) * (T2 + 1) * (T3 + 1) + (T1 + 1) * (T3 + 1) + (T2 + 1) * (T3 + 1))),
-                0,
-                w1,
-                w2,
-                w3,
-                w4,
-            )
+            weights = 1 / s1, -a1 / s1, base, 0, w1, w2, w3, w4
             plan.append((i, 3, s1, weights))
 
     def tensor(value):

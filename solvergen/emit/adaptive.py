@@ -100,7 +100,7 @@ def _embedded(layout: Layout, keywords: str) -> str:
     text = StepText(layout, replace(program.main, final=program.embedded))
     weights = text.weights(text.step.final)
     inner = [*text.offsets(), *text.functions()]
-    items = [text.base(layout.program.main.final)]
+    items = [text.base(inner, layout.program.main.final)]
     for number, source in enumerate(["n", *text.stages.values()]):
         items.append(text.item(inner, f"w{number}", weights.get(source)))
     inner += wrap_tuple("return ", items, BLOCK)
