@@ -280,7 +280,7 @@ def test_draws_that_overlap_are_also_read_on_one_path():
     joined = on_one_path(made)
     assert weak(made).covariance.order == 1
     assert weak(joined).covariance.order == 2
-    assert on_one_path(ladder(run_of(hand.seeds_2), "uniform", (16, 32))) is None
+    assert on_one_path(ladder(run_of(hand.seeds_2), "uniform", (16, 32, 64))) is None
 
 
 def test_a_strength_that_is_off_by_default_is_switched_on(tmp_path):
