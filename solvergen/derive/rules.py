@@ -91,6 +91,8 @@ def _meanings(rule: Rule, coordinate: Coordinate, context: Context) -> dict[str,
     values: dict[str, Expr] = {"kappa": Number(Fraction(KAPPA[context.integrand]))}
     for k in range(1, MAX_STEPS + 1):
         values[f"ratio{k}"] = ONE if rule.frozen else ratio(coordinate.offsets, k)
+        point = Place(Symbol(f"gamma{k}"), "grid")
+        values[f"ahead{k}"] = offset(coordinate, point, context.integrand)
     return values
 
 

@@ -110,16 +110,21 @@ def _constants(solver: Solver, program: Program, theory: Mapping[str, Any] | Non
             *(literal("PUBLISHED = ", published) if published else []),
             f"EVALUATIONS_PER_STEP = {program.evaluations_per_step}",
             f"HISTORY = {program.history}",
+            *([f"SPANS = {program.main.spans}"] if program.main.spans > 1 else []),
             f'SPEC_SHA256 = "{digest(program)}"',
-            *_theory(theory),
+            *_theory(theory, program),
             "",
         ]
     )
 
 
-def _theory(theory: Mapping[str, Any] | None) -> list[str]:
+def _theory(theory: Mapping[str, Any] | None, program: Program) -> list[str]:
     """The proved order, [p, whether exactly p], and the leading local error, as constants."""
     if theory is None:
+        return []
+    if "remaining" in program.free_symbols():
+        # Weights that change along the run: what is proved holds at one place of a grid at a time,
+        # and no judge that sees short grids only can confirm it.
         return []
     if "weak" in theory:
         return [
@@ -131,9 +136,14 @@ def _theory(theory: Mapping[str, Any] | None) -> list[str]:
         grid: {case: [found["order"], found["exact"]] for case, found in cases.items()}
         for grid, cases in theory["order"].items()
     }
-    return [
+    stated = [
         "# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.",
         *literal("ORDER = ", order),
+    ]
+    if program.main.spans > 1:  # a step is no interval of the grid, whose errors are compared
+        return stated
+    return [
+        *stated,
         "# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.",
         *literal("LEADING_ERROR = ", _short(theory["leading_error"])),
     ]
@@ -173,7 +183,7 @@ def _support(program: Program) -> list[str]:
 def _inner(program: Program) -> bool:
     """Whether the model is called between grid points, where α and σ must be known."""
     inner = any(
-        not row.place.is_end and row.place.fraction != ZERO
+        not row.place.is_end and row.place.fraction != ZERO and not row.place.ahead
         for step in program.steps
         for row in step.stages
     )

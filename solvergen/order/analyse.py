@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import OrderError
 from ..program.model import Program
 from . import grid as grids
-from .ends import end_error, last_steps, shrink_exponent, start_error
+from .ends import end_error, endings, shrink_exponent, start_error
 from .grid import ARBITRARY, CLASSES, SMOOTH, UNIFORM, Grid
 from .local import LARGEST, Case, Leading, defaults, first_error, local_error, predictor_error
 from .persistence import accumulates
@@ -75,6 +75,10 @@ class Analysis:
                 )
         self.program, self.symbolic = program, symbolic
         self.values: dict[str, Any] = {**known, **parameters}
+        self.spans = program.main.spans
+        if "remaining" in program.free_symbols():
+            # how far the run has come: a number of its own, held by no power of h
+            self.symbolic, self.values["remaining"] = (*symbolic, "remaining"), Fraction(1)
         self.jets = any(step.coordinate is not None for step in program.steps)
         self.stop = WITH_STAGES if program.main.stages else LARGEST
 
@@ -94,7 +98,7 @@ class Analysis:
         """The orders of one grid class."""
         start = self.capped(kind, exact, start_error)
         end = start
-        if last_steps(self.program):
+        if any(endings(self.program)):
             end = self.capped(kind, start, lambda case, p: end_error(case, p, self.predictor))
         return {"exact_start": exact, "own_start": start, "own_end": end}
 
@@ -105,7 +109,7 @@ class Analysis:
         made: dict[str, Callable[[SeriesRing], Grid]] = {
             UNIFORM: lambda ring: grids.uniform(),
             ARBITRARY: lambda ring: grids.generic(seed),
-            SMOOTH: lambda ring: grids.smooth(grids.generic_jet, ring.x),
+            SMOOTH: lambda ring: grids.smooth(grids.generic_jet, ring.x / self.spans),
         }
         points = {name: grids.generic_ratio(61 + seed, i) for i, name in enumerate(self.symbolic)}
         return Case(self.program, made[kind], lambda ring: {**self.values, **points})
@@ -114,8 +118,8 @@ class Analysis:
         """The program on a grid of a class with symbols for everything that is free."""
         made: dict[str, Callable[[SeriesRing], Grid]] = {
             UNIFORM: lambda ring: grids.uniform(),
-            ARBITRARY: lambda ring: grids.symbolic(),
-            SMOOTH: lambda ring: grids.smooth(grids.symbolic_jet, ring.x),
+            ARBITRARY: lambda ring: grids.symbolic(self.spans),
+            SMOOTH: lambda ring: grids.smooth(grids.symbolic_jet, ring.x / self.spans),
         }
         points = {
             name: symbol(self.shown(name), (grids.generic_ratio(67, i), grids.generic_ratio(71, i)))
@@ -153,7 +157,7 @@ class Analysis:
     def local_orders(self) -> dict[str, Order]:
         """The order of the main step with exact start, per class."""
         self.found = {UNIFORM: self.leading(self.case(UNIFORM).deciding())}
-        free = self.program.main.history or self.program.main.corrector
+        free = self.program.main.uneven
         seeds = (
             [self.leading(self.case(ARBITRARY, seed).deciding()) for seed in (1, 2)] if free else []
         )
@@ -235,7 +239,7 @@ class Analysis:
         if found is None:
             return LeadingError(self.stop + 1, ())
         exponent = int(found.exponent)
-        free = kind != UNIFORM and (self.program.main.history or self.program.main.corrector)
+        free = kind != UNIFORM and self.program.main.uneven
         if free or self.symbolic or self.jets:
             self.refuse_explosion(kind, exponent)
             exact = self.leading(self.symbolic_case(kind), exponent)
@@ -257,7 +261,9 @@ class Analysis:
         from .explosion import check
 
         rational = self.found.get(kind) or self.found[UNIFORM]
-        history = self.program.main.history if kind == ARBITRARY else 0
+        main = self.program.main
+        points = main.ahead - (main.ahead >= main.spans)
+        history = main.history + points if kind == ARBITRARY else 0
         if self.program.main.corrector and kind == ARBITRARY:
             history = 2 * history + 1
         check(self.program.name, exponent, history + len(self.symbolic), rational)

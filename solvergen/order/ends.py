@@ -147,27 +147,44 @@ def start_contributions(case: Case, limit: int) -> list[Contribution]:
 
 def end_error(case: Case, order: int, predictor: int) -> Leading | None:
     """The leading error that the last steps add, up to h^order; ``None`` when there is none."""
-    if not last_steps(case.program):
-        return None
+    worst: Leading | None = None
+    for last in endings(case.program):
+        ending = replace(case, spans=tuple(step.spans for step in last))
 
-    def expand(limit: int) -> Words:
-        return case.expand(limit, lambda r: end_run(r, case.program, limit, predictor))
+        def expand(limit: int, last: tuple[Step, ...] = last, ending: Case = ending) -> Words:
+            return ending.expand(limit, lambda r: end_run(r, case.program, last, limit, predictor))
 
-    found = first_error(expand, 1, order)
-    return found if found and found.exponent <= order else None
+        found = first_error(expand, 1, order) if last else None
+        if found and found.exponent <= order and (not worst or found.exponent < worst.exponent):
+            worst = found
+    return worst
 
 
 def end_contributions(case: Case, limit: int, predictor: int) -> list[Contribution]:
     """The effective local error of every last step that is below h^(limit + 1)."""
     program, single = case.program, list[Words]()
+    listed: list[Contribution] = []
+    for last in endings(program):
 
-    def run(recursion: Recursion) -> Words:
-        single.clear()
-        return end_run(recursion, program, limit, predictor, single)
+        def run(recursion: Recursion, last: tuple[Step, ...] = last) -> Words:
+            single.clear()
+            return end_run(recursion, program, last, limit, predictor, single)
 
-    case.expand(limit, run)
-    last = last_steps(program)
-    return _listed(single, 1, limit, lambda i: (i - len(last), last[i]))
+        if last:
+            replace(case, spans=tuple(step.spans for step in last)).expand(limit, run)
+            listed += _listed(
+                single,
+                1,
+                limit,
+                lambda i, last=last: (i - len(last), last[i]),  # type: ignore[misc]
+            )
+    # endings of several lengths may share steps
+    return list({(one.step, one.label): one for one in listed}.values())
+
+
+def endings(program: Program) -> tuple[tuple[Step, ...], ...]:
+    """The ways in which a run may end, by the number of intervals left over."""
+    return program.remainder or (last_steps(program),)
 
 
 def last_steps(program: Program) -> tuple[Step, ...]:
@@ -180,12 +197,12 @@ def last_steps(program: Program) -> tuple[Step, ...]:
 def end_run(
     recursion: Recursion,
     program: Program,
+    last: tuple[Step, ...],
     limit: int,
     predictor: int,
     contributions: list[Words] | None = None,
 ) -> Words:
     """The error after the last steps, regular history before them."""
-    last = last_steps(program)
     level = max(0, limit - predictor) if program.main.corrector else 0
     history = History(recursion, lambda _: program.main)
     made: dict[int, Words] = {}

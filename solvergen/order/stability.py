@@ -23,6 +23,7 @@ from typing import Any
 
 from ..errors import OrderError
 from ..program.model import Program, Row, depth
+from .blocks import in_blocks
 from .grid import uniform
 from .local import defaults
 from .ring import SeriesRing
@@ -110,7 +111,8 @@ def stability(program: Program, parameters: Mapping[str, Fraction] | None = None
     """
     ring = SeriesRing(3)
     values = {**defaults(program), **(parameters or {})}
-    setting = Setting(program.kappa, ring, uniform(), values)
+    grid, inner = in_blocks(program, uniform())
+    setting = Setting(program.kappa, ring, grid, values, inner=inner)
     step = program.main
     known: dict[str, _State] = {"n": _State({("P", 0): (Fraction(1),)})}
     for k in range(1, step.history + 1):

@@ -46,6 +46,9 @@ def _excess(row: Row, step: Step, program: Program) -> float:
         values[f"theta{k}"] = float(k)
         past, ahead = math.expm1(-kappa * k * STEP), math.expm1(kappa * STEP)
         values[f"Theta{k}"] = -past / ahead if kappa else float(k)
+        values[f"gamma{k}"] = point = k / step.spans
+        values[f"Gamma{k}"] = math.expm1(kappa * point * STEP) / ahead if kappa else point
+    values["remaining"] = 0.5
 
     def number(weight: Expr) -> float:
         return float(evaluate(weight, values, _FUNCTIONS, float))
@@ -73,7 +76,9 @@ def is_one(expr: Expr, parameters: Mapping[str, Fraction]) -> bool:
         values: dict[str, Any] = {name: float(value) for name, value in parameters.items()}
         values["h"] = point
         for k in range(1, 10):
-            values |= {f"{name}{k}": (1 + point) ** k + k for name in ("theta", "Theta", "eta")}
+            names = ("theta", "Theta", "eta", "gamma", "Gamma")
+            values |= {f"{name}{k}": (1 + point) ** k + k for name in names}
+        values["remaining"] = point / 2
         if abs(float(evaluate(expr, values, _FUNCTIONS, float)) - 1) > 1e-9:
             return False
     return True

@@ -15,6 +15,8 @@ to a place inside it, as a linear combination of model evaluations, in one of tw
 Symbols in weights:
 
     h            λ_{n+1} − λ_n
+    gamma1 …     (λ_{n+k} − λ_n) / h              grid points ahead; Gamma1 … in the clock
+    remaining    (σ/α)_n over (σ/α) at the first grid point
     theta1 …     (λ_n − λ_{n−k}) / h              history offsets in λ, positive
     Theta1 …     (clock_n − clock_{n−k}) / (clock_{n+1} − clock_n)
     eta1 …       the same in the step's further coordinate y(λ)
@@ -55,10 +57,19 @@ _BOTH_CLOCKS = (
 
 @dataclass(frozen=True)
 class Place:
-    """A point of the step: a fraction of it in λ or in the clock (0 is the start, 1 the end)."""
+    """A point of the step: a fraction of it in λ or in the clock (0 is the start, 1 the end).
+
+    A point of the grid that is not the end of the step has the coordinate "grid" and the fraction
+    ``gamma{k}``, a symbol, k intervals after n.
+    """
 
     fraction: Expr
     coordinate: str = "lambda"
+
+    @property
+    def ahead(self) -> int:
+        """How many intervals after n it lies when it is a grid point, else 0."""
+        return int(str(self.fraction)[len("gamma") :]) if self.coordinate == "grid" else 0
 
     @property
     def is_end(self) -> bool:
@@ -71,7 +82,7 @@ class Place:
         Raises:
             DeriveError: a place in the clock of velocity, which h alone does not determine.
         """
-        if self.coordinate == "lambda" or self.fraction in (lift(0), lift(1)):
+        if self.coordinate in ("lambda", "grid") or self.fraction in (lift(0), lift(1)):
             return self.fraction
         if kappa == 0:
             raise DeriveError(_BOTH_CLOCKS)
@@ -87,6 +98,8 @@ class Place:
         """
         if self.coordinate == "clock" or self.fraction in (lift(0), lift(1)):
             return self.fraction
+        if self.coordinate == "grid":
+            return Symbol(f"Gamma{self.ahead}")
         if kappa == 0:
             raise DeriveError(_BOTH_CLOCKS)
         h = Symbol("h")
@@ -180,6 +193,7 @@ class Step:
             step then starts there. `churn_scale` multiplies that noise.
         draws: the part of the step to which each draw belongs.
         kernel: A of the drift that the rows integrate, 1 but for the SDE's data form.
+        spans: how many intervals of the grid it covers.
         positive: (expression, text) pairs: what must be above zero for the noise to exist, and what
             a user is told where it is not.
     """
@@ -197,6 +211,19 @@ class Step:
     draws: tuple[Interval, ...] = ()
     kernel: Expr = field(default=ONE, compare=False)
     positive: tuple[tuple[Expr, str], ...] = field(default=(), compare=False)
+    spans: int = 1
+
+    @property
+    def ahead(self) -> int:
+        """The furthest grid point that its places and weights use, at least its own end."""
+        names = {name for row in self.rows for e in row.expressions for name in symbols(e)}
+        named = [int(name[5:]) for name in names if name[:5] in ("gamma", "Gamma") and name[5:]]
+        return max([self.spans, *named, *(row.place.ahead for row in self.rows)])
+
+    @property
+    def uneven(self) -> bool:
+        """Whether its weights depend on the ratios of several steps of the grid."""
+        return bool(self.history or self.corrector or self.ahead > 1)
 
     @property
     def stochastic(self) -> bool:
@@ -251,6 +278,8 @@ class Program:
             end, the second grid point, moves and the next step is longer.
         jumps: whether λ may fall from one grid point to the next, which adds noise.
         form: the form of its noise, as the spec says; empty for a deterministic solver.
+        remainder: of a solver whose steps span several intervals: its last steps for each number of
+            intervals modulo the spans of the main step.
         last: the step to σ = 0 where that is more than DDIM: Langevin steps come before it.
     """
 
@@ -269,6 +298,7 @@ class Program:
     jumps: bool = False
     form: str = ""
     last: Step | None = None
+    remainder: tuple[tuple[Step, ...], ...] = ()
 
     @property
     def stochastic(self) -> bool:
@@ -284,7 +314,8 @@ class Program:
     def steps(self) -> tuple[Step, ...]:
         """Every distinct kind of step: those with the least history first, the main one last."""
         last = (self.last,) if self.last else ()
-        kinds = dict.fromkeys((*last, *reversed(self.end), *self.start, self.main))
+        rest = (step for steps in self.remainder for step in steps)
+        kinds = dict.fromkeys((*last, *reversed(self.end), *rest, *self.start, self.main))
         return tuple(sorted(kinds, key=lambda step: step.history if step != self.main else 99))
 
     @property
@@ -296,6 +327,20 @@ class Program:
     def evaluations_per_step(self) -> int:
         """Model calls of the main step."""
         return self.main.evaluations
+
+    def blocks(self, n: int) -> tuple[Step, ...]:
+        """The steps that cover n intervals where λ is finite, in order.
+
+        Raises:
+            DeriveError: fewer intervals than the last steps cover.
+        """
+        if not self.remainder:
+            return tuple(self.step_at(i, n) for i in range(n))
+        rest = self.remainder[n % self.main.spans] if n else ()
+        count = n - sum(step.spans for step in rest)
+        if count < 0:
+            raise DeriveError(f"{n} intervals are fewer than the last steps cover")
+        return (self.main,) * (count // self.main.spans) + rest
 
     def step_at(self, i: int, n: int, first: int = 0) -> Step:
         """The kind of step i of n, when history begins at step `first` (0, or 1 after α = 0)."""

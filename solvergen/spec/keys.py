@@ -42,6 +42,8 @@ KINDS = {
     "exact": 'an exact number: an integer or a text such as "1/2" or "0.25"',
     "expression": 'an expression in a text, such as "1/2" or "r"',
     "texts": "a list of texts",
+    "lists": "a list of lists of texts",
+    "place": 'an expression in a text, such as "1/2" or "r", or a grid point, such as "grid 1"',
     "expressions": "a list of expressions",
     "weight": "an expression in a text",
     "list": "a list of expressions",
@@ -191,7 +193,13 @@ TABLES: dict[str, Table] = {
         "An evaluation inside the step; stages are computed in the order written.",
         {
             "name": Key("name", "What nodes call it.", '"mid"', True),
-            "at": Key("expression", "Its place as a fraction of the step.", '"r"', True),
+            "at": Key(
+                "place",
+                "Its place as a fraction of the step; or a point of the grid, counted from n. Points "
+                "beyond the end of the step need [end] steps that do not look so far.",
+                '"r"',
+                True,
+            ),
             "place": Key(
                 "text",
                 "Variable in which the place is a fraction; the solver's unless given.",
@@ -281,7 +289,20 @@ TABLES: dict[str, Table] = {
             "rate": Key("scalar", "Their length.", '"delta"', True),
         },
     ),
-    "step": Table("[step]", "The rule that ends the step (the predictor).", dict(RULE_KEYS)),
+    "step": Table(
+        "[step]",
+        "The rule that ends the step (the predictor).",
+        {
+            "spans": Key(
+                "integer",
+                "How many intervals of the grid the step covers; 1 unless given. Its stages may then "
+                'lie at the points between: at = "grid 1". A last interval to sigma = 0 is a DDIM step '
+                "of its own.",
+                "2",
+            ),
+            **RULE_KEYS,
+        },
+    ),
     "corrector": Table(
         "[corrector]",
         "A rule that uses the evaluation at the end of the step.",
@@ -362,6 +383,12 @@ TABLES: dict[str, Table] = {
                 "texts",
                 "Solvers for the last steps, by name; the last is the final step.",
                 '["ddim"]',
+            ),
+            "remainder": Key(
+                "lists",
+                "Of a solver whose steps span several intervals: the solvers of its last steps, one "
+                "list for each number of intervals modulo `spans`, from 0 up.",
+                '[["ddim", "ddim"], ["ddim"]]',
             ),
             "ramp": Key(
                 "boolean", "Use no more nodes than steps remain (lower order at the end).", "true"

@@ -94,7 +94,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Stage:
-    """An evaluation inside the step, at the fraction `at` of it (in λ or in the clock)."""
+    """An evaluation inside the step, at the fraction `at` of it (in λ or in the clock).
+
+    The grid point k is the symbol ``gamma{k}`` in the place ``grid``.
+    """
 
     name: str
     at: Expr
@@ -139,12 +142,17 @@ class Start:
 
 @dataclass(frozen=True)
 class End:
-    """The last steps: solvers by name or rules (the last one is the final step), and limits."""
+    """The last steps: solvers by name or rules (the last one is the final step), and limits.
+
+    `remainder` names the last steps of a solver whose steps span several intervals, one tuple for
+    each number of intervals modulo its spans.
+    """
 
     using: tuple[str | Rule, ...] = ()
     ramp: bool = False
     zero: str = "ddim"
     corrector: bool = False
+    remainder: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -216,6 +224,7 @@ class Solver:
         step: the rule that ends the step.
         coordinate: variable of the polynomials.
         stages: evaluations inside the step, in order.
+        spans: how many intervals of the grid a step covers.
         corrector: optional corrector.
         embedded: optional rule of lower order on the same evaluations, and the step controller
             that compares the two.
@@ -234,6 +243,7 @@ class Solver:
     description: str = ""
     coordinate: str = "lambda"
     stages: tuple[Stage, ...] = ()
+    spans: int = 1
     corrector: Corrector | None = None
     embedded: Rule | None = None
     controller: Controller | None = None

@@ -25,7 +25,7 @@ from .model import (
     Stage,
     Start,
 )
-from .names import MAX_STEPS, NODE, STATE, reserved
+from .names import GRID_POINT, MAX_STEPS, NODE, STATE, reserved
 from .tableau import written_out
 from .values import Values
 
@@ -82,9 +82,13 @@ class _Reader(Values):
         self.parameters = self.read_parameters()
         self.abbreviations = self.read_abbreviations()
         stages, step = self.table_of_stages() if "tableau" in self.data else self.written_steps()
+        spans = self.section("step").get("spans", 1)
+        if not 1 <= spans <= MAX_STEPS:
+            self.fail(("step", "spans"), f"a step spans 1 to {MAX_STEPS} intervals, found {spans}")
         return Solver(
             step=step,
             stages=stages,
+            spans=spans,
             corrector=self.corrector(),
             embedded=self.embedded(),
             controller=self.controller(),
@@ -165,6 +169,10 @@ class _Reader(Values):
         if fields["name"] in ("n", "x"):
             self.fail((*path, "name"), f"`{fields['name']}` is a reserved name; choose another")
         own = {key: fields.pop(key) for key in ("name", "at", "place") if key in fields}
+        if GRID_POINT.fullmatch(str(value["at"])):
+            if "place" in own:
+                self.fail((*path, "place"), "a grid point lies in no variable; leave `place` out")
+            own["place"] = "grid"
         return Stage(rule=self.rule(path, value, fields), **own)
 
     def rule(self, path: KeyPath, value: Any, fields: dict[str, Any] | None = None) -> Rule:
@@ -172,7 +180,7 @@ class _Reader(Values):
         if fields is None:
             table = str(path[0]) if len(path) == 1 else f"{path[0]}.rule"
             fields = self.table(path, value, TABLES[table])
-        for own in ("mode", "sweeps"):
+        for own in ("mode", "sweeps", "spans"):
             fields.pop(own, None)
         kind, steps = fields.pop("rule"), fields.pop("steps", None)
         if kind.startswith("adams"):

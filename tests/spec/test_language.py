@@ -38,6 +38,7 @@ RULE_WITH = {
 }
 
 
+REST = '[end]\nremainder = [["ddim", "ddim"], ["ddim"]]\n'
 EXPLICIT = '[noise]\nform = "explicit"\n'
 
 
@@ -67,6 +68,8 @@ def document(table, name, example):
             return None  # an adaptive solver draws no noise
     if table in ("noise", "langevin"):
         return _stochastic(table, name, line)
+    if name == "spans":
+        return f'{head}[step]\n{line}rule = "interpolate"\nnodes = ["n"]\n{REST}'
     if name in RULE_WITH and table not in ("parameters", "source", "let"):
         rule = RULE_WITH[name].replace("{}", example) + "\n"
         if name == "carry":  # a state from before the start cannot be left out
@@ -114,6 +117,10 @@ def document(table, name, example):
             pair = f'{STAGE}{STEP}[embedded]\nrule = "interpolate"\nnodes = ["mid"]\n'
             return f"{head}{pair}[controller]\n{rows}"
         case "start" | "end":
+            if name == "remainder":
+                return (
+                    f'{head}[step]\nspans = 2\nrule = "interpolate"\nnodes = ["n"]\n[end]\n{line}'
+                )
             if name == "corrector":
                 correct = '[corrector]\nrule = "adams-moulton"\nsteps = 2\n'
                 return f"{head}{STEP}{correct}[{table}]\n{line}"
