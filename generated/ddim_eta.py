@@ -21,7 +21,7 @@ import torch
 NAME = "ddim_eta"
 INTEGRAND = "noise"
 NOISE = {"form": "ancestral", "strength": "eta"}
-CLAIM = {"mean": 1, "covariance": 1}
+CLAIM = {"covariance": 1}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 0
 SPEC_SHA256 = "e5590bf589067c4c129d0011c327b042216f5d1a557486d528fd2bfd024e81c2"

@@ -91,7 +91,7 @@ def coefficients(sigmas, alphas=None):
         blocks.append((i, i + spans[kind], kind))
     blocks += [(n - 1, n, -1)] * (n - last)
     for i, j, block in blocks:
-        a0, a1, s0, s1 = alpha[i], alpha[j], sigma[i], sigma[j]
+        a1, s0, s1 = alpha[j], sigma[i], sigma[j]
         h = lam[j] - lam[i]
         if block < 0:  # lambda is infinite at one end: DDIM is its limit
             weights = s1 / s0, -a1 * math.expm1(-h)

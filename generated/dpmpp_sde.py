@@ -26,7 +26,7 @@ import torch
 NAME = "dpmpp_sde"
 INTEGRAND = "data"
 NOISE = {"form": "ancestral", "strength": "eta"}
-CLAIM = {"covariance": 2}
+CLAIM = {}
 EVALUATIONS_PER_STEP = 2
 HISTORY = 0
 SPEC_SHA256 = "a19cc35462e4aa24649db6c13dacef402cf3305564b414ed7d5c97f95c32dca3"

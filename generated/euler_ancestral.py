@@ -20,7 +20,7 @@ import torch
 NAME = "euler_ancestral"
 INTEGRAND = "data"
 NOISE = {"form": "ancestral", "strength": "eta"}
-CLAIM = {"mean": 1, "covariance": 1}
+CLAIM = {"covariance": 1}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 0
 SPEC_SHA256 = "20a146cca276239ba69d6025e958f26c08d1ceafc11ddf754851c3a43f0e9073"

@@ -13,7 +13,8 @@
 #          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
 """SDE-DPM-Solver++(3M) of diffusers.
 
-The last coefficient has -1/2 where the integral has +1/2, so that the local error is of order h^2.
+The last coefficient has -1/2 where the integral has +1/2, so that noise of order sqrt(h) enters
+every step.
 """
 
 import math
@@ -23,7 +24,7 @@ import torch
 NAME = "sde_dpmpp_3m_as_shipped_by_diffusers"
 INTEGRAND = "data"
 NOISE = {"form": "sde", "strength": "1"}
-CLAIM = {"covariance": 1}
+CLAIM = {}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 2
 SPEC_SHA256 = "9602da073426ce0a3cc3286ec60ac2fe6324e0065e6e0f00c262d7fb94b51a8f"

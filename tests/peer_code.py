@@ -2,10 +2,10 @@
 
 import functools
 import importlib
+import importlib.machinery
 import importlib.util
 import sys
 import types
-from pathlib import Path
 
 import pytest
 
@@ -32,18 +32,33 @@ def crowson_sampling():
                 sys.modules[name] = module
 
 
+class _Widened(importlib.machinery.SourceFileLoader):
+    """Loads a module's own source with float64 where it says float32; nothing is cached."""
+
+    def get_data(self, path):
+        text = super().get_data(path).decode()
+        for narrow, wide in (("torch.float32", "torch.float64"), ("np.float32", "np.float64")):
+            text = text.replace(narrow, wide)
+        return text.replace(".float()", ".double()").encode()
+
+    def path_stats(self, path):
+        raise OSError("compiled anew")
+
+
 @functools.cache
 def diffusers_in_float64(name):
-    """A module of diffusers' schedulers with float64 in place of its float32, from its own source.
-
-    The classes cast levels and states to float32; the algorithm is the same text.
-    """
+    """A module of diffusers' schedulers in float64: its classes cast levels and states to float32."""
     pytest.importorskip("diffusers")
     full = f"diffusers.schedulers.scheduling_{name}"
-    text = Path(importlib.util.find_spec(full).origin).read_text(encoding="utf-8")
-    module = types.ModuleType(f"{full}_in_float64")
-    module.__package__ = "diffusers.schedulers"
-    sys.modules[module.__name__] = module  # dataclasses look their module up
-    wide = text.replace("torch.float32", "torch.float64").replace("np.float32", "np.float64")
-    exec(compile(wide.replace(".float()", ".double()"), f"{full}.py", "exec"), module.__dict__)
+    loader = _Widened(f"{full}_in_float64", importlib.util.find_spec(full).origin)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    sys.modules[loader.name] = module  # dataclasses look their module up
+    missing = "torchsde" not in sys.modules and importlib.util.find_spec("torchsde") is None
+    if missing:  # imported for a Brownian tree that no comparison uses
+        sys.modules["torchsde"] = types.ModuleType("torchsde")
+    try:
+        loader.exec_module(module)
+    finally:
+        if missing:
+            del sys.modules["torchsde"]
     return module

@@ -72,7 +72,8 @@ def rules(t: NoiseTrace) -> list[Rule]:
     noise = t.independent
     out = []
     for i in range(n):
-        keep = made.start[i + 1] / made.start[i]
+        # a step that noises anew keeps nothing
+        keep = made.start[i + 1] / made.start[i] if made.start[i] else 0.0
         outputs = made.weights[i + 1] - keep * made.weights[i]
         far = np.abs(outputs[: max(i - 1, 0)]).max(initial=0.0)
         added = noise[i + 1] - keep * noise[i]

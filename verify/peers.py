@@ -223,7 +223,7 @@ def _noisy_row(entry: Entry, verdict: Verdict) -> str:
         )
         return "| " + " | ".join(cells) + " |"
     strength = verdict.noise["grids"]["uniform"]["strength"]
-    tau = "none" if verdict.noise["kind"] == "anew" else f"{strength[-1]:.4g}"
+    tau = "none" if verdict.noise["kind"] == "anew" else f"{max(strength):.4g}"
     parts = [moments(verdict, part) for part in ("mean", "covariance", "strong")]
     found = "; ".join(f.replace("|", "/") for f in verdict.findings)
     cells = (name, shown, str(claim), tau, *parts, found)

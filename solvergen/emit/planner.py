@@ -33,10 +33,13 @@ def plan_lines(layout: Layout) -> list[str]:
 def _block_loop(layout: Layout) -> list[str]:
     """The loop over steps that span several intervals, from point i to point j of the grid."""
     clock = ["        H = clock[j] - clock[i]"] if uses_clock(layout.program) else []
+    levels = "        a0, a1, s0, s1 = alpha[i], alpha[j], sigma[i], sigma[j]"
+    if layout.program.integrand == "data":
+        levels = "        a1, s0, s1 = alpha[j], sigma[i], sigma[j]"
     return [
         *block_lines(layout.program),
         "    for i, j, block in blocks:",
-        "        a0, a1, s0, s1 = alpha[i], alpha[j], sigma[i], sigma[j]",
+        levels,
         "        h = lam[j] - lam[i]",
         *clock,
         *_kinds(layout),

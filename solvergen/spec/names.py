@@ -105,6 +105,11 @@ _TAKEN = {
     "spans",
     "count",
     "remaining",
+    "tensors",
+    "lifts",
+    "keep",
+    "start",
+    "spread",
 }
 # Local variables of an emitted `coefficients`: weights, offsets, places, φ-functions and moments.
 _LOCAL = re.compile(

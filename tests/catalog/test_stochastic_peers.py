@@ -7,7 +7,7 @@ from tests.catalog.noise_runs import GAUGES, apart, by_step, draws, levels, run
 from tests.peer_code import crowson_sampling
 
 STEPS = (5, 10, 20)
-# Their ancestral levels are differences of squares, sqrt(sigma² − sigma_up²); ours are not.
+
 TOLERANCE = 1e-13
 
 

@@ -21,7 +21,13 @@ VARIANTS = [
 ]
 
 
-@pytest.mark.parametrize("name", gallery.names()[::9])
+# Steps written out as rules cannot be moved, and say so.
+MOVABLE = [
+    n for n in gallery.names() if all(isinstance(s, str) for s in gallery.load(n).start.using)
+]
+
+
+@pytest.mark.parametrize("name", MOVABLE[::9])
 @pytest.mark.parametrize("variant", VARIANTS, ids=range(len(VARIANTS)))
 def test_the_changed_text_reads_back_as_the_changed_solver(name: str, variant: dict) -> None:
     text = (gallery.CATALOG / f"{name}.toml").read_text(encoding="utf-8")

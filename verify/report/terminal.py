@@ -105,6 +105,8 @@ def noise_lines(verdict: Verdict) -> list[str]:
     if not verdict.noise:
         return []
     strength = verdict.noise["grids"]["uniform"]["strength"]
+    # a quarter in which no state is at a grid level has no strength of its own
+    strength = [s for s in strength if s > 0] or [0.0]
     low, high = min(strength), max(strength)
     size = f"{low:.4g}" if high - low < 1e-3 else f"{low:.3g} to {high:.3g}"
     parts = ", ".join(
