@@ -114,6 +114,11 @@ class _Deriver:
                 final = replace(final, name="predicted")
         built = Step("", tuple(stages), final, corrector, spans=solver.spans)
         built = replace(built, label=label or _label(built), coordinate=self.coordinate(solver))
+        if solver.sweeps:
+            size = len(solver.stages) // solver.sweeps
+            built = replace(built, swept=size, sweeps=solver.sweeps)
+        elif solver.corrector and solver.corrector.mode == "PECE":
+            built = replace(built, swept=1, sweeps=solver.corrector.sweeps)
         return self.stochastic(built, solver)
 
     def check_states(self, steps: tuple[Step, ...]) -> None:

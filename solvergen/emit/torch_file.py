@@ -10,7 +10,7 @@ from ..expr.tree import ZERO, Call, Number, lift
 from ..program.digest import digest
 from ..program.model import Program
 from ..spec.model import Parameter, Solver
-from . import noise_text, pieces
+from . import noise_text, pieces, sweep_text
 from .adaptive import adaptive_part
 from .formula import update_lines
 from .layout import Layout, clock_text, lay_out, uses_clock
@@ -41,7 +41,7 @@ def torch_file(
     """
     layout = lay_out(program)
     parts = [
-        _header(solver, program, spec or solver.name) + "\n" + _constants(solver, program, theory),
+        _header(solver, program, spec or solver.name) + "\n" + _constants(solver, layout, theory),
         _definition(_grid(program)),
         *(_definition(text) for text in _support(program)),
         *([_definition(pieces.CORRECTED[program.integrand == "data"])] if layout.corrects else []),
@@ -94,7 +94,8 @@ def _filled(text: str, width: int) -> str:
     return textwrap.fill(first + ".", width) + "\n\n" + textwrap.fill(rest, width)
 
 
-def _constants(solver: Solver, program: Program, theory: Mapping[str, Any] | None) -> str:
+def _constants(solver: Solver, layout: Layout, theory: Mapping[str, Any] | None) -> str:
+    program = layout.program
     claims = {
         name: getattr(solver.claim, name) for name in ("order", "mean", "covariance", "strong")
     }
@@ -113,6 +114,7 @@ def _constants(solver: Solver, program: Program, theory: Mapping[str, Any] | Non
             *([f"SPANS = {program.main.spans}"] if program.main.spans > 1 else []),
             f'SPEC_SHA256 = "{digest(program)}"',
             *_theory(theory, program),
+            *(sweep_text.repeats(layout) if sweep_text.swept(program) else []),
             "",
         ]
     )
@@ -274,6 +276,7 @@ def _loop(program: Program) -> str:
     passed = "".join(f", {p.name}={p.name}" for p in program.parameters)
     given = "model, x, sigmas, extra_args=None, callback=None, disable=None, *, alphas=None"
     given += ", noise_sampler=None" if program.stochastic else ""
+    given += ", tolerance=None" if sweep_text.swept(program) else ""
     signature = f"def sample({given}{keywords}):"
     if len(signature) > WIDTH:
         signature = f"def sample(\n{PAD}{given}{keywords}\n):"
@@ -285,4 +288,6 @@ def _loop(program: Program) -> str:
         if len(f"{PAD}plan = {call}") > WIDTH:
             call = f"coefficients(\n{PAD * 2}sigmas, alphas{passed}\n{PAD})"
         return noise_text.loop(program, signature, call)
+    if sweep_text.swept(program):
+        return sweep_text.loop(signature, passed)
     return pieces.LOOP.format(signature=signature, passed=passed)

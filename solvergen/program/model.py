@@ -194,6 +194,8 @@ class Step:
         draws: the part of the step to which each draw belongs.
         kernel: A of the drift that the rows integrate, 1 but for the SDE's data form.
         spans: how many intervals of the grid it covers.
+        swept, sweeps: of an implicit rule: the last stages are `sweeps` sweeps of `swept` stages each,
+            which repeat one another.
         positive: (expression, text) pairs: what must be above zero for the noise to exist, and what
             a user is told where it is not.
     """
@@ -212,6 +214,8 @@ class Step:
     kernel: Expr = field(default=ONE, compare=False)
     positive: tuple[tuple[Expr, str], ...] = field(default=(), compare=False)
     spans: int = 1
+    swept: int = field(default=0, compare=False)
+    sweeps: int = field(default=0, compare=False)
 
     @property
     def ahead(self) -> int:

@@ -228,7 +228,8 @@ TABLES: dict[str, Table] = {
             "b": Key("list", "Weights of the step.", '["1/6", "2/3", "1/6"]', True),
             "sweeps": Key(
                 "integer",
-                "Makes the table implicit: this many sweeps of fixed-point iteration, written out.",
+                "Makes the table implicit: this many sweeps of fixed-point iteration, written out. The "
+                "emitted sampler ends them early where it is given a tolerance.",
                 "3",
             ),
         },

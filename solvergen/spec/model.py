@@ -225,6 +225,7 @@ class Solver:
         coordinate: variable of the polynomials.
         stages: evaluations inside the step, in order.
         spans: how many intervals of the grid a step covers.
+        sweeps: how often the stages of an implicit table are repeated; 0 for any other solver.
         corrector: optional corrector.
         embedded: optional rule of lower order on the same evaluations, and the step controller
             that compares the two.
@@ -244,6 +245,7 @@ class Solver:
     coordinate: str = "lambda"
     stages: tuple[Stage, ...] = ()
     spans: int = 1
+    sweeps: int = 0
     corrector: Corrector | None = None
     embedded: Rule | None = None
     controller: Controller | None = None

@@ -105,6 +105,8 @@ _TAKEN = {
     "spans",
     "count",
     "remaining",
+    "tolerance",
+    "REPEATS",
     "tensors",
     "lifts",
     "keep",

@@ -89,6 +89,7 @@ class _Reader(Values):
             step=step,
             stages=stages,
             spans=spans,
+            sweeps=self.section("tableau").get("sweeps", 0),
             corrector=self.corrector(),
             embedded=self.embedded(),
             controller=self.controller(),
