@@ -13,45 +13,57 @@ from .layout import Layout
 
 _ANCHORS = (
     (
-        "def integrate(model, x, plan, extra_args=None, callback=None):\n"
-        '    """Run the sampler along a plan; differentiable; no step waits for the device."""\n',
-        "def integrate(model, x, plan, extra_args=None, callback=None, tolerance=None):\n"
-        '    """Run the sampler along a plan; differentiable.\n\n'
-        "    tolerance: once no model output of a sweep differs by more from the sweep before, the sweeps\n"
-        "    that remain reuse them. This reads one number from the device each sweep; without it no\n"
-        "    step waits for the device.\n"
-        '    """\n',
+        (
+            "def integrate(model, x, plan, extra_args=None, callback=None):\n"
+            '    """Run the sampler along a plan; differentiable; no step waits for the device."""\n'
+        ),
+        (
+            "def integrate(model, x, plan, extra_args=None, callback=None, tolerance=None):\n"
+            '    """Run the sampler along a plan; differentiable.\n\n'
+            "    tolerance: once no model output of a sweep differs by more from the sweep before, the sweeps\n"
+            "    that remain reuse them. This reads one number from the device each sweep; without it no\n"
+            "    step waits for the device.\n"
+            '    """\n'
+        ),
     ),
     (
         "    memory, previous = (), None\n",
         "    memory, previous, outputs, settled = (), None, [], False\n",
     ),
     (
-        "        i, sigma, seen = row[0], row[2], x.to(dtype)\n"
-        "        denoised = model(seen, sigma * ones, **extra_args)\n",
-        "        i, kind, sigma, seen = *row[:3], x.to(dtype)\n"
-        "        if i != previous:\n"
-        "            outputs, settled, changes = [], False, []\n"
-        "        back = REPEATS.get(kind)\n"
-        "        if settled and back:\n"
-        "            denoised = outputs[-back]\n"
-        "        else:\n"
-        "            denoised = model(seen, sigma * ones, **extra_args)\n",
+        (
+            "        i, sigma, seen = row[0], row[2], x.to(dtype)\n"
+            "        denoised = model(seen, sigma * ones, **extra_args)\n"
+        ),
+        (
+            "        i, kind, sigma, seen = *row[:3], x.to(dtype)\n"
+            "        if i != previous:\n"
+            "            outputs, settled, changes = [], False, []\n"
+            "        back = REPEATS.get(kind)\n"
+            "        if settled and back:\n"
+            "            denoised = outputs[-back]\n"
+            "        else:\n"
+            "            denoised = model(seen, sigma * ones, **extra_args)\n"
+        ),
     ),
     (
         "        x, memory = step(row, x, denoised.to(x.dtype), memory)\n",
-        "        if tolerance is not None:\n"
-        "            if back and not settled:\n"
-        "                changes.append((denoised - outputs[-back]).abs().max())\n"
-        "                if len(changes) == back:  # a sweep is complete\n"
-        "                    settled, changes = bool(torch.stack(changes).max() <= tolerance), []\n"
-        "            outputs.append(denoised)\n"
-        "        x, memory = step(row, x, denoised.to(x.dtype), memory)\n",
+        (
+            "        if tolerance is not None:\n"
+            "            if back and not settled:\n"
+            "                changes.append((denoised - outputs[-back]).abs().max())\n"
+            "                if len(changes) == back:  # a sweep is complete\n"
+            "                    settled, changes = bool(torch.stack(changes).max() <= tolerance), []\n"
+            "            outputs.append(denoised)\n"
+            "        x, memory = step(row, x, denoised.to(x.dtype), memory)\n"
+        ),
     ),
     (
         "    callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.\n",
-        "    callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.\n"
-        "    tolerance: ends the sweeps of a step early, see integrate; all are made unless given.\n",
+        (
+            "    callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.\n"
+            "    tolerance: ends the sweeps of a step early, see integrate; all are made unless given.\n"
+        ),
     ),
     (
         "    return integrate(model, x, plan, extra_args, callback)\n",
