@@ -76,7 +76,7 @@ def test_no_generator_room_imports_torch(name):
             assert not found & {"sympy"}, path
 
 
-def test_emitted_files_import_torch_and_math_only():
+def test_emitted_files_import_nothing_but_torch():
     for path in GENERATED:
         assert path.stem == "__init__" or set(imported(path)) == {"torch", "math"}, path
 

@@ -11,7 +11,8 @@ from ..program.model import KAPPA, Place, Program, Row, Step, depth
 from ..spec.model import Noise, Rule, Solver
 from .blocks import check_blocks, check_coordinates, check_points
 from .coordinates import in_own_variables, resolve
-from .noise import langevin, langevin_to_zero, noisy
+from .langevin import langevin, langevin_to_zero
+from .noise import noisy
 from .rules import Context, weigh
 
 Lookup = Callable[[str], Solver]

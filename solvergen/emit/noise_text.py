@@ -43,20 +43,17 @@ def tensors(plan):
 LIFTS = "        lifts = tuple(tensor(lift).unbind() for lift in lifts)\n"
 
 LOOP = '''
-def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None):
+def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None, empty=None):
     """Run the sampler along a plan; differentiable; no step waits for the device.
 
     noise_sampler: (sigma, sigma_next) -> unit Gaussian noise like x; sigma is sigma / alpha.
+    empty: gives memory for new states, as torch.empty_like; torch does unless given.
     """
-    extra_args = {{}} if extra_args is None else extra_args
-    ones = x.new_ones([x.shape[0]])
-    dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # halves step in float32
-
+{begin}
     def draw(*levels):
         noise = noise_sampler(*levels) if noise_sampler else torch.randn_like(x)
         return noise.to(x)
 
-    memory, previous = (), None
     for row in plan:
 {lift}        i, sigma, seen = row[0], row[2], x.to(dtype)
         denoised = model(seen, sigma * ones, **extra_args)
@@ -66,7 +63,7 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
         if previous is None:
             check(seen, denoised)
         noise = [draw(*levels) for levels in row[4]]
-        x, memory = step(row, x, denoised.to(x.dtype), memory, noise)
+        x, memory = step(row, x, denoised.to(x.dtype), memory, noise, empty)
         previous = i
     return x.to(dtype)
 
@@ -79,7 +76,7 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
     x: the state alpha x0 + sigma eps at the first grid point.
     {levels}
     callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.
-    noise_sampler: (sigma / alpha from, to) -> unit Gaussian noise like x; torch.randn_like unless given.
+    noise_sampler: (sigma, sigma_next) -> unit Gaussian noise like x; torch.randn_like unless given.
     """
     plan = {planned}
     return integrate(model, x, plan, extra_args, callback, noise_sampler)
@@ -118,9 +115,10 @@ def planned(program: Program) -> str:
     return PLANNED.format(lifts=more, raised=more, lifted=LIFTS if lifts else "")
 
 
-def loop(program: Program, signature: str, call: str) -> str:
+def loop(program: Program, begin: str, signature: str, call: str) -> str:
     """The definitions of `integrate` and `sample`."""
     return LOOP.format(
+        begin=begin,
         lift=LIFT if lifted(program) else "",
         signature=signature,
         levels=RISING if program.jumps else DECREASING,

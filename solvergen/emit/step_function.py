@@ -15,11 +15,12 @@ def step_function(layout: Layout) -> str:
     names += ["*_"] if stochastic else []
     drawn = [f"{PAD}noise: unit Gaussian tensors like x, one for each pair in row[4]."]
     lines = [
-        f"def step(row, x, denoised, memory{', noise=()' if stochastic else ''}):",
+        f"def step(row, x, denoised, memory{', noise=()' if stochastic else ''}, empty=None):",
         f'{PAD}"""Take one model output: return the next state to evaluate and what to remember.',
         "",
         f"{PAD}row: one row of the plan; memory: () at first, then what the last call returned.",
         *(drawn if stochastic else []),
+        f"{PAD}empty: gives memory for what is made here, as torch.empty_like; torch does unless given.",
         f'{PAD}"""',
         f"{PAD}{', '.join(names)} = row",
     ]
@@ -43,7 +44,7 @@ def _site(layout: Layout, site: CallSite, pad: str) -> list[str]:
     direct = layout.program.integrand == "data"
     now = layout.variable("n")
     current = now if site.opens else f"k{site.index}"
-    value = "denoised" if direct else "combine(weights[:2], (x, denoised))"
+    value = "denoised" if direct else "combine(weights[:2], (x, denoised), empty)"
     lines = [f"{pad}{current} = {value}"]
     past = list(layout.past)
     inner = [f"k{j}" for j in range(1, site.index)]
@@ -70,7 +71,7 @@ def _site(layout: Layout, site: CallSite, pad: str) -> list[str]:
     if f"{current}," not in f"{values}{_tuple(remembered)},".replace(")", ","):
         lines = lines[1:]  # a last evaluation that its step ignores: an embedded rule uses it
     weights = "weights" if direct else "weights[2:]"
-    return lines + _return(f"combine({weights}, {values})", remembered, pad)
+    return lines + _return(f"combine({weights}, {values}, empty)", remembered, pad)
 
 
 def _draws(layout: Layout) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from ..expr.tree import (
@@ -73,7 +74,21 @@ class StepText:
             out += self.call_lines(index, row, dict(rows)[row])
         if self.layout.corrects:
             out += self.corrector_lines()
-        return out
+        return self.without_unused(out)
+
+    @staticmethod
+    def without_unused(lines: list[str]) -> list[str]:
+        """The lines of a block, the levels of its ends only as far as they are used."""
+        first = lines[0].strip() if lines else ""
+        if not first.startswith("q0, q1 = "):
+            return lines
+        pad, (start, end) = " " * BLOCK, first.removeprefix("q0, q1 = ").split(", ")
+        text = "\n".join(lines[1:])
+        used = [re.search(rf"\b{name}\b", text) for name in ("q0", "q1")]
+        if all(used):
+            return lines
+        given = [f"{pad}q0 = {start}"] * bool(used[0]) + [f"{pad}q1 = {end}"] * bool(used[1])
+        return [*given, *lines[1:]]
 
     def scalars(self) -> list[str]:
         """The numbers of a stochastic step, and where its deterministic part ends."""

@@ -11,65 +11,54 @@ from ..program.model import Program
 from . import pieces
 from .layout import Layout
 
-_ANCHORS = (
-    (
-        (
-            "def integrate(model, x, plan, extra_args=None, callback=None):\n"
-            '    """Run the sampler along a plan; differentiable; no step waits for the device."""\n'
-        ),
-        (
-            "def integrate(model, x, plan, extra_args=None, callback=None, tolerance=None):\n"
-            '    """Run the sampler along a plan; differentiable.\n\n'
-            "    tolerance: once no model output of a sweep differs by more from the sweep before, the sweeps\n"
-            "    that remain reuse them. This reads one number from the device each sweep; without it no\n"
-            "    step waits for the device.\n"
-            '    """\n'
-        ),
-    ),
-    (
-        "    memory, previous = (), None\n",
-        "    memory, previous, outputs, settled = (), None, [], False\n",
-    ),
-    (
-        (
-            "        i, sigma, seen = row[0], row[2], x.to(dtype)\n"
-            "        denoised = model(seen, sigma * ones, **extra_args)\n"
-        ),
-        (
-            "        i, kind, sigma, seen = *row[:3], x.to(dtype)\n"
-            "        if i != previous:\n"
-            "            outputs, settled, changes = [], False, []\n"
-            "        back = REPEATS.get(kind)\n"
-            "        if settled and back:\n"
-            "            denoised = outputs[-back]\n"
-            "        else:\n"
-            "            denoised = model(seen, sigma * ones, **extra_args)\n"
-        ),
-    ),
-    (
-        "        x, memory = step(row, x, denoised.to(x.dtype), memory)\n",
-        (
-            "        if tolerance is not None:\n"
-            "            if back and not settled:\n"
-            "                changes.append((denoised - outputs[-back]).abs().max())\n"
-            "                if len(changes) == back:  # a sweep is complete\n"
-            "                    settled, changes = bool(torch.stack(changes).max() <= tolerance), []\n"
-            "            outputs.append(denoised)\n"
-            "        x, memory = step(row, x, denoised.to(x.dtype), memory)\n"
-        ),
-    ),
-    (
-        "    callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.\n",
-        (
-            "    callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.\n"
-            "    tolerance: ends the sweeps of a step early, see integrate; all are made unless given.\n"
-        ),
-    ),
-    (
-        "    return integrate(model, x, plan, extra_args, callback)\n",
-        "    return integrate(model, x, plan, extra_args, callback, tolerance)\n",
-    ),
-)
+LOOP = '''
+def integrate(model, x, plan, extra_args=None, callback=None, empty=None, tolerance=None):
+    """Run the sampler along a plan; differentiable.
+
+    empty: gives memory for new states, as torch.empty_like; torch does unless given.
+    tolerance: once no model output of a sweep differs by more from the sweep before, the sweeps
+    that remain reuse them. This reads one number from the device each sweep; without it no step
+    waits for the device.
+    """
+{begin}    outputs, settled, changes = [], False, []
+    for row in plan:
+        i, kind, sigma, seen = *row[:3], x.to(dtype)
+        if i != previous:
+            outputs, settled, changes = [], False, []
+        back = REPEATS.get(kind)
+        if settled and back:
+            denoised = outputs[-back]
+        else:
+            denoised = model(seen, sigma * ones, **extra_args)
+        if callback is not None and i != previous:
+            level = {{"sigma": sigma, "sigma_hat": sigma}}
+            callback({{"x": seen, "i": i, **level, "denoised": denoised}})
+        if previous is None:
+            check(seen, denoised)
+        if tolerance is not None:
+            if back and not settled:
+                changes.append((denoised - outputs[-back]).abs().max())
+                if len(changes) == back:  # a sweep is complete
+                    settled, changes = bool(torch.stack(changes).max() <= tolerance), []
+            outputs.append(denoised)
+        x, memory = step(row, x, denoised.to(x.dtype), memory, empty)
+        previous = i
+    return x.to(dtype)
+
+
+@torch.no_grad()
+{signature}
+    """Sample from x at sigmas[0] down to sigmas[-1].
+
+    model: (x, sigma, **extra_args) -> denoised prediction of x0; sigma has one entry per sample.
+    x: the state alpha x0 + sigma eps at the first grid point.
+    sigmas: n + 1 decreasing values, the last may be 0; alphas: the same number, ones unless given.
+    callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.
+    tolerance: ends the sweeps of a step early, see integrate; all are made unless given.
+    """
+    plan = coefficients(sigmas, alphas{passed})
+    return integrate(model, x, plan, extra_args, callback, tolerance=tolerance)
+'''
 
 
 def swept(program: Program) -> bool:
@@ -94,8 +83,4 @@ def repeats(layout: Layout) -> list[str]:
 
 def loop(signature: str, passed: str) -> str:
     """The definitions of `integrate` and `sample`."""
-    text = pieces.LOOP
-    for old, new in _ANCHORS:
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    return text.format(signature=signature, passed=passed)
+    return LOOP.format(begin=pieces.BEGIN, signature=signature, passed=passed)

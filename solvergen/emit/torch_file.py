@@ -1,4 +1,4 @@
-"""A Program becomes a torch file that stands alone: torch and math, nothing else."""
+"""A Program becomes a torch file that stands alone: torch and the standard library, nothing else."""
 
 from __future__ import annotations
 
@@ -287,7 +287,7 @@ def _loop(program: Program) -> str:
         call = f"coefficients(sigmas, alphas{passed})"
         if len(f"{PAD}plan = {call}") > WIDTH:
             call = f"coefficients(\n{PAD * 2}sigmas, alphas{passed}\n{PAD})"
-        return noise_text.loop(program, signature, call)
+        return noise_text.loop(program, pieces.BEGIN, signature, call)
     if sweep_text.swept(program):
         return sweep_text.loop(signature, passed)
-    return pieces.LOOP.format(signature=signature, passed=passed)
+    return pieces.LOOP.format(begin=pieces.BEGIN, signature=signature, passed=passed)

@@ -120,25 +120,28 @@ class PlanWalk:
         a, s = self.scales(torch.tensor([level, end], dtype=torch.float64))
         return s[1] / s[0], a[1] - a[0] * s[1] / s[0]
 
-    def _intake(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def _intake(self, k: int) -> tuple[float, float]:
         """Weights that make the denoised prediction of the sample and the model's output."""
-        alpha, sigma = self.scales(self._row_levels[k])
-        one, none = torch.ones_like(alpha), torch.zeros_like(alpha)
-        return {
-            "epsilon": (one / alpha, -sigma / alpha),
-            "sample": (none, one),
-            "v_prediction": (alpha, -sigma),
-            "flow_prediction": (one, -sigma),
-        }[self.config.prediction_type]
+        alpha, sigma = (scale.item() for scale in self.scales(self._row_levels[k]))
+        if self.config.prediction_type == "epsilon":
+            if alpha == 0:
+                raise ValueError("where alpha is 0 an epsilon prediction tells nothing of the data")
+            return 1 / alpha, -sigma / alpha
+        if self.config.prediction_type == "sample":
+            return 0.0, 1.0
+        return (alpha if self.config.prediction_type == "v_prediction" else 1.0), -sigma
 
     def convert_model_output(
         self, model_output: torch.Tensor, sample: torch.Tensor, weights: Any
     ) -> torch.Tensor:
         """The denoised prediction, thresholded where the config asks for it."""
-        if weights[0] == 0:
+        of_sample, of_output = weights
+        if of_sample == 0:
             denoised = model_output
+        elif of_sample == 1:
+            denoised = torch.add(sample, model_output, alpha=of_output)
         else:
-            denoised = (weights[0].item() * sample).add_(model_output, alpha=weights[1].item())
+            denoised = (sample * of_sample).add_(model_output, alpha=of_output)
         if not self.config.thresholding:
             return denoised
         config = self.config
@@ -172,8 +175,9 @@ class PlanWalk:
         if self.config.variance_type in ("learned", "learned_range"):
             model_output = model_output[:, : sample.shape[1]]
         self._check(model_output, sample, first=self._step_index is None)
-        dtype = torch.promote_types(sample.dtype, torch.float32)
-        x, output = sample.to(dtype), model_output.to(dtype)
+        half = sample.dtype in (torch.float16, torch.bfloat16)
+        wide = torch.float32 if half else sample.dtype
+        x, output = sample.to(wide), model_output.to(wide)
         kind, (row, intake) = walk[index]
         denoised = self.convert_model_output(output, x, intake)
         advance = type(self).advance

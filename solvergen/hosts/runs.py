@@ -1,11 +1,13 @@
-"""Running emitted samplers: noise by seed, step by step with cancelling, partial runs, inversion."""
+"""Running emitted samplers: seeds, progress, step by step with cancelling, parts, inversion."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +56,42 @@ class Sampler(nn.Module):
     def forward(self, x: Tensor, **extra: Any) -> Tensor:
         """The final state from x at the first grid point."""
         return self.integrate(self.model, x, self.plan, extra)
+
+
+def progress(
+    steps: int | None = None,
+    *,
+    preview: Callable[[int, Tensor], None] | None = None,
+    every: int = 1,
+    disable: bool | None = None,
+    stream: TextIO | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Callable[[dict[str, Any]], None]:
+    """A callback for `sample`: a line of progress once a run takes over a second, and previews.
+
+    Args:
+        steps: steps of the run, len(sigmas) - 1; None where a solver chooses its own.
+        preview: called with the step and the denoised prediction; cancels the run by raising.
+        every: previews come at each step that this number divides.
+        disable: True hides the line, False shows it anywhere; None shows it on terminals alone.
+        stream: where the line goes, standard error unless given.
+        clock: what tells the seconds.
+    """
+    out, begun = sys.stderr if stream is None else stream, clock()
+    hidden = not out.isatty() if disable is None else disable
+
+    def callback(state: dict[str, Any]) -> None:
+        done, passed = state["i"] + 1, clock() - begun
+        if not hidden and passed > 1:
+            line = f"\rstep {done}, {passed:.0f} s\x1b[K"
+            if steps is not None:
+                left = passed / done * (steps - done)
+                line = f"\rstep {done} of {steps}, {passed:.0f} s, {left:.0f} s left\x1b[K"
+            print(line, end="\n" if done == steps else "", file=out, flush=True)
+        if preview is not None and state["i"] % every == 0:
+            preview(state["i"], state["denoised"])
+
+    return callback
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,11 @@ _TAKEN = {
     "draws",
     "pair",
     "lift",
+    "lifts",
+    "keep",
+    "spread",
+    "start",
+    "tensors",
     "strength",
     "up",
     "down",
@@ -107,11 +112,6 @@ _TAKEN = {
     "remaining",
     "tolerance",
     "REPEATS",
-    "tensors",
-    "lifts",
-    "keep",
-    "start",
-    "spread",
 }
 # Local variables of an emitted `coefficients`: weights, offsets, places, φ-functions and moments.
 _LOCAL = re.compile(

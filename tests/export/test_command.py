@@ -24,7 +24,15 @@ def test_diffusers_file_stands_alone(tmp_path, capsys):
     path = tmp_path / "mine.py"
     assert main(["export", "diffusers", "unipc_2_bh2", "--out", str(path)]) == 0
     assert "Unipc2Bh2Scheduler" in capsys.readouterr().out
-    known = {"__future__", "math", "collections", "typing", "torch", "diffusers", "scipy"}
+    known = {
+        "__future__",
+        "math",
+        "collections",
+        "typing",
+        "torch",
+        "diffusers",
+        "scipy",
+    }
     assert imported(path) <= known
     text = path.read_text(encoding="utf-8")
     assert "# remake   solvergen export diffusers unipc_2_bh2" in text
@@ -44,8 +52,9 @@ def test_comfyui_folder_stands_alone(tmp_path):
         "dpmpp_2m.py",
         "ddim.py",
     }
-    known = {"__future__", "inspect", "collections", "types", "typing", "torch", "comfy", "."}
-    assert set().union(*(imported(p) for p in folder.iterdir())) <= known | {"math"}
+    known = {"__future__", "inspect", "math", "collections", "types", "typing"}
+    known |= {"torch", "comfy", "."}
+    assert set().union(*(imported(p) for p in folder.iterdir())) <= known
 
 
 @pytest.mark.parametrize("solvers", [["dpmpp_2m", "dpmpp_2m"], ["dpmpp_2mm"]])

@@ -169,6 +169,25 @@ PEERS = {
         {**CONFIGS["thresholding"], **CUT},
     ),
     "1": ("ddim", "DPMSolverMultistepScheduler", {"solver_order": 1}),
+    **{
+        f"unipc_{order}_{kind}": (
+            f"unipc_{order}_{kind}_as_shipped_by_diffusers",
+            "UniPCMultistepScheduler",
+            {"solver_order": order, "solver_type": kind, "final_sigmas_type": end, **VP},
+        )
+        for order in (2, 3)
+        for kind, end in (("bh1", "sigma_min"), ("bh2", "zero"))  # theirs with bh1 is NaN at zero
+    },
+    "unipc_2_noise": (
+        "unipc_2_bh2_noise_as_shipped_by_diffusers",
+        "UniPCMultistepScheduler",
+        {"predict_x0": False, "final_sigmas_type": "sigma_min"},
+    ),
+    "unipc_2_karras": (
+        "unipc_2_bh2_as_shipped_by_diffusers",
+        "UniPCMultistepScheduler",
+        {"use_karras_sigmas": True},
+    ),
 }
 
 

@@ -1,10 +1,13 @@
-"""Running samplers: seeds, cancelling, partial runs, inversion, modules, other signatures."""
+"""Running samplers: seeds, progress, cancelling, parts, inversion, modules, other signatures."""
+
+import io
+import itertools
 
 import pytest
 import torch
 
 from solvergen.hosts.edm import diff_sampler, edm_sampler, karras
-from solvergen.hosts.runs import Sampler, invert, noise_of, round_trip, walk
+from solvergen.hosts.runs import Sampler, invert, noise_of, progress, round_trip, walk
 
 SOLVERS = ("dpmpp_2m", "unipc_2_bh2", "heun_edm", "pndm", "res_3s")
 SIGMAS = torch.cat([karras(9, 0.03, 10.0, 7.0), torch.zeros(1, dtype=torch.float64)])
@@ -68,6 +71,67 @@ def test_callback_that_raises_cancels(committed, mixture):
 
     with pytest.raises(KeyboardInterrupt):
         committed("dpmpp_2m").sample(mixture, start(), SIGMAS, callback=watch)
+
+
+def seconds(per_call):
+    """A clock that a test can know: it goes on by so many seconds each time it is read."""
+    return itertools.count(0, per_call).__next__
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_counts_steps_and_tells_what_is_left(committed, mixture):
+    for name in ("dpmpp_2m", "heun_edm"):  # a step of two model calls is one step
+        shown = Terminal()
+        watch = progress(9, stream=shown, clock=seconds(10))
+        committed(name).sample(mixture, start(), SIGMAS, callback=watch)
+        lines = shown.getvalue().split("\r")[1:]
+        assert lines[0] == "step 1 of 9, 10 s, 80 s left\x1b[K"
+        assert lines[-1] == "step 9 of 9, 90 s, 0 s left\x1b[K\n" and len(lines) == 9
+
+
+def test_progress_of_a_solver_that_chooses_its_steps(committed, mixture):
+    shown = Terminal()
+    watch = progress(stream=shown, clock=seconds(10))
+    committed("dpm_adaptive_12").sample_adaptive(mixture, start(), SIGMAS, callback=watch)
+    assert shown.getvalue().startswith("\rstep 1, 10 s\x1b[K\rstep 2, 20 s")
+
+
+@pytest.mark.parametrize(
+    ("stream", "disable", "per_call", "shows"),
+    [
+        (io.StringIO, None, 10, False),
+        (io.StringIO, False, 10, True),
+        (Terminal, None, 10, True),
+        (Terminal, True, 10, False),
+        (Terminal, None, 0.1, False),
+    ],
+    ids=["a file", "a file, asked for", "a terminal", "hidden", "a short run"],
+)
+def test_progress_shows_where_it_is_wanted(stream, disable, per_call, shows, committed, mixture):
+    shown = stream()
+    watch = progress(9, stream=shown, disable=disable, clock=seconds(per_call))
+    committed("dpmpp_2m").sample(mixture, start(), SIGMAS, callback=watch)
+    assert bool(shown.getvalue()) is shows
+
+
+def test_previews_come_and_can_cancel(committed, mixture):
+    seen, whole = [], []
+    module = committed("dpmpp_2m")
+    module.sample(mixture, start(), SIGMAS, callback=lambda at: whole.append(at["denoised"]))
+
+    def preview(i, denoised):
+        seen.append(i)
+        assert torch.equal(denoised, whole[i])
+        if i == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        module.sample(mixture, start(), SIGMAS, callback=progress(9, preview=preview, every=3))
+    assert seen == [0, 3, 6]
 
 
 def test_inversion_undoes_ddim(committed, mixture):

@@ -1,0 +1,66 @@
+"""What emitted files and hosts ask of Python and torch exists in the oldest that they promise."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from solvergen.derive import derive
+from solvergen.emit.diffusers_file import diffusers_file
+from solvergen.gallery import load
+
+ROOT = Path(__file__).parents[2]
+EMITTED = sorted((ROOT / "generated").glob("*.py"))
+HOSTS = sorted((ROOT / "solvergen" / "hosts").glob("*.py"))
+
+# Names of torch that emitted files use. Each is in the documentation of torch 2.4; the youngest are
+# compiler.is_compiling and dtype.itemsize, of torch 2.1. A name is added here once that is checked.
+TORCH = {
+    "Tensor",
+    "add",
+    "addr",
+    "as_tensor",
+    "compiler",
+    "cuda",
+    "empty_like",
+    "float32",
+    "float64",
+    "frombuffer",
+    "is_grad_enabled",
+    "is_tensor",
+    "lerp",
+    "maximum",
+    "mul",
+    "no_grad",
+    "ones_like",
+    "promote_types",
+    "tensor",
+    "zeros_like",
+}
+BELOW = {"compiler": {"is_compiling"}, "cuda": {"is_current_stream_capturing"}}
+
+
+@pytest.mark.parametrize("path", [*EMITTED, *HOSTS], ids=lambda path: path.stem)
+def test_files_are_python_310(path):
+    ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 10))
+
+
+@pytest.mark.parametrize("name", ["dpmpp_2m", "heun_edm"])
+def test_exported_schedulers_are_python_310(name):
+    solver = load(name)
+    ast.parse(diffusers_file(solver, derive(solver)), feature_version=(3, 10))
+
+
+def test_the_check_of_the_version_can_fail():
+    with pytest.raises(SyntaxError):
+        ast.parse("try:\n    pass\nexcept* ValueError:\n    pass\n", feature_version=(3, 10))
+
+
+@pytest.mark.parametrize("path", EMITTED, ids=lambda path: path.stem)
+def test_files_use_what_torch_24_has(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Attribute(ast.Name("torch"), name):
+                assert name in TORCH
+            case ast.Attribute(ast.Attribute(ast.Name("torch"), module), name):
+                assert name in BELOW.get(module, {name})
