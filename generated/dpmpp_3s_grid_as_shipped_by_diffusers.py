@@ -138,59 +138,66 @@ def coefficients(sigmas, alphas=None):
     return [(i, kind, tensor(s), tensor(w).unbind()) for i, kind, s, w in plan]
 
 
-def combine(weights, values):
+def combine(weights, values, empty=None):
     """Sum of weight * value: one kernel when compiled, as few passes as torch has when not."""
     fused = torch.compiler.is_compiling() or not weights[0].is_cpu
     if fused or any(w.requires_grad for w in weights):
         return sum([w * value for w, value in zip(weights[1:], values[1:])], weights[0] * values[0])
     terms = [(w.item(), value) for w, value in zip(weights, values)]
     terms = [(w, value) for w, value in terms[::-1] if w]  # the oldest value first, x last
-    (w, out), shares = terms[0], [terms[0][0]]
+    (w, first), shares = terms[0], [terms[0][0]]
+    out = None if empty is None else empty(first)
     if len(terms) == 1:
-        return out * w
+        return torch.mul(first, w, out=out)
     for w, _ in terms[1:]:
         shares.append(shares[-1] + w)
     safe = all(abs(share) > abs(w) / 16 for share, (w, _) in zip(shares, terms))
     if safe and abs(shares[-1] - 1) < 1e-14:  # a weighted mean, taken one value after the other
-        out = out.lerp(terms[1][1], terms[1][0] / shares[1])
+        out = torch.lerp(first, terms[1][1], terms[1][0] / shares[1], out=out)
         for share, (w, value) in zip(shares[2:], terms[2:]):
             out.lerp_(value, w / share)
         return out
-    if terms[-1][0] == 1:  # x itself, plus increments
-        out = terms.pop()[1].add(out, alpha=shares[0])
+    w, x = terms.pop()
+    if w == 1:
+        out = torch.add(x, first, alpha=shares[0], out=out)
+    elif first.is_contiguous() and x.is_contiguous() and x.element_size() > 2:
+        out = None if out is None else out.view(-1, 1)  # addr weighs both of its operands
+        pair = x.view(-1, 1), first.view(-1), x.new_ones(1)
+        out = torch.addr(*pair, beta=w, alpha=shares[0], out=out).view_as(x)
     else:
-        out = out * shares[0]
+        out = torch.mul(x, w, out=out).add_(first, alpha=shares[0])
     for w, value in terms[1:]:
         out.add_(value, alpha=w)
     return out
 
 
-def step(row, x, denoised, memory):
+def step(row, x, denoised, memory, empty=None):
     """Take one model output: return the next state to evaluate and what to remember.
 
     row: one row of the plan; memory: () at first, then what the last call returned.
+    empty: gives memory for what is made here, as torch.empty_like; torch does unless given.
     """
     _, kind, _, weights = row
     if kind == 0:  # a step of one evaluation
         d0 = denoised
-        return combine(weights, (x, d0)), ()
+        return combine(weights, (x, d0), empty), ()
     if kind == 1:  # evaluation 1 of 2
         d0 = denoised
-        return combine(weights, (x, d0)), (x, d0)
+        return combine(weights, (x, d0), empty), (x, d0)
     if kind == 2:  # evaluation 2 of 2
         k1 = denoised
         base, d0 = memory
-        return combine(weights, (base, d0, k1)), ()
+        return combine(weights, (base, d0, k1), empty), ()
     if kind == 3:  # evaluation 1 of 3
         d0 = denoised
-        return combine(weights, (x, d0)), (x, d0)
+        return combine(weights, (x, d0), empty), (x, d0)
     if kind == 4:  # evaluation 2 of 3
         k1 = denoised
         base, d0 = memory
-        return combine(weights, (base, d0, k1)), (base, d0, k1)
+        return combine(weights, (base, d0, k1), empty), (base, d0, k1)
     k2 = denoised
     base, d0, k1 = memory
-    return combine(weights, (base, d0, k2)), ()
+    return combine(weights, (base, d0, k2), empty), ()
 
 
 def check(x, denoised):
@@ -209,8 +216,11 @@ def check(x, denoised):
         raise ValueError(f"the model returned NaN at its first call ({source}); float16 overflows")
 
 
-def integrate(model, x, plan, extra_args=None, callback=None):
-    """Run the sampler along a plan; differentiable; no step waits for the device."""
+def integrate(model, x, plan, extra_args=None, callback=None, empty=None):
+    """Run the sampler along a plan; differentiable; no step waits for the device.
+
+    empty: gives memory for new states, as torch.empty_like; torch does unless given.
+    """
     extra_args = {} if extra_args is None else extra_args
     ones = x.new_ones([x.shape[0]])
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # halves step in float32
@@ -223,7 +233,7 @@ def integrate(model, x, plan, extra_args=None, callback=None):
             callback({"x": seen, "i": i, **level, "denoised": denoised})
         if previous is None:
             check(seen, denoised)
-        x, memory = step(row, x, denoised.to(x.dtype), memory)
+        x, memory = step(row, x, denoised.to(x.dtype), memory, empty)
         previous = i
     return x.to(dtype)
 
