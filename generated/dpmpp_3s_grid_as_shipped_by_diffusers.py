@@ -14,8 +14,8 @@
 #          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
 """DPM-Solver++(3S) of diffusers, midpoint kind.
 
-Steps of three intervals with the points between as their stages; the second is reached with the
-middle of the line.
+As its default runs down to sigma = 0, whose last interval is DDIM; the second stage is reached with
+the middle of the line.
 """
 
 import math
@@ -29,7 +29,7 @@ PUBLISHED = {"order": 3}
 EVALUATIONS_PER_STEP = 3
 HISTORY = 0
 SPANS = 3
-SPEC_SHA256 = "a003a835de309288e43b1c05d629a6eb27f5c00f353d949a250c3f1a69e8acb2"
+SPEC_SHA256 = "544d67a15233062e8d9e5d1dea74e08b5b3fe47394728bc3a51d8104bfbcdd46"
 # Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
 ORDER = {
     "uniform": {"exact_start": [3, True], "own_start": [3, True], "own_end": [2, True]},
@@ -83,8 +83,8 @@ def coefficients(sigmas, alphas=None):
     n, plan = len(lam) - 1, []
     first = 1 if alpha[0] == 0 else 0  # where lambda is infinite, DDIM takes one interval
     last = max(first, n - 1 if sigma[n] == 0 else n)
-    spans = (3, 2, 1)  # intervals of each kind of step
-    rest = ((1, 2), (2,), (1,))  # kinds of the last steps, by what is left over
+    spans = (3, 1, 2)  # intervals of each kind of step
+    rest = ((), (1,), (2,))  # kinds of the last steps, by what is left over
     rest = rest[(last - first) % 3] if last > first else ()
     count = last - first - sum(spans[kind] for kind in rest)
     if count < 0:
@@ -101,7 +101,11 @@ def coefficients(sigmas, alphas=None):
         if block < 0:  # lambda is infinite at one end: DDIM is its limit
             weights = s1 / s0, -a1 * math.expm1(-h)
             plan.append((i, 0, s0, weights))
-        elif block == 1:  # DPM-Solver++(2S) on points of the grid
+        elif block == 1:  # DDIM
+            p1 = phi(1, -h)
+            weights = s1 / s0, a1 * h * p1
+            plan.append((i, 0, s0, weights))
+        elif block == 2:  # DPM-Solver++(2S) on points of the grid
             f1 = (lam[i + 1] - lam[i]) / h
             a_k1, s_k1 = alpha[i + 1], sigma[i + 1]
             p1_k1 = phi(1, -f1 * h)
@@ -110,10 +114,6 @@ def coefficients(sigmas, alphas=None):
             plan.append((i, 1, s0, weights))
             weights = s1 / s0, a1 * h * p1 * (1 - 1 / (2 * f1)), a1 * h * p1 / (2 * f1)
             plan.append((i, 2, s_k1, weights))
-        elif block == 2:  # DDIM
-            p1 = phi(1, -h)
-            weights = s1 / s0, a1 * h * p1
-            plan.append((i, 0, s0, weights))
         else:  # 3 evaluations
             f1 = (lam[i + 1] - lam[i]) / h
             f2 = (lam[i + 2] - lam[i]) / h

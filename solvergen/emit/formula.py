@@ -88,7 +88,7 @@ def _parts(row: Row, step: Step, program: Program, latex: bool = False) -> tuple
         raised = r"\hat{\sigma}_{n}" if latex else f"σ{HAT}ₙ"
         base = base.replace(s_n, raised).replace("x_n", r"\hat{x}_n").replace("xₙ", f"x{HAT}ₙ")
     if row.decay != ONE:
-        base = f"{_factor(row.decay, latex)} {base}" if row.decay != ZERO else ""
+        base = f"{_factor(row.decay, latex)} {base}" if row.decay != ZERO or not row.carry else ""
     base = f"{base} {_carried(row, program, top, latex)}".strip().removeprefix("+ ")
     k = 1 if row.name == "predicted" else provisional(step).get(row.name, 0)
     state = _at_end("x", k, latex) if row.place.is_end else f"x{sub}"

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.peer_code import diffusers_in_float64
+
 DATA = Path(__file__).parents[1] / "data"
 GALLERY, BLOCKS = (
     json.loads((DATA / f"peer_endpoints_{name}.json").read_text()) for name in ("gallery", "blocks")
@@ -114,3 +116,33 @@ def test_heunpp2_is_the_community_sampler(n, last, committed, denoise, x):
     found = committed("heunpp2").sample(denoise, x, sigmas)
     wanted = heunpp2(denoise, x, sigmas)
     assert torch.allclose(found, wanted, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(("order", "kind"), [(2, "midpoint"), (2, "heun"), (3, "midpoint")])
+def test_runs_of_diffusers_own_scheduler(order, kind, committed, denoise, x):
+    """The whole class, with its own lists of orders, on Karras levels of a VP schedule down to 0."""
+    scheduling = diffusers_in_float64("dpmsolver_singlestep")
+    name = f"dpmpp_{order}s_grid{KINDS[kind]}"
+    name += "_as_shipped_by_diffusers" if order == 3 else ""
+    for n in range(4, 10):
+        scheduler = scheduling.DPMSolverSinglestepScheduler(
+            solver_order=order,
+            solver_type=kind,
+            prediction_type="sample",
+            use_karras_sigmas=True,
+            lower_order_final=True,
+        )
+        scheduler.set_timesteps(n)
+        levels = scheduler.sigmas.to(torch.float64)
+        alphas = (1 + levels**2).rsqrt()
+        state = x * alphas[0]
+        for i, t in enumerate(scheduler.timesteps):
+            denoised = denoise(state / alphas[i], levels[i].expand(len(x)))
+            state = scheduler.step(denoised, t, state).prev_sample
+
+        def model(x, sigma):
+            alpha = (1 - sigma[0] ** 2).sqrt()
+            return denoise(x / alpha, sigma / alpha)
+
+        found = committed(name).sample(model, x * alphas[0], levels * alphas, alphas=alphas)
+        assert (found - state).abs().max() < 1e-10 * state.abs().max(), n
