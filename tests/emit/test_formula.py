@@ -55,7 +55,7 @@ def test_symbols_that_occur_are_defined(name: str) -> None:
     for shown, meaning in (
         ("φ", "φ₁(z)"),
         ("μ", "μₘ"),
-        ("η", "ηₖ ="),
+        ("η₁", "ηₖ ="),
         ("Δ", "Δ ="),
         ("x̂", "x̂ₙ₊₁ p"),
     ):

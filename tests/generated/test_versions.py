@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 EMITTED = sorted((ROOT / "generated").glob("*.py"))
 HOSTS = sorted((ROOT / "solvergen" / "hosts").glob("*.py"))
 
-# Names of torch that emitted files use. Each is in the documentation of torch 2.4; the youngest are
-# compiler.is_compiling and dtype.itemsize, of torch 2.1. A name is added here once that is checked.
+# Names of torch that emitted files use. Each is in the documentation of torch 2.4; the youngest is
+# compiler.is_compiling, of torch 2.1. A name is added here once that is checked.
 TORCH = {
     "Tensor",
     "add",
@@ -25,7 +25,6 @@ TORCH = {
     "empty_like",
     "float32",
     "float64",
-    "frombuffer",
     "is_grad_enabled",
     "is_tensor",
     "lerp",
@@ -34,6 +33,7 @@ TORCH = {
     "no_grad",
     "ones_like",
     "promote_types",
+    "randn_like",
     "tensor",
     "zeros_like",
 }
