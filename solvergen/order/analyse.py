@@ -13,7 +13,7 @@ from . import grid as grids
 from .ends import end_error, endings, shrink_exponent, start_error
 from .grid import ARBITRARY, CLASSES, SMOOTH, UNIFORM, Grid
 from .local import LARGEST, Case, Leading, defaults, first_error, local_error, predictor_error
-from .persistence import accumulates
+from .persistence import accumulates, growth
 from .report import OrderReport
 from .ring import SeriesRing
 from .roots import leading_with_roots, radicands
@@ -92,6 +92,12 @@ class Analysis:
         if not zero_stability(self.program, self.values).stable:
             # What past states leave behind grows from step to step: nothing converges.
             table = {kind: dict.fromkeys(modes, Order(0, True)) for kind, modes in table.items()}
+        elif self.program.main.past_states and (lost := growth(self)):
+            # Bounded on smooth grids, past errors add up where step sizes alternate.
+            table[ARBITRARY] = {
+                mode: Order(max(0, order.value - lost), False)
+                for mode, order in table[ARBITRARY].items()
+            }
         return OrderReport(self.program, {kind: table[kind] for kind in CLASSES}, self)
 
     def row(self, kind: str, exact: Order) -> dict[str, Order]:

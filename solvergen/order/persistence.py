@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import product
 from typing import TYPE_CHECKING
 
 from . import grid as grids
@@ -48,6 +49,31 @@ def accumulates(analysis: Analysis, exponent: int, length: int) -> bool:
     ]
     words = {word for error in errors for word in error}
     return any(_grows([float(error.get(word, 0)) for error in errors], factors) for word in words)
+
+
+def growth(analysis: Analysis) -> int:
+    """The power of the number of steps with which errors grow on some pattern of step sizes.
+
+    The recursion without local errors: 0 where past states are damped or kept, 1 where what they
+    hold adds up (O-BELM on steps that alternate), 2 for anything faster.
+    """
+    program = analysis.program
+    worst = 0
+    for seed, length in product((79, 83), (2, 3, 4)):
+        grid = grids.pattern(tuple(grids.generic_ratio(seed, i) for i in range(length)))
+        setting = Setting(program.kappa, SeriesRing(3), grid, analysis.values)
+        factors = [[float(f) for f in shares(program, setting, site)] for site in range(length)]
+        for start in range(len(factors[0])):
+            past = [float(k == start) for k in range(len(factors[0]))]
+            sizes = []
+            for _ in range(3):
+                for n in range(PERIODS * length):
+                    carried = zip(factors[n % length], past, strict=True)
+                    past = [sum(f * e for f, e in carried), *past[:-1]]
+                sizes.append(max(map(abs, past)))
+            if sizes[2] > 1.2 * sizes[1]:
+                worst = max(worst, 1 if sizes[2] < 2 * sizes[1] else 2)
+    return worst
 
 
 def _grows(errors: list[float], factors: list[list[float]]) -> bool:

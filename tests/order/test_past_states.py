@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import pytest
 
+from solvergen import gallery
 from solvergen.derive import derive
 from solvergen.errors import OrderError
 from solvergen.order import analyse
@@ -90,3 +91,15 @@ def test_milne_simpson_has_its_order_and_constant():
 def test_no_derivation_is_written_out():
     with pytest.raises(OrderError, match="carries past states"):
         derivation(derive(parse_solver(text(["x", "x-1"], ["n"]))))
+
+
+# Measured on uniform, Karras and rough grids by the judge's rates: 2.00, 2.00, 1.00 for both.
+@pytest.mark.parametrize(("name", "exact"), [("o_belm", False), ("bdia", True)])
+def test_exact_inversion_costs_an_order_where_step_sizes_alternate(name, exact):
+    orders = analyse(derive(gallery.load(name))).orders
+    assert [orders[kind]["own_end"].value for kind in ("uniform", "smooth", "arbitrary")] == [
+        2,
+        2,
+        1,
+    ]
+    assert orders["arbitrary"]["own_end"].exact is exact
