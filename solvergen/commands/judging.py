@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ..errors import SolvergenError
@@ -22,6 +23,8 @@ def add(commands: Any, chosen: str | None) -> None:
         for name, text in NAMES.items():
             commands.add_parser(name, help=text)
         return
+    # Its matrices are small: threads of the linear algebra, set when numpy loads, wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         from solvergen.verify.command import add_parsers
     except ModuleNotFoundError as error:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from .noise import Level, NoiseSampler, level_of
+
+# EDM's arguments of noise: the parameter that they are, and the value that means none.
+CHURN = {
+    "S_churn": ("s_churn", 0.0),
+    "S_min": ("s_tmin", 0.0),
+    "S_max": ("s_tmax", math.inf),
+    "S_noise": ("s_noise", 1.0),
+}
 
 
 def karras(count: int, low: float, high: float, rho: float) -> Tensor:
@@ -17,7 +29,16 @@ def karras(count: int, low: float, high: float, rho: float) -> Tensor:
 
 
 def edm_sampler(module: ModuleType) -> Callable[..., Tensor]:
-    """The sampler as EDM's generate.py calls it: float64 state, σ rounded by the network."""
+    """The sampler as EDM's generate.py calls it: float64 state, σ rounded by the network.
+
+    S_churn, S_min, S_max and S_noise are the parameters s_churn, s_tmin, s_tmax and s_noise of
+    solvers that have them; noise comes from randn_like. Solvers with churn call it once a step,
+    as EDM does, also where no noise is added: seeds give EDM's noise. A raised level is not
+    rounded, which differs from EDM for networks that know a list of levels only.
+
+    Raises (when called):
+        ValueError: one of the four is given to a solver without that parameter.
+    """
 
     @torch.no_grad()
     def sampler(
@@ -29,6 +50,10 @@ def edm_sampler(module: ModuleType) -> Callable[..., Tensor]:
         sigma_min: float = 0.002,
         sigma_max: float = 80.0,
         rho: float = 7.0,
+        S_churn: float = 0.0,
+        S_min: float = 0.0,
+        S_max: float = math.inf,
+        S_noise: float = 1.0,
         **parameters: float,
     ) -> Tensor:
         low, high = max(sigma_min, net.sigma_min), min(sigma_max, net.sigma_max)
@@ -39,9 +64,47 @@ def edm_sampler(module: ModuleType) -> Callable[..., Tensor]:
             return net(x, sigma, class_labels).to(x.dtype)
 
         start = latents.double() * sigmas[0]
-        return module.sample(model, start, sigmas, **parameters)
+        given = {"S_churn": S_churn, "S_min": S_min, "S_max": S_max, "S_noise": S_noise}
+        options: dict[str, Any] = {**_churn(module, given), **parameters}
+        if hasattr(module, "NOISE"):
+            options["noise_sampler"] = _edm_noise(module, start, sigmas, randn_like)
+        return module.sample(model, start, sigmas, **options)
 
     return sampler
+
+
+def _churn(module: ModuleType, given: dict[str, float]) -> dict[str, float]:
+    """EDM's arguments of noise as the solver's parameters."""
+    known = inspect.signature(module.coefficients).parameters
+    taken = {}
+    for argument, value in given.items():
+        name, none = CHURN[argument]
+        if name in known:
+            taken[name] = value
+        elif value != none:
+            raise ValueError(
+                f"{module.NAME} has no parameter {name}, which {argument} = {value} would set; "
+                f"leave {argument} out or take a solver with churn"
+            )
+    return taken
+
+
+def _edm_noise(
+    module: ModuleType, x: Tensor, sigmas: Tensor, randn_like: Callable[[Tensor], Tensor]
+) -> NoiseSampler:
+    """Draws of randn_like; under churn those of the steps, one for each."""
+    places = {level: i for i, level in enumerate(sigmas.tolist())}
+    drawn = 0
+
+    def draw(sigma: Level, sigma_next: Level) -> Tensor:
+        nonlocal drawn
+        noise = randn_like(x)
+        while module.NOISE["form"] == "churn" and drawn < places[level_of(sigma)]:
+            noise, drawn = randn_like(x), drawn + 1
+        drawn += 1
+        return noise
+
+    return draw
 
 
 def diff_sampler(module: ModuleType) -> Callable[..., Tensor]:

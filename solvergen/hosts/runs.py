@@ -12,7 +12,10 @@ from typing import Any, TextIO
 import torch
 from torch import Tensor, nn
 
+from .noise import NoiseSampler, level_of
+
 Model = Callable[..., Tensor]
+Lifts = tuple[tuple[Tensor, ...], ...]
 
 
 def noise_of(
@@ -33,7 +36,10 @@ class Sampler(nn.Module):
     """An emitted sampler with its model and grid as a module: `forward` samples.
 
     The plan is made once, so that forward has no host work that depends on data: it compiles,
-    exports and is captured in CUDA graphs, and it holds no buffers for ranks to exchange.
+    exports and is captured in CUDA graphs, and it holds no buffers for ranks to exchange. A sampler
+    that draws noise does so by torch.randn_like there, which CUDA graphs draw anew at each replay;
+    draws made beforehand (`Replay`) are part of a graph and stay as they are. Other noise samplers
+    are for runs that are not compiled: they read the levels on the host.
 
     Args:
         module: an emitted file, imported.
@@ -51,11 +57,13 @@ class Sampler(nn.Module):
     ) -> None:
         super().__init__()
         self.model, self.integrate = model, module.integrate
+        self.stochastic = hasattr(module, "NOISE")
         self.plan = module.coefficients(sigmas, alphas, **parameters)
 
-    def forward(self, x: Tensor, **extra: Any) -> Tensor:
-        """The final state from x at the first grid point."""
-        return self.integrate(self.model, x, self.plan, extra)
+    def forward(self, x: Tensor, noise_sampler: NoiseSampler | None = None, **extra: Any) -> Tensor:
+        """The final state from x at the first grid point; solvers without noise ask for no draws."""
+        drawn = {"noise_sampler": noise_sampler} if self.stochastic else {}
+        return self.integrate(self.model, x, self.plan, extra, **drawn)
 
 
 def progress(
@@ -117,11 +125,14 @@ def walk(
     start: int = 0,
     stop: int | None = None,
     extra_args: dict[str, Any] | None = None,
+    noise_sampler: NoiseSampler | None = None,
     **parameters: float,
 ) -> Iterator[Moment]:
     """States of a run one model call after the other; stop iterating to cancel it.
 
     start, stop: grid points between which to run; history begins at start.
+    noise_sampler: as for `sample`; solvers without noise ask for no draws. Parts of a run whose
+        noise is keyed by its interval, as `Seeded`'s is, draw what the whole run draws.
 
     Raises:
         ValueError: start and stop do not lie on the grid, or the model's first output is wrong.
@@ -130,20 +141,60 @@ def walk(
     stop = count - 1 if stop is None else stop
     if not 0 <= start < stop < count:
         raise ValueError(f"start and stop must satisfy 0 <= start < stop < {count}")
-    part = slice(start, stop + 1)
-    cut = None if alphas is None else torch.as_tensor(alphas)[part]
-    plan = module.coefficients(torch.as_tensor(sigmas)[part], cut, **parameters)
+    plan, left = _part(module, sigmas, alphas, start, stop, parameters)
     ones, memory, denoised = x.new_ones([x.shape[0]]), (), None
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))
-    for number, row in enumerate(plan):
+
+    def draw(levels: Sequence[Tensor]) -> Tensor:
+        return (noise_sampler(*levels) if noise_sampler else torch.randn_like(x)).to(x)
+
+    for number, (i, row, lifts) in enumerate(plan):
+        for keep, spread, *levels in lifts:
+            x = keep * x + spread * draw(levels)
         seen = x.to(dtype)
-        yield Moment(start + row[0], row[2], seen, denoised)
+        yield Moment(i, row[2], seen, denoised)
         with torch.no_grad():
             denoised = model(seen, row[2] * ones, **(extra_args or {}))
             if number == 0:
                 module.check(seen, denoised)
-            x, memory = module.step(row, x, denoised.to(x.dtype), memory)
+            drawn = {"noise": [draw(levels) for levels in row[4]]} if row[4:] else {}
+            x, memory = module.step(row, x, denoised.to(x.dtype), memory, **drawn)
+    for keep, spread, *levels in left:
+        x = keep * x + spread * draw(levels)
     yield Moment(stop, None, x.to(dtype), denoised)
+
+
+def _part(
+    module: ModuleType,
+    sigmas: Any,
+    alphas: Any,
+    start: int,
+    stop: int,
+    parameters: dict[str, float],
+) -> tuple[list[tuple[int, Any, Lifts]], Lifts]:
+    """(step, row, noise before its call) between two grid points, and the noise after the last.
+
+    Without history rows are those of the whole run: churn depends on its number of steps. With
+    history a plan is made for the part, so that history begins there.
+    """
+    sigma = torch.as_tensor(sigmas, dtype=torch.float64)
+    alpha = torch.ones_like(sigma) if alphas is None else torch.as_tensor(alphas).double()
+    if module.HISTORY:
+        rows = module.coefficients(sigma[start : stop + 1], alpha[start : stop + 1], **parameters)
+        return [(start + row[0], row, row[5] if row[5:] else ()) for row in rows], ()
+    rows = module.coefficients(sigma, alpha, **parameters)
+    plan: list[tuple[int, Any, Lifts]] = []
+    left: Lifts = ()
+    begin, end = (level_of(sigma[k] / alpha[k]) for k in (start, stop))
+    for row in (row for row in rows if row[0] >= start):
+        lifts = row[5] if row[5:] else ()
+        if not plan:  # jumps that end at the start are part of the state there; churn is not
+            lifts = tuple(lift for lift in lifts if level_of(lift[2]) >= begin)
+        if row[0] >= stop:
+            left = tuple(lift for lift in lifts if level_of(lift[2]) < end)
+            break
+        plan.append((row[0], row, lifts))
+    return plan, left
 
 
 @torch.no_grad()
@@ -156,7 +207,7 @@ def invert(
     extra_args: dict[str, Any] | None = None,
     refine: int = 3,
 ) -> Tensor:
-    """Integrate a state at the last grid point back to the first.
+    """Integrate a state at the last grid point back to the first, along the ODE.
 
     Each step is the inverse of a DDIM step, found by `refine` fixed-point iterations.
 
@@ -192,7 +243,18 @@ def round_trip(
     refine: int = 3,
     **parameters: float,
 ) -> tuple[Tensor, float]:
-    """A state inverted to noise, and the relative error of sampling back from there."""
+    """A state inverted to noise, and the relative error of sampling back from there.
+
+    Raises:
+        ValueError: the sampler draws noise on this grid, so that no state leads back.
+    """
+    if hasattr(module, "NOISE"):
+        plan = module.coefficients(sigmas, alphas, **parameters)
+        if any(row[4] or any(row[5:]) for row in plan):
+            raise ValueError(
+                f"{module.NAME} draws noise, which no inversion knows; take a deterministic solver, "
+                "or parameters that switch its noise off"
+            )
     noise = invert(model, x, sigmas, alphas, refine=refine)
     back = module.sample(model, noise, sigmas, alphas=alphas, **parameters)
     return noise, float((back - x).norm() / x.norm())
