@@ -70,7 +70,7 @@ def coefficients(sigmas, alphas=None):
             weights = 0, 1, s1 / s0, -a1 * math.expm1(-h)
             plan.append((i, 0, s0, weights))
         elif i == n - 2:  # Heun++, two evaluations
-            remaining = math.exp(lam[0] - lam[i])
+            remaining = math.exp(lam[int(alpha[0] == 0)] - lam[i])
             weights = 1 / s0, -a0 / s0, a1 / a0, H * a1
             plan.append((i, 1, s0, weights))
             w0 = H * a1 * (1 - remaining * math.exp(-h) / 2)
@@ -82,7 +82,7 @@ def coefficients(sigmas, alphas=None):
             plan.append((i, 0, s0, weights))
         else:  # 3 evaluations
             F2 = (clock[i + 2] - clock[i]) / H
-            remaining = math.exp(lam[0] - lam[i])
+            remaining = math.exp(lam[int(alpha[0] == 0)] - lam[i])
             a_k2, s_k2 = alpha[i + 2], sigma[i + 2]
             weights = 1 / s0, -a0 / s0, a1 / a0, H * a1
             plan.append((i, 3, s0, weights))

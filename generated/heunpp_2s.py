@@ -64,7 +64,7 @@ def coefficients(sigmas, alphas=None):
             weights = 0, 1, s1 / s0, -a1 * math.expm1(-h)
             plan.append((i, 0, s0, weights))
         else:  # 2 evaluations
-            remaining = math.exp(lam[0] - lam[i])
+            remaining = math.exp(lam[int(alpha[0] == 0)] - lam[i])
             weights = 1 / s0, -a0 / s0, a1 / a0, H * a1
             plan.append((i, 1, s0, weights))
             w0 = H * a1 * (1 - remaining * math.exp(-h) / 2)

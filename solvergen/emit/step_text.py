@@ -208,7 +208,7 @@ class StepText:
                     sign = "-" if prefix == "eta" else ""
                     out.append(f"{' ' * BLOCK}{short}{k} = {sign}{text.format(k=k)}")
         if "remaining" in names:
-            out.append(f"{' ' * BLOCK}remaining = math.exp(lam[0] - lam[i])")
+            out.append(f"{' ' * BLOCK}remaining = math.exp(lam[int(alpha[0] == 0)] - lam[i])")
         return out
 
     def places(self) -> list[str]:

@@ -16,7 +16,7 @@ Symbols in weights:
 
     h            λ_{n+1} − λ_n
     gamma1 …     (λ_{n+k} − λ_n) / h              grid points ahead; Gamma1 … in the clock
-    remaining    (σ/α)_n over (σ/α) at the first grid point
+    remaining    (σ/α)_n over (σ/α) at the first grid point where it is finite
     theta1 …     (λ_n − λ_{n−k}) / h              history offsets in λ, positive
     Theta1 …     (clock_n − clock_{n−k}) / (clock_{n+1} − clock_n)
     eta1 …       the same in the step's further coordinate y(λ)
