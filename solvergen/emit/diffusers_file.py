@@ -16,9 +16,15 @@ from ..spec.model import Solver
 from .torch_file import torch_file
 
 HOSTS = Path(__file__).parent.parent / "hosts"
-ROOMS = ("diffusers_grid.py", "diffusers_walk.py", "diffusers_scheduler.py")
+ROOMS = (
+    "diffusers_grid.py",
+    "diffusers_noise.py",
+    "diffusers_walk.py",
+    "diffusers_scheduler.py",
+)
 IMPORTS = """from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,11 +36,13 @@ from diffusers.schedulers.scheduling_utils import (
     SchedulerMixin,
     SchedulerOutput,
 )
+from diffusers.utils.torch_utils import randn_tensor
 """
 SCHEDULER = '''class {name}(GridScheduler):
     """{title}: {calls} per step."""
 
     order = EVALUATIONS_PER_STEP
+    history = HISTORY
     coefficients = staticmethod(coefficients)
     advance = staticmethod(step)
 '''

@@ -27,10 +27,11 @@ from .diffusers_walk import PlanWalk
 class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc, unused-ignore]
     """A diffusers scheduler that walks the plan of an emitted sampler, one row per model call.
 
-    Subclasses give `coefficients` and `advance`, the sampler's two functions, and `order`, its
-    model calls per step (what diffusers means by that word; it is not the order of accuracy).
+    Subclasses give `coefficients` and `advance`, the sampler's two functions, `history`, how many
+    steps back it looks, and `order`, its model calls per step (what diffusers means by that word;
+    it is not the order of accuracy).
     Config keys have the names and meanings of diffusers' own schedulers; `solver_parameters` goes
-    to `coefficients`.
+    to `coefficients`: the strength of a solver's noise is set there.
     """
 
     _compatibles = [e.name for e in KarrasDiffusionSchedulers] + [

@@ -9,16 +9,28 @@ import torch
 from diffusers.schedulers.scheduling_utils import SchedulerOutput
 
 from .diffusers_grid import level_at, threshold
+from .diffusers_noise import check_strength, noise_source
 
 
 class PlanWalk:
     """The state of a run and its steps; a grid of levels is planned elsewhere.
 
-    Subclasses give `coefficients` and `advance`, the sampler's functions `coefficients` and `step`.
+    Subclasses give `coefficients` and `advance`, the sampler's functions `coefficients` and `step`,
+    and `history`, how many steps back it looks.
+
+    Noise is drawn in `step`, in the order and the manner of diffusers. Noise that comes before a
+    model call is added at the end of the step before it, since pipelines call the model themselves;
+    before the first call there is none to add: pipelines begin at the level of that call.
+
+    noise_sampler: where it is set, (sigma, sigma_next) -> noise like the sample replaces the
+        generator's draws; levels are σ/α. Pipelines that pass no generator to `step` draw from
+        torch's own unless this is set.
     """
 
     coefficients: Callable[..., Any]
     advance: Callable[..., Any]
+    history: int
+    noise_sampler: Callable[[Any, Any], torch.Tensor] | None = None
     config: Any
     timesteps: torch.Tensor
     num_inference_steps: int | None
@@ -95,24 +107,31 @@ class PlanWalk:
     def _begin(self, index: int) -> dict[int, tuple[Any, Any]]:
         """(row, weights of the denoised prediction) by index, for a run that begins there.
 
-        The plan is made anew from that step, so that its history begins there. Where its model
-        calls then differ from those listed, the listed rows stand and history is the first
-        evaluation; a run that begins inside a step goes to the next one by DDIM.
+        A solver with history has its plan made anew from that step, so that history begins there.
+        Where its model calls then differ from those listed, the listed rows stand and history is
+        the first evaluation; a run that begins inside a step goes to the next one by DDIM.
         """
         if self._grid_levels is None or not 0 <= index < len(self._rows):
             raise ValueError(f"cannot begin at index {index} of {len(self._rows)} model calls")
         opening, chosen = index, {}
         while opening < len(self._rows) and not self._opens(opening):
             opening += 1
-        ends = [*self._row_levels[index + 1 :].tolist(), float(self._grid_levels[-1])]
         for k in range(index, opening):
-            chosen[k] = ("ddim", self._ddim(float(self._row_levels[k]), ends[k - index]))
+            later = (
+                self._row_levels[k + 1]
+                if k + 1 < opening
+                else self._grid_levels[self._rows[k][0] + 1]
+            )
+            chosen[k] = ("ddim", self._ddim(float(self._row_levels[k]), float(later)))
         if opening < len(self._rows):
-            fresh, _ = self.plan(self._grid_levels[self._rows[opening][0] :])
-            same = len(fresh) == len(self._rows) - opening
-            for k in range(opening, len(self._rows)):
-                row = fresh[k - opening] if same else self._rows[k]
-                chosen[k] = ("fill" if not same and k == opening else "", row)
+            rows, kind = self._rows[opening:], ""
+            if self.history:
+                fresh, levels = self.plan(self._grid_levels[rows[0][0] :])
+                known = self._row_levels[opening:]
+                same = len(levels) == len(known) and torch.allclose(levels, known, rtol=1e-9)
+                rows, kind = (fresh, "") if same else (rows, "fill")
+            for k, row in enumerate(rows, opening):
+                chosen[k] = (kind if k == opening else "", row)
         return {k: (kind, (row, self._intake(k))) for k, (kind, row) in chosen.items()}
 
     def _ddim(self, level: float, end: float) -> tuple[torch.Tensor, ...]:
@@ -154,15 +173,16 @@ class PlanWalk:
         sample: torch.Tensor,
         eta: float = 0.0,
         use_clipped_model_output: bool | None = None,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | list[torch.Generator] | None = None,
         return_dict: bool = True,
     ) -> SchedulerOutput | tuple[torch.Tensor]:
         """Take one model output and return the sample for the next entry of `timesteps`.
 
-        Nothing changes when the output is refused. eta must be zero; the generator is unused.
+        Nothing changes when the output is refused. The generator (one, or one per sample) is that
+        of the noise. eta is what pipelines of DDIM pass: 0, which leaves the solver's own strength
+        as it is, or the value that `solver_parameters` has for it.
         """
-        if eta:
-            raise ValueError(f"this solver is deterministic: eta must be 0; found {eta}")
+        check_strength(eta, type(self).coefficients, self.config.solver_parameters)
         if self.num_inference_steps is None:
             raise ValueError("call set_timesteps before the first step")
         index, walk = self._step_index, self._walk
@@ -180,16 +200,21 @@ class PlanWalk:
         x, output = sample.to(wide), model_output.to(wide)
         kind, (row, intake) = walk[index]
         denoised = self.convert_model_output(output, x, intake)
-        advance = type(self).advance
-        memory = self._memory
+        draw = noise_source(x, generator, self.noise_sampler)
+        advance, memory = type(self).advance, self._memory
         if kind == "ddim":
             following, memory = (row[0] * x).add_(denoised, alpha=row[1].item()), ()
         else:
+            drawn = {"noise": [draw(levels) for levels in row[4]]} if row[4:] else {}
             if kind == "fill":
-                _, seen = advance(row, x, denoised, ())
-                size = len(seen) - 2 if any(m is x for m in seen) else len(seen)
-                memory = tuple([next(m for m in seen if m is not x)] * size) if size else ()
-            following, memory = advance(row, x, denoised, memory)
+                _, seen = advance(row, x, denoised, (), **drawn)
+                held = [m for m in seen if torch.is_tensor(m)]
+                size = len(held) - 2 if any(m is x for m in held) else len(held)
+                memory = tuple([next(m for m in held if m is not x)] * size) if size else ()
+            following, memory = advance(row, x, denoised, memory, **drawn)
+        if index + 1 in walk and len(walk[index + 1][1][0]) > 5:
+            for keep, spread, *levels in walk[index + 1][1][0][5]:  # noise before the next call
+                following = keep * following + spread * draw(levels)
         self._walk, self._memory, self._step_index = walk, memory, index + 1
         previous = following.to(sample.dtype)
         return SchedulerOutput(prev_sample=previous) if return_dict else (previous,)
@@ -201,7 +226,8 @@ class PlanWalk:
                 f"model_output {tuple(model_output.shape)} on {model_output.device} does not fit "
                 f"sample {tuple(sample.shape)} on {sample.device}"
             )
-        if not first and any(m.shape != sample.shape for m in self._memory):
+        held = [m for m in self._memory if torch.is_tensor(m)]
+        if not first and any(m.shape != sample.shape for m in held):
             raise ValueError(
                 f"the batch changed to {tuple(sample.shape)} during a run; call set_timesteps"
             )

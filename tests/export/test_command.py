@@ -26,6 +26,7 @@ def test_diffusers_file_stands_alone(tmp_path, capsys):
     assert "Unipc2Bh2Scheduler" in capsys.readouterr().out
     known = {
         "__future__",
+        "inspect",
         "math",
         "collections",
         "typing",
