@@ -36,7 +36,7 @@ LEADING_ERROR = {
         {"word": "D''", "tree": [2, []], "coef": "-5/12"},
     ],
     "symbolic": [
-        {"word": "D'", "tree": [1, []], "coef": "1/4*r1^2*y2 + 1/4*r1*y2 - 1/12*y2"},
+        {"word": "D'", "tree": [1, []], "coef": "1/4*r1*y2 + 1/6*y2"},
         {"word": "D''", "tree": [2, []], "coef": "-1/4*r1 - 1/6"},
     ],
 }

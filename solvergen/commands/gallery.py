@@ -128,7 +128,8 @@ def _stated(program: Program) -> dict[str, Any] | None:
         if path.is_file():
             found = constants(path)
             stated = "WEAK_ORDER" if program.stochastic else "ORDER"
-            if found.get("SPEC_SHA256") == digest(program) and stated in found:
+            whole = program.stochastic or "LEADING_ERROR" in found
+            if found.get("SPEC_SHA256") == digest(program) and stated in found and whole:
                 return found
     return None
 

@@ -153,7 +153,10 @@ def order_lines(report: OrderReport) -> list[str]:
     try:
         symbolic = str(report.symbolic)
         if len(symbolic) <= 160 and symbolic != str(report.uniform):
-            lines.append(f"             {symbolic}   (any grid, r_k = h_(n-k)/h_n)")
+            symbols = "r_k = h_(n-k)/h_n"
+            if report.program.main.ahead > 1:
+                symbols = "g_k: grid point n+k, as a fraction of the step"
+            lines.append(f"             {symbolic}   (any grid, {symbols})")
     except Explosion as error:
         lines.append(f"             {error}")
     lines.append(f"             D is {_INTEGRANDS[report.program.integrand]}, along the solution")

@@ -9,6 +9,7 @@ from ..errors import DeriveError
 from ..expr.tree import Expr, Number, lift, substitute
 from ..program.model import KAPPA, Place, Program, Row, Step, depth
 from ..spec.model import Noise, Rule, Solver
+from .blocks import check_blocks, check_coordinates, check_points
 from .coordinates import in_own_variables, resolve
 from .langevin import langevin, langevin_to_zero
 from .noise import noisy
@@ -54,6 +55,13 @@ class _Deriver:
         end = self.end(main, len(start))
         if solver.end.zero == "rule":
             self.check_zero((main, *start, *end))
+        self.check_states((main, *start, *end))
+        remainder = tuple(
+            tuple(self.other(name, "end") for name in rest) for rest in solver.end.remainder
+        )
+        check_coordinates((main, *start, *end, *(step for rest in remainder for step in rest)))
+        check_points(solver, main, end)
+        check_blocks(solver, main, remainder)
         if solver.noise and solver.noise.jumps and (main.history or main.corrector or start):
             raise DeriveError(
                 "after a jump past evaluations lie at other levels; jumps need a solver without "
@@ -76,6 +84,7 @@ class _Deriver:
             jumps=bool(solver.noise and solver.noise.jumps),
             form=solver.noise.form if solver.noise else "",
             last=langevin_to_zero(solver.langevin) if solver.langevin else None,
+            remainder=remainder,
         )
 
     def step(self, solver: Solver, reach: int | None = None, label: str = "") -> Step:
@@ -84,6 +93,8 @@ class _Deriver:
         stages: list[Row] = []
         for stage in solver.stages:
             place = self.place(stage.at, stage.place)
+            if place.ahead == solver.spans:
+                place = END
             if stage.name in places:
                 raise DeriveError(
                     f"two stages are named `{stage.name}`", (*stage.rule.where, "name")
@@ -102,14 +113,37 @@ class _Deriver:
                 corrector = weigh(rule, END, after, self.context, reach, "corrected")
                 self.check_corrector(corrector, places)
                 final = replace(final, name="predicted")
-        built = Step("", tuple(stages), final, corrector)
+        built = Step("", tuple(stages), final, corrector, spans=solver.spans)
         built = replace(built, label=label or _label(built), coordinate=self.coordinate(solver))
+        if solver.sweeps:
+            size = len(solver.stages) // solver.sweeps
+            built = replace(built, swept=size, sweeps=solver.sweeps)
+        elif solver.corrector and solver.corrector.mode == "PECE":
+            built = replace(built, swept=1, sweeps=solver.corrector.sweeps)
         return self.stochastic(built, solver)
+
+    def check_states(self, steps: tuple[Step, ...]) -> None:
+        """Past states are accepted ones, at levels of the grid: no PEC corrector, no noise."""
+        if not any(step.past_states for step in steps):
+            return
+        if any(step.corrector for step in steps):
+            raise DeriveError(
+                "with a PEC corrector the accepted states are never formed; a rule that uses past "
+                'states needs mode = "PECE"',
+                ("corrector", "mode"),
+            )
+        if any(step.stochastic for step in steps) or self.solver.noise or self.solver.langevin:
+            raise DeriveError("past states carry no noise yet; leave [noise] out", ("noise",))
 
     def check_shared(self, step: Step) -> Step:
         """A PEC corrector is applied in the next step, when this step's draws are gone."""
         final, corrector = step.final, step.corrector
-        if corrector and (corrector.decay, corrector.noise) != (final.decay, final.noise):
+        carried = any(row.carry for row in step.rows)
+        if (
+            corrector
+            and not carried
+            and ((corrector.decay, corrector.noise) != (final.decay, final.noise))
+        ):
             raise DeriveError(
                 "a PEC corrector must share the decay and the draws of its predictor",
                 ("corrector",),
@@ -155,6 +189,8 @@ class _Deriver:
                 self.context.coordinate, self.context.integrand, self.context.schedule
             )
             kind = "lambda" if resolved.kind == "lambda" else "clock"
+        if kind == "grid":
+            return Place(at, kind)
         if kind in ("rho", "s"):
             return in_own_variables(at, kind, self.context.integrand)
         return Place(at, kind)
@@ -291,6 +327,7 @@ def _pinned(solver: Solver) -> Solver:
             weights=tuple((source, substitute(w, values)) for source, w in rule.weights),
             decay=rule.decay and substitute(rule.decay, values),
             noise=tuple((draw, substitute(w, values)) for draw, w in rule.noise),
+            carry=tuple((state, substitute(w, values)) for state, w in rule.carry),
         )
 
     return replace(

@@ -8,10 +8,12 @@ from fractions import Fraction
 
 from ..errors import DeriveError
 from ..expr.tree import ONE, ZERO, Expr, Number, Symbol, add, substitute
+from ..program.consistency import is_one
 from ..program.model import KAPPA, Draw, Place, Row, Term, depth
 from ..spec.model import Parameter, Rule, Schedule
 from ..spec.names import MAX_STEPS, ratio
 from .coordinates import Coordinate, moments, offset, resolve
+from .hermite import hermite
 from .lagrange import lagrange, power_values
 
 MAX_NODES = MAX_STEPS + 1  # each node doubles the terms of a basis with symbolic places
@@ -63,9 +65,13 @@ def weigh(
             shortened.
     """
     coordinate = context.resolve(rule)
+    states: list[Term] = []
     try:
         if rule.kind == "weights":
             terms = _explicit(rule, coordinate, stages, context, reach)
+            states = _carried(rule, coordinate, context, reach)
+        elif rule.states:
+            states, terms = _through_states(rule, place, coordinate, stages, context, reach)
         else:
             terms = _interpolatory(rule, place, coordinate, stages, context, reach)
     except DeriveError as error:
@@ -74,7 +80,10 @@ def weigh(
     values = _meanings(rule, coordinate, context)
     decay = ONE if rule.decay is None else substitute(rule.decay, values)
     draws = tuple(Draw(draw, substitute(weight, values)) for draw, weight in rule.noise)
-    return Row(name, place, coordinate.gauge, kept, decay, draws)
+    if states:
+        decay = add(*(term.weight for term in states if term.source == "x"))
+    carry = tuple(term for term in states if term.source != "x" and term.weight != ZERO)
+    return Row(name, place, coordinate.gauge, kept, decay, draws, carry)
 
 
 def _meanings(rule: Rule, coordinate: Coordinate, context: Context) -> dict[str, Expr]:
@@ -82,6 +91,8 @@ def _meanings(rule: Rule, coordinate: Coordinate, context: Context) -> dict[str,
     values: dict[str, Expr] = {"kappa": Number(Fraction(KAPPA[context.integrand]))}
     for k in range(1, MAX_STEPS + 1):
         values[f"ratio{k}"] = ONE if rule.frozen else ratio(coordinate.offsets, k)
+        point = Place(Symbol(f"gamma{k}"), "grid")
+        values[f"ahead{k}"] = offset(coordinate, point, context.integrand)
     return values
 
 
@@ -107,6 +118,62 @@ def _explicit(
         except ZeroDivisionError:
             raise DeriveError(f"the weight of `{source}` divides by zero", rule.where) from None
     return terms
+
+
+def _carried(rule: Rule, coordinate: Coordinate, context: Context, reach: int | None) -> list[Term]:
+    """The accepted states of explicit weights, whose factors must sum to 1."""
+    values = _meanings(rule, coordinate, context)
+    if reach is not None and any(depth(source) > reach for source, _ in rule.carry):
+        raise DeriveError(
+            "explicit weights carry a state from before the start and cannot be shortened; say in "
+            "[start] using = […] which solvers take the first steps",
+            (*rule.where, "carry"),
+        )
+    carried = [Term(source, substitute(weight, values)) for source, weight in rule.carry]
+    defaults = {p.name: p.default for p in context.parameters}
+    total = add(*(term.weight for term in carried))
+    if carried and not is_one(total, defaults):
+        raise DeriveError(
+            f"the factors on the states must sum to 1, or a state without model output is not kept; "
+            f"their sum is {total}",
+            (*rule.where, "carry"),
+        )
+    return carried
+
+
+def _through_states(
+    rule: Rule,
+    place: Place,
+    coordinate: Coordinate,
+    stages: Mapping[str, Place],
+    context: Context,
+    reach: int | None,
+) -> tuple[list[Term], list[Term]]:
+    """Factors on accepted states and weights of a rule that interpolates both."""
+    if coordinate.kind != "clock":
+        raise DeriveError(
+            "a rule through several states works in the integrand's clock; write coordinate = "
+            '"clock"',
+            (*rule.where, "states"),
+        )
+    for node in rule.nodes:
+        _require(node, stages, rule)
+    states = [name for name in rule.states if reach is None or depth(name) <= reach]
+    nodes = [node for node in rule.nodes if reach is None or depth(node) <= reach]
+    if not states or not nodes:
+        raise DeriveError(
+            "none of the states or nodes of this rule exists in the first steps; say in [start] "
+            "using = […] which solvers take them",
+            (*rule.where, "nodes" if states else "states"),
+        )
+    offsets = [_offset(node, coordinate, stages, context, rule.frozen) for node in nodes]
+    _refuse_coinciding(nodes, offsets, context, rule)
+    # A state lies where the evaluation of its step does.
+    starts = [
+        _offset(name.replace("x", "n"), coordinate, stages, context, rule.frozen) for name in states
+    ]
+    factors, weights = hermite(starts, offsets, place.clock(KAPPA[context.integrand]))
+    return list(map(Term, states, factors)), list(map(Term, nodes, weights))
 
 
 def _interpolatory(

@@ -6,7 +6,7 @@ import re
 import textwrap
 
 from ..expr.show import show
-from ..expr.tree import ONE, Sum, split
+from ..expr.tree import ONE, ZERO, Expr, Sum, split
 from ..program.model import Program, Row, Step
 from .legend import legend
 from .notation import (
@@ -88,15 +88,34 @@ def _parts(row: Row, step: Step, program: Program, latex: bool = False) -> tuple
         raised = r"\hat{\sigma}_{n}" if latex else f"σ{HAT}ₙ"
         base = base.replace(s_n, raised).replace("x_n", r"\hat{x}_n").replace("xₙ", f"x{HAT}ₙ")
     if row.decay != ONE:
-        notation = LATEX if latex else UNICODE
-        factor = show(row.decay, notation)
-        base = (
-            f"{factor.join(notation.parentheses) if isinstance(row.decay, Sum) else factor} {base}"
-        )
+        base = f"{_factor(row.decay, latex)} {base}" if row.decay != ZERO or not row.carry else ""
+    base = f"{base} {_carried(row, program, top, latex)}".strip().removeprefix("+ ")
     k = 1 if row.name == "predicted" else provisional(step).get(row.name, 0)
     state = _at_end("x", k, latex) if row.place.is_end else f"x{sub}"
     terms = _terms(row, step, program, latex)
     return (f"{state} = {base} {sign} {front}" if terms else f"{state} = {base}"), terms
+
+
+def _factor(factor: Expr, latex: bool) -> str:
+    notation = LATEX if latex else UNICODE
+    shown = show(factor, notation)
+    return shown.join(notation.parentheses) if isinstance(factor, Sum) else shown
+
+
+def _carried(row: Row, program: Program, top: str, latex: bool) -> str:
+    """Past states with their signs, each brought to the row's place by the linear part."""
+    parts = []
+    for term in row.carry:
+        at = f"_{{{term.source.replace('x', 'n')}}}" if latex else _past(f"n{term.source[1:]}")
+        alpha, sigma = (rf"\alpha{at}", rf"\sigma{at}") if latex else (f"α{at}", f"σ{at}")
+        then = {"data": sigma, "noise": alpha, "velocity": f"({alpha} + {sigma})"}
+        below = then[program.integrand]
+        ratio = rf"\frac{{{top}}}{{{below}}}" if latex else f"{top}/{below}"
+        negative = split(term.weight)[0] < 0 and not isinstance(term.weight, Sum)
+        size = -term.weight if negative else term.weight
+        factor = "" if size == ONE else f"{_factor(size, latex)} "
+        parts.append(f"{'-' if negative else '+'} {factor}{ratio} x{at}")
+    return " ".join(parts)
 
 
 def _terms(row: Row, step: Step, program: Program, latex: bool) -> list[str]:

@@ -51,6 +51,7 @@ class Layout:
             a step is then never computed: it is the predicted state plus a gap, corrector minus
             predictor, whose weights the plan adds to those of the step's rows.
         carried: stage evaluations of the step before that such a gap needs.
+        states: past accepted states that are remembered.
     """
 
     program: Program
@@ -58,6 +59,7 @@ class Layout:
     memory: int
     corrects: bool = False
     carried: int = 0
+    states: int = 0
 
     @property
     def letter(self) -> str:
@@ -68,6 +70,7 @@ class Layout:
     def past(self) -> tuple[str, ...]:
         """Variables of what is remembered from earlier steps."""
         names = [f"n-{k}" for k in range(1, self.memory + 1)]
+        names += [f"x-{k}" for k in range(1, self.states + 1)]
         names += [f"before-k{j}" for j in range(1, self.carried + 1)]
         return tuple(self.variable(name) for name in names)
 
@@ -79,8 +82,8 @@ class Layout:
         """The variable that holds an evaluation: ``d0`` now, ``d1`` one step ago, ``k1`` a stage."""
         if source == "n":
             return f"{self.letter}0"
-        if source.startswith("n-"):
-            return f"{self.letter}{depth(source)}"
+        if source.startswith(("n-", "x-")):
+            return f"{self.letter if source[0] == 'n' else 'x'}{depth(source)}"
         return source.replace("before-k", "p")
 
 
@@ -88,7 +91,7 @@ def lay_out(program: Program) -> Layout:
     """Group a Program's steps into call sites."""
     corrected = [step for step in program.steps if step.corrector]
     depths = [_reach(step) + 1 for step in corrected]
-    memory = max([program.history, *depths])
+    memory = max([*(step.past_evaluations for step in program.steps), *depths])
     carried = max((len(step.stages) for step in corrected), default=0)
     gap = {f"n-{k}" for k in range(1, memory + 1)} | {f"before-k{j + 1}" for j in range(carried)}
     calls: list[CallSite] = []
@@ -99,7 +102,8 @@ def lay_out(program: Program) -> Layout:
             calls.append(
                 CallSite(len(calls), count, index, _ordered(used | gap if corrected else used))
             )
-    return Layout(program, tuple(calls), memory, bool(corrected), carried)
+    states = max(step.past_states for step in program.steps)
+    return Layout(program, tuple(calls), memory, bool(corrected), carried, states)
 
 
 def _reach(step: Step) -> int:
@@ -120,13 +124,16 @@ def row_after(step: Step, index: int) -> Row:
 
 def _sources(step: Step, index: int) -> set[str]:
     names = stage_names(step)
-    return {names.get(term.source, term.source) for term in row_after(step, index).terms}
+    row = row_after(step, index)
+    return {names.get(term.source, term.source) for term in (*row.terms, *row.carry)}
 
 
 def _ordered(sources: set[str]) -> tuple[str, ...]:
     def rank(source: str) -> tuple[int, int]:
         if source.startswith("before-k"):
             return (1, int(source[8:]))
+        if source.startswith("x-"):
+            return (3, depth(source))
         return (2, int(source[1:])) if source.startswith("k") else (0, depth(source))
 
     return tuple(sorted(sources, key=rank))

@@ -22,6 +22,10 @@ _MEANINGS = {
     "clock": "clock = CLOCK, Δ = clockₙ₊₁ − clockₙ",
     "theta": "θₖ = (λₙ − λₙ₋ₖ)/h",
     "Theta": "Θₖ = (clockₙ − clockₙ₋ₖ)/Δ",
+    "gamma": "γₖ = (λ − λₙ)/h at the k-th grid point after n",
+    "Gamma": "Γₖ = (clock − clockₙ)/Δ at the k-th grid point after n",
+    "spans": "n+1 is SPANS points of the grid after n",
+    "remaining": "remaining = σ/α at n over σ/α at the first grid point",
     "eta": "ηₖ = (yₙ − yₙ₋ₖ)/(yₙ₊₁ − yₙ)",
     "moment": "μₘ(c) = ∫ ((y − yₙ)/(yₙ₊₁ − yₙ))ᵐ d(clock)/Δ from λₙ to λₙ + c h, μₘ = μₘ(1)",
     "offset": "offset(c) = (y(λₙ + c h) − yₙ)/(yₙ₊₁ − yₙ)",
@@ -34,6 +38,11 @@ _MEANINGS_LATEX = {
     "clock": r"\mathrm{clock} = CLOCK,\ \Delta = \mathrm{clock}_{n+1} - \mathrm{clock}_{n}",
     "theta": r"\theta_{k} = (\lambda_{n} - \lambda_{n-k})/h",
     "Theta": r"\Theta_{k} = (\mathrm{clock}_{n} - \mathrm{clock}_{n-k})/\Delta",
+    "gamma": r"\gamma_{k} = (\lambda - \lambda_{n})/h\text{ at the $k$-th grid point after }n",
+    "Gamma": r"\Gamma_{k} = (\mathrm{clock} - \mathrm{clock}_{n})/\Delta"
+    r"\text{ at the $k$-th grid point after }n",
+    "spans": r"n+1\text{ is SPANS points of the grid after }n",
+    "remaining": r"\mathrm{remaining} = \sigma/\alpha\text{ at }n\text{ over that at the first point}",
     "eta": r"\eta_{k} = (y_{n} - y_{n-k})/(y_{n+1} - y_{n})",
     "moment": r"\mu_{m}(c) = \tfrac{1}{\Delta} \int_{\lambda_{n}}^{\lambda_{n} + c h} "
     r"\left(\tfrac{y - y_{n}}{y_{n+1} - y_{n}}\right)^{m} d(\mathrm{clock}),\ \mu_{m} = \mu_{m}(1)",
@@ -72,10 +81,16 @@ def legend(program: Program, steps: Sequence[Step] = (), latex: bool = False) ->
     places = _places(rows, latex)
     in_clock = any(row.gauge == "clock" for row in rows) or any("clock" in text for text in places)
 
+    points = {"gamma1" for row in rows if row.place.ahead}
+
     def histories(name: str) -> bool:
         return any(re.fullmatch(rf"{name}\d+", symbol) for symbol in used)
 
     keys = ["lam", *(["clock"] if in_clock or histories("Theta") else [])]
+    spans = {step.spans for step in steps}
+    keys += ["spans"] if max(spans) > 1 else []
+    keys += [name for name in ("gamma", "Gamma") if histories(name) or f"{name}1" in points]
+    keys += ["remaining"] if "remaining" in used else []
     keys += [name for name in ("theta", "Theta") if histories(name)]
     further = histories("eta") or bool(calls & {"moment", "offset"})
     keys += [
@@ -90,7 +105,8 @@ def legend(program: Program, steps: Sequence[Step] = (), latex: bool = False) ->
     ]
     table = _MEANINGS_LATEX if latex else _MEANINGS
     clock = (_CLOCKS_LATEX if latex else _CLOCKS)[program.integrand]
-    lines = [table[key].replace("CLOCK", clock) for key in keys]
+    reach = " or ".join(map(str, sorted(spans, reverse=True)))
+    lines = [table[key].replace("CLOCK", clock).replace("SPANS", reach) for key in keys]
     lines[1:1] = [*_scalars(steps, latex), *places]
     if further:
         lines += _coordinates(steps, latex)

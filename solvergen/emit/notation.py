@@ -7,13 +7,22 @@ import re
 from ..expr.show import ATOM, PRODUCT, Notation
 from ..program.model import Step
 
-_GREEK = {"theta": "θ", "Theta": "Θ", "eta": "η", "lam": "λ", "gamma": "γ", "kappa": "κ"}
+_GREEK = {
+    "theta": "θ",
+    "Theta": "Θ",
+    "eta": "η",
+    "lam": "λ",
+    "gamma": "γ",
+    "Gamma": "Γ",
+    "kappa": "κ",
+}
 _LATEX = {
     "theta": r"\theta",
     "Theta": r"\Theta",
     "eta": r"\eta",
     "lam": r"\lambda",
     "gamma": r"\gamma",
+    "Gamma": r"\Gamma",
     "H": r"\Delta",
     "kappa": r"\kappa",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..program.model import Program, Step
+from .block_text import block_lines, kinds
 from .layout import Layout, uses_clock
 from .noise_text import lift_lines, lifted, opening_lines, opens, renews
 from .python_text import wrap_tuple
@@ -14,6 +15,8 @@ from .step_text import BLOCK, StepText, append_row, bare
 def plan_lines(layout: Layout) -> list[str]:
     """The body of the loop over steps: special ends first, then the kinds of steps."""
     program = layout.program
+    if program.remainder:
+        return _block_loop(layout)
     lines = [
         "    for i in range(n):",
         "        a0, a1, s0, s1 = alpha[i], alpha[i + 1], sigma[i], sigma[i + 1]",
@@ -25,6 +28,22 @@ def plan_lines(layout: Layout) -> list[str]:
     if uses_clock(program) and not churned:
         lines.append("        H = clock[i + 1] - clock[i]")
     return [*lines, *_kinds(layout), *(["        lifts = []"] if lifted(program) else [])]
+
+
+def _block_loop(layout: Layout) -> list[str]:
+    """The loop over steps that span several intervals, from point i to point j of the grid."""
+    clock = ["        H = clock[j] - clock[i]"] if uses_clock(layout.program) else []
+    levels = "        a0, a1, s0, s1 = alpha[i], alpha[j], sigma[i], sigma[j]"
+    if layout.program.integrand == "data":
+        levels = "        a1, s0, s1 = alpha[j], sigma[i], sigma[j]"
+    return [
+        *block_lines(layout.program),
+        "    for i, j, block in blocks:",
+        levels,
+        "        h = lam[j] - lam[i]",
+        *clock,
+        *_kinds(layout),
+    ]
 
 
 def _kinds(layout: Layout) -> list[str]:
@@ -69,6 +88,8 @@ def _regular(program: Program) -> bool:
 
 
 def _singular_condition(program: Program) -> str:
+    if program.remainder:
+        return "block < 0"
     if _regular(program):
         return ""
     if program.zero == "rule" or program.last is not None:
@@ -78,6 +99,8 @@ def _singular_condition(program: Program) -> str:
 
 def has_first(program: Program) -> bool:
     """Whether history may begin after step 0, which the conditions must then count."""
+    if program.remainder:
+        return False
     counted = bool(program.start) or any(_deep(step, program) for step in program.end)
     return bool(_singular_condition(program)) and counted
 
@@ -92,6 +115,9 @@ def _branches(program: Program) -> list[tuple[str, Step]]:
 
     Where two conditions hold, the first counts, as in `Program.step_at`.
     """
+    if program.remainder:
+        others = enumerate(kinds(program)[1:], 1)
+        return [*((f"block == {k}", step) for k, step in others), ("", program.main)]
     first = "first" if has_first(program) else "0"
     age = "i - first" if first == "first" else "i"
     starts, ends = program.start, _shared(program)

@@ -62,7 +62,9 @@ def _site(layout: Layout, site: CallSite, pad: str) -> list[str]:
     values = _tuple([start, *(layout.variable(source) for source in site.sources), *drawn])
     if site.closes:
         stages = [*inner, *([] if site.opens else [current])]
+        split = layout.memory + layout.states
         remembered = [now, *past][: layout.memory]
+        remembered += [start, *past[layout.memory : split]][: layout.states]
         remembered += (stages + [now] * layout.carried)[: layout.carried]
     else:
         remembered = [start, now, *inner, *([] if site.opens else [current]), *past, *carried]

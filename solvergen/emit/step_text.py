@@ -21,7 +21,7 @@ from ..expr.tree import (
     rebuild,
     symbols,
 )
-from ..program.model import Row, Step
+from ..program.model import Row, Step, Term, depth
 from .layout import CLOCKS, Layout, row_after, stage_names, uses_clock
 from .noise_text import (
     GRID_NAMES,
@@ -62,6 +62,7 @@ class StepText:
         self.stages = stage_names(step)
         self.named: dict[Call, str] = {}
         self.churned = step.churn is not None
+        self.end = "j" if self.program.remainder else "i + 1"
         self.origin = "start" if self.churned else "lam[i]"
         self.factors = {row.name: self.factor(row) for row in step.rows}
 
@@ -135,11 +136,23 @@ class StepText:
         return {
             self.stages.get(term.source, term.source): self.localise(multiply(factor, term.weight))
             for term in row.terms
-        }
+        } | {term.source: self.state_weight(row, term) for term in row.carry}
+
+    def state_weight(self, row: Row, term: Term) -> Expr:
+        """The weight of a past state: a ratio of scales and its factor."""
+        to, k = self.place(row), depth(term.source)
+        scale = {
+            "data": lambda a, s: s,
+            "noise": lambda a, s: a,
+            "velocity": lambda a, s: a + s,
+        }[self.program.integrand]
+        then = scale(Symbol(f"alpha[i - {k}]"), Symbol(f"sigma[i - {k}]"))
+        now = scale(Symbol(f"a{to}"), Symbol(f"s{to}"))
+        return multiply(now, self.localise(term.weight)) / then
 
     def localise(self, expr: Expr) -> Expr:
         """History offsets and functions of the grid become local variables."""
-        short = {"theta": "t", "Theta": "T", "eta": "y"}
+        short = {"theta": "t", "Theta": "T", "eta": "y", "gamma": "f", "Gamma": "F"}
 
         def leaf(symbol: Symbol) -> Expr:
             prefix = symbol.name.rstrip("0123456789")
@@ -175,25 +188,27 @@ class StepText:
                 continue
             c = row.place.lam(kappa)
             z = self.localise(-kappa * c * self.step.kernel * Symbol("h"))
-            if where == (z if call.name == "phi" else c):
+            if where == (z if call.name == "phi" else self.localise(c)):
                 return "" if row.place.is_end else self.place(row)
         return "_z"
 
     def offsets(self) -> list[str]:
         """θ_k, Θ_k, η_k: where past evaluations lie, in units of the step."""
-        names = {
-            name for row in self.step.rows for term in row.terms for name in symbols(term.weight)
-        }
+        names = {name for row in self.step.rows for e in row.expressions for name in symbols(e)}
         out = []
         for prefix, short, text in (
             ("theta", "t", "(lam[i] - lam[i - {k}]) / h"),
             ("Theta", "T", "(clock[i] - clock[i - {k}]) / H"),
             ("eta", "y", "coordinate(lam[i - {k}], lam[i], lam[i + 1])"),
+            ("gamma", "f", "(lam[i + {k}] - lam[i]) / h"),
+            ("Gamma", "F", "(clock[i + {k}] - clock[i]) / H"),
         ):
             for k in range(1, 10):
                 if f"{prefix}{k}" in names:
                     sign = "-" if prefix == "eta" else ""
                     out.append(f"{' ' * BLOCK}{short}{k} = {sign}{text.format(k=k)}")
+        if "remaining" in names:
+            out.append(f"{' ' * BLOCK}remaining = math.exp(lam[int(alpha[0] == 0)] - lam[i])")
         return out
 
     def places(self) -> list[str]:
@@ -206,6 +221,10 @@ class StepText:
             if not at.startswith("_") or at in seen:
                 continue
             seen.add(at)
+            if row.place.ahead:
+                k = row.place.ahead
+                out.append(f"{pad}a{at}, s{at} = alpha[i + {k}], sigma[i + {k}]")
+                continue
             if row.place.coordinate == "lambda":
                 where = f"{self.origin} + {python(row.place.fraction * Symbol('h'))}"
             else:
@@ -232,11 +251,12 @@ class StepText:
                 text = python(call)
             elif call.name == "offset":
                 text = (
-                    f"coordinate(lam[i] + {python(call.args[0] * Symbol('h'))}, lam[i], lam[i + 1])"
+                    f"coordinate(lam[i] + {python(call.args[0] * Symbol('h'))}, "
+                    f"lam[i], lam[{self.end}])"
                 )
             else:
                 power, c = (python(arg) for arg in call.args)
-                text = f"moment({power}, {c}, lam[i], lam[i + 1])"
+                text = f"moment({power}, {c}, lam[i], lam[{self.end}])"
             out.append(f"{' ' * BLOCK}{name} = {text}")
         return out
 

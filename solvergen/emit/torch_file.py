@@ -10,7 +10,7 @@ from ..expr.tree import ZERO, Call, Number, lift
 from ..program.digest import digest
 from ..program.model import Program
 from ..spec.model import Parameter, Solver
-from . import noise_text, pieces
+from . import noise_text, pieces, sweep_text
 from .adaptive import adaptive_part
 from .formula import update_lines
 from .layout import Layout, clock_text, lay_out, uses_clock
@@ -41,7 +41,7 @@ def torch_file(
     """
     layout = lay_out(program)
     parts = [
-        _header(solver, program, spec or solver.name) + "\n" + _constants(solver, program, theory),
+        _header(solver, program, spec or solver.name) + "\n" + _constants(solver, layout, theory),
         _definition(_grid(program)),
         *(_definition(text) for text in _support(program)),
         *([_definition(pieces.CORRECTED[program.integrand == "data"])] if layout.corrects else []),
@@ -94,7 +94,8 @@ def _filled(text: str, width: int) -> str:
     return textwrap.fill(first + ".", width) + "\n\n" + textwrap.fill(rest, width)
 
 
-def _constants(solver: Solver, program: Program, theory: Mapping[str, Any] | None) -> str:
+def _constants(solver: Solver, layout: Layout, theory: Mapping[str, Any] | None) -> str:
+    program = layout.program
     claims = {
         name: getattr(solver.claim, name) for name in ("order", "mean", "covariance", "strong")
     }
@@ -110,16 +111,22 @@ def _constants(solver: Solver, program: Program, theory: Mapping[str, Any] | Non
             *(literal("PUBLISHED = ", published) if published else []),
             f"EVALUATIONS_PER_STEP = {program.evaluations_per_step}",
             f"HISTORY = {program.history}",
+            *([f"SPANS = {program.main.spans}"] if program.main.spans > 1 else []),
             f'SPEC_SHA256 = "{digest(program)}"',
-            *_theory(theory),
+            *_theory(theory, program),
+            *(sweep_text.repeats(layout) if sweep_text.swept(program) else []),
             "",
         ]
     )
 
 
-def _theory(theory: Mapping[str, Any] | None) -> list[str]:
+def _theory(theory: Mapping[str, Any] | None, program: Program) -> list[str]:
     """The proved order, [p, whether exactly p], and the leading local error, as constants."""
     if theory is None:
+        return []
+    if "remaining" in program.free_symbols():
+        # Weights that change along the run: what is proved holds at one place of a grid at a time,
+        # and no judge that sees short grids only can confirm it.
         return []
     if "weak" in theory:
         return [
@@ -131,9 +138,14 @@ def _theory(theory: Mapping[str, Any] | None) -> list[str]:
         grid: {case: [found["order"], found["exact"]] for case, found in cases.items()}
         for grid, cases in theory["order"].items()
     }
-    return [
+    stated = [
         "# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.",
         *literal("ORDER = ", order),
+    ]
+    if program.main.spans > 1:  # a step is no interval of the grid, whose errors are compared
+        return stated
+    return [
+        *stated,
         "# Local error, numerical minus exact, over h^(p+1); r1, r2, ... are step ratios.",
         *literal("LEADING_ERROR = ", _short(theory["leading_error"])),
     ]
@@ -173,7 +185,7 @@ def _support(program: Program) -> list[str]:
 def _inner(program: Program) -> bool:
     """Whether the model is called between grid points, where α and σ must be known."""
     inner = any(
-        not row.place.is_end and row.place.fraction != ZERO
+        not row.place.is_end and row.place.fraction != ZERO and not row.place.ahead
         for step in program.steps
         for row in step.stages
     )
@@ -264,6 +276,7 @@ def _loop(program: Program) -> str:
     passed = "".join(f", {p.name}={p.name}" for p in program.parameters)
     given = "model, x, sigmas, extra_args=None, callback=None, disable=None, *, alphas=None"
     given += ", noise_sampler=None" if program.stochastic else ""
+    given += ", tolerance=None" if sweep_text.swept(program) else ""
     signature = f"def sample({given}{keywords}):"
     if len(signature) > WIDTH:
         signature = f"def sample(\n{PAD}{given}{keywords}\n):"
@@ -275,4 +288,6 @@ def _loop(program: Program) -> str:
         if len(f"{PAD}plan = {call}") > WIDTH:
             call = f"coefficients(\n{PAD * 2}sigmas, alphas{passed}\n{PAD})"
         return noise_text.loop(program, pieces.BEGIN, signature, call)
+    if sweep_text.swept(program):
+        return sweep_text.loop(signature, passed)
     return pieces.LOOP.format(begin=pieces.BEGIN, signature=signature, passed=passed)

@@ -10,15 +10,17 @@ from typing import Any
 from ..errors import OrderError
 from ..program.model import Program
 from . import grid as grids
-from .ends import end_error, last_steps, shrink_exponent, start_error
+from .ends import end_error, endings, shrink_exponent, start_error
 from .grid import ARBITRARY, CLASSES, SMOOTH, UNIFORM, Grid
 from .local import LARGEST, Case, Leading, defaults, first_error, local_error, predictor_error
+from .persistence import accumulates, growth
 from .report import OrderReport
 from .ring import SeriesRing
 from .roots import leading_with_roots, radicands
 from .setting import Jet, generic_coordinate, symbolic_coordinate
 from .traced import symbol, symbols_of
 from .verdict import LeadingError, Order
+from .zero_stability import zero_stability
 
 WITH_STAGES = 9  # heaviest words expanded for steps with stages: 1,842 of them
 
@@ -73,6 +75,10 @@ class Analysis:
                 )
         self.program, self.symbolic = program, symbolic
         self.values: dict[str, Any] = {**known, **parameters}
+        self.spans = program.main.spans
+        if "remaining" in program.free_symbols():
+            # how far the run has come: a number of its own, held by no power of h
+            self.symbolic, self.values["remaining"] = (*symbolic, "remaining"), Fraction(1)
         self.jets = any(step.coordinate is not None for step in program.steps)
         self.stop = WITH_STAGES if program.main.stages else LARGEST
 
@@ -83,13 +89,22 @@ class Analysis:
         # A uniform grid is a smooth grid, and a smooth grid is an arbitrary one.
         squeezed = table[UNIFORM] == table[ARBITRARY]
         table[SMOOTH] = table[UNIFORM] if squeezed else self.row(SMOOTH, local[SMOOTH])
+        if not zero_stability(self.program, self.values).stable:
+            # What past states leave behind grows from step to step: nothing converges.
+            table = {kind: dict.fromkeys(modes, Order(0, True)) for kind, modes in table.items()}
+        elif self.program.main.past_states and (lost := growth(self)):
+            # Bounded on smooth grids, past errors add up where step sizes alternate.
+            table[ARBITRARY] = {
+                mode: Order(max(0, order.value - lost), False)
+                for mode, order in table[ARBITRARY].items()
+            }
         return OrderReport(self.program, {kind: table[kind] for kind in CLASSES}, self)
 
     def row(self, kind: str, exact: Order) -> dict[str, Order]:
         """The orders of one grid class."""
         start = self.capped(kind, exact, start_error)
         end = start
-        if last_steps(self.program):
+        if any(endings(self.program)):
             end = self.capped(kind, start, lambda case, p: end_error(case, p, self.predictor))
         return {"exact_start": exact, "own_start": start, "own_end": end}
 
@@ -100,7 +115,7 @@ class Analysis:
         made: dict[str, Callable[[SeriesRing], Grid]] = {
             UNIFORM: lambda ring: grids.uniform(),
             ARBITRARY: lambda ring: grids.generic(seed),
-            SMOOTH: lambda ring: grids.smooth(grids.generic_jet, ring.x),
+            SMOOTH: lambda ring: grids.smooth(grids.generic_jet, ring.x / self.spans),
         }
         points = {name: grids.generic_ratio(61 + seed, i) for i, name in enumerate(self.symbolic)}
         return Case(self.program, made[kind], lambda ring: {**self.values, **points})
@@ -109,8 +124,8 @@ class Analysis:
         """The program on a grid of a class with symbols for everything that is free."""
         made: dict[str, Callable[[SeriesRing], Grid]] = {
             UNIFORM: lambda ring: grids.uniform(),
-            ARBITRARY: lambda ring: grids.symbolic(),
-            SMOOTH: lambda ring: grids.smooth(grids.symbolic_jet, ring.x),
+            ARBITRARY: lambda ring: grids.symbolic(self.spans),
+            SMOOTH: lambda ring: grids.smooth(grids.symbolic_jet, ring.x / self.spans),
         }
         points = {
             name: symbol(self.shown(name), (grids.generic_ratio(67, i), grids.generic_ratio(71, i)))
@@ -148,7 +163,7 @@ class Analysis:
     def local_orders(self) -> dict[str, Order]:
         """The order of the main step with exact start, per class."""
         self.found = {UNIFORM: self.leading(self.case(UNIFORM).deciding())}
-        free = self.program.main.history or self.program.main.corrector
+        free = self.program.main.uneven
         seeds = (
             [self.leading(self.case(ARBITRARY, seed).deciding()) for seed in (1, 2)] if free else []
         )
@@ -184,6 +199,9 @@ class Analysis:
 
         Otherwise they might telescope: h_n (h_{n−1} − h_n) does on smooth grids.
         """
+        if self.program.main.past_states:
+            lengths = (2, self.program.main.history + 2)
+            return any(accumulates(self, exponent, length) for length in lengths)
         length = self.program.main.history + 2
         sizes = tuple(grids.generic_ratio(73, i) for i in range(length))
         case = replace(self.case(ARBITRARY), grid=lambda ring: grids.pattern(sizes))
@@ -227,7 +245,7 @@ class Analysis:
         if found is None:
             return LeadingError(self.stop + 1, ())
         exponent = int(found.exponent)
-        free = kind != UNIFORM and (self.program.main.history or self.program.main.corrector)
+        free = kind != UNIFORM and self.program.main.uneven
         if free or self.symbolic or self.jets:
             self.refuse_explosion(kind, exponent)
             exact = self.leading(self.symbolic_case(kind), exponent)
@@ -249,7 +267,9 @@ class Analysis:
         from .explosion import check
 
         rational = self.found.get(kind) or self.found[UNIFORM]
-        history = self.program.main.history if kind == ARBITRARY else 0
+        main = self.program.main
+        points = main.ahead - (main.ahead >= main.spans)
+        history = main.history + points if kind == ARBITRARY else 0
         if self.program.main.corrector and kind == ARBITRARY:
             history = 2 * history + 1
         check(self.program.name, exponent, history + len(self.symbolic), rational)

@@ -129,8 +129,12 @@ def _case(program: Program, order: int, chosen: tuple[str, ...]) -> Case:
             values[name] = Series(0, terms, ring.h.end)
         return values
 
-    free = program.main.history or program.main.corrector
-    grid = (lambda ring: grids.symbolic()) if free else (lambda ring: grids.uniform())
+    free = program.main.uneven
+    grid = (
+        (lambda ring: grids.symbolic(program.main.spans))
+        if free
+        else (lambda ring: grids.uniform())
+    )
     return Case(program, grid, parameters, symbolic_coordinate)
 
 

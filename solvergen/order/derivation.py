@@ -75,11 +75,16 @@ def derivation(program: Program) -> Derivation:
         time alone, and the global error.
 
     Raises:
-        OrderError: a solver of too high order to be read (above 5).
+        OrderError: a solver of too high order to be read (above 5), or with past states.
     """
     from .derivation_parts import Notation, Writer
     from .in_the_clock import in_the_clock
 
+    if any(step.past_states for step in program.steps):
+        raise OrderError(
+            f"{program.name} carries past states; derivations are written out for solvers that start "
+            "every row from the current state, use the leading error"
+        )
     plain = in_the_clock(program)
     studied = plain or program
     report = analyse(studied)

@@ -83,11 +83,13 @@ class StartRun:
     def __init__(self, recursion: Recursion, program: Program) -> None:
         self.recursion, self.program = recursion, program
         self.evaluations = [recursion.evaluation({}, Fraction(0))]
+        self.accepted: list[Words] = [{}]
 
     def known(self, i: int) -> dict[str, Words]:
-        """Evaluations that step i may use."""
+        """Evaluations and errors of accepted states that step i may use."""
         past = {f"n-{k}": self.evaluations[i - k] for k in range(1, i + 1)}
-        return {"n": self.evaluations[i], **past}
+        states = {f"x-{k}": self.accepted[i - k] for k in range(1, i + 1)}
+        return {"n": self.evaluations[i], **past, **states}
 
     def step(self, i: int, base: Words) -> tuple[Words, Words]:
         """Errors after step i: of its evaluated state and of its accepted value."""
@@ -95,13 +97,21 @@ class StartRun:
         predicted = self.recursion.step(step, i, base, known)
         return predicted, self.recursion.corrected(step, i, base, known, predicted)
 
+    def alone(self, i: int) -> Words:
+        """The error of step i from accepted states that are all exact."""
+        kept, self.accepted = self.accepted, [{} for _ in self.accepted]
+        single = self.step(i, {})[1]
+        self.accepted = kept
+        return single
+
     def run(self, contributions: list[Words] | None = None) -> Words:
         """The error when all history has become regular; single contributions on request."""
         error: Words = {}
         for i in range(_start_length(self.program)):
             if contributions is not None:
-                contributions.append(self.step(i, {})[1])
+                contributions.append(self.alone(i))
             predicted, error = self.step(i, error)
+            self.accepted.append(error)
             position = self.recursion.setting.grid.position(i + 1)
             self.evaluations.append(self.recursion.evaluation(predicted, position))
         return error
@@ -137,27 +147,44 @@ def start_contributions(case: Case, limit: int) -> list[Contribution]:
 
 def end_error(case: Case, order: int, predictor: int) -> Leading | None:
     """The leading error that the last steps add, up to h^order; ``None`` when there is none."""
-    if not last_steps(case.program):
-        return None
+    worst: Leading | None = None
+    for last in endings(case.program):
+        ending = replace(case, spans=tuple(step.spans for step in last))
 
-    def expand(limit: int) -> Words:
-        return case.expand(limit, lambda r: end_run(r, case.program, limit, predictor))
+        def expand(limit: int, last: tuple[Step, ...] = last, ending: Case = ending) -> Words:
+            return ending.expand(limit, lambda r: end_run(r, case.program, last, limit, predictor))
 
-    found = first_error(expand, 1, order)
-    return found if found and found.exponent <= order else None
+        found = first_error(expand, 1, order) if last else None
+        if found and found.exponent <= order and (not worst or found.exponent < worst.exponent):
+            worst = found
+    return worst
 
 
 def end_contributions(case: Case, limit: int, predictor: int) -> list[Contribution]:
     """The effective local error of every last step that is below h^(limit + 1)."""
     program, single = case.program, list[Words]()
+    listed: list[Contribution] = []
+    for last in endings(program):
 
-    def run(recursion: Recursion) -> Words:
-        single.clear()
-        return end_run(recursion, program, limit, predictor, single)
+        def run(recursion: Recursion, last: tuple[Step, ...] = last) -> Words:
+            single.clear()
+            return end_run(recursion, program, last, limit, predictor, single)
 
-    case.expand(limit, run)
-    last = last_steps(program)
-    return _listed(single, 1, limit, lambda i: (i - len(last), last[i]))
+        if last:
+            replace(case, spans=tuple(step.spans for step in last)).expand(limit, run)
+            listed += _listed(
+                single,
+                1,
+                limit,
+                lambda i, last=last: (i - len(last), last[i]),  # type: ignore[misc]
+            )
+    # endings of several lengths may share steps
+    return list({(one.step, one.label): one for one in listed}.values())
+
+
+def endings(program: Program) -> tuple[tuple[Step, ...], ...]:
+    """The ways in which a run may end, by the number of intervals left over."""
+    return program.remainder or (last_steps(program),)
 
 
 def last_steps(program: Program) -> tuple[Step, ...]:
@@ -170,12 +197,12 @@ def last_steps(program: Program) -> tuple[Step, ...]:
 def end_run(
     recursion: Recursion,
     program: Program,
+    last: tuple[Step, ...],
     limit: int,
     predictor: int,
     contributions: list[Words] | None = None,
 ) -> Words:
     """The error after the last steps, regular history before them."""
-    last = last_steps(program)
     level = max(0, limit - predictor) if program.main.corrector else 0
     history = History(recursion, lambda _: program.main)
     made: dict[int, Words] = {}
@@ -184,14 +211,18 @@ def end_run(
         return made[site] if site in made else history.evaluation(site, level)
 
     error: Words = {}
+    accepted: dict[int, Words] = {}
     for i, step in enumerate(last):
         known = {f"n-{k}": evaluation(i - k) for k in range(1, step.history + 1)}
         known["n"] = evaluation(i)
+        nothing: dict[str, Words] = {f"x-{k}": {} for k in range(1, step.history + 1)}
         if contributions is not None:
             contributions.append(
-                _advance(recursion, step, i, {}, dict(known), i + 1 == len(last))[1]
+                _advance(recursion, step, i, {}, {**known, **nothing}, i + 1 == len(last))[1]
             )
+        known |= nothing | {f"x-{i - k}": accepted[k] for k in range(1, i)}
         predicted, error = _advance(recursion, step, i, error, known, i + 1 == len(last))
+        accepted[i + 1] = error
         made[i + 1] = recursion.evaluation(predicted, recursion.setting.grid.position(i + 1))
     return error
 

@@ -80,13 +80,28 @@ def pattern(sizes: tuple[Fraction, ...]) -> Grid:
     return from_steps(lambda i: sizes[i % len(sizes)], periodic=len(sizes))
 
 
-def symbolic() -> Grid:
-    """Past steps r1, r2, … times the current one; later steps are not defined."""
-    return from_steps(lambda i: ONE if i == 0 else symbol(f"r{-i}", _ratio_values(-i)))
+def symbolic(spans: int = 1) -> Grid:
+    """Past steps r1, r2, … times the current one; later grid points at g1, g2, … of it.
+
+    Args:
+        spans: how many intervals the current step covers.
+    """
+    past = from_steps(lambda i: ONE if i == 0 else symbol(f"r{-i}", _ratio_values(-i)))
+
+    def position(site: int) -> Any:
+        if site <= 0 or site == spans:
+            return past.position(min(site, 1))
+        return symbol(f"g{site}", _point_values(site))
+
+    return Grid(ARBITRARY, position)
 
 
 def _ratio_values(k: int) -> tuple[Fraction, ...]:
     return (generic_ratio(11, k), generic_ratio(23, k))
+
+
+def _point_values(k: int) -> tuple[Fraction, ...]:
+    return (generic_ratio(17, k), generic_ratio(29, k))
 
 
 def smooth(jet: Callable[[int], Any], unit: Series) -> Grid:

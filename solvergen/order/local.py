@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import OrderError
 from ..program.model import Program, Step
+from .blocks import in_blocks
 from .grid import Grid
 from .modular import PRIMES, NotASquare, PrimeField
 from .recursion import Recursion, Words
@@ -38,6 +39,7 @@ class Case:
         power: h = x^power in the expansion variable x.
         margin: see `SeriesRing`.
         field: expand modulo a prime, see `deciding`; coefficients are then residues.
+        spans: of the steps from site 0 on, where they are not all the main one.
     """
 
     program: Program
@@ -47,6 +49,7 @@ class Case:
     power: int = 1
     margin: int = 0
     field: PrimeField | None = None
+    spans: tuple[int, ...] = ()
 
     def deciding(self) -> Case:
         """The same case modulo a prime: what is non-zero there is non-zero."""
@@ -74,8 +77,9 @@ class Case:
         """
         for slack in (3, 8, 20, 60):
             ring = SeriesRing(limit, self.power, slack, self.margin, field)
+            grid, inner = in_blocks(self.program, self.grid(ring), self.spans)
             setting = Setting(
-                self.program.kappa, ring, self.grid(ring), self.parameters(ring), self.coordinate
+                self.program.kappa, ring, grid, self.parameters(ring), self.coordinate, inner
             )
             try:
                 return run(Recursion(setting, limit))
@@ -150,7 +154,8 @@ class History:
         """Evaluations that a step starting at a site may use."""
         depth = self.step_at(site).history
         past = {f"n-{k}": self.evaluation(site - k, level) for k in range(1, depth + 1)}
-        return {"n": self.evaluation(site, level), **past}
+        exact: dict[str, Words] = {f"x-{k}": {} for k in range(1, depth + 1)}
+        return {"n": self.evaluation(site, level), **past, **exact}
 
     def predicted(self, site: int, level: int) -> Words:
         """The error at the end of a step, before correction."""

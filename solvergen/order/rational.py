@@ -188,11 +188,11 @@ class Expansion:
         return total.cancelled() if left.bottom and right.bottom else total
 
     def _product(self, left: Quotient, right: Quotient) -> Quotient:
-        left, right = _crossed(left, right), _crossed(right, left)
-        bottom = dict(left.bottom)
-        for factor, exponent in right.bottom.items():
+        first, below = _crossed(left.top, right.bottom)
+        second, bottom = _crossed(right.top, left.bottom)
+        for factor, exponent in below.items():
             bottom[factor] = bottom.get(factor, 0) + exponent
-        return Quotient(self.times(left.top, right.top), bottom)
+        return Quotient(self.times(first, second), bottom)
 
     def _inverse(self, value: Quotient) -> Quotient:
         value = value.cancelled()
@@ -205,16 +205,14 @@ class Expansion:
         return Quotient(value.denominator() * (1 / QQ(content)), bottom)
 
 
-def _crossed(over: Quotient, under: Quotient) -> Quotient:
-    """`over` with its numerator freed of the factors in the other's denominator."""
-    if len(over.top) > 400 or not under.bottom:
-        return over
-    joint = Quotient(over.top, under.bottom).cancelled()
-    for factor in under.bottom:
-        removed = under.bottom[factor] - joint.bottom.get(factor, 0)
-        under.bottom = {**under.bottom, factor: under.bottom[factor] - removed}
-    under.bottom = {f: e for f, e in under.bottom.items() if e}
-    return Quotient(joint.top, over.bottom)
+def _crossed(
+    top: PolyElement, bottom: dict[PolyElement, int]
+) -> tuple[PolyElement, dict[PolyElement, int]]:
+    """One quotient's numerator over the other's denominator, without common factors."""
+    if len(top) > 400 or not bottom:
+        return top, dict(bottom)
+    joint = Quotient(top, bottom).cancelled()
+    return joint.top, joint.bottom
 
 
 def _bottom_up(value: Traced) -> list[Traced]:

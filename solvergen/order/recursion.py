@@ -7,7 +7,8 @@ evaluation there is Σ_w n(w) h^{|w|−1} w with
     e(τ) = e^{−κ(c−b)h} e_base(τ) + Σ_j (w_j/h) n_j(τ) − [τ = D^(k)] Q_k(b, c)
     Q_k(b, c) = ∫_b^c e^{−κ(c−ξ)h} ξ^k/k! dξ = Σ_j b^{k−j}/(k−j)! (c−b)^{j+1} φ_{j+1}(−κ(c−b)h)
 
-for a row from the offset b to c. The coefficients live in any `Ring`: power series for the
+for a row from the offset b to c. A row that carries past states starts from each of them with its
+share: e^{−κ(c−b)h} e_base − Q_k(b, c) becomes the sum of these over the states, b where each lies. The coefficients live in any `Ring`: power series for the
 classical order, sums of exponentials for the stiff order. All words are kept about one base point,
 so errors made at different steps add without re-basing.
 """
@@ -18,7 +19,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from ..program.model import Row, Step
+from ..program.model import Row, Step, depth
 from .setting import Setting
 from .words import Word, leaf, weight
 
@@ -69,17 +70,35 @@ class Recursion:
         """
         setting = self.setting
         start, end = setting.grid.position(site), setting.place(row.place, site)
-        z = -setting.kappa * (end - start) * self.ring.h if setting.kappa else Fraction(0)
-        decay = self.ring.functions["exp"](z)
-        total: Words = {word: decay * value for word, value in base.items()}
+        total: Words = {}
+        for origin, share, error in self.origins(row, site, start, base, known):
+            z = -setting.kappa * (end - origin) * self.ring.h if setting.kappa else Fraction(0)
+            decay = share * self.ring.functions["exp"](z)
+            for word, value in error.items():
+                term = decay * value
+                total[word] = total[word] + term if word in total else term
+            for k, exact in enumerate(self.exact(origin, end - origin, z)):
+                total[leaf(k)] = total.get(leaf(k), Fraction(0)) - share * exact
         for source, factor in setting.weights(row, site):
             for word, value in known[source].items():
                 term = factor * value
                 total[word] = total[word] + term if word in total else term
-        for k, exact in enumerate(self.exact(start, end - start, z)):
-            total[leaf(k)] = total.get(leaf(k), Fraction(0)) - exact
         trimmed = {word: self.ring.trim(value, weight(word)) for word, value in total.items()}
         return {word: value for word, value in trimmed.items() if value is not None}
+
+    def origins(
+        self, row: Row, site: int, start: Any, base: Words, known: Mapping[str, Words]
+    ) -> list[tuple[Any, Any, Words]]:
+        """Offset, share and error of the accepted states that a row starts from."""
+        if not row.carry:
+            return [(start, Fraction(1), base)]
+        setting = self.setting
+        values = setting.at(site)
+        found = [(start, values.expr(row.decay), base)]
+        for term in row.carry:
+            offset = setting.grid.position(site - depth(term.source))
+            found.append((offset, values.expr(term.weight), known[term.source]))
+        return found
 
     def exact(self, start: Any, length: Any, z: Any) -> list[Any]:
         """The integrals Q_k of the exact solution, k = 0 … limit − 1."""

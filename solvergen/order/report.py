@@ -77,13 +77,10 @@ class OrderReport:
 
     @property
     def zero_stability(self) -> ZeroStability:
-        """The root condition: past states enter a step only through the current one."""
-        return ZeroStability(
-            True,
-            ((1, 1), (0, self.history)) if self.history else ((1, 1),),
-            "every row starts from the current state alone (Adams type): the roots are 1 and 0, "
-            "on any grid",
-        )
+        """The root condition on the first characteristic polynomial."""
+        from .zero_stability import zero_stability
+
+        return zero_stability(self.program, self.analysis.values)
 
     @cached_property
     def bottlenecks(self) -> tuple[Bottleneck, ...]:

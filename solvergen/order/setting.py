@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import OrderError
 from ..expr.tree import Expr, evaluate
 from ..program.model import Place, Row
+from .blocks import Inner
 from .grid import Grid, generic_ratio
 from .ring import Ring
 from .series import ONE
@@ -48,6 +49,7 @@ class Setting:
         grid: positions of the sites.
         parameters: value of every parameter.
         coordinate: j to y^(j)/y' of the step's further coordinate.
+        inner: from a site and k, the place of the k-th next grid point as a fraction of the step.
     """
 
     def __init__(
@@ -57,7 +59,9 @@ class Setting:
         grid: Grid,
         parameters: Mapping[str, Any],
         coordinate: Jet = generic_coordinate,
+        inner: Inner | None = None,
     ) -> None:
+        self.inner = inner or _next_sites(grid)
         self.kappa, self.ring, self.grid = kappa, ring, grid
         self.parameters, self.coordinate = parameters, coordinate
         self.kept: dict[tuple[int, int], Any] = {}
@@ -109,11 +113,23 @@ class Setting:
         start, size = self.grid.position(site), self.size(site)
         if self.kappa:
             fraction = self.at(site).expr(place.lam(self.kappa))
+        elif place.ahead:
+            fraction = self.inner(site, place.ahead)
         elif place.coordinate == "clock" or place.is_end:
             fraction = self.at(site).expr(place.fraction)
         else:
             raise OrderError("a stage of a velocity solver must be placed in the clock")
         return start + fraction * size
+
+
+def _next_sites(grid: Grid) -> Inner:
+    """Grid points of steps of one interval each."""
+
+    def inner(site: int, k: int) -> Any:
+        start, end = grid.position(site), grid.position(site + 1)
+        return (grid.position(site + k) - start) / (end - start)
+
+    return inner
 
 
 def _bends(row: Row) -> bool:
@@ -127,6 +143,9 @@ class SymbolValues(dict[str, Any]):
 
     def __init__(self, setting: Setting, site: int) -> None:
         super().__init__(setting.parameters)
+        if "remaining" in self and site:
+            past = -setting.grid.position(site) * setting.ring.h
+            self["remaining"] = self["remaining"] * setting.ring.functions["exp"](past)
         self.setting, self.site = setting, site
         self.powers_of_y: list[list[Any]] = []
         self.functions: dict[str, Callable[..., Any]] = {
@@ -147,10 +166,26 @@ class SymbolValues(dict[str, Any]):
             past = self.site - int(digits)
             measure = {"theta": self._lam, "Theta": self._clock, "eta": self._further}[stem]
             value = measure(past, self.site) / measure(self.site, self.site + 1)
+        elif digits and stem in ("gamma", "Gamma"):
+            value = self._point(stem, int(digits))
+        elif name == "remaining":
+            raise OrderError("how far a run has come is no property of a step")
         else:
             raise OrderError(f"a weight contains the unknown symbol {name!r}")
         self[name] = value
         return value
+
+    def _point(self, stem: str, k: int) -> Any:
+        """The k-th next grid point as a fraction of the step in λ or in the clock."""
+        setting, start = self.setting, self._position(self.site)
+        fraction = setting.inner(self.site, k)
+        if (stem == "gamma") == bool(setting.kappa):
+            return fraction
+        target = start + fraction * setting.size(self.site)
+        if setting.kappa:
+            return setting.clock_offset(start, target) / self._clock(self.site, self.site + 1)
+        ends = [setting.along(_lam_of_clock, offset) for offset in (start, target)]
+        return (ends[1] - ends[0]) / self._lam(self.site, self.site + 1)
 
     def _position(self, site: int) -> Any:
         return self.setting.grid.position(site)

@@ -22,7 +22,8 @@ from fractions import Fraction
 from typing import Any
 
 from ..errors import OrderError
-from ..program.model import Program, Row
+from ..program.model import Program, Row, depth
+from .blocks import in_blocks
 from .grid import uniform
 from .local import defaults
 from .ring import SeriesRing
@@ -44,7 +45,7 @@ class Stability:
 
     def roots(self, z: complex) -> list[complex]:
         """The roots ζ at a value of z."""
-        return _roots(
+        return polynomial_roots(
             [sum(complex(a) * z**i for i, a in enumerate(p)) for p in self.characteristic]
         )
 
@@ -84,7 +85,7 @@ class Stability:
                 )
                 for j in range(degree)
             ]
-            curves.append(_roots(line))
+            curves.append(polynomial_roots(line))
         return curves
 
     def field(
@@ -110,7 +111,8 @@ def stability(program: Program, parameters: Mapping[str, Fraction] | None = None
     """
     ring = SeriesRing(3)
     values = {**defaults(program), **(parameters or {})}
-    setting = Setting(program.kappa, ring, uniform(), values)
+    grid, inner = in_blocks(program, uniform())
+    setting = Setting(program.kappa, ring, grid, values, inner=inner)
     step = program.main
     known: dict[str, _State] = {"n": _State({("P", 0): (Fraction(1),)})}
     for k in range(1, step.history + 1):
@@ -147,12 +149,23 @@ def _add(left: Polynomial, right: Polynomial) -> Polynomial:
 
 def _row(setting: Setting, row: Row, known: Mapping[str, _State]) -> _State:
     state = _State({("Y", 0): (Fraction(1),)})
+    if row.carry:  # accepted states are where the model was evaluated: P and Y are one sequence
+        values = setting.at(0)
+        state = _State({("Y", 0): (limit(values.expr(row.decay)),)})
+        for term in row.carry:
+            past = _State({("P", depth(term.source)): (Fraction(1),)})
+            state = state.plus(past, limit(values.expr(term.weight)), 0)
     for source, weight in setting.weights(row, 0):
-        state = state.plus(known[source], _limit(weight), 1)
+        state = state.plus(known[source], limit(weight), 1)
     return state
 
 
-def _limit(weight: Any) -> Fraction:
+def limit(weight: Any) -> Fraction:
+    """The value of a weight as h tends to 0.
+
+    Raises:
+        OrderError: a pole, or an irrational limit.
+    """
     value = weight.coefficient(0) if isinstance(weight, Series) else weight
     if (isinstance(weight, Series) and weight.low < 0) or not isinstance(value, Fraction | int):
         raise OrderError("a weight has no rational limit for small steps; no stability polynomial")
@@ -198,7 +211,7 @@ def _times(left: Polynomial, right: Polynomial) -> Polynomial:
     return tuple(total)
 
 
-def _roots(coefficients: list[complex]) -> list[complex]:
+def polynomial_roots(coefficients: list[complex]) -> list[complex]:
     """All roots of a polynomial (lowest power first) by the Durand-Kerner iteration."""
     while coefficients and abs(coefficients[-1]) < 1e-14:
         coefficients = coefficients[:-1]

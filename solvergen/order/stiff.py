@@ -20,6 +20,7 @@ from typing import Any
 
 from ..errors import OrderError
 from ..program.model import Program
+from .blocks import in_blocks
 from .grid import generic, uniform
 from .local import History, defaults
 from .recursion import Recursion, Words
@@ -226,8 +227,9 @@ def _names(weight_expr: Any) -> set[str]:
 
 
 def _errors(program: Program, limit: int, outer: bool) -> Words:
-    grid = generic(1) if program.main.history else uniform()
-    setting = _OuterAtZero(program.kappa, ExpRing(), grid, defaults(program))
+    fine = generic(1) if program.main.uneven else uniform()
+    grid, inner = in_blocks(program, fine)
+    setting = _OuterAtZero(program.kappa, ExpRing(), grid, defaults(program), inner=inner)
     recursion = _AtZero(setting, limit) if outer else Recursion(setting, limit)
     if outer:
         setting.outer = id(program.main.corrector or program.main.final)

@@ -120,13 +120,16 @@ class ZeroStability:
 
     Args:
         stable: the root condition holds.
-        roots: the roots with multiplicities as (root, count).
+        roots: the roots with multiplicities as (root, count); integers where they are.
         reason: why, in words.
+        factor: how fast the clock's steps may grow, from one to the next and for ever; looked for
+            up to 8. ``None`` where growth does no harm, or nothing is stable.
     """
 
     stable: bool
-    roots: tuple[tuple[int, int], ...]
+    roots: tuple[tuple[complex, int], ...]
     reason: str
+    factor: float | None = None
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any
 
-from ..expr.tree import evaluate
-from .model import Program, Row, Step
+from ..expr.tree import Expr, evaluate
+from .model import Program, Row, Step, depth
 
 # So short a step that weights which are right only to a power of h, as Lawson's, pass as well.
 STEP, TOLERANCE = 2.0**-10, 2.0**-6
@@ -45,12 +46,42 @@ def _excess(row: Row, step: Step, program: Program) -> float:
         values[f"theta{k}"] = float(k)
         past, ahead = math.expm1(-kappa * k * STEP), math.expm1(kappa * STEP)
         values[f"Theta{k}"] = -past / ahead if kappa else float(k)
-    total = sum(evaluate(t.weight, values, _FUNCTIONS, float) for t in row.terms)
-    h = values["h"]
-    exact = 1.0 if row.gauge == "clock" else h * _phi(1, -kappa * h)
+        values[f"gamma{k}"] = point = k / step.spans
+        values[f"Gamma{k}"] = math.expm1(kappa * point * STEP) / ahead if kappa else point
+    values["remaining"] = 0.5
+
+    def number(weight: Expr) -> float:
+        return float(evaluate(weight, values, _FUNCTIONS, float))
+
+    def whole(start: int) -> float:
+        """The integral of a constant from a past point to the end of the step."""
+        if row.gauge == "clock":
+            return 1.0 + (values[f"Theta{start}"] if start else 0.0)
+        length = (1 + start) * values["h"]
+        return length * _phi(1, -kappa * length)
+
+    total = sum(number(term.weight) for term in row.terms)
+    exact = whole(0)
+    if row.carry:
+        exact *= number(row.decay)
+        exact += sum(number(term.weight) * whole(depth(term.source)) for term in row.carry)
     if step.stochastic and row.gauge == "lambda":  # what the state keeps, the data must make up for
-        exact = 1 - math.exp(-h) * evaluate(row.decay, values, _FUNCTIONS, float)
-    return float(total / exact - 1) if abs(exact) > 1e-12 else float(total)
+        exact = 1 - math.exp(-values["h"]) * number(row.decay)
+    return total / exact - 1 if abs(exact) > 1e-12 else total
+
+
+def is_one(expr: Expr, parameters: Mapping[str, Fraction]) -> bool:
+    """Whether an expression in h and step ratios is 1 at two points without structure."""
+    for point in (0.31, 0.47):
+        values: dict[str, Any] = {name: float(value) for name, value in parameters.items()}
+        values["h"] = point
+        for k in range(1, 10):
+            names = ("theta", "Theta", "eta", "gamma", "Gamma")
+            values |= {f"{name}{k}": (1 + point) ** k + k for name in names}
+        values["remaining"] = point / 2
+        if abs(float(evaluate(expr, values, _FUNCTIONS, float)) - 1) > 1e-9:
+            return False
+    return True
 
 
 def _phi(k: int, z: float) -> float:

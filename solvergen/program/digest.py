@@ -24,6 +24,11 @@ def canonical(program: Program) -> dict[str, Any]:
     return {
         **(adaptive if program.controller else {}),
         **({"jumps": True} if program.jumps else {}),
+        **(
+            {"remainder": [[_step(step) for step in rest] for rest in program.remainder]}
+            if program.remainder
+            else {}
+        ),
         "integrand": program.integrand,
         "main": _step(program.main),
         "start": [_step(step) for step in program.start],
@@ -50,6 +55,7 @@ def _step(step: Step) -> dict[str, Any]:
         }
     return {
         **noise,
+        **({"spans": step.spans} if step.spans > 1 else {}),
         "stages": [_row(row, names) for row in step.stages],
         "final": _row(step.final, names),
         "corrector": step.corrector and _row(step.corrector, names),
@@ -65,6 +71,7 @@ def _row(row: Row, names: dict[str, str]) -> dict[str, Any]:
     noise = {"decay": show(row.decay), "noise": {d.name: show(d.weight) for d in row.noise}}
     return {
         **(noise if row.noise or row.decay != ONE else {}),
+        **({"carry": {t.source: show(t.weight) for t in row.carry}} if row.carry else {}),
         "place": [row.place.coordinate, show(row.place.fraction)],
         "gauge": row.gauge,
         "weights": {names.get(t.source, t.source): show(t.weight) for t in row.terms},

@@ -15,6 +15,8 @@ to a place inside it, as a linear combination of model evaluations, in one of tw
 Symbols in weights:
 
     h            λ_{n+1} − λ_n
+    gamma1 …     (λ_{n+k} − λ_n) / h              grid points ahead; Gamma1 … in the clock
+    remaining    (σ/α)_n over (σ/α) at the first grid point where it is finite
     theta1 …     (λ_n − λ_{n−k}) / h              history offsets in λ, positive
     Theta1 …     (clock_n − clock_{n−k}) / (clock_{n+1} − clock_n)
     eta1 …       the same in the step's further coordinate y(λ)
@@ -27,6 +29,11 @@ row's place i, whatever the integrand, and the factor `decay` multiplies the sta
 the step beside the ODE's own propagation:
 
     data      u_i = decay e^{−(λ_i−λ_n)} u_n + Σ_j w_j D_j + e^{−λ_i} Σ_k g_k z_k
+
+A row may also carry accepted states x_{n−k} of earlier steps, each brought to its place by the
+linear part alone; with factors c_k and `decay` (then the factor on the current state) summing to 1,
+
+    gauge "clock"    Y_i = decay Y_n + Σ_k c_k Y_{n−k} + (clock_{n+1} − clock_n) Σ_j w_j f_j
 
 Further symbols, in `lets` of a step and in the rows of an explicit form: sigma and sigma_next, which
 are σ/α at n and n+1, and steps, the number of steps of the run.
@@ -50,10 +57,19 @@ _BOTH_CLOCKS = (
 
 @dataclass(frozen=True)
 class Place:
-    """A point of the step: a fraction of it in λ or in the clock (0 is the start, 1 the end)."""
+    """A point of the step: a fraction of it in λ or in the clock (0 is the start, 1 the end).
+
+    A point of the grid that is not the end of the step has the coordinate "grid" and the fraction
+    ``gamma{k}``, a symbol, k intervals after n.
+    """
 
     fraction: Expr
     coordinate: str = "lambda"
+
+    @property
+    def ahead(self) -> int:
+        """How many intervals after n it lies when it is a grid point, else 0."""
+        return int(str(self.fraction)[len("gamma") :]) if self.coordinate == "grid" else 0
 
     @property
     def is_end(self) -> bool:
@@ -66,7 +82,7 @@ class Place:
         Raises:
             DeriveError: a place in the clock of velocity, which h alone does not determine.
         """
-        if self.coordinate == "lambda" or self.fraction in (lift(0), lift(1)):
+        if self.coordinate in ("lambda", "grid") or self.fraction in (lift(0), lift(1)):
             return self.fraction
         if kappa == 0:
             raise DeriveError(_BOTH_CLOCKS)
@@ -82,6 +98,8 @@ class Place:
         """
         if self.coordinate == "clock" or self.fraction in (lift(0), lift(1)):
             return self.fraction
+        if self.coordinate == "grid":
+            return Symbol(f"Gamma{self.ahead}")
         if kappa == 0:
             raise DeriveError(_BOTH_CLOCKS)
         h = Symbol("h")
@@ -125,6 +143,7 @@ class Row:
     Args:
         decay: factor on the state from the start of the step, beside the ODE's own propagation.
         noise: rows of one step that name the same draw share it.
+        carry: accepted states of earlier steps, ``x-1``, ``x-2``, …, with their factors.
     """
 
     name: str
@@ -133,11 +152,12 @@ class Row:
     terms: tuple[Term, ...]
     decay: Expr = ONE
     noise: tuple[Draw, ...] = ()
+    carry: tuple[Term, ...] = ()
 
     @property
     def expressions(self) -> tuple[Expr, ...]:
         """Every expression of the row: its weights, its decay, the weights of its draws."""
-        terms = tuple(term.weight for term in self.terms)
+        terms = tuple(term.weight for term in (*self.terms, *self.carry))
         return (*terms, self.decay, *(draw.weight for draw in self.noise))
 
     def u_weights(self, kappa: int) -> tuple[tuple[str, Expr], ...]:
@@ -173,6 +193,9 @@ class Step:
             step then starts there. `churn_scale` multiplies that noise.
         draws: the part of the step to which each draw belongs.
         kernel: A of the drift that the rows integrate, 1 but for the SDE's data form.
+        spans: how many intervals of the grid it covers.
+        swept, sweeps: of an implicit rule: the last stages are `sweeps` sweeps of `swept` stages each,
+            which repeat one another.
         positive: (expression, text) pairs: what must be above zero for the noise to exist, and what
             a user is told where it is not.
     """
@@ -190,6 +213,21 @@ class Step:
     draws: tuple[Interval, ...] = ()
     kernel: Expr = field(default=ONE, compare=False)
     positive: tuple[tuple[Expr, str], ...] = field(default=(), compare=False)
+    spans: int = 1
+    swept: int = field(default=0, compare=False)
+    sweeps: int = field(default=0, compare=False)
+
+    @property
+    def ahead(self) -> int:
+        """The furthest grid point that its places and weights use, at least its own end."""
+        names = {name for row in self.rows for e in row.expressions for name in symbols(e)}
+        named = [int(name[5:]) for name in names if name[:5] in ("gamma", "Gamma") and name[5:]]
+        return max([self.spans, *named, *(row.place.ahead for row in self.rows)])
+
+    @property
+    def uneven(self) -> bool:
+        """Whether its weights depend on the ratios of several steps of the grid."""
+        return bool(self.history or self.corrector or self.ahead > 1)
 
     @property
     def stochastic(self) -> bool:
@@ -209,16 +247,23 @@ class Step:
 
     @cached_property
     def history(self) -> int:
+        """How many steps it looks back: 2 when ``n-2`` or ``x-2`` is the oldest source."""
+        return max(self.past_evaluations, self.past_states)
+
+    @property
+    def past_evaluations(self) -> int:
         """How many past evaluations the step needs: 2 when ``n-2`` is the oldest node."""
-        return max(
-            (depth(term.source) for row in self.rows for term in row.terms),
-            default=0,
-        )
+        return max((depth(term.source) for row in self.rows for term in row.terms), default=0)
+
+    @property
+    def past_states(self) -> int:
+        """How many past accepted states the step needs: 2 when ``x-2`` is the oldest one."""
+        return max((depth(term.source) for row in self.rows for term in row.carry), default=0)
 
 
 def depth(source: str) -> int:
-    """How far back a source reaches: 0 for ``n``, stages and ``n+1``; k for ``n-k``."""
-    return int(source[2:]) if source.startswith("n-") else 0
+    """How far back a source reaches: k for ``n-k`` and ``x-k``; else 0."""
+    return int(source[2:]) if source.startswith(("n-", "x-")) else 0
 
 
 @dataclass(frozen=True)
@@ -237,6 +282,8 @@ class Program:
             end, the second grid point, moves and the next step is longer.
         jumps: whether λ may fall from one grid point to the next, which adds noise.
         form: the form of its noise, as the spec says; empty for a deterministic solver.
+        remainder: of a solver whose steps span several intervals: its last steps for each number of
+            intervals modulo the spans of the main step.
         last: the step to σ = 0 where that is more than DDIM: Langevin steps come before it.
     """
 
@@ -255,6 +302,7 @@ class Program:
     jumps: bool = False
     form: str = ""
     last: Step | None = None
+    remainder: tuple[tuple[Step, ...], ...] = ()
 
     @property
     def stochastic(self) -> bool:
@@ -270,18 +318,33 @@ class Program:
     def steps(self) -> tuple[Step, ...]:
         """Every distinct kind of step: those with the least history first, the main one last."""
         last = (self.last,) if self.last else ()
-        kinds = dict.fromkeys((*last, *reversed(self.end), *self.start, self.main))
+        rest = (step for steps in self.remainder for step in steps)
+        kinds = dict.fromkeys((*last, *reversed(self.end), *rest, *self.start, self.main))
         return tuple(sorted(kinds, key=lambda step: step.history if step != self.main else 99))
 
     @property
     def history(self) -> int:
-        """Past evaluations that are remembered between steps."""
+        """How many steps the solver looks back."""
         return max(step.history for step in self.steps)
 
     @property
     def evaluations_per_step(self) -> int:
         """Model calls of the main step."""
         return self.main.evaluations
+
+    def blocks(self, n: int) -> tuple[Step, ...]:
+        """The steps that cover n intervals where λ is finite, in order.
+
+        Raises:
+            DeriveError: fewer intervals than the last steps cover.
+        """
+        if not self.remainder:
+            return tuple(self.step_at(i, n) for i in range(n))
+        rest = self.remainder[n % self.main.spans] if n else ()
+        count = n - sum(step.spans for step in rest)
+        if count < 0:
+            raise DeriveError(f"{n} intervals are fewer than the last steps cover")
+        return (self.main,) * (count // self.main.spans) + rest
 
     def step_at(self, i: int, n: int, first: int = 0) -> Step:
         """The kind of step i of n, when history begins at step `first` (0, or 1 after α = 0)."""

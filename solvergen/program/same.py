@@ -49,7 +49,16 @@ def same(a: Program, b: Program) -> Difference | None:
         return None
     if a.jumps != b.jumps:
         return Difference(0, None, "only one of them takes a grid that rises")
-    n = min(max(oldest(a), oldest(b), 3), 40)
+    least = min(max(oldest(a), oldest(b), 3), 40)
+    # every number of intervals that a solver may have left over at its end
+    for n in range(least, least + a.main.spans * b.main.spans):
+        if found := _on_patterns(a, b, n):
+            return found
+    return None
+
+
+def _on_patterns(a: Program, b: Program, n: int) -> Difference | None:
+    """The first difference on irregular grids of n steps, and of one more to σ = 0."""
     with mpmath.workdps(DIGITS):
         for pattern in _PATTERNS:
             lam = _grid(pattern, n)

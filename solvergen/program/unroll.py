@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 import mpmath
@@ -82,6 +83,8 @@ class _Run:
         # λ between which the rows of a step run, and its scalars.
         self.bounds: dict[int, tuple[Any, Any]] = {}
         self.scalars: dict[int, dict[str, Any]] = {}
+        self.accepted: dict[int, Vector] = {}
+        self.ahead = max(step.ahead for step in program.steps)
 
     def shrunk(self, lam: list[Any]) -> list[Any]:
         if self.program.shrink is None or len(lam) < 3:
@@ -95,12 +98,11 @@ class _Run:
         state = [mpmath.mpf(1)] + [mpmath.mpf(0)] * (self.size - 1)
         past: list[Vector] = []
         pending: tuple[Row, Step, Vector, dict[str, Any], int] | None = None
-        for i in range(n):
+        for i, step in self.kinds(n):
             if self.lam[i + 1] < self.lam[i]:
                 state = self.raised(state, i, "jump", self.lam[i], self.lam[i + 1], mpmath.mpf(1))
                 continue
             last = mpmath.isinf(self.lam[i + 1]) and self.program.zero == "ddim"
-            step = self.program.step_at(i, n)
             if last and self.program.last is not None:
                 step, last = self.program.last, False
             state = self.opened(step, i, state, last)
@@ -108,7 +110,7 @@ class _Run:
             if pending is not None:
                 row, before, base, known, at = pending
                 state = self.combine(row, at, base, {**known, "n+1": f}, before)
-            base = state
+            base = self.accepted[i] = state
             past.insert(0, f)
             if last:
                 state, pending = self.output(len(self.calls) - 1), None
@@ -122,9 +124,19 @@ class _Run:
             pending = None if step.corrector is None else (step.corrector, step, base, shifted, i)
         return Unrolled(tuple(self.calls), *self.trimmed(state))
 
+    def kinds(self, n: int) -> list[tuple[int, Step]]:
+        """Where each step begins, and its kind; a last interval to σ = 0 is a step of its own."""
+        program = self.program
+        if not program.remainder:
+            return list(enumerate(program.blocks(n)))
+        alone = mpmath.isinf(self.lam[n])
+        steps = program.blocks(n - alone)
+        starts = accumulate((step.spans for step in steps), initial=0)
+        return list(zip(starts, (*steps, program.main) if alone else steps, strict=False))
+
     def opened(self, step: Step, i: int, state: Vector, last: bool) -> Vector:
         """Fix the bounds and scalars of a step; raise the state where the step begins with noise."""
-        start, stop = self.lam[i], self.lam[i + 1]
+        start, stop = self.lam[i], self.lam[i + (1 if last else step.spans)]
         self.bounds[i], self.scalars[i] = (start, stop), {}
         if last and step.churn is None:
             return state
@@ -178,6 +190,8 @@ class _Run:
         low, high = self.bounds[i]
         if place.is_end or place.fraction == ZERO:
             return high if place.is_end else low
+        if place.ahead:
+            return self.lam[i + place.ahead]
         values = {**self.parameters, "h": high - low}
         fraction = evaluate(place.fraction, values, _ELEMENTARY, _number)
         if place.coordinate == "lambda":
@@ -216,6 +230,11 @@ class _Run:
         else:
             unit = mpmath.mpf(1) if self.kappa == 1 else -mpmath.exp(-to)
         state = [ratio * value for value in base]
+        for term in row.carry:
+            k = i - depth(term.source)
+            ratio = self.scale(to) / self.scale(self.lam[k])
+            ratio = ratio * evaluate(term.weight, symbols, functions, _number)
+            state = [s + ratio * v for s, v in zip(state, self.accepted[k], strict=True)]
         for term in row.terms:
             weight = unit * evaluate(term.weight, symbols, functions, _number)
             state = [s + weight * f for s, f in zip(state, known[term.source], strict=True)]
@@ -233,6 +252,10 @@ class _Run:
         for k in steps:
             values[f"theta{k}"] = (low - lam[i - k]) / h
             values[f"Theta{k}"] = (self.clock(low) - self.clock(lam[i - k])) / clock
+        for k, ahead in enumerate(lam[i + 1 : i + 1 + self.ahead], 1):
+            values[f"gamma{k}"] = (ahead - low) / h
+            values[f"Gamma{k}"] = (self.clock(ahead) - self.clock(low)) / clock
+        values["remaining"] = mpmath.exp(lam[0] - low)
         for step in self.program.steps:
             if step.coordinate is not None and row in step.rows:
                 y = _coordinate(step)
@@ -294,6 +317,9 @@ def _functions(run: _Run, i: int, step: Step) -> dict[str, Callable[..., Any]]:
 
 
 def oldest(program: Program) -> int:
-    """How many steps a run needs before every kind of step has been used."""
+    """How many intervals a run needs before every kind of step has been used."""
+    if program.remainder:
+        longest = max(sum(step.spans for step in rest) for rest in program.remainder)
+        return longest + 2 * program.main.spans
     deepest = max(depth(t.source) for s in program.steps for r in s.rows for t in r.terms)
     return max(deepest, len(program.start)) + len(program.end) + 2

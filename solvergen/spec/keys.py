@@ -42,6 +42,8 @@ KINDS = {
     "exact": 'an exact number: an integer or a text such as "1/2" or "0.25"',
     "expression": 'an expression in a text, such as "1/2" or "r"',
     "texts": "a list of texts",
+    "lists": "a list of lists of texts",
+    "place": 'an expression in a text, such as "1/2" or "r", or a grid point, such as "grid 1"',
     "expressions": "a list of expressions",
     "weight": "an expression in a text",
     "list": "a list of expressions",
@@ -93,6 +95,18 @@ RULE_KEYS = {
         "Explicit weights (rule weights). In the coordinate lambda they are the A_j of "
         "u' = -kappa*u + N and contain h; in the clock they multiply the clock's step.",
         '{ n = "h*phi1 - h*phi2/r", mid = "h*phi2/r" }',
+    ),
+    "states": Key(
+        "texts",
+        'Accepted states that the polynomial passes through (rule interpolate, in the clock): "x" is '
+        'the current one, "x-1" the one before. ["x"] unless given.',
+        '["x", "x-1"]',
+    ),
+    "carry": Key(
+        "weights",
+        "Factors on the accepted states, each first brought to the place of the result by the linear "
+        'part alone (rule weights); they sum to 1. { x = "1" } unless given.',
+        '{ x = "4/3", x-1 = "-1/3" }',
     ),
     "decay": Key(
         "weight",
@@ -179,7 +193,13 @@ TABLES: dict[str, Table] = {
         "An evaluation inside the step; stages are computed in the order written.",
         {
             "name": Key("name", "What nodes call it.", '"mid"', True),
-            "at": Key("expression", "Its place as a fraction of the step.", '"r"', True),
+            "at": Key(
+                "place",
+                "Its place as a fraction of the step; or a point of the grid, counted from n. Points "
+                "beyond the end of the step need [end] steps that do not look so far.",
+                '"r"',
+                True,
+            ),
             "place": Key(
                 "text",
                 "Variable in which the place is a fraction; the solver's unless given.",
@@ -208,7 +228,8 @@ TABLES: dict[str, Table] = {
             "b": Key("list", "Weights of the step.", '["1/6", "2/3", "1/6"]', True),
             "sweeps": Key(
                 "integer",
-                "Makes the table implicit: this many sweeps of fixed-point iteration, written out.",
+                "Makes the table implicit: this many sweeps of fixed-point iteration, written out. The "
+                "emitted sampler ends them early where it is given a tolerance.",
                 "3",
             ),
         },
@@ -269,7 +290,20 @@ TABLES: dict[str, Table] = {
             "rate": Key("scalar", "Their length.", '"delta"', True),
         },
     ),
-    "step": Table("[step]", "The rule that ends the step (the predictor).", dict(RULE_KEYS)),
+    "step": Table(
+        "[step]",
+        "The rule that ends the step (the predictor).",
+        {
+            "spans": Key(
+                "integer",
+                "How many intervals of the grid the step covers; 1 unless given. Its stages may then "
+                'lie at the points between: at = "grid 1". A last interval to sigma = 0 is a DDIM step '
+                "of its own.",
+                "2",
+            ),
+            **RULE_KEYS,
+        },
+    ),
     "corrector": Table(
         "[corrector]",
         "A rule that uses the evaluation at the end of the step.",
@@ -350,6 +384,12 @@ TABLES: dict[str, Table] = {
                 "texts",
                 "Solvers for the last steps, by name; the last is the final step.",
                 '["ddim"]',
+            ),
+            "remainder": Key(
+                "lists",
+                "Of a solver whose steps span several intervals: the solvers of its last steps, one "
+                "list for each number of intervals modulo `spans`, from 0 up.",
+                '[["ddim", "ddim"], ["ddim"]]',
             ),
             "ramp": Key(
                 "boolean", "Use no more nodes than steps remain (lower order at the end).", "true"

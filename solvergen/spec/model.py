@@ -68,6 +68,9 @@ class Rule:
         theta, scale: of a mean-value rule.
         weights: (node, expression) pairs of a weights rule.
         frozen: weights as if all steps were equal.
+        states: accepted states that an interpolant passes through: ``x``, ``x-1``, …; the current one
+            alone unless given.
+        carry: (state, expression) pairs of a weights rule: the factors on accepted states.
         decay, noise: of a weights rule: the factor on the state beside the ODE's own, and (draw,
             expression) pairs in units of σ at the place of the result.
         where: key path in the spec, for error messages.
@@ -82,6 +85,8 @@ class Rule:
     scale: Expr | None = None
     weights: tuple[tuple[str, Expr], ...] = ()
     frozen: bool = False
+    states: tuple[str, ...] = ()
+    carry: tuple[tuple[str, Expr], ...] = ()
     decay: Expr | None = None
     noise: tuple[tuple[str, Expr], ...] = ()
     where: tuple[str | int, ...] = field(default=(), compare=False)
@@ -89,7 +94,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Stage:
-    """An evaluation inside the step, at the fraction `at` of it (in λ or in the clock)."""
+    """An evaluation inside the step, at the fraction `at` of it (in λ or in the clock).
+
+    The grid point k is the symbol ``gamma{k}`` in the place ``grid``.
+    """
 
     name: str
     at: Expr
@@ -134,12 +142,17 @@ class Start:
 
 @dataclass(frozen=True)
 class End:
-    """The last steps: solvers by name or rules (the last one is the final step), and limits."""
+    """The last steps: solvers by name or rules (the last one is the final step), and limits.
+
+    `remainder` names the last steps of a solver whose steps span several intervals, one tuple for
+    each number of intervals modulo its spans.
+    """
 
     using: tuple[str | Rule, ...] = ()
     ramp: bool = False
     zero: str = "ddim"
     corrector: bool = False
+    remainder: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -211,6 +224,8 @@ class Solver:
         step: the rule that ends the step.
         coordinate: variable of the polynomials.
         stages: evaluations inside the step, in order.
+        spans: how many intervals of the grid a step covers.
+        sweeps: how often the stages of an implicit table are repeated; 0 for any other solver.
         corrector: optional corrector.
         embedded: optional rule of lower order on the same evaluations, and the step controller
             that compares the two.
@@ -229,6 +244,8 @@ class Solver:
     description: str = ""
     coordinate: str = "lambda"
     stages: tuple[Stage, ...] = ()
+    spans: int = 1
+    sweeps: int = 0
     corrector: Corrector | None = None
     embedded: Rule | None = None
     controller: Controller | None = None

@@ -14,6 +14,9 @@ from ..expr.tree import Call, Expr, Number, Symbol, phi
 MAX_STEPS, MAX_PHI = 9, 12
 NODE = re.compile(r"n(?:-(\d{1,3}))?|n\+1|[A-Za-z][A-Za-z0-9_]{0,31}", re.ASCII)
 
+STATE = re.compile(r"x(?:-(\d{1,3}))?", re.ASCII)
+GRID_POINT = re.compile(r"grid ([1-9])", re.ASCII)
+
 H, KAPPA = Symbol("h"), Symbol("kappa")
 
 # What an emitted file or a host already calls something else.
@@ -100,10 +103,19 @@ _TAKEN = {
     "raised",
     "lower",
     "base",
+    "j",
+    "block",
+    "blocks",
+    "rest",
+    "spans",
+    "count",
+    "remaining",
+    "tolerance",
+    "REPEATS",
 }
 # Local variables of an emitted `coefficients`: weights, offsets, places, φ-functions and moments.
 _LOCAL = re.compile(
-    r"(ratio|phi|theta|Theta|eta|down|[aegHmpqstTyzwdfv])\d+|[A-Z]|[as]_k\d+|[mop]\d*_(k\d+|z|\d+)(_\d+)?"
+    r"(ratio|phi|theta|Theta|gamma|Gamma|ahead|eta|down|[aegHmpqstTyzwdfFv])\d+|[A-Z]|[as]_k\d+|[mop]\d*_(k\d+|z|\d+)(_\d+)?"
 )
 
 
@@ -116,11 +128,13 @@ def reserved(name: str) -> bool:
 def weight_names(parameters: dict[str, Expr]) -> dict[str, Expr]:
     """Names allowed in explicit weights: parameters, ``h``, ``r1`` … and ``phi1`` ….
 
-    ``r_k`` are the step ratios h_{n−k}/h_n of the rule's coordinate; ``phi_k`` is φ_k(−κh).
+    ``r_k`` are the step ratios h_{n−k}/h_n of the rule's coordinate, ``g_k`` the place of the k-th
+    next grid point in it; ``phi_k`` is φ_k(−κh); ``remaining`` is σ/α over its first value.
     """
     ratios = {f"r{k}": Symbol(f"ratio{k}") for k in range(1, MAX_STEPS + 1)}
     phis = {f"phi{k}": phi(k, -KAPPA * H) for k in range(1, MAX_PHI + 1)}
-    return {**phis, **ratios, "h": H, **parameters}
+    points = {f"g{k}": Symbol(f"ahead{k}") for k in range(1, MAX_STEPS + 1)}
+    return {**phis, **ratios, **points, "h": H, "remaining": Symbol("remaining"), **parameters}
 
 
 def weight_functions() -> dict[str, Callable[..., Expr]]:

@@ -25,7 +25,7 @@ from .model import (
     Stage,
     Start,
 )
-from .names import MAX_STEPS, NODE, reserved
+from .names import GRID_POINT, MAX_STEPS, NODE, STATE, reserved
 from .tableau import written_out
 from .values import Values
 
@@ -82,9 +82,14 @@ class _Reader(Values):
         self.parameters = self.read_parameters()
         self.abbreviations = self.read_abbreviations()
         stages, step = self.table_of_stages() if "tableau" in self.data else self.written_steps()
+        spans = self.section("step").get("spans", 1)
+        if not 1 <= spans <= MAX_STEPS:
+            self.fail(("step", "spans"), f"a step spans 1 to {MAX_STEPS} intervals, found {spans}")
         return Solver(
             step=step,
             stages=stages,
+            spans=spans,
+            sweeps=self.section("tableau").get("sweeps", 0),
             corrector=self.corrector(),
             embedded=self.embedded(),
             controller=self.controller(),
@@ -165,6 +170,10 @@ class _Reader(Values):
         if fields["name"] in ("n", "x"):
             self.fail((*path, "name"), f"`{fields['name']}` is a reserved name; choose another")
         own = {key: fields.pop(key) for key in ("name", "at", "place") if key in fields}
+        if GRID_POINT.fullmatch(str(value["at"])):
+            if "place" in own:
+                self.fail((*path, "place"), "a grid point lies in no variable; leave `place` out")
+            own["place"] = "grid"
         return Stage(rule=self.rule(path, value, fields), **own)
 
     def rule(self, path: KeyPath, value: Any, fields: dict[str, Any] | None = None) -> Rule:
@@ -172,7 +181,7 @@ class _Reader(Values):
         if fields is None:
             table = str(path[0]) if len(path) == 1 else f"{path[0]}.rule"
             fields = self.table(path, value, TABLES[table])
-        for own in ("mode", "sweeps"):
+        for own in ("mode", "sweeps", "spans"):
             fields.pop(own, None)
         kind, steps = fields.pop("rule"), fields.pop("steps", None)
         if kind.startswith("adams"):
@@ -190,6 +199,13 @@ class _Reader(Values):
             fields["weights"] = tuple(self.weight(path, *item) for item in weights.items())
         if "noise" in fields:
             fields["noise"] = tuple(self.draw(path, *item) for item in fields["noise"].items())
+        for name in (*fields.get("states", ()), *fields.get("carry", ())):
+            self.check_state(path, "states" if "states" in fields else "carry", name)
+        if "carry" in fields:
+            fields["carry"] = tuple(
+                (name, self.expression((*path, "carry", name), value, weights=True))
+                for name, value in fields["carry"].items()
+            )
         self.check_rule(path, kind, fields)
         return Rule(kind=kind, where=path, **fields)
 
@@ -213,6 +229,16 @@ class _Reader(Values):
         if found[1] and not 1 <= int(found[1]) <= MAX_STEPS:
             self.fail((*path, "nodes"), f"`{name}` reaches beyond {MAX_STEPS} past steps", name)
 
+    def check_state(self, path: KeyPath, key: str, name: str) -> None:
+        found = STATE.fullmatch(name)
+        if not found or (found[1] and not 1 <= int(found[1]) <= MAX_STEPS):
+            self.fail(
+                (*path, key),
+                f'`{name}` is not an accepted state; write "x" for the current one, "x-1" to '
+                f'"x-{MAX_STEPS}" for those before it',
+                name,
+            )
+
     def check_rule(self, path: KeyPath, kind: str, fields: dict[str, Any]) -> None:
         """Keys that belong together: each rule needs its own and takes no other's."""
         needs = {
@@ -222,10 +248,10 @@ class _Reader(Values):
             "weights": ("weights",),
         }[kind]
         takes = {
-            "interpolate": (),
+            "interpolate": ("states",),
             "taylor": ("factors",),
             "mean-value": ("theta", "scale"),
-            "weights": ("decay", "noise"),
+            "weights": ("carry", "decay", "noise"),
         }[kind]
         for name in needs:
             if not fields.get(name) and fields.get(name) != 0:
@@ -240,14 +266,16 @@ class _Reader(Values):
                 (*path, own[0]),
                 f'`{own[0]}` belongs to stochastic solvers; add [noise] with form = "explicit"',
             )
-        nodes = fields.get("nodes", ())
-        for name in nodes:
-            if nodes.count(name) > 1:
-                self.fail(
-                    (*path, "nodes"),
-                    f"node `{name}` is listed twice; two nodes that coincide have no interpolant",
-                    name,
-                )
+        for key in ("nodes", "states"):
+            listed = fields.get(key, ())
+            for name in listed:
+                if listed.count(name) > 1:
+                    self.fail(
+                        (*path, key),
+                        f"{key[:-1]} `{name}` is listed twice; two {key} that coincide have no "
+                        "interpolant",
+                        name,
+                    )
 
     def corrector(self) -> Corrector | None:
         if "corrector" not in self.data:

@@ -15,6 +15,8 @@ _TYPES: dict[str, dict[str, Any]] = {
     "exact": _EXACT,
     "expression": _EXACT,
     "texts": {"type": "array", "items": {"type": "string"}},
+    "lists": {"type": "array", "items": {"type": "array", "items": {"type": "string"}}},
+    "place": _EXACT,
     "expressions": {"type": "array", "items": _EXACT},
     "list": {"type": "array", "items": _EXACT},
     "scalar": _EXACT,
@@ -76,7 +78,8 @@ def reference() -> str:
         "float is refused. In explicit weights these names exist: `h` (step in λ), `r1`, `r2`, … (step",
         "ratios h_{n−k}/h_n in the rule's coordinate), `phi1`, `phi2`, … (φ_k(−κh), κ = +1 for data and",
         "−1 for noise), `phi(k, c)` (φ_k(−κch)), `exp`, `expm1`, `log1p`, `sqrt`, the parameters and the",
-        "abbreviations of `[let]`. With `[noise]` they also know `sigma` and `sigma_next` (σ/α where the",
+        "abbreviations of `[let]`; `g1`, `g2`, … (where the next points of the grid lie, as fractions of",
+        "the step in the rule's coordinate) and `remaining` (σ/α at n over that at the first point where it is finite). With `[noise]` they also know `sigma` and `sigma_next` (σ/α where the",
         "step begins and ends), `steps` (how many the run has), `log` and `min`.",
         "",
     ]

@@ -16,7 +16,7 @@ from .keys import KINDS, Key, Table
 from .locate import Locator
 from .locate import Path as KeyPath
 from .model import Parameter
-from .names import scalar_functions, scalar_names, weight_functions, weight_names
+from .names import GRID_POINT, scalar_functions, scalar_names, weight_functions, weight_names
 
 # An emitted file of such a name would be imported in place of the module.
 SHADOWING = {*sys.stdlib_module_names, "torch", "numpy", "scipy", "sympy", "solvergen", "generated"}
@@ -115,6 +115,15 @@ class Values:
                 return self.expression(path, value, weights=True)
             case "texts", list() if all(isinstance(item, str) for item in value):
                 return tuple(value)
+            case "lists", list() if all(
+                isinstance(row, list) and all(isinstance(item, str) for item in row)
+                for row in value
+            ):
+                return tuple(tuple(row) for row in value)
+            case "place", str() if found := GRID_POINT.fullmatch(value):
+                return Symbol(f"gamma{found[1]}")
+            case "place", str() | int() if not isinstance(value, bool):
+                return self.expression(path, value)
             case "expressions", list():
                 return tuple(self.expression(path, item) for item in value)
             case "list", list():

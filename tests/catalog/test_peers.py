@@ -131,9 +131,9 @@ APART = {
         for k in (2, 3, 4)
     },
 }
-# Not compared: stage nodes uniform in VP time (lu.*@time_uniform), single-step solvers of diffusers
-# and dpm-solver on grids that are not uniform in λ (their stage nodes are points of the grid),
-# sa.more as shipped (returns the denoised prediction).
+# Compared in test_blocks.py: single-step solvers of diffusers and dpm-solver whose stage nodes are points
+# of the grid. Not compared: those with a fixed number of steps on a grid uniform in VP time
+# (lu.*_ssfixed*@time_uniform), sa.more as shipped (returns the denoised prediction).
 ADAPTIVE = {
     "kd.dpm_adaptive_order2": "dpm_adaptive_12",
     "kd.dpm_adaptive_order3": "dpm_adaptive_23",

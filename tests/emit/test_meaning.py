@@ -49,6 +49,31 @@ CORNERS = {
     "clock_of_data": 'coordinate = "clock"\n' + ADAMS.format(3),
     "coordinate_of_the_other": 'coordinate = "s"\n' + ADAMS.format(3),
     "far_history_only": '[step]\nrule = "interpolate"\nnodes = ["n", "n-3"]',
+    "past_states": 'coordinate = "clock"\n[step]\nrule = "interpolate"\nnodes = ["n", "n-1"]\n'
+    'states = ["x", "x-1", "x-2"]',
+    "past_states_corrected": 'coordinate = "clock"\n[step]\nrule = "interpolate"\nnodes = ["n"]\n'
+    'states = ["x", "x-1"]\n[corrector]\nmode = "PECE"\nrule = "interpolate"\n'
+    'nodes = ["n+1", "n-1"]\nstates = ["x", "x-1", "x-2"]',
+    "past_state_alone": 'coordinate = "clock"\n[step]\nrule = "interpolate"\nnodes = ["n", "n-1"]\n'
+    'states = ["x-1"]\n[start]\nusing = ["euler_sigma"]\n[end]\nusing = ["ddim"]',
+    "past_states_carried": '[step]\nrule = "weights"\nweights = { n = "h*phi1 + h/(2*r1)" }\n'
+    'carry = { x = "1 - r1/3", x-2 = "r1/3" }\n[start]\nusing = ["ddim", "ddim"]',
+    "blocks": '[[stage]]\nname = "u"\nat = "grid 1"\nrule = "interpolate"\nnodes = ["n"]\n'
+    '[[stage]]\nname = "v"\nat = "grid 2"\nrule = "interpolate"\nnodes = ["n", "u"]\n'
+    '[step]\nspans = 3\nrule = "interpolate"\nnodes = ["n", "u", "v"]\n'
+    '[end]\nremainder = [["dpm_solver_2_grid", "euler_sigma"], ["ddim"], ["dpm_solver_2_grid"]]',
+    "blocks_in_s": 'coordinate = "s"\n[[stage]]\nname = "u"\nat = "grid 1"\nrule = "interpolate"\n'
+    'nodes = ["n"]\n[step]\nspans = 2\nrule = "mean-value"\nnodes = ["n", "u"]\n'
+    '[end]\nremainder = [[], ["euler_sigma"]]',
+    "block_without_stages": '[step]\nspans = 2\nrule = "interpolate"\nnodes = ["n"]\n'
+    '[end]\nremainder = [["ddim", "ddim"], ["ddim"]]',
+    "later_points": 'coordinate = "clock"\n[[stage]]\nname = "u"\nat = 1\nrule = "interpolate"\n'
+    'nodes = ["n"]\n[[stage]]\nname = "v"\nat = "grid 3"\nrule = "interpolate"\nnodes = ["n", "u"]\n'
+    '[step]\nrule = "interpolate"\nnodes = ["n", "v"]\n'
+    '[end]\nusing = ["heun_edm", "heun_edm", "ddim"]',
+    "weights_of_later_points": 'coordinate = "clock"\n[[stage]]\nname = "u"\nat = "grid 2"\n'
+    'rule = "weights"\nweights = { n = "g2" }\n[step]\nrule = "weights"\n'
+    'weights = { n = "1 - remaining/(2*g2)", u = "remaining/(2*g2)" }\n[end]\nusing = ["heun_edm", "ddim"]',
     "tableau": '[tableau]\nc = ["1/2", "1"]\na = [["1/2"], ["-1", "2"]]\nb = ["1/6", "2/3", "1/6"]',
 }
 

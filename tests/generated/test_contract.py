@@ -102,7 +102,8 @@ def test_the_last_sigma_may_be_zero(name, committed, mixture, start):
     module = committed(name)
     if module.INTEGRAND == "data" or name != "rk4_clock":
         assert found.isfinite().all()
-    assert (found - last[-1]).abs().max() < 1e-13
+    if gallery.load(name).end.zero != "rule":
+        assert (found - last[-1]).abs().max() < 1e-13
 
 
 def test_a_stretch_of_low_noise_on_vp_is_recognised(committed, mixture, start):
@@ -179,10 +180,15 @@ def test_parameters_are_keywords_with_bounds(name, committed, mixture, start):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_callback_has_k_diffusions_keys_once_a_step(name, committed, mixture, start):
-    seen = []
-    committed(name).sample(mixture, start, ZERO, callback=seen.append)
-    assert [call["i"] for call in seen] == list(range(len(ZERO) - 1))
-    for call, sigma in zip(seen, ZERO.tolist(), strict=False):
+    seen, module = [], committed(name)
+    module.sample(mixture, start, ZERO, callback=seen.append)
+    begun = [call["i"] for call in seen]
+    if hasattr(module, "SPANS"):  # a step covers several intervals
+        assert begun[0] == 0 and begun[-1] == len(ZERO) - 2 and begun == sorted(set(begun))
+    else:
+        assert begun == list(range(len(ZERO) - 1))
+    for call in seen:
+        sigma = float(ZERO[call["i"]])
         assert set(call) == {"x", "i", "sigma", "sigma_hat", "denoised"}
         assert float(call["sigma"]) == float(call["sigma_hat"]) == sigma
         wanted = mixture(call["x"], call["sigma"].expand(4))

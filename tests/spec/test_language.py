@@ -30,12 +30,15 @@ RULE_WITH = {
     "theta": 'rule = "mean-value"\nnodes = ["n"]\ntheta = {}',
     "scale": 'rule = "mean-value"\nnodes = ["n"]\nscale = {}',
     "weights": 'rule = "weights"\nweights = {}',
+    "states": 'rule = "interpolate"\nnodes = ["n"]\ncoordinate = "clock"\nstates = {}',
+    "carry": 'rule = "weights"\nweights = { n = "2/3" }\ncoordinate = "clock"\ncarry = {}',
     "decay": 'rule = "weights"\nweights = { n = "h" }\ndecay = {}',
     "noise": 'rule = "weights"\nweights = { n = "h" }\nnoise = {}',
     "frozen": 'rule = "interpolate"\nnodes = ["n", "n-1"]\nfrozen = {}',
 }
 
 
+REST = '[end]\nremainder = [["ddim", "ddim"], ["ddim"]]\n'
 EXPLICIT = '[noise]\nform = "explicit"\n'
 
 
@@ -65,13 +68,19 @@ def document(table, name, example):
             return None  # an adaptive solver draws no noise
     if table in ("noise", "langevin"):
         return _stochastic(table, name, line)
+    if name == "spans":
+        return f'{head}[step]\n{line}rule = "interpolate"\nnodes = ["n"]\n{REST}'
     if name in RULE_WITH and table not in ("parameters", "source", "let"):
         rule = RULE_WITH[name].replace("{}", example) + "\n"
+        if name == "carry":  # a state from before the start cannot be left out
+            head += '[start]\nusing = ["ddim"]\n'
         if table == "step":
             return head + STAGE + "[step]\n" + rule
         if table == "stage":
             return head + STAGE + STAGE.split("rule")[0].replace('"mid"', '"two"') + rule + STEP
         if table == "embedded":
+            if name in ("states", "carry"):
+                return None  # adaptive steps remember nothing
             control = '[controller]\nkind = "power"\norder = 1\n'
             return head + STAGE + STEP + "[embedded]\n" + rule + control
         if table == "corrector":
@@ -108,6 +117,10 @@ def document(table, name, example):
             pair = f'{STAGE}{STEP}[embedded]\nrule = "interpolate"\nnodes = ["mid"]\n'
             return f"{head}{pair}[controller]\n{rows}"
         case "start" | "end":
+            if name == "remainder":
+                return (
+                    f'{head}[step]\nspans = 2\nrule = "interpolate"\nnodes = ["n"]\n[end]\n{line}'
+                )
             if name == "corrector":
                 correct = '[corrector]\nrule = "adams-moulton"\nsteps = 2\n'
                 return f"{head}{STEP}{correct}[{table}]\n{line}"

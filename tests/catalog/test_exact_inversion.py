@@ -1,0 +1,88 @@
+"""Two-step rules that can be undone exactly, against their authors' recurrences."""
+
+import pytest
+import torch
+
+LEVELS = [3.0, 2.1, 1.7, 0.9, 0.55, 0.4, 0.12, 0.05]
+
+
+@pytest.fixture
+def model(denoiser):
+    weights = torch.tensor([0.4, 0.6], dtype=torch.float64)
+    means = torch.tensor([[1.0, -0.5], [-0.7, 0.8]], dtype=torch.float64)
+    return denoiser(weights.tolist(), means.tolist(), [0.5, 0.3])
+
+
+def start():
+    generator = torch.Generator().manual_seed(7)
+    return 3 * torch.randn(4, 2, dtype=torch.float64, generator=generator)
+
+
+def walked(module, model, sigmas, **options):
+    """States and noise predictions along a run, and its end."""
+    states, noises = [], []
+
+    def note(event):
+        states.append(event["x"])
+        noises.append((event["x"] - event["denoised"]) / event["sigma"])
+
+    end = module.sample(model, start(), sigmas, callback=note, **options)
+    return states, noises, end
+
+
+def ratios(sigmas, i):
+    before, now, after = sigmas[i - 1 : i + 2]
+    return now - before, after - now
+
+
+def belm(sigmas, i, x, past, noise):
+    """Wang et al. 2024, O-BELM with h_i = sigma_i - sigma_{i-1} in their order of indices."""
+    old, new = ratios(sigmas, i)
+    share = (new / old) ** 2
+    return share * past + (1 - share) * x + new * (old + new) / old * noise
+
+
+def bdia(gamma):
+    def rule(sigmas, i, x, past, noise):
+        """Zhang et al. 2023: gamma (past - x - DDIM back) + x + DDIM ahead."""
+        old, new = ratios(sigmas, i)
+        back = -old * noise
+        return gamma * (past - x - back) + x + new * noise
+
+    return rule
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "options"),
+    [
+        ("o_belm", belm, {}),
+        ("bdia", bdia(1.0), {}),
+        ("bdia", bdia(0.5), {"gamma": 0.5}),
+    ],
+)
+@pytest.mark.parametrize("last", [LEVELS[-1], 0.0])
+def test_states_follow_the_published_recurrence(name, rule, options, last, committed, model):
+    sigmas = torch.tensor([*LEVELS[:-1], last], dtype=torch.float64)
+    states, noises, end = walked(committed(name), model, sigmas, **options)
+    states = [*states, end]
+    first = states[0] + (sigmas[1] - sigmas[0]) * noises[0]
+    assert torch.allclose(states[1], first, rtol=1e-13, atol=1e-13)
+    for i in range(1, len(LEVELS) - 1):
+        wanted = rule(sigmas, i, states[i], states[i - 1], noises[i])
+        assert torch.allclose(states[i + 1], wanted, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["o_belm", "bdia"])
+def test_a_run_is_undone_from_its_last_two_states(name, committed, model):
+    """The same file, run up the reversed grid from the end, solves for the state before."""
+    module = committed(name)
+    sigmas = torch.tensor(LEVELS, dtype=torch.float64)
+    states, _, end = walked(module, model, sigmas)
+    plan = module.coefficients(sigmas)
+    x, following = states[-1], end
+    for i in range(len(LEVELS) - 2, 0, -1):
+        _, _, sigma, weights = plan[i]
+        noise = (x - model(x, sigma * x.new_ones(len(x)))) / sigma
+        _, _, keep, slope, share = weights
+        x, following = (following - keep * x - slope * noise) / share, x
+    assert torch.allclose(x, states[0], rtol=1e-11, atol=1e-11)
