@@ -11,8 +11,8 @@ from ..errors import OrderError
 from ..expr.tree import ONE, Call, Expr, Number, Symbol, evaluate, substitute, symbols
 from ..program.model import Program, Row, Step
 from .fixed import FixedSeries, RealRing
-from .forms import LENGTH, Walk, located, located_names
-from .gaussian import Target, generic
+from .forms import LENGTH, Form, Walk, located, located_names
+from .gaussian import LEVEL, Target, generic
 from .grid import SMOOTH, Grid, from_steps
 
 Density = list[Fraction]
@@ -34,6 +34,7 @@ def strength(
 ) -> FixedSeries | None:
     """τ² = lim Var/(2 h σ̃²) of a step's draws, as a Taylor series in λ about the base point.
 
+    Only the direct weights of the draws count, all outputs being held fixed: no target tells on it.
     With h = x^{2m} and the step at λ = x beyond the base point, the powers of x below 2m of one
     step's variance are the Taylor series of the limit. On a grid whose steps repeat a pattern the
     limit is the average over a period.
@@ -50,19 +51,28 @@ def strength(
     """
     half = count // 2 + 1 if _moves(program, kind) else 1
     ring = RealRing(6 * half + 4, 2 * half)
-    flat = Target(ring, FixedSeries(0, [], 2))
-    shift = ring.x / ring.h
+    main, shift = program.main, ring.x / ring.h
     total: Any = ring.constant(0)
     for site in range(len(sizes)):
         grid = _local(ring, shift, kind, sizes, site)
-        walk = Walk(program, ring, grid, flat, dict(parameters))
-        main = program.main
-        form = walk.run([main], site, main.history, bare=True)[0]
-        drawn = sum((v * v for key, v in form.items() if key[0] == "z"), ring.constant(0))
-        carried = sum((v for key, v in form.items() if key[0] == "w"), ring.constant(0)) - 1
-        if carried.low <= 0 or (drawn.terms and drawn.low < ring.power):
+
+        def form(spread: Fraction, grid: Grid = grid, site: int = site) -> Form:
+            target = Target(ring, FixedSeries(0, [], 2), spread)
+            walk = Walk(program, ring, grid, target, dict(parameters))
+            return walk.run([main], site, main.history, bare=True)[0]
+
+        carried = sum(
+            (v for key, v in form(generic(101)).items() if key[0] == "w"), ring.constant(-1)
+        )
+        if carried.low <= 0:
             return None
-        total = total + drawn / (2 * walk.target.sigma(walk.position(site)) ** 2 * ring.h)
+        # noise that returns through evaluations with weights O(1) is no part of the strength
+        direct = form(Fraction(0))
+        drawn = sum((v * v for key, v in direct.items() if key[0] == "z"), ring.constant(0))
+        if drawn.terms and drawn.low < ring.power:
+            return None
+        level = ring.exp(-(grid.position(site) * ring.h)) * LEVEL
+        total = total + drawn / (2 * level**2 * ring.h)
     span = ring.lifted(sum(sizes)) if kind != SMOOTH else _polynomial(ring)
     found = total / span
     terms = [int(found.coefficient(k)) for k in range(min(count, found.end) if half > 1 else 1)]

@@ -12,6 +12,7 @@ import pytest
 
 from solvergen.derive import derive
 from solvergen.errors import OrderError
+from solvergen.loading import load
 from solvergen.order import analyse, stochastic_report
 from solvergen.order.fixed import FixedSeries, RealRing, real
 from solvergen.order.strength import strength
@@ -328,6 +329,14 @@ def test_the_strength_is_read_from_the_draws() -> None:
         found = strength(program, known, "uniform", [Fraction(1)], 4)
         assert found is not None and len(found.terms) == 1
         assert float(real(found.terms[0])) == pytest.approx(value, abs=1e-15)
+
+
+def test_noise_that_returns_through_evaluations_is_no_part_of_the_strength() -> None:
+    program = load("sde_dpmpp_3s_exact_as_shipped_by_diffusers").program
+    for kind in ("uniform", "smooth"):
+        found = strength(program, {}, kind, [Fraction(1)], 4)
+        assert found is not None and [float(real(t)) for t in found.terms[:1]] == [1.0]
+        assert orders(program, kind)["mean"] == "exact"
 
 
 def test_a_strength_that_follows_the_level() -> None:
