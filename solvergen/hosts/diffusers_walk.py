@@ -116,13 +116,9 @@ class PlanWalk:
         opening, chosen = index, {}
         while opening < len(self._rows) and not self._opens(opening):
             opening += 1
+        ends = [*self._row_levels[index + 1 : opening].tolist(), self._end(opening)]
         for k in range(index, opening):
-            later = (
-                self._row_levels[k + 1]
-                if k + 1 < opening
-                else self._grid_levels[self._rows[k][0] + 1]
-            )
-            chosen[k] = ("ddim", self._ddim(float(self._row_levels[k]), float(later)))
+            chosen[k] = ("ddim", self._ddim(float(self._row_levels[k]), ends[k - index]))
         if opening < len(self._rows):
             rows, kind = self._rows[opening:], ""
             if self.history:
@@ -133,6 +129,14 @@ class PlanWalk:
             for k, row in enumerate(rows, opening):
                 chosen[k] = (kind if k == opening else "", row)
         return {k: (kind, (row, self._intake(k))) for k, (kind, row) in chosen.items()}
+
+    def _end(self, opening: int) -> float:
+        """Level at which the step before this row ends, before noise leads up from there."""
+        levels = self._grid_levels.tolist()  # type: ignore[union-attr]
+        place = self._rows[opening][0] if opening < len(self._rows) else len(levels) - 1
+        while place and levels[place - 1] < levels[place]:
+            place -= 1
+        return float(levels[place])
 
     def _ddim(self, level: float, end: float) -> tuple[torch.Tensor, ...]:
         """Weights of x and the denoised prediction that go from one level to another."""

@@ -174,24 +174,25 @@ def _part(
 ) -> tuple[list[tuple[int, Any, Lifts]], Lifts]:
     """(step, row, noise before its call) between two grid points, and the noise after the last.
 
-    Without history rows are those of the whole run: churn depends on its number of steps. With
-    history a plan is made for the part, so that history begins there.
+    Rows are those of the whole run, since churn depends on its number of steps; but where history
+    begins at the start, or a step leads past the start or the stop, a plan is made for the part.
     """
     sigma = torch.as_tensor(sigmas, dtype=torch.float64)
     alpha = torch.ones_like(sigma) if alphas is None else torch.as_tensor(alphas).double()
-    if module.HISTORY:
+    rows = module.coefficients(sigma, alpha, **parameters)
+    level = [level_of(s / a) for s, a in zip(sigma, alpha, strict=True)]
+    rises = {k for k in range(len(level) - 1) if level[k] < level[k + 1]}
+    if module.HISTORY or not {start, stop} <= {row[0] for row in rows} | rises | {len(level) - 1}:
         rows = module.coefficients(sigma[start : stop + 1], alpha[start : stop + 1], **parameters)
         return [(start + row[0], row, row[5] if row[5:] else ()) for row in rows], ()
-    rows = module.coefficients(sigma, alpha, **parameters)
     plan: list[tuple[int, Any, Lifts]] = []
     left: Lifts = ()
-    begin, end = (level_of(sigma[k] / alpha[k]) for k in (start, stop))
     for row in (row for row in rows if row[0] >= start):
         lifts = row[5] if row[5:] else ()
         if not plan:  # jumps that end at the start are part of the state there; churn is not
-            lifts = tuple(lift for lift in lifts if level_of(lift[2]) >= begin)
+            lifts = tuple(lift for lift in lifts if level_of(lift[2]) >= level[start])
         if row[0] >= stop:
-            left = tuple(lift for lift in lifts if level_of(lift[2]) < end)
+            left = tuple(lift for lift in lifts if level_of(lift[2]) < level[stop])
             break
         plan.append((row[0], row, lifts))
     return plan, left

@@ -160,6 +160,27 @@ def test_ddim_inside_a_churned_step_ends_where_noise_begins(made):
     assert record.levels[0][1] == pytest.approx(float(ours._row_levels[4]), rel=1e-9)
 
 
+def test_ddim_ends_where_its_step_does(scheduler):
+    """A step over two intervals, and one that noise leads up from."""
+    for name, timesteps, ends in (
+        ("dpm_solver_2_grid", [900, 700, 500, 300, 100], {1: 2, 3: 4}),
+        ("restart_heun", [900, 500, 300, 500, 300, 100], {1: 1, 3: 2, 5: 4}),
+    ):
+        for begin, end in ends.items():
+            ours = scheduler(name)(prediction_type="sample")
+            ours.set_timesteps(timesteps=timesteps)
+            ours.set_begin_index(begin)
+            ours.noise_sampler = lambda a, b: torch.zeros(1, 2)
+            x, x0 = draw(1, 2), draw(1, 2, seed=1)
+            found = ours.step(x0, ours.timesteps[begin], x).prev_sample
+            a, s = ours.scales(ours._grid_levels)
+            a0, s0 = ours.scales(ours._row_levels[begin])
+            wanted = a[end] * x0 + s[end] / s0 * (x - a0 * x0)
+            if name == "restart_heun" and end == 2:
+                wanted *= a[3] / a[2]
+            assert torch.allclose(found, wanted.float(), atol=1e-6)
+
+
 def test_noise_is_mixed_in_at_the_raised_level(made):
     ours = made("heun_churn")
     ours.set_timesteps(8)

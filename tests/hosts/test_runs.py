@@ -51,6 +51,17 @@ def test_partial_runs_meet(name, committed, mixture):
         next(walk(module, mixture, start(), SIGMAS, start=5, stop=5))
 
 
+def test_parts_of_steps_over_several_intervals(committed, mixture):
+    module, whole = committed("dpm_solver_2_grid"), SIGMAS[:7]
+    wanted = module.sample(mixture, start(), whole)
+    for cut in range(1, 6):
+        *_, middle = walk(module, mixture, start(), whole, stop=cut)
+        *_, end = walk(module, mixture, middle.x, whole, start=cut)
+        again = module.sample(mixture, start(), whole[: cut + 1])
+        again = module.sample(mixture, again, whole[cut:])
+        assert torch.equal(end.x, again) and torch.equal(end.x, wanted) == (cut % 2 == 0)
+
+
 def test_cancelling_stops_the_model(committed, mixture):
     calls = []
 
