@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..errors import SolvergenError
+from ..errors import OrderError, SolvergenError
+from ..loading import Loaded
 
 
 def add(commands: Any) -> None:
@@ -28,14 +29,25 @@ def run_diffusers(args: argparse.Namespace) -> int:
     from ..emit.diffusers_file import class_name, diffusers_file
     from ..loading import load
     from ..writing import write
-    from .theory import analysed
 
     loaded = load(args.spec)
-    text = diffusers_file(loaded.solver, loaded.program, analysed(loaded).json())
+    text = diffusers_file(loaded.solver, loaded.program, stated(loaded))
     path = args.out or Path(f"{loaded.solver.name}_scheduler.py")
     changed = write(path, text)
     print(f"{'wrote' if changed else 'up to date:'} {path} ({class_name(loaded.solver.name)})")
     return 0
+
+
+def stated(loaded: Loaded) -> dict[str, Any] | None:
+    """What a file says of its solver's order; nothing where it cannot be derived."""
+    from .theory import analysed, noise_analysed
+
+    try:
+        if loaded.program.stochastic:
+            return {"weak": noise_analysed(loaded).json()}
+        return analysed(loaded).json()
+    except OrderError:
+        return None
 
 
 def run_comfyui(args: argparse.Namespace) -> int:
