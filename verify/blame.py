@@ -39,7 +39,7 @@ class Cause:
     kind: str
     degree: int | None
     factor: float | None
-    caps: int
+    caps: float
     text: str
 
 

@@ -65,7 +65,7 @@ class Verdict:
     reason: str = ""
     findings: tuple[str, ...] = ()
     claim: int | None = None
-    audited: dict[str, int | None] = field(default_factory=lambda: dict.fromkeys(CLASSES))
+    audited: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(CLASSES))
     audit: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, float | None] = field(default_factory=dict)
     rates: dict[str, Any] = field(default_factory=dict)

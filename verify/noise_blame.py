@@ -64,7 +64,7 @@ def noise_causes(made: Sequence[NoiseTrace], found: Order) -> list[Cause]:
     return out
 
 
-def _repeated(middle: Sequence[StepNoise], order: int) -> list[Cause]:
+def _repeated(middle: Sequence[StepNoise], order: float) -> list[Cause]:
     out = []
     ratio = _limit([s.variance for s in middle])
     if abs(ratio - 1) > OFF:

@@ -89,9 +89,9 @@ def _weigh_claim(
 ) -> None:
     found: Order = getattr(one, part)
     path = one.path_covariance
-    if part == "covariance" and path is not None and least != "exact" and path.at_least(int(least)):
+    if part == "covariance" and path is not None and least != "exact" and path.at_least(least):
         found = path
-    holds = found.exact or None if least == "exact" else found.at_least(int(least))
+    holds = found.exact or None if least == "exact" else found.at_least(least)
     if least == "exact" and not found.exact and found.order is not None:
         holds = False
     if holds is None:
@@ -107,7 +107,11 @@ def _weigh_claim(
 def _weigh_stated(
     kind: str, part: str, said: Any, found: Order, refuted: list[str], unknown: list[str]
 ) -> None:
-    """One entry of WEAK_ORDER: "exact", p, or [p, whether exactly p]."""
+    """One entry of WEAK_ORDER: "exact", p, or [p, whether exactly p].
+
+    A Gaussian can hide an error that another target would show, but what is stated was proved on
+    Gaussians too: an error that is there for the one must be there for the other.
+    """
     if found.said() == "?":
         unknown.append(f"{kind}|the {NAMES[part]} order could not be judged: {found.reason}")
         return
@@ -115,8 +119,10 @@ def _weigh_stated(
         wrong = not found.exact
     else:
         least, sharp = (said[0], bool(said[1])) if isinstance(said, (list, tuple)) else (said, True)
-        # on a Gaussian an error can vanish that another target would show
-        wrong = not found.exact and ((found.order or 0) < least or (sharp and found.order != least))
+        if found.exact:
+            wrong = sharp
+        else:
+            wrong = (found.order or 0) < least or (sharp and found.order != least)
     if wrong:
         refuted.append(f"{kind}|the file states {NAMES[part]} order {said}; it is {found.said()}")
 

@@ -10,6 +10,7 @@ visible part of the error at the finest N.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -28,6 +29,8 @@ CLOSE = 0.2
 SLACK = 1e-3
 CLEAR = 100.0
 STUCK = 0.75
+FLAT = 0.05
+LESS = 0.85
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class Rate:
     """A measured rate of convergence.
 
     Args:
-        order: the whole number that the slope confirms, or None when refused.
+        order: the whole number, or the half one where these are asked for, that the slope confirms;
+            None when refused.
         slope: the fitted q, or None.
         window: (first, last) N of the window, or None.
         floor: error level that was taken as rounding.
@@ -44,7 +48,7 @@ class Rate:
         steps, errors: the curve (RMS).
     """
 
-    order: int | None
+    order: float | None
     slope: float | None
     window: tuple[int, int] | None
     floor: float
@@ -62,6 +66,17 @@ class Rate:
         last = self.errors[-1]
         # order one halves it; three quarters leave room for a curve that is not asymptotic yet
         return last < CLEAR * self.floor or last < STUCK * self.errors[max(0, len(self.errors) - 2)]
+
+    def levels_off(self) -> bool:
+        """Whether the error tends to a limit above zero: each refinement changes it less and less.
+
+        Where an error c0 + c1 h^p shows its c0, what halving the step takes away falls like h^p; an
+        error of order 1/2 that is not asymptotic yet keeps falling by much the same share.
+        """
+        if self.vanishes() or len(self.errors) < 3:
+            return False
+        one, two, three = self.errors[-3:]
+        return abs(three / two - 1) < max(FLAT, LESS * abs(two / one - 1))
 
 
 def root_mean_square(error: Any) -> float:
@@ -83,13 +98,20 @@ def rounding_floor(errors: Sequence[float], *, precision: float = 2.0**-52) -> f
     return least
 
 
-def measure(steps: Sequence[int], vectors: Sequence[Any], *, precision: float = 2.0**-52) -> Rate:
+def measure(
+    steps: Sequence[int],
+    vectors: Sequence[Any],
+    *,
+    precision: float = 2.0**-52,
+    halves: bool = False,
+) -> Rate:
     """The order that a family of runs shows.
 
     Args:
         steps: N, growing.
         vectors: signed errors of all trajectories at each N, equal shapes; (m,) or (b, d).
         precision: unit roundoff of the coarsest part of the run (2**-52, or a host's float32).
+        halves: whether an order may be half a whole number, as along a path of noise.
 
     Returns:
         A Rate; its order is None, with a reason, when there is no asymptotic window.
@@ -121,13 +143,16 @@ def measure(steps: Sequence[int], vectors: Sequence[Any], *, precision: float = 
             f"no asymptotic window: the leading term is {share:.0%} of the error at N = {n[-1]:g}",
             misfit,
         )
-    order = round(slope)
+    order: float = round(slope)
+    if abs(slope - order) > CLOSE and halves:
+        order = math.floor(slope) + 0.5
     if abs(slope - order) > CLOSE:
-        return refused(f"the slope settles at {slope:.2f}, which is no whole number", misfit)
+        kinds = "neither whole nor half" if halves else "no whole number"
+        return refused(f"the slope settles at {slope:.2f}, which is {kinds}", misfit)
     hidden = _hidden_share(n, table, floor, order)
     if hidden is not None:
         return refused(
-            f"no asymptotic window: the slope is {slope:.2f}, but a term h^{order - 1} already "
+            f"no asymptotic window: the slope is {slope:.2f}, but a term h^{order - 1:g} already "
             f"carries {hidden:.1%} of the error and will take over",
             misfit,
         )
@@ -166,13 +191,13 @@ def _series_fit(n: Array, table: Array, floor: float) -> tuple[float | None, flo
     return max(low for low in lows if low[1] <= limit)
 
 
-def _hidden_share(n: Array, table: Array, floor: float, order: int) -> float | None:
+def _hidden_share(n: Array, table: Array, floor: float, order: float) -> float | None:
     """Share of a term h^(order-1) at the finest N, when the data do contain one."""
     if len(n) <= FEWEST or order < 2:
         return None
     norm = np.sqrt(np.mean(table**2, axis=1)) + floor
     h, misfits, share = n[-1] / n, [], 0.0
-    for powers in (range(order, order + 3), range(order - 1, order + 3)):
+    for powers in (order + np.arange(3), order - 1 + np.arange(4)):
         basis = np.stack([h**p for p in powers], axis=1) / norm[:, None]
         found, *_ = np.linalg.lstsq(basis, table / norm[:, None], rcond=None)
         misfits.append(float(np.sqrt(np.mean((basis @ found - table / norm[:, None]) ** 2))))

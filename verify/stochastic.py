@@ -63,7 +63,7 @@ class GridNoise:
     worst: tuple[float, ...]
     martingale: bool | None
 
-    def weak_order(self) -> int | None:
+    def weak_order(self) -> float | None:
         """The lower of mean and covariance order; None when one is unknown or both are exact."""
         known = [o.order for o in (self.mean, self.covariance) if not o.exact]
         if not known or any(o is None for o in known):

@@ -38,14 +38,14 @@ class Order:
     """One measured order.
 
     Args:
-        order: whole number, or None when exact or refused.
+        order: whole number or half of one, or None when exact or refused.
         exact: the error is rounding on every grid.
         slope: fitted power of h, or None.
         reason: why there is no order, or "".
         steps, errors: the curve: RMS over checkpoints and directions.
     """
 
-    order: int | None
+    order: float | None
     exact: bool
     slope: float | None
     reason: str
@@ -56,7 +56,7 @@ class Order:
         """ "exact", the order, or "?"."""
         return "exact" if self.exact else ("?" if self.order is None else str(self.order))
 
-    def at_least(self, least: int) -> bool | None:
+    def at_least(self, least: float) -> bool | None:
         """Whether the order is `least` or more; None when it is not known."""
         if self.exact:
             return True
@@ -140,8 +140,8 @@ def measured(
         return Order(None, False, None, refused, tuple(counts), sizes)
     if max(sizes) < max(EXACT, 1e3 * precision):
         return Order(None, True, None, "", tuple(counts), sizes)
-    found = rate.measure(counts, vectors, precision=precision)
-    if found.order is None and not found.vanishes():
+    found = rate.measure(counts, vectors, precision=precision, halves=True)
+    if found.order is None and found.levels_off():
         slope = float(np.log2(sizes[-2] / sizes[-1]))
         said = f"at the finest steps the error changes like h^{slope:.2f}"
         return Order(0, False, slope, said, tuple(counts), sizes)

@@ -26,6 +26,21 @@ def test_order_of_a_plain_curve(order):
     assert found.order == order and abs(found.slope - order) < 0.05 and not found.reason
 
 
+@pytest.mark.parametrize("order", [0.5, 1.5])
+def test_half_an_order_is_found_where_it_may_be(order):
+    vectors = curve({order: 1.0, order + 1: 2.0, order + 2: -1.0})
+    assert rate.measure(STEPS, vectors, halves=True).order == order
+    assert "no whole number" in rate.measure(STEPS, vectors).reason
+
+
+def test_an_error_that_stays_levels_off_and_one_that_falls_slowly_does_not():
+    assert rate.measure(STEPS, curve({0: 1.0, 0.5: 0.5})).levels_off()
+    assert rate.measure(STEPS, curve({0: 1.0, 2: 5.0})).levels_off()
+    # h^(1/2) that is not asymptotic yet falls by 0.3 powers of h at each refinement
+    assert not rate.measure(STEPS, [np.ones(8) * (2.8 / n) ** 0.3 for n in STEPS]).levels_off()
+    assert not rate.measure(STEPS, curve({1: 1.0})).levels_off()
+
+
 def test_norms_would_still_show_more_than_the_order():
     # at N = 384 the h^4 term is half of the error: slopes of norms read 3.5
     vectors = curve({3: 1.0, 4: 130.0})

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from verify.hosts.functions import adapted
 from verify.judge import judge
@@ -230,11 +231,35 @@ def test_an_emitted_file_is_held_to_its_statements(tmp_path):
         ({"covariance": 2}, RIGHT, "claims covariance order 2; it is 1"),
         ({}, {**RIGHT, "covariance": [2, False]}, "states covariance order [2, False]; it is 1"),
         ({}, {**RIGHT, "strong": "exact"}, "states strong order exact; it is 1"),
+        ({}, {**RIGHT, "strong": [0.5, True]}, "states strong order [0.5, True]; it is 1"),
+        ({}, {**RIGHT, "mean": [4, True]}, "states mean order [4, True]; it is exact"),
+        ({}, {**RIGHT, "mean": [0, True]}, "states mean order [0, True]; it is exact"),
     ],
 )
 def test_a_false_statement_is_refuted(tmp_path, claim, orders, text):
     verdict = emitted(tmp_path, claim, orders)
     assert verdict.status == "fail" and text in verdict.findings[0]
+
+
+def test_a_stated_bound_holds_for_what_is_exact(tmp_path):
+    verdict = emitted(tmp_path, {}, {**RIGHT, "mean": [4, False]})
+    assert (verdict.status, verdict.findings) == ("pass", ())
+
+
+def slow_noise(model, x, sigmas, noise_sampler=None):
+    """DDPM of a strength that vanishes like the square root of the step: strong order 1/2."""
+    draw = noise_sampler or (lambda s, t: torch.randn_like(x))
+    for s, t in itertools.pairwise(sigmas):
+        d = model(x, s * x.new_ones(len(x)))
+        h = torch.log(s / t)
+        x = d + torch.exp(-(h**2)) * t / s * (x - d)
+        x = x + t * torch.sqrt(-torch.expm1(-2 * h**2)) * draw(s, t)
+    return x
+
+
+def test_half_an_order_along_the_path_is_measured():
+    found = judged(slow_noise).noise["grids"]["uniform"]
+    assert found["strong"]["order"] == 0.5 and found["mean"]["order"] == 1
 
 
 def test_reports_of_noise(tmp_path):

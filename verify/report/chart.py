@@ -130,7 +130,7 @@ def _number(value: float) -> str:
     return f"{value:g}"
 
 
-def convergence(rates: dict[str, Any], order: int | None) -> str:
+def convergence(rates: dict[str, Any], order: float | None) -> str:
     """Error against N with reference slopes, the fitted windows and the rounding floor."""
     curves = {k: list(zip(r["steps"], r["errors"], strict=True)) for k, r in rates.items()}
     points = [p for c in curves.values() for p in c if p[1] > 0 and math.isfinite(p[1])]
