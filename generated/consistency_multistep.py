@@ -87,7 +87,7 @@ def coefficients(sigmas, alphas=None, sigma_min=1 / 500):
             plan.append((i, 0, s0, weights, ()))
         else:  # one node
             q0, q1 = s0 / a0 if a0 else math.inf, s1 / a1
-            if not 1099511627777 / 1099511627776 - sigma_min**2 / (q1**2) > 0:
+            if not 1 - sigma_min**2 / (q1**2) >= -(2.0**-40):
                 raise ValueError(
                     f"step {i}: the draw z needs 1 - sigma_min**2/(sigma_next**2) >= 0"
                 )
@@ -172,6 +172,9 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
 
     def draw(*levels):
         noise = noise_sampler(*levels) if noise_sampler else torch.randn_like(x)
+        if getattr(noise, "shape", None) != x.shape:
+            found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
+            raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
         return noise.to(x)
 
     for row in plan:

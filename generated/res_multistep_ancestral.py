@@ -2,13 +2,13 @@
 # remake   solvergen generate res_multistep_ancestral
 # source   ComfyUI 2025, https://github.com/comfyanonymous/ComfyUI, sample_res_multistep_ancestral
 # update   xₙ₊₁ = σ↓/σₙ xₙ + αₙ₊₁ [
-#              + (h φ₁(−h) + φ₂(−h) h²/(h θ₁ − log1p(expm1(−2 h θ₁) η²)/2)) Dₙ
-#              − φ₂(−h) h²/(h θ₁ − log1p(expm1(−2 h θ₁) η²)/2) Dₙ₋₁]
+#              + (h↓ φ₁(−h↓) + φ₂(−h↓) h↓²/(h↓ θ₁ − log1p(expm1(−2 h↓ θ₁) η²)/2)) Dₙ
+#              − φ₂(−h↓) h↓²/(h↓ θ₁ − log1p(expm1(−2 h↓ θ₁) η²)/2) Dₙ₋₁]
 #            + σₙ₊₁ up z₁
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
 #          up = η s_noise sqrt(−expm1(−2 h))
-#          h = h − log1p(expm1(−2 h) η²)/2 in the update, where h on the right is the grid's; σ↓ =
-#              αₙ₊₁ e^(−λₙ − h)
+#          h↓ = h − log1p(expm1(−2 h) η²)/2 is the length of the deterministic part, to which θₖ and
+#              stages are relative; σ↓ = αₙ₊₁ e^(−λₙ − h↓)
 #          z ~ N(0, I), a draw of its own for each index and step
 #          θₖ = (λₙ − λₙ₋ₖ)/h
 #          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
@@ -108,7 +108,7 @@ def coefficients(sigmas, alphas=None, eta=1, s_noise=1):
         h = lam[i + 1] - lam[i]
         if a0 == 0 and s1 > 0:  # lambda is infinite: DDIM to the lower level, then noise
             q0, q1 = math.inf, s1 / a1
-            if not math.expm1(-2 * h) * eta**2 + 1099511627777 / 1099511627776 > 0:
+            if not math.expm1(-2 * h) * eta**2 + 1 >= -(2.0**-40):
                 raise ValueError(
                     f"step {i}: the strength must be below {math.sqrt(-1 / math.expm1(-2 * h)):.6g}"
                 )
@@ -230,6 +230,9 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
 
     def draw(*levels):
         noise = noise_sampler(*levels) if noise_sampler else torch.randn_like(x)
+        if getattr(noise, "shape", None) != x.shape:
+            found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
+            raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
         return noise.to(x)
 
     for row in plan:

@@ -164,6 +164,9 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
 
     def draw(*levels):
         noise = noise_sampler(*levels) if noise_sampler else torch.randn_like(x)
+        if getattr(noise, "shape", None) != x.shape:
+            found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
+            raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
         return noise.to(x)
 
     for row in plan:

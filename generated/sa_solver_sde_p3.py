@@ -10,7 +10,7 @@
 #                  θ₂)) Dₙ₋₂]
 #            + σₙ₊₁ sqrt(−expm1(−2 h strength²)) z₁
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          strength = tau between(low, sigma, high)
+#          strength = τ [low ≤ sigma ≤ high]
 #          z ~ N(0, I), a draw of its own for each index and step
 #          sigma, sigma_next = σ/α at n, n+1
 #          θₖ = (λₙ − λₙ₋ₖ)/h
@@ -116,6 +116,8 @@ def coefficients(sigmas, alphas=None, tau=1, low=0, high=1000000):
             plan.append((i, 0, s0, weights, ()))
         elif i == first:  # one node
             q0, q1 = s0 / a0, s1 / a1
+            if not high - low >= -(2.0**-40):
+                raise ValueError(f"step {i}: the window of the strength ends below where it begins")
             strength = tau * (low <= q0 <= high)
             p1_z = phi(1, -h * (strength**2 + 1))
             w0 = a1 * h * p1_z * (strength**2 + 1)
@@ -125,6 +127,8 @@ def coefficients(sigmas, alphas=None, tau=1, low=0, high=1000000):
             plan.append((i, 0, s0, weights, noise))
         elif i == first + 1:  # 2 nodes
             q0, q1 = s0 / a0, s1 / a1
+            if not high - low >= -(2.0**-40):
+                raise ValueError(f"step {i}: the window of the strength ends below where it begins")
             strength = tau * (low <= q0 <= high)
             t1 = (lam[i] - lam[i - 1]) / h
             p1_z = phi(1, -h * (strength**2 + 1))
@@ -137,6 +141,8 @@ def coefficients(sigmas, alphas=None, tau=1, low=0, high=1000000):
             plan.append((i, 0, s0, weights, noise))
         else:  # 3 nodes
             q0, q1 = s0 / a0, s1 / a1
+            if not high - low >= -(2.0**-40):
+                raise ValueError(f"step {i}: the window of the strength ends below where it begins")
             strength = tau * (low <= q0 <= high)
             t1 = (lam[i] - lam[i - 1]) / h
             t2 = (lam[i] - lam[i - 2]) / h
@@ -234,6 +240,9 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
 
     def draw(*levels):
         noise = noise_sampler(*levels) if noise_sampler else torch.randn_like(x)
+        if getattr(noise, "shape", None) != x.shape:
+            found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
+            raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
         return noise.to(x)
 
     for row in plan:

@@ -37,19 +37,19 @@ SPEC_SHA256 = "9b8df6484048eb6a87cf4a19be228e9bc4b0c925b92455cf2edfa79ae1103198"
 # least p, "exact" no error, None without meaning; path_: draws from one Brownian path.
 WEAK_ORDER = {
     "uniform": {
-        "mean": [0, True],
+        "mean": "exact",
         "covariance": [0, True],
         "strong": [0, True],
         "path_covariance": [0, True],
     },
     "smooth": {
-        "mean": [0, True],
+        "mean": "exact",
         "covariance": [0, True],
         "strong": [0, True],
         "path_covariance": [0, True],
     },
     "arbitrary": {
-        "mean": [0, True],
+        "mean": "exact",
         "covariance": [0, True],
         "strong": [0, True],
         "path_covariance": [0, True],
@@ -263,6 +263,9 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
 
     def draw(*levels):
         noise = noise_sampler(*levels) if noise_sampler else torch.randn_like(x)
+        if getattr(noise, "shape", None) != x.shape:
+            found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
+            raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
         return noise.to(x)
 
     for row in plan:

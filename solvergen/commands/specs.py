@@ -207,8 +207,12 @@ def run_explain(args: argparse.Namespace) -> int:
     if program.stochastic:
         found = noise_analysed(loaded)
         print("\n".join(noise_lines(found)))
+        claims = facts(loaded)["claim"]
         if fault := noise_fault(loaded, found):
             print(fault)
+        elif claims:
+            shown = ", ".join(f"{name} {order}" for name, order in claims.items())
+            print(f"claims {shown}: holds")
         return 0
     report = analysed(loaded)
     print("\n".join(order_lines(report)))

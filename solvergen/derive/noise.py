@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from fractions import Fraction
 
 from ..errors import DeriveError
 from ..expr.show import show
@@ -31,11 +30,10 @@ from ..expr.tree import (
     substitute,
     symbols,
 )
-from ..program.model import Draw, Interval, Row, Step, Term
+from ..program.model import ROUNDING, Draw, Interval, Row, Step, Term
 from ..spec.model import Noise
 
 H = Symbol("h")
-_ROUNDING = lift(Fraction(1, 2**40))
 
 
 def noisy(step: Step, noise: Noise, kappa: int) -> Step:
@@ -70,7 +68,8 @@ def noisy(step: Step, noise: Noise, kappa: int) -> Step:
     if noise.form == "explicit":
         return replace(step, draws=_first_uses(step.rows), positive=_stated(step.rows))
     if noise.form == "churn":
-        return _churned(step, strength, noise.scale, lets)
+        step = _churned(step, strength, noise.scale, lets)
+        return replace(step, positive=(*step.positive, *_opens(noise)))
     if noise.form == "ancestral" and noise.stages == "inside":
         return _ancestral(step, noise)
     if noise.form == "sde":
@@ -79,7 +78,8 @@ def noisy(step: Step, noise: Noise, kappa: int) -> Step:
     else:
         rows, descents = _splits(step, strength, kappa)
         lets, kernel = (*lets, *descents), lift(2) if strength == ONE and kappa == 1 else ONE
-    return replace(_shared(step, rows, strength, noise, kappa, lets), kernel=kernel)
+    made = _shared(step, rows, strength, noise, kappa, lets)
+    return replace(made, kernel=kernel, positive=(*made.positive, *_opens(noise)))
 
 
 def _windowed(noise: Noise) -> tuple[Expr, tuple[tuple[str, Expr], ...]]:
@@ -89,6 +89,22 @@ def _windowed(noise: Noise) -> tuple[Expr, tuple[tuple[str, Expr], ...]]:
     low, high = noise.window
     inside = Call("between", (low, Symbol("sigma"), high))
     return Symbol("strength"), (("strength", multiply(noise.strength, inside)),)
+
+
+def _opens(noise: Noise) -> tuple[tuple[Expr, str], ...]:
+    """A window's least value is not above its greatest.
+
+    Raises:
+        DeriveError: numbers that are the other way round.
+    """
+    if not noise.window:
+        return ()
+    low, high = noise.window
+    width = high - low
+    if isinstance(width, Number) and width.value < 0:
+        raise DeriveError("a window is its least value, then its greatest", ("noise", "window"))
+    text = "the window of the strength ends below where it begins"
+    return () if isinstance(width, Number) else ((width + ROUNDING, text),)
 
 
 def _fraction(row: Row, form: str) -> Expr:
@@ -181,7 +197,7 @@ def _possible(noise: Noise) -> tuple[tuple[Expr, str], ...]:
     if noise.down is not None:
         text = "the lower level must lie above 0 and not above sigma / alpha = {q1}"
         lower = Symbol("lower")
-        return ((lower, text), (1 + _ROUNDING - lower / Symbol("sigma_next"), text))
+        return ((lower, text), (1 + ROUNDING - lower / Symbol("sigma_next"), text))
     if isinstance(noise.strength, Number) and 0 <= noise.strength.value <= 1:
         return ()
     text = "the strength must be below {math.sqrt(-1 / math.expm1(-2 * h)):.6g}"
@@ -199,7 +215,14 @@ def _churned(step: Step, strength: Expr, scale: Expr, lets: tuple[tuple[str, Exp
     cap = Call("sqrt", (lift(2),)) - 1
     share = Call("min", (strength / Symbol("steps"), cap))
     raised = Call("log1p", (Symbol("raised"),))
-    return replace(step, lets=(*lets, ("raised", share)), churn=raised, churn_scale=scale)
+    positive = ((Symbol("raised") + ROUNDING, "churn must not be negative; it is {raised}"),)
+    return replace(
+        step,
+        lets=(*lets, ("raised", share)),
+        churn=raised,
+        churn_scale=scale,
+        positive=positive,
+    )
 
 
 def _shared(
@@ -302,7 +325,7 @@ def _stated(rows: tuple[Row, ...]) -> tuple[tuple[Expr, str], ...]:
         if isinstance(node, Call) and node.name == "sqrt"
     }
     return tuple(
-        (inside + _ROUNDING, f"the draw {name} needs {show(inside)} >= 0")
+        (inside + ROUNDING, f"the draw {name} needs {show(inside)} >= 0")
         for name, inside in sorted(roots, key=str)
         if symbols(inside) & {"sigma", "sigma_next"}
         and symbols(inside) - {"h", "sigma", "sigma_next"}

@@ -62,6 +62,7 @@ class _Deriver:
         check_coordinates((main, *start, *end, *(step for rest in remainder for step in rest)))
         check_points(solver, main, end)
         check_blocks(solver, main, remainder)
+        self.check_draws((main, *start, *end))
         if solver.noise and solver.noise.jumps and (main.history or main.corrector or start):
             raise DeriveError(
                 "after a jump past evaluations lie at other levels; jumps need a solver without "
@@ -134,6 +135,21 @@ class _Deriver:
             )
         if any(step.stochastic for step in steps) or self.solver.noise or self.solver.langevin:
             raise DeriveError("past states carry no noise yet; leave [noise] out", ("noise",))
+
+    def check_draws(self, steps: tuple[Step, ...]) -> None:
+        """[noise] and draws come together."""
+        noise = self.solver.noise
+        drawing = any(step.stochastic for step in steps)
+        if drawing and noise is None:
+            raise DeriveError(
+                "a first or last step draws noise, and the solver has no [noise]; add [noise] with "
+                'form = "explicit", or start and end with deterministic solvers',
+                ("start", "using"),
+            )
+        if noise is not None and not drawing and not noise.jumps:
+            raise DeriveError(
+                "nothing draws noise here; give a rule `noise`, or another form", ("noise", "form")
+            )
 
     def check_shared(self, step: Step) -> Step:
         """A PEC corrector is applied in the next step, when this step's draws are gone."""

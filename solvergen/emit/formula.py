@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import textwrap
+from dataclasses import replace
 
 from ..expr.show import show
-from ..expr.tree import ONE, ZERO, Expr, Sum, split
-from ..program.model import Program, Row, Step
+from ..expr.tree import ONE, ZERO, Expr, Sum, Symbol, split, substitute
+from ..program.model import Program, Row, Step, Term
 from .legend import legend
 from .notation import (
     LATEX,
@@ -23,6 +24,7 @@ from .notation import (
 
 TERMINAL = 110
 HAT = "\N{COMBINING CIRCUMFLEX ACCENT}"
+TILDE = "\N{COMBINING TILDE}"
 
 
 def _at_end(letter: str, k: int, latex: bool) -> str:
@@ -66,6 +68,8 @@ def _parts(row: Row, step: Step, program: Program, latex: bool = False) -> tuple
     In the gauge of λ: x_i = (scale) x_n + α_i Σ w_j D_j (data) or − σ_i Σ w_j ε_j (noise); in the
     clock: x_i = (scale) x_n + (scale_i Δ) Σ w_j f_j.
     """
+    if step.down is not None:  # the rows are those of a shorter step
+        row = _within(row)
     at = "n+1" if row.place.is_end else row.name
     sub = f"_{{{indexed(at, True)}}}" if latex else subscript(at)
     alpha, sigma = (rf"\alpha{sub}", rf"\sigma{sub}") if latex else (f"α{sub}", f"σ{sub}")
@@ -86,7 +90,7 @@ def _parts(row: Row, step: Step, program: Program, latex: bool = False) -> tuple
     base = rf"\frac{{{top}}}{{{bottom}}} x_n" if latex else f"{top}/{bottom} xₙ"
     if step.churn is not None:
         raised = r"\hat{\sigma}_{n}" if latex else f"σ{HAT}ₙ"
-        base = base.replace(s_n, raised).replace("x_n", r"\hat{x}_n").replace("xₙ", f"x{HAT}ₙ")
+        base = base.replace(s_n, raised).replace("x_n", r"\tilde{x}_n").replace("xₙ", f"x{TILDE}ₙ")
     if row.decay != ONE:
         base = f"{_factor(row.decay, latex)} {base}" if row.decay != ZERO or not row.carry else ""
     base = f"{base} {_carried(row, program, top, latex)}".strip().removeprefix("+ ")
@@ -94,6 +98,13 @@ def _parts(row: Row, step: Step, program: Program, latex: bool = False) -> tuple
     state = _at_end("x", k, latex) if row.place.is_end else f"x{sub}"
     terms = _terms(row, step, program, latex)
     return (f"{state} = {base} {sign} {front}" if terms else f"{state} = {base}"), terms
+
+
+def _within(row: Row) -> Row:
+    """A row of the deterministic part of an ancestral step, whose length has a symbol of its own."""
+    length: dict[str, Expr] = {"h": Symbol("h_lower")}
+    terms = tuple(Term(t.source, substitute(t.weight, length)) for t in row.terms)
+    return replace(row, terms=terms, decay=substitute(row.decay, length))
 
 
 def _factor(factor: Expr, latex: bool) -> str:

@@ -57,15 +57,16 @@ _MEANINGS_LATEX = {
 
 _STOCHASTIC = {
     "draw": "z ~ N(0, I), a draw of its own for each index and step",
-    "down": "h = DOWN in the update, where h on the right is the grid's; σ↓ = αₙ₊₁ e^(−λₙ − h)",
-    "churn": "x̂ₙ = xₙ + √(σ̂ₙ² − σₙ²) z before the call, σ̂ₙ = σₙ (1 + raised); λₙ is then that of σ̂ₙ",
+    "down": "h↓ = DOWN is the length of the deterministic part, to which θₖ and stages are relative; "
+    "σ↓ = αₙ₊₁ e^(−λₙ − h↓)",
+    "churn": "x̃ₙ = xₙ + √(σ̂ₙ² − σₙ²) z before the call, σ̂ₙ = σₙ (1 + raised); λₙ is then that of σ̂ₙ",
     "sigma": "sigma, sigma_next = σ/α at n, n+1",
 }
 _STOCHASTIC_LATEX = {
     "draw": r"z \sim \mathcal{N}(0, I)",
-    "down": r"h = DOWN\text{ in the update, where }h\text{ on the right is the grid's; }"
-    r"\sigma_{\downarrow} = \alpha_{n+1} e^{-\lambda_{n} - h}",
-    "churn": r"\hat{x}_n = x_n + \sqrt{\hat{\sigma}_{n}^2 - \sigma_{n}^2}\,z"
+    "down": r"h_{\downarrow} = DOWN,\ \sigma_{\downarrow} = \alpha_{n+1} "
+    r"e^{-\lambda_{n} - h_{\downarrow}}",
+    "churn": r"\tilde{x}_n = x_n + \sqrt{\hat{\sigma}_{n}^2 - \sigma_{n}^2}\,z"
     r"\text{ before the call, }\hat{\sigma}_{n} = \sigma_{n} (1 + \mathrm{raised})",
     "sigma": r"\mathrm{sigma}, \mathrm{sigma\_next} = \sigma/\alpha\text{ at }n, n+1",
 }

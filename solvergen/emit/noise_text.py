@@ -8,17 +8,15 @@ before a model call (churn, a jump of the grid) is a `lift` of that call's row.
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 
 from ..expr.show import show
-from ..expr.tree import ZERO, Expr, Symbol, lift, substitute, symbols
-from ..program.model import Program, Step
+from ..expr.tree import ZERO, Expr, Number, Sum, Symbol, substitute, symbols
+from ..program.model import ROUNDING, Program, Step
 from ..spec.model import Solver
 from .layout import Layout
 from .python_text import WIDTH, assign, literal, python
 
 PAD = " " * 4
-ROUNDING = lift(Fraction(1, 2**40))
 # Symbols of the grid as the emitted planner calls them.
 GRID_NAMES = {"sigma": "q0", "sigma_next": "q1", "steps": "n"}
 
@@ -52,6 +50,9 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
 {begin}
     def draw(*levels):
         noise = noise_sampler(*levels) if noise_sampler else torch.randn_like(x)
+        if getattr(noise, "shape", None) != x.shape:
+            found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
+            raise ValueError(f"noise_sampler must return shape {{tuple(x.shape)}}; found {{found}}")
         return noise.to(x)
 
     for row in plan:
@@ -197,8 +198,8 @@ def opening_lines(layout: Layout) -> list[str]:
 def scalar_lines(step: Step, indent: int) -> list[str]:
     """The scalars of a step and the conditions on them: a condition comes before what needs it."""
     asked = {name for value, _ in step.positive for name in symbols(value)}
-    early = replace(step, lets=tuple(item for item in step.lets if item[0] in asked))
-    late = replace(step, lets=tuple(item for item in step.lets if item[0] not in asked))
+    last = max((k + 1 for k, (name, _) in enumerate(step.lets) if name in asked), default=0)
+    early, late = replace(step, lets=step.lets[:last]), replace(step, lets=step.lets[last:])
     return [*let_lines(early, indent), *condition_lines(step, indent), *let_lines(late, indent)]
 
 
@@ -210,11 +211,22 @@ def let_lines(step: Step, indent: int) -> list[str]:
     return out
 
 
+def _rounded(value: Expr) -> bool:
+    """Whether a condition leaves room for rounding: the quantity itself may be 0."""
+    fine = ROUNDING.value.denominator
+    parts = value.terms if isinstance(value, Sum) else ()
+    return any(isinstance(part, Number) and part.value.denominator == fine for part in parts)
+
+
 def condition_lines(step: Step, indent: int) -> list[str]:
     """What must be positive for the noise of a step to exist."""
     pad, out = " " * indent, []
     for value, text in step.positive:
-        out.append(f"{pad}if not {python(local(value))} > 0:")
+        least = local(value - ROUNDING) if _rounded(value) else None
+        asked = (
+            f"{python(local(value))} > 0" if least is None else f"{python(least)} >= -(2.0**-40)"
+        )
+        out.append(f"{pad}if not {asked}:")
         line = f'{pad}{PAD}raise ValueError(f"step {{i}}: {text}")'
         inner = [
             f"{pad}{PAD}raise ValueError(",
@@ -253,7 +265,7 @@ def lift_lines(program: Program) -> list[str]:
         "        start = lam[i]",
         "        if a0 > 0:  # churn: noise up to a higher level before the model call",
         "            q0 = s0 / a0",
-        *let_lines(churned, 12),
+        *scalar_lines(churned, 12),
         *assign("start", Symbol("start") - local(churned.churn), 12),
         "            if start < lam[i]:",
         "                a0, s0 = level(start, gauge)",

@@ -15,6 +15,8 @@ _GREEK = {
     "gamma": "γ",
     "Gamma": "Γ",
     "kappa": "κ",
+    "tau": "τ",
+    "h_lower": "h↓",
 }
 _LATEX = {
     "theta": r"\theta",
@@ -25,6 +27,8 @@ _LATEX = {
     "Gamma": r"\Gamma",
     "H": r"\Delta",
     "kappa": r"\kappa",
+    "tau": r"\tau",
+    "h_lower": r"h_{\downarrow}",
 }
 SUBSCRIPT = str.maketrans("0123456789-+", "₀₁₂₃₄₅₆₇₈₉₋₊")
 SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -50,6 +54,8 @@ def _latex_symbol(name: str) -> str:
 def _unicode_call(name: str, args: tuple[str, ...]) -> str:
     if name == "phi":
         return f"φ{args[0].translate(SUBSCRIPT)}({args[1]})"
+    if name == "between":
+        return f"[{' ≤ '.join(args)}]"
     if name == "moment":
         return f"μ{args[0].translate(SUBSCRIPT)}" + ("" if args[1] == "1" else f"({args[1]})")
     return f"{name}({', '.join(args)})"
@@ -61,6 +67,10 @@ def _latex_call(name: str, args: tuple[str, ...]) -> str:
             return rf"\varphi_{{{args[0]}}}({args[1]})"
         case "moment":
             return rf"\mu_{{{args[0]}}}" + ("" if args[1] == "1" else f"({args[1]})")
+        case "between":
+            return r"\left[" + r" \le ".join(args) + r"\right]"
+        case "log":
+            return rf"\log\left({args[0]}\right)"
         case "exp":
             return f"e^{{{args[0]}}}"
         case "expm1":

@@ -42,12 +42,15 @@ are σ/α at n and n+1, and steps, the number of steps of the run.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 
 from ..errors import DeriveError
 from ..expr.tree import ONE, Call, Expr, Number, Symbol, exp, lift, phi, symbols
 from ..spec.model import Controller, Parameter, Schedule
 
+# Added to a quantity that may be 0 but not less: what is asked of it is then to be above 0.
+ROUNDING = Number(Fraction(1, 2**40))
 KAPPA = {"data": 1, "noise": -1, "velocity": 0}
 _BOTH_CLOCKS = (
     "velocity needs its stages and the rules that use them in one clock; write coordinate = "

@@ -102,6 +102,7 @@ _TAKEN = {
     "down",
     "raised",
     "lower",
+    "found",
     "base",
     "j",
     "block",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DeriveError, SpecError
-from ..expr.tree import Expr
+from ..expr.tree import Expr, Number
 from .keys import TABLES
 from .locate import Path as KeyPath
 from .model import (
@@ -25,9 +25,9 @@ from .model import (
     Stage,
     Start,
 )
-from .names import GRID_POINT, MAX_STEPS, NODE, STATE, reserved
+from .names import GRID_POINT, MAX_STEPS, reserved
+from .rule_reader import RuleReader
 from .tableau import written_out
-from .values import Values
 
 MAX_BYTES, MAX_ROWS = 16 * 1024, 32
 
@@ -71,7 +71,7 @@ def parse_solver(text: str | bytes, source: str = "<spec>") -> Solver:
     return _Reader(decoded, source).solver()
 
 
-class _Reader(Values):
+class _Reader(RuleReader):
     """Puts the tables of a spec together."""
 
     def solver(self) -> Solver:
@@ -176,107 +176,6 @@ class _Reader(Values):
             own["place"] = "grid"
         return Stage(rule=self.rule(path, value, fields), **own)
 
-    def rule(self, path: KeyPath, value: Any, fields: dict[str, Any] | None = None) -> Rule:
-        """A rule: the Adams shorthands are written out as node lists."""
-        if fields is None:
-            table = str(path[0]) if len(path) == 1 else f"{path[0]}.rule"
-            fields = self.table(path, value, TABLES[table])
-        for own in ("mode", "sweeps", "spans"):
-            fields.pop(own, None)
-        kind, steps = fields.pop("rule"), fields.pop("steps", None)
-        if kind.startswith("adams"):
-            if "nodes" in fields or steps is None or not 1 <= steps <= MAX_STEPS:
-                self.fail(path, f"{kind} takes `steps` from 1 to {MAX_STEPS} and no `nodes`")
-            newest = 1 if kind == "adams-moulton" else 0
-            fields["nodes"] = tuple(node(newest - k) for k in range(steps))
-            kind = "interpolate"
-        elif steps is not None:
-            self.fail((*path, "steps"), "`steps` belongs to the Adams rules; list `nodes` here")
-        for name in fields.get("nodes", ()):
-            self.check_node(path, name)
-        weights = fields.pop("weights", None)
-        if weights is not None:
-            fields["weights"] = tuple(self.weight(path, *item) for item in weights.items())
-        if "noise" in fields:
-            fields["noise"] = tuple(self.draw(path, *item) for item in fields["noise"].items())
-        for name in (*fields.get("states", ()), *fields.get("carry", ())):
-            self.check_state(path, "states" if "states" in fields else "carry", name)
-        if "carry" in fields:
-            fields["carry"] = tuple(
-                (name, self.expression((*path, "carry", name), value, weights=True))
-                for name, value in fields["carry"].items()
-            )
-        self.check_rule(path, kind, fields)
-        return Rule(kind=kind, where=path, **fields)
-
-    def weight(self, path: KeyPath, name: str, value: Any) -> tuple[str, Expr]:
-        self.check_node(path, name)
-        return name, self.expression((*path, "weights", name), value, weights=True)
-
-    def draw(self, path: KeyPath, name: str, value: Any) -> tuple[str, Expr]:
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,31}", name):
-            self.fail((*path, "noise"), f"`{name}` is not a plain name of a draw", name)
-        return name, self.expression((*path, "noise", name), value, weights=True)
-
-    def check_node(self, path: KeyPath, name: str) -> None:
-        found = NODE.fullmatch(name)
-        if not found:
-            self.fail(
-                (*path, "nodes"),
-                f'`{name}` is not a node; write "n", "n-1", "n+1" or the name of a stage',
-                name,
-            )
-        if found[1] and not 1 <= int(found[1]) <= MAX_STEPS:
-            self.fail((*path, "nodes"), f"`{name}` reaches beyond {MAX_STEPS} past steps", name)
-
-    def check_state(self, path: KeyPath, key: str, name: str) -> None:
-        found = STATE.fullmatch(name)
-        if not found or (found[1] and not 1 <= int(found[1]) <= MAX_STEPS):
-            self.fail(
-                (*path, key),
-                f'`{name}` is not an accepted state; write "x" for the current one, "x-1" to '
-                f'"x-{MAX_STEPS}" for those before it',
-                name,
-            )
-
-    def check_rule(self, path: KeyPath, kind: str, fields: dict[str, Any]) -> None:
-        """Keys that belong together: each rule needs its own and takes no other's."""
-        needs = {
-            "interpolate": ("nodes",),
-            "taylor": ("nodes", "degree"),
-            "mean-value": ("nodes",),
-            "weights": ("weights",),
-        }[kind]
-        takes = {
-            "interpolate": ("states",),
-            "taylor": ("factors",),
-            "mean-value": ("theta", "scale"),
-            "weights": ("carry", "decay", "noise"),
-        }[kind]
-        for name in needs:
-            if not fields.get(name) and fields.get(name) != 0:
-                example = TABLES["step"].keys[name].example
-                self.fail(path, f"rule {kind} needs `{name}`, for example: {name} = {example}")
-        for name in fields:
-            if name not in (*needs, *takes, "coordinate", "frozen"):
-                self.fail((*path, name), f"rule {kind} takes no `{name}`")
-        own = [name for name in ("decay", "noise") if name in fields]
-        if own and "noise" not in self.data:
-            self.fail(
-                (*path, own[0]),
-                f'`{own[0]}` belongs to stochastic solvers; add [noise] with form = "explicit"',
-            )
-        for key in ("nodes", "states"):
-            listed = fields.get(key, ())
-            for name in listed:
-                if listed.count(name) > 1:
-                    self.fail(
-                        (*path, key),
-                        f"{key[:-1]} `{name}` is listed twice; two {key} that coincide have no "
-                        "interpolant",
-                        name,
-                    )
-
     def corrector(self) -> Corrector | None:
         if "corrector" not in self.data:
             return None
@@ -378,6 +277,9 @@ class _Reader(Values):
             self.fail(
                 ("langevin",), '[langevin] needs [noise] beside it; form = "explicit" adds none'
             )
+        rate = fields["rate"]
+        if isinstance(rate, Number) and not 0 < rate.value < 2:
+            self.fail(("langevin", "rate"), "the rate lies above 0 and, to be stable, below 2")
         if not 1 <= fields["steps"] <= 32:
             self.fail(("langevin", "steps"), "from 1 to 32 Langevin steps are written out")
         return Langevin(**fields)
@@ -390,8 +292,3 @@ class _Reader(Values):
         if not 0 <= schedule.beta_min < schedule.beta_max:
             self.fail(("schedule",), "beta_min must be at least 0 and less than beta_max")
         return schedule
-
-
-def node(offset: int) -> str:
-    """The name of a grid node: ``n``, ``n+1``, ``n-2``."""
-    return "n" if offset == 0 else f"n{offset:+d}"

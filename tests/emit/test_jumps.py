@@ -23,9 +23,8 @@ def heun(sampler):
 def repeated(x):
     """Draws that do not depend on levels or scaling."""
     serial = iter(range(100))
-    return lambda sigma, sigma_next: torch.cos(
-        (1 + next(serial)) * torch.arange(x.numel()) + 0.3
-    ).to(x)
+    places = torch.arange(x.numel()).view(x.shape)
+    return lambda sigma, sigma_next: torch.cos((1 + next(serial)) * places + 0.3).to(x)
 
 
 def test_a_run_with_jumps_is_its_parts_with_noise_between(heun, mixture):
@@ -33,13 +32,13 @@ def test_a_run_with_jumps_is_its_parts_with_noise_between(heun, mixture):
     rises = [k for k in range(len(grid) - 1) if grid[k + 1] > grid[k]]
     assert len(rises) == 2
     x = torch.tensor([[7.0, -3.0], [1.0, 9.0]], dtype=torch.float64)
-    draws = repeated(x[0])
+    draws = repeated(x)
 
     def draw(a, b):
         return draws(a, b)
 
     found = heun.sample(mixture, x, grid, noise_sampler=draw)
-    draws, state, begin = repeated(x[0]), x, 0
+    draws, state, begin = repeated(x), x, 0
     for rise in rises:
         state = heun.sample(mixture, state, grid[begin : rise + 1])
         spread = (grid[rise + 1] ** 2 - grid[rise] ** 2).sqrt()
@@ -58,10 +57,8 @@ def test_other_schedules_jump_alike(heun, mixture, schedule):
         a = (1 - s**2).sqrt() if schedule == "vp" else 1 - s
         return mixture(y / a[:, None], s / a)
 
-    found = heun.sample(
-        model, x * alpha[0], grid * alpha, alphas=alpha, noise_sampler=repeated(x[0])
-    )
-    wanted = heun.sample(mixture, x, grid, noise_sampler=repeated(x[0]))
+    found = heun.sample(model, x * alpha[0], grid * alpha, alphas=alpha, noise_sampler=repeated(x))
+    wanted = heun.sample(mixture, x, grid, noise_sampler=repeated(x))
     assert (found / alpha[-1] - wanted).abs().max() < 1e-11
 
 

@@ -39,7 +39,7 @@ RULE_WITH = {
 
 
 REST = '[end]\nremainder = [["ddim", "ddim"], ["ddim"]]\n'
-EXPLICIT = '[noise]\nform = "explicit"\n'
+EXPLICIT = '[noise]\nform = "explicit"\njumps = true\n'
 
 
 def _stochastic(table, name, line):
