@@ -97,8 +97,14 @@ def conditions(program: Program, order: int, names: Iterable[str] | None = None)
         Equations and all solutions within the declared bounds.
 
     Raises:
-        OrderError: there are no such parameters, or the expansion is too large.
+        OrderError: there are no such parameters, the expansion is too large, or the solver draws
+            noise.
     """
+    if program.stochastic:
+        raise OrderError(
+            f"{program.name} draws noise; order conditions are derived for solvers without it, and "
+            f"`solvergen explain {program.name}` shows the orders of this one"
+        )
     chosen = tuple(names) if names is not None else tuple(p.name for p in program.parameters)
     known = defaults(program)
     if not known:

@@ -34,9 +34,10 @@ from .grid import ARBITRARY, UNIFORM
 from .local import defaults
 from .noise_analysis import ON_PATH, NoiseAnalysis
 from .report import OrderReport
-from .strength import silenced
+from .strength import silenced, windowed
 from .verdict import Rate
 
+INSIDE = "orders hold where the strength does not change: inside its window"
 QUANTITIES = ("mean", "covariance", "strong")
 
 
@@ -52,7 +53,7 @@ class StochasticReport:
             that are independent, and ``path_covariance`` for draws from one Brownian path.
         parameters: values of the parameters at which the orders were derived; those of the noise that are
             0 unless given have generic values.
-        reason: why a quantity has no meaning, or "".
+        reason: why a quantity has no meaning, and where along a run the orders hold, or "".
     """
 
     program: Program
@@ -100,7 +101,8 @@ class StochasticReport:
         if uniform != row:
             better = (f"{n} {uniform[n]}" for n in QUANTITIES if uniform[n] != row[n])
             shown += f" (uniform grid: {', '.join(better)})"
-        return f"orders, proved on Gaussian targets: {shown}"
+        shown = f"orders, proved on Gaussian targets: {shown}"
+        return f"{shown}; {INSIDE}" if windowed(self.program) else shown
 
 
 def stochastic_report(
@@ -125,4 +127,6 @@ def stochastic_report(
             )
     analysis = NoiseAnalysis(program, {**known, **(parameters or {})}, set(parameters or {}))
     orders, reason = analysis.decide()
+    if windowed(program):
+        reason = f"{reason}; {INSIDE}" if reason else INSIDE
     return StochasticReport(program, orders, analysis.values, reason)

@@ -89,6 +89,25 @@ def lingers(program: Program, parameters: Mapping[str, Any]) -> bool:
     return any(v.low <= 0 for key, v in form.items() if key[0] == "w" and key[1] < 0)
 
 
+def windowed(program: Program) -> bool:
+    """Whether noise is drawn inside a window of levels only."""
+    return any(
+        _has_window(e)
+        for step in program.steps
+        for e in (
+            *(value for _, value in step.lets),
+            *(value for value in (step.down, step.churn) if value is not None),
+            *(value for row in step.rows for value in row.expressions),
+        )
+    )
+
+
+def _has_window(expression: Expr) -> bool:
+    if isinstance(expression, Call) and expression.name == "between":
+        return True
+    return any(map(_has_window, expression.children()))
+
+
 def _polynomial(ring: RealRing) -> Any:
     total: Any = ring.constant(0)
     for value in reversed(density()):

@@ -236,7 +236,11 @@ TABLES: dict[str, Table] = {
     ),
     "noise": Table(
         "[noise]",
-        "Makes the solver stochastic; the kernel and the variances follow from the strength.",
+        "Makes the solver stochastic; the kernel and the variances follow from the strength. The "
+        "integrand is data or noise. In the form sde of data every h of the rules becomes (1 + tau^2)h, "
+        "in explicit weights too. Each draw belongs to a part of the step (a Brownian path needs to "
+        "know which): that of a path to its part between stages, any other to the step up to the first "
+        "row that weighs it.",
         {
             "form": Key(
                 "text",
@@ -256,8 +260,8 @@ TABLES: dict[str, Table] = {
             "scale": Key("scalar", "Factor on every draw; 1 unless given.", '"s_noise"'),
             "stages": Key(
                 "text",
-                "What the stages get: path, one Brownian path through them (SEEDS); own, a draw of "
-                "their own each; inside, nothing, since they lie in the deterministic part of an "
+                "What the stages get: path, one Brownian path through them (SEEDS; the default of sde); "
+                "own, a draw of their own each; inside, nothing, since they lie in the deterministic part of an "
                 "ancestral step (its default).",
                 '"path"',
                 False,
@@ -265,7 +269,8 @@ TABLES: dict[str, Table] = {
             ),
             "window": Key(
                 "scalars",
-                "Least and greatest sigma/alpha at which the strength holds; outside it is 0.",
+                "Least and greatest sigma/alpha, where a step begins, at which the strength holds; it is "
+                "0 elsewhere.",
                 '["s_tmin", "s_tmax"]',
             ),
             "down": Key(
@@ -284,9 +289,10 @@ TABLES: dict[str, Table] = {
     "langevin": Table(
         "[langevin]",
         "Langevin steps at the level where a step begins, each with a model call of its own: "
-        "x + rate*(alpha*D - x) + sigma*sqrt(2*rate)*z.",
+        "x + rate*(alpha*D - x) + sigma*sqrt(2*rate)*z. For solvers of data without history and "
+        "corrector.",
         {
-            "steps": Key("integer", "How many.", "1", True),
+            "steps": Key("integer", "How many, from 1 to 32.", "1", True),
             "rate": Key("scalar", "Their length.", '"delta"', True),
         },
     ),

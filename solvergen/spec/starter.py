@@ -140,6 +140,24 @@ rule    = "weights"
 weights = { n = "1/2", end = "1/2" }
 """,
     ),
+    "stochastic": (
+        "data",
+        "lambda",
+        2,
+        """
+[parameters]
+tau = { default = 1, minimum = 0, doc = "0 is the ODE, 1 the reverse SDE" }
+
+[noise]
+form     = "sde"            # or ancestral (strength eta), churn (S_churn), explicit
+strength = "tau"
+# window = ["1/20", "10"]   # least and greatest sigma/alpha where the strength holds
+
+[step]
+rule  = "adams-bashforth"   # integrated against the SDE's own exponential kernel
+steps = 2
+""",
+    ),
 }
 
 FAMILIES = tuple(_BODIES)
@@ -157,4 +175,7 @@ def starter(name: str, family: str) -> str:
     """
     integrand, coordinate, order, body = _BODIES[family]
     head = _HEAD.format(name=name, integrand=integrand, coordinate=coordinate)
-    return head + body + _TAIL.format(order=order, mark="" if family == "adams-bashforth" else "# ")
+    tail = _TAIL.format(order=order, mark="" if family == "adams-bashforth" else "# ")
+    if family == "stochastic":  # two orders of its own instead of one
+        tail = tail.replace(f"order = {order}     ", f"covariance = {order}\nstrong = 1    ")
+    return head + body + tail
