@@ -37,6 +37,9 @@ BENT = 1e-6
 CEILING = 2
 SNAP = 1e-7
 STEADY = 1e-3
+SILENT = 1e-14
+# of the steps of a run, so that a step at its start or end is no window
+PART = 0.02
 
 
 @dataclass(frozen=True)
@@ -117,11 +120,13 @@ def audit_noise(run: Run, quiet: Run | None = None) -> NoiseAudit:
         quiet: the same sampler with its noise switched off by its own option, when it has one.
 
     Raises:
-        ConductError: "nonlinear", "random", and what tracing raises.
+        ConductError: "nonlinear", "random", "window", and what tracing raises.
     """
     ladders = {kind: ladder(run, kind) for kind in CLASSES}
     finest = ladders["arbitrary"][-1]
     _linear(finest)
+    for made in ladders.values():
+        _unbroken(made)
     found = {kind: _judged(made) for kind, made in ladders.items()}
     for kind, one in found.items():
         if _unsettled(one):
@@ -155,6 +160,26 @@ def _linear(t: NoiseTrace) -> None:
             "states are not linear in the start value, the model outputs and the draws "
             f"(thresholding, adaptive steps, a norm, a random scale): deviation {worst:.1e}",
         )
+
+
+def _unbroken(made: Sequence[NoiseTrace]) -> None:
+    """Noise is drawn along the whole run, or by nothing that a finite part of its steps is.
+
+    Raises:
+        ConductError: "window" when a stretch of the run has noise and the rest has none: the strength
+            jumps where its window ends, and no order is that of the run.
+    """
+    for t in made[-2:]:
+        strength = steps(t).strength
+        loud = (strength[:-1] if _risen(t) else strength[1:]) > SILENT
+        share = float(loud.mean())
+        if not PART < share < 1 - PART or int(np.abs(np.diff(loud.astype(int))).sum()) > 2:
+            return
+    raise ConductError(
+        "window",
+        f"not judged: {share:.0%} of the steps draw noise and the others none; orders hold where the "
+        "strength does not change, so judge it with a window that covers the whole run",
+    )
 
 
 def _judged(made: list[NoiseTrace]) -> GridNoise:

@@ -64,8 +64,8 @@ class Analysis:
     ) -> None:
         if program.stochastic:
             raise OrderError(
-                f"{program.name} draws noise, so that it has no single order; `solvergen explain "
-                f"{program.name}` shows those of its mean, its covariance and its path"
+                f"{program.name} draws noise, so that it has no single order; `solvergen explain SPEC` "
+                "shows those of its mean, its covariance and its path"
             )
         known = defaults(program)
         for name in (*parameters, *symbolic):

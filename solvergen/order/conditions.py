@@ -103,7 +103,7 @@ def conditions(program: Program, order: int, names: Iterable[str] | None = None)
     if program.stochastic:
         raise OrderError(
             f"{program.name} draws noise; order conditions are derived for solvers without it, and "
-            f"`solvergen explain {program.name}` shows the orders of this one"
+            "`solvergen explain SPEC` shows the orders of this one"
         )
     chosen = tuple(names) if names is not None else tuple(p.name for p in program.parameters)
     known = defaults(program)

@@ -14,6 +14,8 @@ from solvergen.derive import derive
 from solvergen.errors import OrderError
 from solvergen.loading import load
 from solvergen.order import analyse, stochastic_report
+from solvergen.order.conditions import conditions
+from solvergen.order.derivation import derivation
 from solvergen.order.fixed import FixedSeries, RealRing, real
 from solvergen.order.strength import strength
 from solvergen.program.model import Program
@@ -362,8 +364,9 @@ def test_a_solver_whose_noise_is_off_by_default_is_judged_with_it() -> None:
 
 
 def test_each_kind_of_analysis_refuses_what_belongs_to_the_other() -> None:
-    with pytest.raises(OrderError, match="stochastic_report"):
-        analyse(adams(2))
+    for refused in (analyse, derivation, lambda program: conditions(program, 2)):
+        with pytest.raises(OrderError, match="`solvergen explain SPEC` shows"):
+            refused(adams(2))
     plain = SDE.format(rule='rule = "adams-bashforth"\nsteps = 2', tau="1", kind="data")
     with pytest.raises(OrderError, match="draws no noise"):
         stochastic_report(made(plain.replace('[noise]\nform = "sde"\nstrength = "tau"\n', "")))
@@ -375,6 +378,14 @@ def test_the_report_in_one_line() -> None:
     assert str(stochastic_report(adams(2))) == (
         "orders, proved on Gaussian targets: mean exact, covariance exactly 2, strong exactly 1"
     )
+
+
+def test_a_report_says_that_orders_hold_inside_a_window() -> None:
+    rule = 'rule = "adams-bashforth"\nsteps = 2'
+    text = SDE.format(rule=rule, tau='"1"', kind="data")
+    report = stochastic_report(made(text.replace('"tau"', '"tau"\nwindow = ["1/2", "2"]', 1)))
+    assert str(report).endswith("strong exactly 1; " + report.reason)
+    assert report.reason.endswith("inside its window")
 
 
 # -- series ------------------------------------------------------------------------------------

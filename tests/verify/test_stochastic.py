@@ -262,6 +262,25 @@ def test_half_an_order_along_the_path_is_measured():
     assert found["strong"]["order"] == 0.5 and found["mean"]["order"] == 1
 
 
+def test_noise_inside_a_window_is_not_judged():
+    def inside(model, x, sigmas, noise_sampler=None):
+        for s, t in itertools.pairwise(sigmas):
+            tau = 1.0 if 0.5 <= float(s) <= 2 else 0.0
+            pair = torch.stack([s, t])
+            x = hand.sde_adams(model, x, pair, tau=tau, noise_sampler=noise_sampler)
+        return x
+
+    verdict = judged(inside, claim=1)
+    assert (verdict.status, verdict.reason) == ("error", "window")
+    assert "orders hold where the strength does not change" in verdict.findings[0]
+
+
+def test_draws_are_counted_in_words():
+    counts = (1.0, 3.004, 0.496)
+    said = ["1 draw a step", "3 draws a step", "draws at some steps"]
+    assert [terminal.draws(count) for count in counts] == said
+
+
 def test_reports_of_noise(tmp_path):
     verdict = emitted(tmp_path, {}, RIGHT)
     table = terminal.table([verdict])

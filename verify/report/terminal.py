@@ -100,6 +100,13 @@ def moments(verdict: Verdict, part: str) -> str:
     return str(said[0]) if len(set(said)) == 1 else "/".join(str(s) for s in said)
 
 
+def draws(count: float) -> str:
+    """How many draws a step makes, away from start and end."""
+    if abs(count - round(count)) > 0.1:
+        return "draws at some steps"
+    return "1 draw a step" if round(count) == 1 else f"{round(count)} draws a step"
+
+
 def noise_lines(verdict: Verdict) -> list[str]:
     """What the audit of a sampler that draws noise found, in a line."""
     if not verdict.noise:
@@ -112,7 +119,7 @@ def noise_lines(verdict: Verdict) -> list[str]:
     parts = ", ".join(
         f"{part} {moments(verdict, part)}" for part in ("mean", "covariance", "strong")
     )
-    drawn = f"{verdict.noise['draws_per_step']:.3g} draws a step"
+    drawn = draws(verdict.noise["draws_per_step"])
     where = {"after": "", "before": ", before the model call", "anew": ", noised anew"}
     tau = "" if verdict.noise["kind"] == "anew" else f", tau^2 = {size}"
     known = [o for o in verdict.noise.get("mixture", {}).values() if o["order"] is not None]
