@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..errors import OrderError
 from ..loading import Loaded
 from ..program.model import Program
 from .progress import shown
@@ -92,24 +93,32 @@ def entry(target: str) -> Entry:
     from ..loading import load
 
     loaded = load(target)
-    facts = _stated(loaded.program)
+    facts = _stated(loaded.program) or _proved(loaded)
     if loaded.program.stochastic:
-        if facts is None:
-            from .theory import noise_analysed
-
-            facts = {"WEAK_ORDER": noise_analysed(loaded).json()}
         return Entry(loaded, {}, (), facts["WEAK_ORDER"])
-    if facts is None:
-        from .theory import analysed
-
-        report = analysed(loaded).json(symbolic=False)
-        facts = {"ORDER": report["order"], "LEADING_ERROR": report["leading_error"]}
     order = {
         kind: {mode: _pair(found) for mode, found in modes.items()}
         for kind, modes in facts["ORDER"].items()
     }
     words = facts["LEADING_ERROR"].get("uniform", [])
     return Entry(loaded, order, tuple((word["word"], word["coef"]) for word in words))
+
+
+def _proved(loaded: Loaded) -> dict[str, Any]:
+    """The constants that an emitted file would state.
+
+    Raises:
+        OrderError: naming the spec whose order cannot be derived.
+    """
+    from .theory import analysed, noise_analysed
+
+    try:
+        if loaded.program.stochastic:
+            return {"WEAK_ORDER": noise_analysed(loaded).json()}
+        report = analysed(loaded).json(symbolic=False)
+    except OrderError as error:
+        raise OrderError(f"{loaded.path}: {error}") from None
+    return {"ORDER": report["order"], "LEADING_ERROR": report["leading_error"]}
 
 
 def _pair(found: Any) -> tuple[int, bool]:
