@@ -122,14 +122,15 @@ def laid(t: NoiseTrace, cut: Steps, limit: Strength) -> Path:
     weights = (half * w).ravel()
     step = np.clip(np.searchsorted(edges, points) - 1, 0, len(density) - 1)
     inside = (points > spans[:, :1] - 1e-12) & (points < spans[:, 1:] + 1e-12)
+    # most draws stand for one step of many
+    draw, at = np.nonzero(inside)
     # a Brownian tree runs in sigma; other draws carry the weight of the semilinear form
-    tree = np.asarray([d.times is not None for d in t.draws], dtype=bool)[:, None]
-    grow = np.where(tree, -0.5 * points, density[step] * points) - np.where(
-        tree, -0.5 * spans[:, :1], density[step] * spans[:, :1]
-    )
-    kernels = np.where(inside, np.exp(grow), 0.0)
-    size = np.sqrt((kernels**2 * weights).sum(axis=1, keepdims=True))
-    kernels = np.divide(kernels, size, out=np.zeros_like(kernels), where=size > 0)
+    tree = np.asarray([d.times is not None for d in t.draws], dtype=bool)[draw]
+    rate = np.where(tree, -0.5, density[step[at]])
+    grown = np.exp(rate * (points[at] - spans[draw, 0]))
+    size = np.sqrt(np.bincount(draw, grown**2 * weights[at], minlength=len(spans)))
+    kernels = np.zeros(inside.shape)
+    kernels[draw, at] = grown / size[draw]
     return Path(edges, density, kernels, points, weights, step)
 
 
