@@ -76,18 +76,23 @@ def on_one_path(made: Sequence[NoiseTrace]) -> list[NoiseTrace] | None:
     limit = None if any(clash(t, steps(t)) for t in made) else _limit_strength(made)
     if limit is None:
         return None
-    out, same = [], True
+    grams, same = [], True
     for t in made:
         path = laid(t, steps(t), limit)
         gram = (path.kernels * path.weights) @ path.kernels.T
         used = np.abs(t.weights).max(axis=0, initial=0.0) > 1e-14
         apart = gram[np.ix_(used, used)] - np.eye(int(used.sum()))
         same = same and float(np.abs(apart).max(initial=0.0)) < SHARED
+        grams.append(gram)
+    if same:
+        return None
+    out = []
+    for t, gram in zip(made, grams, strict=True):
         values, axes = np.linalg.eigh(gram)
         mix = axes * np.sqrt(np.maximum(values, 0.0))
         # triangular, so that a draw uses pieces of its own and of draws before it alone
         out.append(replace(t, mix=np.asarray(np.linalg.qr(mix.T, mode="r")).T))
-    return None if same else out
+    return out
 
 
 def strong_error(t: NoiseTrace, path: Path, c2: float) -> float:
