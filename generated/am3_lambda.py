@@ -45,7 +45,7 @@ LEADING_ERROR = {
     "symbolic": [{"word": "D'''", "tree": [3, []], "coef": "1/36*r1 + 1/72"}],
 }
 # Model calls of later sweeps, by kind, and how many calls before the same stage was called.
-REPEATS = {3: 1, 4: 1}
+REPEATS = dict.fromkeys(range(3, 5), 1)
 
 
 def grid(sigmas, alphas=None):

@@ -61,7 +61,7 @@ LEADING_ERROR = {
     ],
 }
 # Model calls of later sweeps, by kind, and how many calls before the same stage was called.
-REPEATS = {3: 1, 4: 1}
+REPEATS = dict.fromkeys(range(3, 5), 1)
 
 
 def grid(sigmas, alphas=None):

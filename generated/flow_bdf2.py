@@ -35,7 +35,7 @@ LEADING_ERROR = {
     "symbolic": [{"word": "D''", "tree": [2, []], "coef": "(1/6*r1^2 + 1/3*r1 + 1/6)/(r1 + 2)"}],
 }
 # Model calls of later sweeps, by kind, and how many calls before the same stage was called.
-REPEATS = {3: 1}
+REPEATS = dict.fromkeys(range(3, 4), 1)
 
 
 def grid(sigmas, alphas=None):

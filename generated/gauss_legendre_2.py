@@ -69,7 +69,7 @@ LEADING_ERROR = {
     ],
 }
 # Model calls of later sweeps, by kind, and how many calls before the same stage was called.
-REPEATS = {4: 2, 5: 2, 6: 2, 7: 2}
+REPEATS = dict.fromkeys(range(4, 8), 2)
 
 
 def grid(sigmas, alphas=None):

@@ -165,7 +165,7 @@ LEADING_ERROR = {
     ],
 }
 # Model calls of later sweeps, by kind, and how many calls before the same stage was called.
-REPEATS = {6: 4, 7: 4, 8: 4, 9: 4, 10: 4, 11: 4, 12: 4, 13: 4, 14: 4, 15: 4, 16: 4, 17: 4, 18: 4, 19: 4, 20: 4, 21: 4}
+REPEATS = dict.fromkeys(range(6, 22), 4)
 
 
 def grid(sigmas, alphas=None):

@@ -73,7 +73,7 @@ LEADING_ERROR = {
     ],
 }
 # Model calls of later sweeps, by kind, and how many calls before the same stage was called.
-REPEATS = {5: 3, 6: 3, 7: 3, 8: 3, 9: 3, 10: 3}
+REPEATS = dict.fromkeys(range(5, 11), 3)
 
 
 def grid(sigmas, alphas=None):

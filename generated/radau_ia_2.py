@@ -55,7 +55,7 @@ LEADING_ERROR = {
     ],
 }
 # Model calls of later sweeps, by kind, and how many calls before the same stage was called.
-REPEATS = {4: 2, 5: 2}
+REPEATS = dict.fromkeys(range(4, 6), 2)
 
 
 def grid(sigmas, alphas=None):

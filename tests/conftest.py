@@ -4,6 +4,7 @@ import functools
 import importlib
 import importlib.util
 import itertools
+import types
 
 import pytest
 import torch
@@ -36,20 +37,21 @@ def sampler(tmp_path_factory):
     return build
 
 
-class Steady:
+def steady(module):
     """An emitted file whose runs all meet the same draws, unless they are given others."""
+    found = types.ModuleType(module.__name__, module.__doc__)
+    found.__dict__.update(vars(module))
 
-    def __init__(self, module):
-        self.__dict__.update(vars(module))
-        self.module = module
+    def drawing(run):
+        @functools.wraps(run)
+        def wrapped(model, x, *args, **options):
+            options.setdefault("noise_sampler", draws_of(x))
+            return run(model, x, *args, **options)
 
-    def sample(self, model, x, *args, **options):
-        options.setdefault("noise_sampler", draws_of(x))
-        return self.module.sample(model, x, *args, **options)
+        return wrapped
 
-    def integrate(self, model, x, *args, **options):
-        options.setdefault("noise_sampler", draws_of(x))
-        return self.module.integrate(model, x, *args, **options)
+    found.sample, found.integrate = drawing(module.sample), drawing(module.integrate)
+    return found
 
 
 def draws_of(x):
@@ -64,13 +66,19 @@ def draws_of(x):
 
 
 @pytest.fixture(scope="session")
+def draws():
+    """A function from a state to the draws that every run of `committed` meets."""
+    return draws_of
+
+
+@pytest.fixture(scope="session")
 def committed():
     """A function from a name to the committed file of generated/, imported; no run is random."""
 
     @functools.cache
     def found(name):
         module = importlib.import_module(f"solvergen.generated.{name}")
-        return Steady(module) if hasattr(module, "NOISE") else module
+        return steady(module) if hasattr(module, "NOISE") else module
 
     return found
 

@@ -47,7 +47,7 @@ def noisy(step: Step, noise: Noise, kappa: int) -> Step:
     Raises:
         DeriveError: a rule whose stochastic form does not follow from the strength.
 
-    >>> from solvergen.expr.tree import Symbol
+    >>> from solvergen.program.model import Place
     >>> row = Row("x", Place(lift(1)), "lambda", (Term("n", Symbol("h")),))
     >>> one = noisy(Step("", (), row), Noise("sde"), 1).final
     >>> str(one.decay), [str(d.weight) for d in one.noise], [str(t.weight) for t in one.terms]

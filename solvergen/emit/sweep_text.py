@@ -74,10 +74,9 @@ def repeats(layout: Layout) -> list[str]:
     main = layout.program.main
     size, first = main.swept, main.evaluations - main.swept * main.sweeps
     later = [layout.call(main, k).kind for k in range(first + size, main.evaluations)]
-    found = ", ".join(f"{kind}: {size}" for kind in later)
     return [
         "# Model calls of later sweeps, by kind, and how many calls before the same stage was called.",
-        f"REPEATS = {{{found}}}",
+        f"REPEATS = dict.fromkeys(range({later[0]}, {later[-1] + 1}), {size})",
     ]
 
 

@@ -124,10 +124,6 @@ def _theory(theory: Mapping[str, Any] | None, program: Program) -> list[str]:
     """The proved order, [p, whether exactly p], and the leading local error, as constants."""
     if theory is None:
         return []
-    if "remaining" in program.free_symbols():
-        # Weights that change along the run: what is proved holds at one place of a grid at a time,
-        # and no judge that sees short grids only can confirm it.
-        return []
     if "weak" in theory:
         return [
             "# Proved on Gaussian targets for each kind of grid: [p, True] is exactly p, [p, False] at",
@@ -138,6 +134,12 @@ def _theory(theory: Mapping[str, Any] | None, program: Program) -> list[str]:
         grid: {case: [found["order"], found["exact"]] for case, found in cases.items()}
         for grid, cases in theory["order"].items()
     }
+    if "remaining" in program.free_symbols():
+        return [
+            "# Weights change along the run: this order is proved at each place of a grid, and no run",
+            "# on short grids can confirm it. [p, True] is exactly p, [p, False] at least p.",
+            *literal("LOCAL_ORDER = ", order),
+        ]
     stated = [
         "# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.",
         *literal("ORDER = ", order),

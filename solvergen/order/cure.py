@@ -233,8 +233,9 @@ def _rated(name: str, integrand: str) -> tuple[int, float]:
 
 
 def _fits(solver: Solver) -> bool:
-    """Whether a gallery solver can start any other: stages, no history, no schedule, no slips."""
+    """Whether a gallery solver can start any other: stages inside one interval, and nothing else."""
     plain = solver.schedule is None and solver.corrector is None
+    plain = plain and solver.spans == 1 and solver.noise is None and not solver.step.states
     plain = plain and getattr(solver, "controller", None) is None and not solver.claim.records
     plain = plain and not (solver.start.using or solver.end.using or solver.end.ramp)
     rules = [solver.step, *(stage.rule for stage in solver.stages)]

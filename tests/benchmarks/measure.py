@@ -18,7 +18,6 @@ import types
 from pathlib import Path
 
 import torch
-from chart import chart
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -290,6 +289,8 @@ def main():
                 print(f"| {row[0]} | {row[1]} | {row[2]:.1f} | {' | '.join(row[3:])} |", flush=True)
     if args.plot:
         single = [row for row in table if row[1] == "float32"]
+        from chart import chart  # beside this script
+
         Path(args.plot).write_text(chart(single), encoding="utf-8")
 
 

@@ -34,6 +34,7 @@ TORCH = {
     "ones_like",
     "promote_types",
     "randn_like",
+    "stack",
     "tensor",
     "zeros_like",
 }
