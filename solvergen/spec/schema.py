@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .keys import TABLES, Key, Table
+from .keys import TABLES
+from .rule_keys import Key, Table
 
 _EXACT = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
 _TYPES: dict[str, dict[str, Any]] = {

@@ -12,11 +12,11 @@ from typing import Any, NoReturn
 from ..errors import ExpressionError, SpecError
 from ..expr.parse import hint, parse
 from ..expr.tree import Expr, Number, Symbol
-from .keys import KINDS, Key, Table
 from .locate import Locator
 from .locate import Path as KeyPath
 from .model import Parameter
 from .names import GRID_POINT, scalar_functions, scalar_names, weight_functions, weight_names
+from .rule_keys import KINDS, Key, Table
 
 # An emitted file of such a name would be imported in place of the module.
 SHADOWING = {*sys.stdlib_module_names, "torch", "numpy", "scipy", "sympy", "solvergen", "generated"}
