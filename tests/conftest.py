@@ -1,5 +1,6 @@
 """Fixtures that several rooms share: emitted samplers as modules, and an exact denoiser."""
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -13,6 +14,11 @@ from hypothesis import settings
 from solvergen import gallery
 from solvergen.derive import derive
 from solvergen.emit.torch_file import torch_file
+
+# setuptools brings its own distutils, and refuses to once Python's own has been imported: the compiler
+# behind torch.compile would then fail in whichever test comes later.
+with contextlib.suppress(ImportError):
+    importlib.import_module("setuptools")
 
 # The same examples on every machine, and no verdict that depends on its speed.
 settings.register_profile("deterministic", derandomize=True, deadline=None)
@@ -51,6 +57,7 @@ def steady(module):
         return wrapped
 
     found.sample, found.integrate = drawing(module.sample), drawing(module.integrate)
+    found.module = module
     return found
 
 
