@@ -30,7 +30,7 @@ from ..expr.tree import (
     substitute,
     symbols,
 )
-from ..program.model import ROUNDING, Draw, Interval, Row, Step, Term
+from ..program.model import Condition, Draw, Interval, Row, Step, Term
 from ..spec.model import Noise
 
 H = Symbol("h")
@@ -91,7 +91,7 @@ def _windowed(noise: Noise) -> tuple[Expr, tuple[tuple[str, Expr], ...]]:
     return Symbol("strength"), (("strength", multiply(noise.strength, inside)),)
 
 
-def _opens(noise: Noise) -> tuple[tuple[Expr, str], ...]:
+def _opens(noise: Noise) -> tuple[Condition, ...]:
     """A window's least value is not above its greatest.
 
     Raises:
@@ -104,7 +104,7 @@ def _opens(noise: Noise) -> tuple[tuple[Expr, str], ...]:
     if isinstance(width, Number) and width.value < 0:
         raise DeriveError("a window is its least value, then its greatest", ("noise", "window"))
     text = "the window of the strength ends below where it begins"
-    return () if isinstance(width, Number) else ((width + ROUNDING, text),)
+    return () if isinstance(width, Number) else (Condition(width, text, strict=False),)
 
 
 def _fraction(row: Row, form: str) -> Expr:
@@ -192,16 +192,17 @@ def _ancestral(step: Step, noise: Noise) -> Step:
     return replace(step, draws=parts, positive=positive)
 
 
-def _possible(noise: Noise) -> tuple[tuple[Expr, str], ...]:
+def _possible(noise: Noise) -> tuple[Condition, ...]:
     """What an ancestral step needs: less variance than its level has."""
     if noise.down is not None:
         text = "the lower level must lie above 0 and not above sigma / alpha = {q1}"
         lower = Symbol("lower")
-        return ((lower, text), (1 + ROUNDING - lower / Symbol("sigma_next"), text))
+        kept = 1 - lower / Symbol("sigma_next")
+        return (Condition(lower, text), Condition(kept, text, strict=False))
     if isinstance(noise.strength, Number) and 0 <= noise.strength.value <= 1:
         return ()
     text = "the strength must be below {math.sqrt(-1 / math.expm1(-2 * h)):.6g}"
-    return ((1 + noise.strength**2 * Call("expm1", (-2 * H,)), text),)
+    return (Condition(1 + noise.strength**2 * Call("expm1", (-2 * H,)), text),)
 
 
 def _churned(step: Step, strength: Expr, scale: Expr, lets: tuple[tuple[str, Expr], ...]) -> Step:
@@ -215,7 +216,9 @@ def _churned(step: Step, strength: Expr, scale: Expr, lets: tuple[tuple[str, Exp
     cap = Call("sqrt", (lift(2),)) - 1
     share = Call("min", (strength / Symbol("steps"), cap))
     raised = Call("log1p", (Symbol("raised"),))
-    positive = ((Symbol("raised") + ROUNDING, "churn must not be negative; it is {raised}"),)
+    positive = (
+        Condition(Symbol("raised"), "churn must not be negative; it is {raised}", strict=False),
+    )
     return replace(
         step,
         lets=(*lets, ("raised", share)),
@@ -315,7 +318,7 @@ def _first_uses(rows: tuple[Row, ...]) -> tuple[Interval, ...]:
     return tuple(Interval(name, ZERO, end) for name, end in ends.items())
 
 
-def _stated(rows: tuple[Row, ...]) -> tuple[tuple[Expr, str], ...]:
+def _stated(rows: tuple[Row, ...]) -> tuple[Condition, ...]:
     """What explicit draws need: roots of numbers that are not negative, as far as σ/α decides it."""
     roots = {
         (draw.name, node.args[0])
@@ -325,7 +328,7 @@ def _stated(rows: tuple[Row, ...]) -> tuple[tuple[Expr, str], ...]:
         if isinstance(node, Call) and node.name == "sqrt"
     }
     return tuple(
-        (inside + ROUNDING, f"the draw {name} needs {show(inside)} >= 0")
+        Condition(inside, f"the draw {name} needs {show(inside)} >= 0", strict=False)
         for name, inside in sorted(roots, key=str)
         if symbols(inside) & {"sigma", "sigma_next"}
         and symbols(inside) - {"h", "sigma", "sigma_next"}

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..expr.show import show
-from ..expr.tree import ZERO, Expr, Number, Sum, Symbol, substitute, symbols
-from ..program.model import ROUNDING, Program, Step
+from ..expr.tree import ZERO, Expr, Symbol, substitute, symbols
+from ..program.model import Program, Step
 from ..spec.model import Solver
 from .layout import Layout
 from .python_text import WIDTH, assign, literal, python
@@ -179,8 +179,9 @@ def opening_lines(layout: Layout) -> list[str]:
         return []
     step = program.main
     assert step.lower is not None
-    bound = ZERO if step.lower == Symbol("lower") else ROUNDING  # all variance may be new here
-    checked = tuple((value + bound, text) for value, text in step.positive)
+    checked = step.positive
+    if step.lower != Symbol("lower"):  # all variance may be new here
+        checked = tuple(replace(asked, strict=False) for asked in checked)
     out = [
         "        if a0 == 0 and s1 > 0:  # lambda is infinite: DDIM to the lower level, then noise"
     ]
@@ -197,7 +198,7 @@ def opening_lines(layout: Layout) -> list[str]:
 
 def scalar_lines(step: Step, indent: int) -> list[str]:
     """The scalars of a step and the conditions on them: a condition comes before what needs it."""
-    asked = {name for value, _ in step.positive for name in symbols(value)}
+    asked = {name for one in step.positive for name in symbols(one.value)}
     last = max((k + 1 for k, (name, _) in enumerate(step.lets) if name in asked), default=0)
     early, late = replace(step, lets=step.lets[:last]), replace(step, lets=step.lets[last:])
     return [*let_lines(early, indent), *condition_lines(step, indent), *let_lines(late, indent)]
@@ -211,26 +212,16 @@ def let_lines(step: Step, indent: int) -> list[str]:
     return out
 
 
-def _rounded(value: Expr) -> bool:
-    """Whether a condition leaves room for rounding: the quantity itself may be 0."""
-    fine = ROUNDING.value.denominator
-    parts = value.terms if isinstance(value, Sum) else ()
-    return any(isinstance(part, Number) and part.value.denominator == fine for part in parts)
-
-
 def condition_lines(step: Step, indent: int) -> list[str]:
     """What must be positive for the noise of a step to exist."""
     pad, out = " " * indent, []
-    for value, text in step.positive:
-        least = local(value - ROUNDING) if _rounded(value) else None
-        asked = (
-            f"{python(local(value))} > 0" if least is None else f"{python(least)} >= -(2.0**-40)"
-        )
-        out.append(f"{pad}if not {asked}:")
-        line = f'{pad}{PAD}raise ValueError(f"step {{i}}: {text}")'
+    for asked in step.positive:
+        bound = "> 0" if asked.strict else ">= -(2.0**-40)"
+        out.append(f"{pad}if not {python(local(asked.value))} {bound}:")
+        line = f'{pad}{PAD}raise ValueError(f"step {{i}}: {asked.text}")'
         inner = [
             f"{pad}{PAD}raise ValueError(",
-            f'{pad}{PAD * 2}f"step {{i}}: {text}"',
+            f'{pad}{PAD * 2}f"step {{i}}: {asked.text}"',
             f"{pad}{PAD})",
         ]
         out += [line] if len(line) <= WIDTH else inner

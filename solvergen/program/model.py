@@ -42,15 +42,12 @@ are σ/α at n and n+1, and steps, the number of steps of the run.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import cached_property
 
 from ..errors import DeriveError
 from ..expr.tree import ONE, Call, Expr, Number, Symbol, exp, lift, phi, symbols
 from ..spec.model import Controller, Parameter, Schedule
 
-# Added to a quantity that may be 0 but not less: what is asked of it is then to be above 0.
-ROUNDING = Number(Fraction(1, 2**40))
 KAPPA = {"data": 1, "noise": -1, "velocity": 0}
 _BOTH_CLOCKS = (
     "velocity needs its stages and the rules that use them in one clock; write coordinate = "
@@ -131,6 +128,20 @@ class Draw:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """What must hold of a step for its noise to exist.
+
+    Args:
+        value: must be above zero; may be zero, up to rounding, when `strict` is false.
+        text: what a user is told where it is not.
+    """
+
+    value: Expr
+    text: str
+    strict: bool = True
+
+
+@dataclass(frozen=True)
 class Interval:
     """The part of the step, as fractions in λ, to which a draw belongs: a Brownian path needs it."""
 
@@ -199,8 +210,7 @@ class Step:
         spans: how many intervals of the grid it covers.
         swept, sweeps: of an implicit rule: the last stages are `sweeps` sweeps of `swept` stages each,
             which repeat one another.
-        positive: (expression, text) pairs: what must be above zero for the noise to exist, and what
-            a user is told where it is not.
+        positive: what must hold for the noise to exist.
     """
 
     label: str = field(compare=False)
@@ -215,7 +225,7 @@ class Step:
     churn_scale: Expr = ONE
     draws: tuple[Interval, ...] = ()
     kernel: Expr = field(default=ONE, compare=False)
-    positive: tuple[tuple[Expr, str], ...] = field(default=(), compare=False)
+    positive: tuple[Condition, ...] = field(default=(), compare=False)
     spans: int = 1
     swept: int = field(default=0, compare=False)
     sweeps: int = field(default=0, compare=False)
