@@ -14,6 +14,7 @@ from ..expr.tree import ZERO, Expr, Symbol, substitute, symbols
 from ..program.model import Program, Step
 from ..spec.model import Solver
 from .layout import Layout
+from .pieces import PARTS
 from .python_text import WIDTH, assign, literal, python
 
 PAD = " " * 4
@@ -58,12 +59,7 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
     for row in plan:
 {lift}        i, sigma, seen = row[0], row[2], x.to(dtype)
         denoised = model(seen, sigma * ones, **extra_args)
-        if callback is not None and i != previous:
-            level = {{"sigma": sigma, "sigma_hat": sigma}}
-            callback({{"x": seen, "i": i, **level, "denoised": denoised}})
-        if previous is None:
-            check(seen, denoised)
-        noise = [draw(*levels) for levels in row[4]]
+{watch}        noise = [draw(*levels) for levels in row[4]]
         x, memory = step(row, x, denoised.to(x.dtype), memory, noise, empty)
         previous = i
     return x.to(dtype)
@@ -71,13 +67,8 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
 
 @torch.no_grad()
 {signature}
-    """Sample from x at sigmas[0] down to sigmas[-1].
-
-    model: (x, sigma, **extra_args) -> denoised prediction of x0; sigma has one entry per sample.
-    x: the state alpha x0 + sigma eps at the first grid point.
-    {levels}
-    callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.
-    noise_sampler: (sigma, sigma_next) -> unit Gaussian noise like x; torch.randn_like unless given.
+{sample}    {levels}
+{callback}    noise_sampler: (sigma, sigma_next) -> unit Gaussian noise like x; torch.randn_like unless given.
     """
     plan = {planned}
     return integrate(model, x, plan, extra_args, callback, noise_sampler)
@@ -116,10 +107,10 @@ def planned(program: Program) -> str:
     return PLANNED.format(lifts=more, raised=more, lifted=LIFTS if lifts else "")
 
 
-def loop(program: Program, begin: str, signature: str, call: str) -> str:
+def loop(program: Program, signature: str, call: str) -> str:
     """The definitions of `integrate` and `sample`."""
     return LOOP.format(
-        begin=begin,
+        **PARTS,
         lift=LIFT if lifted(program) else "",
         signature=signature,
         levels=RISING if program.jumps else DECREASING,

@@ -181,6 +181,25 @@ BEGIN = """\
     memory, previous = (), None
 """
 
+# What every loop does with a model output first, and what every `sample` says of its arguments.
+WATCH = """\
+        if callback is not None and i != previous:
+            level = {"sigma": sigma, "sigma_hat": sigma}
+            callback({"x": seen, "i": i, **level, "denoised": denoised})
+        if previous is None:
+            check(seen, denoised)
+"""
+SAMPLE = '''\
+    """Sample from x at sigmas[0] down to sigmas[-1].
+
+    model: (x, sigma, **extra_args) -> denoised prediction of x0; sigma has one entry per sample.
+    x: the state alpha x0 + sigma eps at the first grid point.
+'''
+CALLBACK = """\
+    callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.
+"""
+PARTS = {"begin": BEGIN, "watch": WATCH, "sample": SAMPLE, "callback": CALLBACK}
+
 LOOP = '''
 def integrate(model, x, plan, extra_args=None, callback=None, empty=None):
     """Run the sampler along a plan; differentiable; no step waits for the device.
@@ -190,25 +209,15 @@ def integrate(model, x, plan, extra_args=None, callback=None, empty=None):
 {begin}    for row in plan:
         i, sigma, seen = row[0], row[2], x.to(dtype)
         denoised = model(seen, sigma * ones, **extra_args)
-        if callback is not None and i != previous:
-            level = {{"sigma": sigma, "sigma_hat": sigma}}
-            callback({{"x": seen, "i": i, **level, "denoised": denoised}})
-        if previous is None:
-            check(seen, denoised)
-        x, memory = step(row, x, denoised.to(x.dtype), memory, empty)
+{watch}        x, memory = step(row, x, denoised.to(x.dtype), memory, empty)
         previous = i
     return x.to(dtype)
 
 
 @torch.no_grad()
 {signature}
-    """Sample from x at sigmas[0] down to sigmas[-1].
-
-    model: (x, sigma, **extra_args) -> denoised prediction of x0; sigma has one entry per sample.
-    x: the state alpha x0 + sigma eps at the first grid point.
-    sigmas: n + 1 decreasing values, the last may be 0; alphas: the same number, ones unless given.
-    callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.
-    """
+{sample}    sigmas: n + 1 decreasing values, the last may be 0; alphas: the same number, ones unless given.
+{callback}    """
     plan = coefficients(sigmas, alphas{passed})
     return integrate(model, x, plan, extra_args, callback)
 '''

@@ -30,12 +30,7 @@ def integrate(model, x, plan, extra_args=None, callback=None, empty=None, tolera
             denoised = outputs[-back]
         else:
             denoised = model(seen, sigma * ones, **extra_args)
-        if callback is not None and i != previous:
-            level = {{"sigma": sigma, "sigma_hat": sigma}}
-            callback({{"x": seen, "i": i, **level, "denoised": denoised}})
-        if previous is None:
-            check(seen, denoised)
-        if tolerance is not None:
+{watch}        if tolerance is not None:
             if back and not settled:
                 changes.append((denoised - outputs[-back]).abs().max())
                 if len(changes) == back:  # a sweep is complete
@@ -48,13 +43,8 @@ def integrate(model, x, plan, extra_args=None, callback=None, empty=None, tolera
 
 @torch.no_grad()
 {signature}
-    """Sample from x at sigmas[0] down to sigmas[-1].
-
-    model: (x, sigma, **extra_args) -> denoised prediction of x0; sigma has one entry per sample.
-    x: the state alpha x0 + sigma eps at the first grid point.
-    sigmas: n + 1 decreasing values, the last may be 0; alphas: the same number, ones unless given.
-    callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.
-    tolerance: ends the sweeps of a step early, see integrate; all are made unless given.
+{sample}    sigmas: n + 1 decreasing values, the last may be 0; alphas: the same number, ones unless given.
+{callback}    tolerance: ends the sweeps of a step early, see integrate; all are made unless given.
     """
     plan = coefficients(sigmas, alphas{passed})
     return integrate(model, x, plan, extra_args, callback, tolerance=tolerance)
@@ -82,4 +72,4 @@ def repeats(layout: Layout) -> list[str]:
 
 def loop(signature: str, passed: str) -> str:
     """The definitions of `integrate` and `sample`."""
-    return LOOP.format(begin=pieces.BEGIN, signature=signature, passed=passed)
+    return LOOP.format(**pieces.PARTS, signature=signature, passed=passed)

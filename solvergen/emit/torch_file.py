@@ -289,7 +289,7 @@ def _loop(program: Program) -> str:
         call = f"coefficients(sigmas, alphas{passed})"
         if len(f"{PAD}plan = {call}") > WIDTH:
             call = f"coefficients(\n{PAD * 2}sigmas, alphas{passed}\n{PAD})"
-        return noise_text.loop(program, pieces.BEGIN, signature, call)
+        return noise_text.loop(program, signature, call)
     if sweep_text.swept(program):
         return sweep_text.loop(signature, passed)
-    return pieces.LOOP.format(begin=pieces.BEGIN, signature=signature, passed=passed)
+    return pieces.LOOP.format(**pieces.PARTS, signature=signature, passed=passed)
