@@ -8,10 +8,9 @@ from html import escape
 
 from ..emit import formula
 from .gallery import FAMILIES, GRIDS, MODES, Entry
+from .gallery_chart import Curve, chart
 
-Curve = Sequence[tuple[int, float]]
 REFERENCE = "ddim"
-WIDTH, HEIGHT, MARGIN = 300, 150, 34
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; --mark: #c2410c; --own: #2563eb; }
@@ -74,6 +73,7 @@ def page(entries: Sequence[Entry], measured: Mapping[str, Curve]) -> str:
     levels = [error for curve in measured.values() for _, error in curve if 0 < error < math.inf]
     scale = (min(levels), min(max(levels), 10.0)) if levels else (1e-6, 1.0)
     cards = "\n".join(_card(one, measured.get(one.name, ()), reference, scale) for one in entries)
+    beside = " (DDIM's in grey)" if reference else ""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -87,8 +87,8 @@ def page(entries: Sequence[Entry], measured: Mapping[str, Curve]) -> str:
 <h1>Diffusion samplers</h1>
 <p>Every sampler from its spec: the update, its proved order on three kinds of grid, the leading
 local error (numerical minus exact, over h<sup>p+1</sup>, uniform grid), and the measured distance to
-the exact end points of a mixture in 2-D on a Karras grid from σ = 10 to 0.05. The order is what
-happens as steps shrink, the measurement is what happens at a budget; they rank samplers
+the exact end points of a mixture in 2-D on a Karras grid from σ = 10 to 0.05{beside}. The order is
+what happens as steps shrink, the measurement is what happens at a budget; they rank samplers
 differently.</p>
 </header>
 {_form(entries)}
@@ -149,7 +149,7 @@ def _card(one: Entry, curve: Curve, reference: Curve, scale: tuple[float, float]
             _update(one),
             _orders(one),
             _leading(one),
-            _chart(curve, reference, scale),
+            chart(curve, reference, scale),
             f'<p class="source">{escape(cite)}</p>',
             f"<details><summary>spec</summary><pre>{escape(spec)}</pre></details>",
             "</article>",
@@ -159,7 +159,8 @@ def _card(one: Entry, curve: Curve, reference: Curve, scale: tuple[float, float]
 
 def _claim(one: Entry) -> str:
     if not one.falls_short:
-        return f"<span>{'mean/cov./strong' if one.weak else 'order'} {one.shown_order}</span>"
+        what = "mean/cov./strong" if one.weak else "order"
+        return f"<span>{what} {one.shown_order.replace('=', 'exact')}</span>"
     return f'<span class="short">published {one.loaded.solver.claim.order}, true {one.true_order}</span>'
 
 
@@ -208,40 +209,4 @@ def _leading(one: Entry) -> str:
         for word, coef in one.leading[:8]
     ).removeprefix("+ ")
     more = f" … {len(one.leading) - 8} more" if len(one.leading) > 8 else ""
-    return f"<p>local error: {escape(shown)}{more}</p>" if shown else ""
-
-
-def _chart(curve: Curve, reference: Curve, scale: tuple[float, float]) -> str:
-    """Error against evaluations, both logarithmic; DDIM in grey."""
-    if not curve:
-        return ""
-    low, high = (math.log10(value) for value in scale)
-
-    def place(calls: int, error: float) -> tuple[float, float]:
-        x = MARGIN + (math.log(calls / 4) / math.log(32)) * (WIDTH - MARGIN - 8)
-        share = (math.log10(min(max(error, scale[0]), scale[1])) - low) / (high - low or 1)
-        return round(x, 1), round(8 + (1 - share) * (HEIGHT - 28), 1)
-
-    def line(points: Curve, colour: str) -> str:
-        joined = " ".join(f"{x},{y}" for x, y in (place(*point) for point in points))
-        return f'<polyline points="{joined}" fill="none" stroke="{colour}" stroke-width="1.6"/>'
-
-    dots = "".join(
-        f'<circle cx="{x}" cy="{y}" r="2.6" fill="var(--own)"><title>{calls} evaluations: '
-        f"{error:.2e}</title></circle>"
-        for (calls, error) in curve
-        for x, y in (place(calls, error),)
-    )
-    across = "".join(
-        f'<text x="{place(calls, 1.0)[0]}" y="{HEIGHT - 4}" text-anchor="middle">{calls}</text>'
-        for calls in (6, 12, 24, 48, 96)
-    )
-    up = "".join(
-        f'<text x="2" y="{place(6, 10.0**k)[1] + 3}">1e{k}</text>'
-        for k in range(math.ceil(low), math.floor(high) + 1, 2)
-    )
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img" '
-        f'aria-label="error against evaluations">{line(reference, "#888")}{line(curve, "var(--own)")}'
-        f"{dots}{across}{up}</svg>"
-    )
+    return f"<p>local error [{escape(shown)}{more}]</p>" if shown else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..expr.show import show
@@ -170,8 +171,15 @@ def update_lines(program: Program, width: int) -> list[str]:
     lines: list[str] = []
     for row in main.rows:
         lines += _row_lines(row, main, program, width, pad if lines else "update   ")
-    for i, text in enumerate(legend(program, (main,))):
-        lines += _wrapped(text, width, pad if i else "where    ", pad + " " * 4)
+    return lines + _meanings(legend(program, (main,)), width, "where    ")
+
+
+def _meanings(meanings: Sequence[str], width: int, head: str) -> list[str]:
+    """What the symbols mean, one below the other."""
+    lines: list[str] = []
+    pad = " " * len(head)
+    for text in meanings:
+        lines += _wrapped(text, width, pad if lines else head, pad + " " * 4)
     return lines
 
 
@@ -211,8 +219,7 @@ def terminal(program: Program) -> str:
             line for row in step.rows for line in _row_lines(row, step, program, TERMINAL, "  ")
         ]
         blocks.append("\n".join([f"{head}:", *lines]))
-    meanings = "where " + "; ".join(legend(program))
-    return "\n".join([*blocks, *_wrapped(meanings, TERMINAL, "", "  ")])
+    return "\n".join([*blocks, *_meanings(legend(program), TERMINAL, "where ")])
 
 
 def latex(program: Program) -> str:
