@@ -18,9 +18,9 @@ def check_strength(eta: float, coefficients: Callable[..., Any], planned: Any) -
         coefficients: the sampler's function, which tells its parameters.
         planned: those that the scheduler gives it, or None.
     """
-    parameters = inspect.signature(coefficients).parameters
     if not eta:
         return
+    parameters = inspect.signature(coefficients).parameters
     if "eta" not in parameters:
         raise ValueError(f"this solver has no parameter eta: it must be 0; found {eta}")
     value = (planned or {}).get("eta", parameters["eta"].default)

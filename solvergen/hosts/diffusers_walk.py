@@ -42,7 +42,7 @@ class PlanWalk:
     ) -> None:
         """Forget the last run; take the rows of a new plan, their levels and its grid."""
         self._rows, self._row_levels, self._grid_levels = rows, levels, grid
-        self._walk: dict[int, tuple[Any, Any]] = {}
+        self._walk: dict[int, tuple[str, Any, tuple[float, float]]] = {}
         self._memory: tuple[torch.Tensor, ...] = ()
         self._step_index: int | None = None
         self._begin_index: int | None = None
@@ -104,8 +104,8 @@ class PlanWalk:
         """Whether a row is the first of its step."""
         return k == 0 or self._rows[k][0] != self._rows[k - 1][0]
 
-    def _begin(self, index: int) -> dict[int, tuple[Any, Any]]:
-        """(row, weights of the denoised prediction) by index, for a run that begins there.
+    def _begin(self, index: int) -> dict[int, tuple[str, Any, tuple[float, float]]]:
+        """(kind, row, weights of the denoised prediction) by index, for a run that begins there.
 
         A solver with history has its plan made anew from that step, so that history begins there.
         Where its model calls then differ from those listed, the listed rows stand and history is
@@ -121,14 +121,15 @@ class PlanWalk:
             chosen[k] = ("ddim", self._ddim(float(self._row_levels[k]), ends[k - index]))
         if opening < len(self._rows):
             rows, kind = self._rows[opening:], ""
-            if self.history:
+            if self.history and opening:
                 fresh, levels = self.plan(self._grid_levels[rows[0][0] :])
                 known = self._row_levels[opening:]
                 same = len(levels) == len(known) and torch.allclose(levels, known, rtol=1e-9)
                 rows, kind = (fresh, "") if same else (rows, "fill")
             for k, row in enumerate(rows, opening):
                 chosen[k] = (kind if k == opening else "", row)
-        return {k: (kind, (row, self._intake(k))) for k, (kind, row) in chosen.items()}
+        intakes = self._intakes(index)
+        return {k: (kind, row, intakes[k - index]) for k, (kind, row) in chosen.items()}
 
     def _end(self, opening: int) -> float:
         """Level at which the step before this row ends, before noise leads up from there."""
@@ -143,16 +144,17 @@ class PlanWalk:
         a, s = self.scales(torch.tensor([level, end], dtype=torch.float64))
         return s[1] / s[0], a[1] - a[0] * s[1] / s[0]
 
-    def _intake(self, k: int) -> tuple[float, float]:
-        """Weights that make the denoised prediction of the sample and the model's output."""
-        alpha, sigma = (scale.item() for scale in self.scales(self._row_levels[k]))
-        if self.config.prediction_type == "epsilon":
-            if alpha == 0:
+    def _intakes(self, index: int) -> list[tuple[float, float]]:
+        """For each row from index on, weights of sample and model output in the prediction of x0."""
+        kind, scales = self.config.prediction_type, self.scales(self._row_levels[index:])
+        pairs = list(zip(*(scale.tolist() for scale in scales), strict=True))
+        if kind == "epsilon":
+            if any(alpha == 0 for alpha, _ in pairs):
                 raise ValueError("where alpha is 0 an epsilon prediction tells nothing of the data")
-            return 1 / alpha, -sigma / alpha
-        if self.config.prediction_type == "sample":
-            return 0.0, 1.0
-        return (alpha if self.config.prediction_type == "v_prediction" else 1.0), -sigma
+            return [(1 / alpha, -sigma / alpha) for alpha, sigma in pairs]
+        if kind == "sample":
+            return [(0.0, 1.0)] * len(pairs)
+        return [(alpha if kind == "v_prediction" else 1.0, -sigma) for alpha, sigma in pairs]
 
     def convert_model_output(
         self, model_output: torch.Tensor, sample: torch.Tensor, weights: Any
@@ -202,9 +204,11 @@ class PlanWalk:
         half = sample.dtype in (torch.float16, torch.bfloat16)
         wide = torch.float32 if half else sample.dtype
         x, output = sample.to(wide), model_output.to(wide)
-        kind, (row, intake) = walk[index]
+        kind, row, intake = walk[index]
         denoised = self.convert_model_output(output, x, intake)
-        draw = noise_source(x, generator, self.noise_sampler)
+        lifts = walk[index + 1][1][5:6] if index + 1 in walk else ()
+        if row[4:] or lifts:
+            draw = noise_source(x, generator, self.noise_sampler)
         advance, memory = type(self).advance, self._memory
         if kind == "ddim":
             following, memory = (row[0] * x).add_(denoised, alpha=row[1].item()), ()
@@ -216,9 +220,8 @@ class PlanWalk:
                 size = len(held) - 2 if any(m is x for m in held) else len(held)
                 memory = tuple([next(m for m in held if m is not x)] * size) if size else ()
             following, memory = advance(row, x, denoised, memory, **drawn)
-        if index + 1 in walk and len(walk[index + 1][1][0]) > 5:
-            for keep, spread, *levels in walk[index + 1][1][0][5]:  # noise before the next call
-                following = keep * following + spread * draw(levels)
+        for keep, spread, *levels in lifts[0] if lifts else ():  # noise before the next call
+            following = keep * following + spread * draw(levels)
         self._walk, self._memory, self._step_index = walk, memory, index + 1
         previous = following.to(sample.dtype)
         return SchedulerOutput(prev_sample=previous) if return_dict else (previous,)

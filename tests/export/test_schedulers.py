@@ -1,5 +1,7 @@
 """What diffusers' schedulers must keep to, for exported ones: written from their common checks."""
 
+import sys
+
 import pytest
 import torch
 
@@ -309,3 +311,27 @@ def test_the_whole_gallery_runs(letter, scheduler):
             made = scheduler(name)(**CONFIGS[config])
             for count, start in ((1, 0), (2, 0), (6, 0), (6, 2), (6, 5)):
                 assert run(made, count, start, shape=(1, 1, 2, 2)).isfinite().all(), name
+
+
+def test_a_step_makes_fewer_calls_than_the_host_s_own(scheduler):
+    """Calls into Python and C are the time of a step on small states, and can be counted."""
+
+    def calls(made):
+        made.set_timesteps(20)
+        x, seen = draw(1, 4, 8, 8), 0
+
+        def count(frame, event, argument):
+            nonlocal seen
+            seen += event in ("call", "c_call")
+
+        before = sys.getprofile()
+        sys.setprofile(count)
+        try:
+            for t in made.timesteps:
+                x = made.step(x, t, x, return_dict=False)[0]
+        finally:
+            sys.setprofile(before)
+        return seen
+
+    peer = calls(diffusers.DPMSolverMultistepScheduler())
+    assert calls(scheduler("dpmpp_2m")()) < 2 * peer / 3

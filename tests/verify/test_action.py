@@ -15,7 +15,13 @@ def judge(folder, **inputs):
     yaml = pytest.importorskip("yaml")
     action = yaml.safe_load((ROOT / ".github/actions/solvergen/action.yml").read_text())
     step = action["runs"]["steps"][1]
-    given = {"TARGETS": FILE, "CLAIM": "", "OPTIONS": "", "REPORT": str(folder / "report"), **inputs}
+    given = {
+        "TARGETS": FILE,
+        "CLAIM": "",
+        "OPTIONS": "",
+        "REPORT": str(folder / "report"),
+        **inputs,
+    }
     assert set(given) <= set(step["env"])
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
