@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import SolvergenError, SpecError
 from ..loading import Loaded
+from ..program.model import Program
 from ..spec.starter import FAMILIES
 from .gallery import add_filters
 
@@ -77,7 +78,6 @@ def run_new(args: argparse.Namespace) -> int:
 def run_lint(args: argparse.Namespace) -> int:
     """Read and derive each spec; report every one that fails."""
     from ..loading import load
-    from ..program.consistency import inconsistent_rows
 
     failed = 0
     for target in args.specs:
@@ -89,17 +89,20 @@ def run_lint(args: argparse.Namespace) -> int:
             continue
         program = loaded.program
         calls = program.evaluations_per_step
-        for row in inconsistent_rows(program):
-            print(
-                f"warning: {target}: the weights of {row} do not sum to the integral of a constant: "
-                "the solver has order 0",
-                file=sys.stderr,
-            )
+        _warn(target, program)
         print(
             f"{target}: fine; {program.integrand}, {calls} evaluation{'s' * (calls > 1)} a step, "
             f"{program.history} remembered"
         )
     return 2 if failed else 0
+
+
+def _warn(target: str, program: Program) -> None:
+    """Say on stderr which rows cannot be right."""
+    from ..program.consistency import inconsistent_rows
+
+    for told in inconsistent_rows(program):
+        print(f"warning: {target}: {told}", file=sys.stderr)
 
 
 def facts(loaded: Loaded) -> dict[str, Any]:
@@ -193,6 +196,7 @@ def run_explain(args: argparse.Namespace) -> int:
     if args.markdown:
         print(formula.markdown(program, solver.source.cite()), end="")
         return 0
+    _warn(args.spec, program)
     print(program.title)
     for text in (solver.description, solver.source.cite()):
         if text:

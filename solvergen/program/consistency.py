@@ -15,23 +15,32 @@ STEP, TOLERANCE = 2.0**-10, 2.0**-6
 
 
 def inconsistent_rows(program: Program) -> list[str]:
-    """Names of the rows that end a step and do not integrate a constant, as h tends to 0.
+    """What is wrong with rows that end a step and do not integrate a constant, as h tends to 0.
 
     Args:
         program: parameters take their defaults, steps are equal and short in λ.
 
     Returns:
-        Rows whose weights do not sum to ∫ of the kernel: such a solver has order 0. Rows that use
-        a further coordinate are interpolants, exact by construction, and are not looked at.
+        A sentence for each row whose weights do not sum to ∫ of the kernel: such a solver does
+        not converge. Rows that use a further coordinate are interpolants, exact by construction,
+        and are not looked at.
     """
     found = []
     for step in program.steps:
         ends = [step.final, *([step.corrector] if step.corrector else [])]
         for row in ends:
             known = step.coordinate is None and (program.kappa == 1 or not step.stochastic)
-            if known and abs(_excess(row, step, program)) > TOLERANCE:
-                found.append(f"{row.name} ({step.label})")
+            if known and abs(excess := _excess(row, step, program)) > TOLERANCE:
+                found.append(f"{row.name} ({step.label}): {_fault(1 + excess)}")
     return found
+
+
+def _fault(share: float) -> str:
+    """What the weights of a row sum to, in words."""
+    told = f"its weights sum to {share:.3g} times the integral of a constant"
+    if abs(share * STEP - 1) < TOLERANCE:
+        told = "its weights lack the factor h (h*phi1 integrates a constant)"
+    return f"{told}; the solver does not converge"
 
 
 def _excess(row: Row, step: Step, program: Program) -> float:

@@ -28,3 +28,9 @@ def test_a_missing_part_of_the_integral_is_seen(integrand: str, rule: str) -> No
     start = '\n[start]\nusing = ["ddim"]\n' if '"n-1"' in rule else "\n"
     solver = parse_solver(f'name = "bad"\nintegrand = "{integrand}"\n[step]\n{rule}{start}')
     assert any(row.startswith("x (") for row in inconsistent_rows(derive(solver)))
+
+
+def test_weights_without_h_are_told_so() -> None:
+    rule = 'rule = "weights"\nweights = { n = "phi1" }'
+    solver = parse_solver(f'name = "bad"\nintegrand = "data"\n[step]\n{rule}\n')
+    assert any("lack the factor h" in told for told in inconsistent_rows(derive(solver)))
