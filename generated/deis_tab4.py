@@ -70,16 +70,17 @@ def grid(sigmas, alphas=None):
     return alpha, sigma, lam
 
 
+def y(lam):
+    """The further variable of this solver at lambda."""
+    return (
+        2
+        * math.log1p(math.exp(-2 * lam))
+        / (math.sqrt(199 * math.log1p(math.exp(-2 * lam)) / 5 + 1 / 100) + 1 / 10)
+    )
+
+
 def coordinate(lam, start, end):
-    """The polynomial's variable, from 0 at the start of the step to 1 at its end."""
-
-    def y(lam):
-        return (
-            2
-            * math.log1p(math.exp(-2 * lam))
-            / (math.sqrt(199 * math.log1p(math.exp(-2 * lam)) / 5 + 1 / 100) + 1 / 10)
-        )
-
+    """The further variable, from 0 at the start of the step to 1 at its end."""
     return (y(lam) - y(start)) / (y(end) - y(start))
 
 

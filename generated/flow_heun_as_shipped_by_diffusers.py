@@ -65,12 +65,13 @@ def grid(sigmas, alphas=None):
     return alpha, sigma, lam
 
 
+def y(lam):
+    """The further variable of this solver at lambda."""
+    return lam
+
+
 def coordinate(lam, start, end):
-    """The polynomial's variable, from 0 at the start of the step to 1 at its end."""
-
-    def y(lam):
-        return lam
-
+    """The further variable, from 0 at the start of the step to 1 at its end."""
     return (y(lam) - y(start)) / (y(end) - y(start))
 
 

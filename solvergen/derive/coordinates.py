@@ -45,14 +45,35 @@ def resolve(name: str, integrand: str, schedule: Schedule | None) -> Coordinate:
     own_clock = {"data": "rho", "noise": "s", "velocity": "tau"}[integrand]
     if name == "lambda" and integrand != "velocity":
         return Coordinate("lambda", "lambda", "theta")
-    # Under x = x0 + σ ε (the default) σ and t are the noise clock e^{−λ}; under flow they are τ.
-    if name in ("sigma", "t") and (schedule is None or schedule.name == "ve"):
-        name = "s"
-    elif name in ("sigma", "t") and schedule is not None and schedule.name == "flow":
-        name = "tau"
+    name = _plain(name, schedule)
     if name in ("clock", own_clock):
         return Coordinate("clock", "clock", "Theta")
     return Coordinate("other", "clock", "eta", _expression(name, schedule))
+
+
+def _plain(name: str, schedule: Schedule | None) -> str:
+    """σ and t under x = x0 + σ ε (the default) are the noise clock s = e^{−λ}, under flow τ."""
+    kind = "ve" if schedule is None else schedule.name
+    return {"ve": "s", "flow": "tau"}.get(kind, name) if name in ("sigma", "t") else name
+
+
+def located(at: Expr, name: str, integrand: str, schedule: Schedule | None) -> Place:
+    """A fraction of the step in some coordinate as a place in λ or in the integrand's clock.
+
+    Raises:
+        DeriveError: sigma or t without a declared schedule where they would need one.
+    """
+    kind, plain = resolve(name, integrand, schedule).kind, _plain(name, schedule)
+    if name == "lambda" or kind != "other" or at == lift(1):
+        return Place(at, "lambda" if name == "lambda" else "clock")
+    if plain in ("rho", "s"):
+        return _in_own_variables(at, plain, integrand)
+    return Place(Call("fraction", (at,)))
+
+
+def further(place: Place) -> bool:
+    """Whether a place is a fraction of the step in a coordinate besides λ and the clocks."""
+    return isinstance(place.fraction, Call) and place.fraction.name == "fraction"
 
 
 def _expression(name: str, schedule: Schedule | None) -> Expr:
@@ -94,13 +115,15 @@ def offset(coordinate: Coordinate, place: Place, integrand: str) -> Expr:
         return place.lam(kappa)
     if coordinate.kind == "clock":
         return place.clock(kappa)
+    if further(place):  # the one further coordinate of its step, so that this one
+        return place.fraction.children()[0]
     return Call("offset", (place.lam(kappa),))
 
 
-def in_own_variables(at: Expr, clock: str, integrand: str) -> Place:
+def _in_own_variables(at: Expr, clock: str, integrand: str) -> Place:
     """A fraction of the step in ρ = e^λ or s = e^−λ as a place in the integrand's clock or in λ."""
     sign = {"rho": 1, "s": -1}[clock]
-    if KAPPA[integrand] == sign or at == lift(1):
+    if KAPPA[integrand] == sign:
         return Place(at, "clock")
     return Place(Call("log1p", (at * Call("expm1", (sign * H,)),)) / (sign * H))
 

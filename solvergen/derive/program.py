@@ -8,9 +8,9 @@ from dataclasses import replace
 from ..errors import DeriveError
 from ..expr.tree import Expr, Number, lift, substitute
 from ..program.model import KAPPA, Place, Program, Row, Step, depth
-from ..spec.model import Noise, Rule, Solver
+from ..spec.model import Noise, Rule, Solver, Stage
 from .blocks import check_blocks, check_coordinates, check_points
-from .coordinates import in_own_variables, resolve
+from .coordinates import further, located, resolve
 from .langevin import langevin, langevin_to_zero
 from .noise import noisy
 from .rules import Context, weigh
@@ -199,29 +199,38 @@ class _Deriver:
             )
 
     def place(self, at: Expr, coordinate: str | None) -> Place:
-        kind = coordinate
-        if kind is None:
-            resolved = resolve(
-                self.context.coordinate, self.context.integrand, self.context.schedule
-            )
-            kind = "lambda" if resolved.kind == "lambda" else "clock"
-        if kind == "grid":
-            return Place(at, kind)
-        if kind in ("rho", "s"):
-            return in_own_variables(at, kind, self.context.integrand)
-        return Place(at, kind)
+        """Where a stage lies; a fraction in the solver's own coordinate unless another is named."""
+        if coordinate == "grid":
+            return Place(at, coordinate)
+        return located(at, self.placed_in(coordinate), self.context.integrand, self.solver.schedule)
+
+    def placed_in(self, coordinate: str | None) -> str:
+        """The coordinate of a place; a velocity solver has no stages in λ."""
+        own = self.context.coordinate
+        return coordinate or (
+            "clock" if own == "lambda" and self.solver.integrand == "velocity" else own
+        )
 
     def coordinate(self, solver: Solver) -> Expr | None:
         """The one coordinate besides λ and the clock that a step's rows use, if any."""
         rules = [stage.rule for stage in solver.stages] + [solver.step]
         rules += [solver.corrector.rule] if solver.corrector else []
-        used = {self.context.resolve(rule).expression for rule in rules} - {None}
+        used = {self.context.resolve(rule).expression for rule in rules}
+        used |= {self.further(stage) for stage in solver.stages}
+        used.discard(None)
         if len(used) > 1:
             raise DeriveError(
                 "a step can use one coordinate besides lambda and the clock, found two",
                 ("coordinate",),
             )
         return used.pop() if used else None
+
+    def further(self, stage: Stage) -> Expr | None:
+        """The coordinate besides λ and the clocks in which a stage is placed, if any."""
+        if not further(self.place(stage.at, stage.place)):
+            return None
+        name = self.placed_in(stage.place)
+        return resolve(name, self.context.integrand, self.solver.schedule).expression
 
     def start(self, main: Step) -> tuple[Step, ...]:
         """The first steps: those that the spec names, then the same rule with fewer nodes."""

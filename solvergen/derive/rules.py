@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ..errors import DeriveError
-from ..expr.tree import ONE, ZERO, Expr, Number, Symbol, add, substitute
+from ..expr.tree import ONE, ZERO, Call, Expr, Number, Symbol, add, substitute
 from ..program.consistency import is_one
 from ..program.model import KAPPA, Draw, Place, Row, Term, depth
 from ..spec.model import Parameter, Rule, Schedule
@@ -29,7 +29,7 @@ class Context:
     parameters: tuple[Parameter, ...] = ()
 
     def resolve(self, rule: Rule) -> Coordinate:
-        """The coordinate in which a rule works; explicit weights are in λ or in the clock."""
+        """The coordinate in which a rule works."""
         name = rule.coordinate or self.coordinate
         if rule.kind == "weights" and self.integrand == "velocity" and name == "lambda":
             raise DeriveError(
@@ -37,8 +37,6 @@ class Context:
                 'coordinate = "clock"',
                 (*rule.where, "weights"),
             )
-        if rule.kind == "weights" and name != "lambda":
-            name = "clock"
         return resolve(name, self.integrand, self.schedule)
 
 
@@ -114,10 +112,24 @@ def _explicit(
                 (*rule.where, "weights"),
             )
         try:
-            terms.append(Term(source, substitute(weight, values)))
+            slope = _slope(source, coordinate, stages, context)
+            terms.append(Term(source, slope * substitute(weight, values)))
         except ZeroDivisionError:
             raise DeriveError(f"the weight of `{source}` divides by zero", rule.where) from None
     return terms
+
+
+def _slope(
+    source: str, coordinate: Coordinate, stages: Mapping[str, Place], context: Context
+) -> Expr:
+    """What turns a weight on dx/dy into one on the clock's derivative: d(clock)/dy at the node."""
+    if coordinate.kind != "other":
+        return ONE
+    if source == "n":
+        return Call("slope", (ZERO,))
+    if source in stages:
+        return Call("slope", (stages[source].lam(KAPPA[context.integrand]),))
+    return Call("slope", (-Symbol(f"theta{depth(source)}"),))
 
 
 def _carried(rule: Rule, coordinate: Coordinate, context: Context, reach: int | None) -> list[Term]:

@@ -99,7 +99,7 @@ def _embedded(layout: Layout, keywords: str) -> str:
     assert program.embedded is not None
     text = StepText(layout, replace(program.main, final=program.embedded))
     weights = text.weights(text.step.final)
-    inner = [*text.offsets(), *text.functions()]
+    inner = [*text.offsets(), *text.functions(True), *text.functions(False)]
     items = [text.base(inner, layout.program.main.final)]
     for number, source in enumerate(["n", *text.stages.values()]):
         items.append(text.item(inner, f"w{number}", weights.get(source)))

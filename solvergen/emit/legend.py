@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..expr.show import show
 from ..expr.tree import Call, Sum, Symbol, symbols
-from ..program.model import Program, Row, Step
+from ..program.model import FURTHER, Program, Row, Step
 from .notation import LATEX, OUTPUT, OUTPUT_LATEX, UNICODE, indexed, provisional, subscript
 
 _CLOCKS = {"data": "α/σ", "noise": "σ/α", "velocity": "σ/(α+σ)"}
@@ -29,6 +29,8 @@ _MEANINGS = {
     "eta": "ηₖ = (yₙ − yₙ₋ₖ)/(yₙ₊₁ − yₙ)",
     "moment": "μₘ(c) = ∫ ((y − yₙ)/(yₙ₊₁ − yₙ))ᵐ d(clock)/Δ from λₙ to λₙ + c h, μₘ = μₘ(1)",
     "offset": "offset(c) = (y(λₙ + c h) − yₙ)/(yₙ₊₁ − yₙ)",
+    "fraction": "fraction(c) = that c′ for which y(λₙ + c′ h) = yₙ + c (yₙ₊₁ − yₙ)",
+    "slope": "slope(c) = (yₙ₊₁ − yₙ)/Δ d(clock)/dy at λₙ + c h",
     "phi": "φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z",
     "predicted": "x̂ₙ₊₁ predicted: the model is called there, and the next step reuses it",
     "hat": "x̂ₙ₊₁ provisional: the model is called there and gives D̂ₙ₊₁",
@@ -47,6 +49,10 @@ _MEANINGS_LATEX = {
     "moment": r"\mu_{m}(c) = \tfrac{1}{\Delta} \int_{\lambda_{n}}^{\lambda_{n} + c h} "
     r"\left(\tfrac{y - y_{n}}{y_{n+1} - y_{n}}\right)^{m} d(\mathrm{clock}),\ \mu_{m} = \mu_{m}(1)",
     "offset": r"\mathrm{offset}(c) = (y(\lambda_{n} + c h) - y_{n})/(y_{n+1} - y_{n})",
+    "fraction": r"\mathrm{fraction}(c) = c'\text{ for which }"
+    r"y(\lambda_{n} + c' h) = y_{n} + c (y_{n+1} - y_{n})",
+    "slope": r"\mathrm{slope}(c) = \tfrac{y_{n+1} - y_{n}}{\Delta}\,"
+    r"\tfrac{d(\mathrm{clock})}{dy}\text{ at }\lambda_{n} + c h",
     "phi": r"\varphi_{1}(z) = (e^{z} - 1)/z,\ "
     r"\varphi_{k+1}(z) = (\varphi_{k}(z) - 1/k!)/z",
     "predicted": r"\hat{x}_{n+1}\text{ predicted: the model is called there, "
@@ -76,7 +82,8 @@ def legend(program: Program, steps: Sequence[Step] = (), latex: bool = False) ->
     """What the symbols in the formulas of some steps (all unless given) mean; those that occur."""
     steps = steps or program.steps
     rows = [row for step in steps for row in step.rows]
-    nodes = [node for row in rows for weight in row.expressions for node in weight.walk()]
+    written = [e for row in rows for e in (row.place.fraction, *row.expressions)]
+    nodes = [node for expression in written for node in expression.walk()]
     used = {node.name for node in nodes if isinstance(node, Symbol)}
     calls = {node.name for node in nodes if isinstance(node, Call)}
     places = _places(rows, latex)
@@ -93,14 +100,13 @@ def legend(program: Program, steps: Sequence[Step] = (), latex: bool = False) ->
     keys += [name for name in ("gamma", "Gamma") if histories(name) or f"{name}1" in points]
     keys += ["remaining"] if "remaining" in used else []
     keys += [name for name in ("theta", "Theta") if histories(name)]
-    further = histories("eta") or bool(calls & {"moment", "offset"})
+    further = histories("eta") or bool(calls & set(FURTHER))
     keys += [
         key
         for key, present in (
             ("eta", histories("eta")),
             ("moment", "moment" in calls),
-            ("offset", "offset" in calls),
-            ("phi", "phi" in calls),
+            *((name, name in calls) for name in ("offset", "fraction", "slope", "phi")),
         )
         if present
     ]

@@ -86,13 +86,34 @@ def moment(power, c, start, end):
 '''
 
 COORDINATE = '''
-def coordinate(lam, start, end):
-    """The polynomial's variable, from 0 at the start of the step to 1 at its end."""
-
-    def y(lam):
+def y(lam):
+    """The further variable of this solver at lambda."""
 {expression}
 
+
+def coordinate(lam, start, end):
+    """The further variable, from 0 at the start of the step to 1 at its end."""
     return (y(lam) - y(start)) / (y(end) - y(start))
+'''
+
+FRACTION = '''
+def fraction(c, start, end):
+    """Where in the step, as a fraction of it in lambda, the further variable is c (by bisection)."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        before = coordinate(start + middle * (end - start), start, end) < c
+        low, high = (middle, high) if before else (low, middle)
+    return (low + high) / 2
+'''
+
+SLOPE = '''
+def slope(c, start, end):
+    """d(clock)/d(coordinate) at the fraction c of the step in lambda, in clock steps."""
+    lam = start + c * (end - start)
+    density = {density}
+{rate}
+    return density * (y(end) - y(start)) / (rate * (end - start))
 '''
 
 DENSITY = {

@@ -21,7 +21,7 @@ from ..expr.tree import (
     rebuild,
     symbols,
 )
-from ..program.model import Row, Step, Term, depth
+from ..program.model import FURTHER, Row, Step, Term, depth
 from .layout import CLOCKS, Layout, row_after, stage_names, uses_clock
 from .noise_text import (
     GRID_NAMES,
@@ -68,7 +68,9 @@ class StepText:
 
     def lines(self) -> list[str]:
         rows = [(row, self.weights(row)) for row in self.step.rows]
-        out = [*self.scalars(), *self.offsets(), *self.places(), *self.functions()]
+        places = self.places()
+        out = [*self.scalars(), *self.offsets(), *self.functions(True), *places]
+        out += self.functions(False)
         for index in range(self.step.evaluations):
             row = row_after(self.step, index)
             out += self.call_lines(index, row, dict(rows)[row])
@@ -164,8 +166,8 @@ class StepText:
         return _replace_calls(rebuild(expr, leaf), self.name_call)
 
     def name_call(self, call: Call) -> Expr:
-        """The local variable that holds a φ-function, moment or offset."""
-        if call.name not in ("phi", "moment", "offset"):
+        """The local variable that holds a φ-function or a function of the further coordinate."""
+        if call.name not in ("phi", *FURTHER):
             return call
         if call not in self.named:
             self.named[call] = self.fresh(call)
@@ -173,8 +175,10 @@ class StepText:
 
     def fresh(self, call: Call) -> str:
         """A short name: ``p2`` for φ_2 of the whole step, ``p2_k1`` at the place of a stage."""
-        letter = {"phi": "p", "moment": "m", "offset": "o"}[call.name]
-        index = "" if call.name == "offset" else python(call.args[0])
+        letter = {"phi": "p", "moment": "m", "offset": "o", "fraction": "c", "slope": "d"}[
+            call.name
+        ]
+        index = python(call.args[0]) if len(call.args) == 2 else ""
         name = f"{letter}{index}{self.suffix(call)}"
         taken, serial, unique = set(self.named.values()), 2, name
         while unique in taken:
@@ -187,6 +191,10 @@ class StepText:
             if kappa == 0 and not row.place.is_end:
                 continue
             c = row.place.lam(kappa)
+            if call.name == "fraction":
+                if c == call:
+                    return self.place(row)
+                continue
             z = self.localise(-kappa * c * self.step.kernel * Symbol("h"))
             if where == (z if call.name == "phi" else self.localise(c)):
                 return "" if row.place.is_end else self.place(row)
@@ -226,7 +234,8 @@ class StepText:
                 out.append(f"{pad}a{at}, s{at} = alpha[i + {k}], sigma[i + {k}]")
                 continue
             if row.place.coordinate == "lambda":
-                where = f"{self.origin} + {python(row.place.fraction * Symbol('h'))}"
+                move = self.localise(row.place.fraction * Symbol("h"))
+                where = f"{self.origin} + {python(move)}"
             else:
                 begin = "clock[i]"
                 if self.churned:
@@ -243,21 +252,23 @@ class StepText:
             out += [line] if len(line) <= WIDTH else broken
         return out
 
-    def functions(self) -> list[str]:
-        """φ-functions, moments and offsets, one assignment each."""
+    def functions(self, fractions: bool) -> list[str]:
+        """φ-functions and functions of the further coordinate, one assignment each.
+
+        Args:
+            fractions: the places of stages in the further coordinate, or everything else.
+        """
         out = []
         for call, name in self.named.items():
-            if call.name == "phi":
-                text = python(call)
-            elif call.name == "offset":
-                text = (
-                    f"coordinate(lam[i] + {python(call.args[0] * Symbol('h'))}, "
-                    f"lam[i], lam[{self.end}])"
-                )
-            else:
-                power, c = (python(arg) for arg in call.args)
-                text = f"moment({power}, {c}, lam[i], lam[{self.end}])"
-            out.append(f"{' ' * BLOCK}{name} = {text}")
+            if (call.name == "fraction") != fractions:
+                continue
+            text = ", ".join(python(arg) for arg in call.args)
+            if call.name == "offset":
+                text = f"lam[i] + {python(call.args[0] * Symbol('h'))}"
+            if call.name != "phi":
+                text += f", lam[i], lam[{self.end}]"
+            function = "coordinate" if call.name == "offset" else call.name
+            out.append(f"{' ' * BLOCK}{name} = {function}({text})")
         return out
 
     def call_lines(self, index: int, row: Row, weights: dict[str, Expr]) -> list[str]:
@@ -355,10 +366,10 @@ class StepText:
 
 
 def _replace_calls(expr: Expr, name: Callable[[Call], Expr]) -> Expr:
-    """Map outermost φ, moment and offset calls through a function."""
+    """Map calls through a function, the innermost first."""
     match expr:
-        case Call():
-            return name(expr)
+        case Call(function, args):
+            return name(Call(function, tuple(_replace_calls(arg, name) for arg in args)))
         case Power(base, exponent):
             return power(_replace_calls(base, name), exponent)
         case Product(coefficient, factors):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..expr.show import rational
-from ..expr.tree import ZERO, Call, Number, lift
+from ..expr.tree import Number, lift
 from ..program.digest import digest
 from ..program.model import Program
 from ..spec.model import Parameter, Solver
@@ -15,8 +15,9 @@ from .adaptive import adaptive_part
 from .formula import update_lines
 from .layout import Layout, clock_text, lay_out, uses_clock
 from .planner import has_first, plan_lines
-from .python_text import WIDTH, assign, literal, python
+from .python_text import WIDTH, literal, python
 from .step_function import step_function
+from .support import calls_inside, support
 
 PAD = " " * 4
 MAX_COEFFICIENT = 60
@@ -43,7 +44,7 @@ def torch_file(
     parts = [
         _header(solver, program, spec or solver.name) + "\n" + _constants(solver, layout, theory),
         _definition(_grid(program)),
-        *(_definition(text) for text in _support(program)),
+        *(_definition(text) for text in support(program)),
         *([_definition(pieces.CORRECTED[program.integrand == "data"])] if layout.corrects else []),
         *([_definition(noise_text.planned(program))] if program.stochastic else []),
         _coefficients(layout),
@@ -161,40 +162,6 @@ def _short(leading: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in leading.items() if not (key == "symbolic" and long)}
 
 
-def _support(program: Program) -> list[str]:
-    """The fixed pieces that this solver needs."""
-    rows = [row for step in program.steps for row in step.rows]
-    calls = {
-        node.name
-        for row in rows
-        for weight in row.expressions
-        for node in weight.walk()
-        if isinstance(node, Call)
-    }
-    out = []
-    if _inner(program):
-        out.append(pieces.LEVEL)
-    if "phi" in calls:
-        out.append(pieces.PHI)
-    further = [step.coordinate for step in program.steps if step.coordinate is not None]
-    if further and (calls & {"moment", "offset"} or "eta1" in program.free_symbols()):
-        expression = "\n".join(assign("return", further[0], 2 * len(PAD)))
-        out.append(pieces.COORDINATE.format(expression=expression))
-        out.append(pieces.MOMENT.format(density=pieces.DENSITY[program.kappa]))
-    return out
-
-
-def _inner(program: Program) -> bool:
-    """Whether the model is called between grid points, where α and σ must be known."""
-    inner = any(
-        not row.place.is_end and row.place.fraction != ZERO and not row.place.ahead
-        for step in program.steps
-        for row in step.stages
-    )
-    churned = any(step.churn is not None for step in program.steps)
-    return inner or churned or program.shrink is not None or program.controller is not None
-
-
 def _number(value: Parameter) -> str:
     return python(Number(value.default))
 
@@ -222,7 +189,7 @@ def _coefficients(layout: Layout) -> str:
     for parameter in program.parameters:
         lines += _check(parameter)
     lines.append(f"{PAD}alpha, sigma, lam = grid(sigmas, alphas)")
-    if _inner(program):
+    if calls_inside(program):
         lines.append(f"{PAD}gauge = recognise(alpha, sigma)")
     names, values = "n, plan", "len(lam) - 1, []"
     if layout.corrects:

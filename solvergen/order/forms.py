@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import OrderError
 from ..expr.tree import Call, Expr, Symbol
-from ..program.model import Place, Program, Row, Step
+from ..program.model import FURTHER, Place, Program, Row, Step
 from .fixed import RealRing
 from .gaussian import Target, generic
 from .grid import Grid
@@ -289,7 +289,7 @@ def located(expression: Expr, names: frozenset[str]) -> bool:
     """Whether an expression depends on where the step lies, inside every window."""
     if isinstance(expression, Call) and expression.name == "between":
         return False
-    if isinstance(expression, Call) and expression.name in ("moment", "offset"):
+    if isinstance(expression, Call) and expression.name in FURTHER:
         return True
     if isinstance(expression, Symbol):
         return expression.name in names or re.fullmatch(r"eta\d+", expression.name) is not None

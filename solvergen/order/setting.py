@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import OrderError
 from ..expr.tree import Expr, evaluate
-from ..program.model import Place, Row
+from ..program.model import FURTHER, Place, Row
 from .blocks import Inner
 from .grid import Grid, generic_ratio
 from .ring import Ring
@@ -134,8 +134,9 @@ def _next_sites(grid: Grid) -> Inner:
 
 def _bends(row: Row) -> bool:
     """Whether a row's weights depend on where the step lies, through a further coordinate."""
-    named = (getattr(node, "name", "") for term in row.terms for node in term.weight.walk())
-    return any(name in ("moment", "offset") or name.startswith("eta") for name in named)
+    roots = (row.place.fraction, *(term.weight for term in row.terms))
+    named = (getattr(node, "name", "") for root in roots for node in root.walk())
+    return any(name in FURTHER or name.startswith("eta") for name in named)
 
 
 class SymbolValues(dict[str, Any]):
@@ -152,6 +153,8 @@ class SymbolValues(dict[str, Any]):
             **setting.ring.functions,
             "moment": self.moment,
             "offset": self.offset,
+            "fraction": self.fraction,
+            "slope": self.slope,
         }
 
     def expr(self, expr: Expr) -> Any:
@@ -217,6 +220,28 @@ class SymbolValues(dict[str, Any]):
         start, size = self._position(self.site), self.setting.size(self.site)
         whole = self._further(self.site, self.site + 1)
         return (self._y(start + c * size) - self._y(start)) / whole
+
+    def fraction(self, c: Any) -> Any:
+        """Where Y = c: since Y is the fraction itself plus O(h), each round gains a power of h."""
+        found = c
+        for _ in range(self.setting.ring.h.end + 1):
+            found = found + (c - self.offset(found))
+        return found
+
+    def slope(self, c: Any) -> Any:
+        """d(clock)/dY at λ_n + c h, per clock step."""
+        setting = self.setting
+        place = self._position(self.site) + c * setting.size(self.site)
+
+        def higher(j: int) -> Any:
+            return setting.coordinate(1 + j)
+
+        rate = ONE + setting.along(higher, place)
+        ends = self.site, self.site + 1
+        if not setting.kappa:
+            return self._further(*ends) / (rate * self._clock(*ends))
+        clock = setting.kappa * setting.ring.functions["exp"](setting.kappa * c * self["h"])
+        return clock * self._further(*ends) / (rate * self._clock(*ends))
 
     def moment(self, m: int, c: Any) -> Any:
         """∫ Y^m d(clock) over [0, c] of the step, per clock step.

@@ -19,7 +19,7 @@ from math import factorial
 from typing import Any
 
 from ..errors import OrderError
-from ..program.model import Program
+from ..program.model import FURTHER, Program
 from .blocks import in_blocks
 from .grid import generic, uniform
 from .local import History, defaults
@@ -206,9 +206,12 @@ def stiff_order(program: Program, classical: int) -> StiffOrder:
     """
     if program.kappa == 0:
         return StiffOrder(None, None, (), "velocity solvers have no linear part")
-    used = {s for row in program.main.rows for term in row.terms for s in _names(term.weight)}
-    if program.main.coordinate is not None and used & {"moment", "offset", "eta"}:
-        return StiffOrder(None, None, (), "weights are integrals in another coordinate than lambda")
+    rows = program.main.rows
+    used = {s for row in rows for e in (row.place.fraction, *row.expressions) for s in _names(e)}
+    if program.main.coordinate is not None and used & {*FURTHER, "eta"}:
+        return StiffOrder(
+            None, None, (), "weights or places depend on another coordinate than lambda"
+        )
     try:
         for limit in range(1, classical + 2):
             errors = _errors(program, limit, False)

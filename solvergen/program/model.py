@@ -22,6 +22,8 @@ Symbols in weights:
     eta1 …       the same in the step's further coordinate y(λ)
     moment(m, c) ∫_{λ_n}^{λ_n+ch} Y^m d(clock) / (clock_{n+1} − clock_n), Y = (y − y_n)/(y_{n+1} − y_n)
     offset(c)    Y at λ_n + c h
+    fraction(c)  where in the step, as a fraction of it in λ, Y = c
+    slope(c)     d(clock)/dY at λ_n + c h, over clock_{n+1} − clock_n
     phi(k, z), exp, expm1, log1p, sqrt, and the solver's parameters.
 
 A stochastic solver's rows also draw unit noise. A draw z with weight g adds σ_i g z to x at the
@@ -49,6 +51,7 @@ from ..expr.tree import ONE, Call, Expr, Number, Symbol, exp, lift, phi, symbols
 from ..spec.model import Controller, Parameter, Schedule
 
 KAPPA = {"data": 1, "noise": -1, "velocity": 0}
+FURTHER = ("moment", "offset", "fraction", "slope")  # functions of a step's further coordinate
 _BOTH_CLOCKS = (
     "velocity needs its stages and the rules that use them in one clock; write coordinate = "
     '"clock", and no place = "lambda"'
@@ -196,8 +199,8 @@ class Step:
         final: the row that ends the step; its state is where the next step evaluates.
         corrector: PEC only: once the next step has evaluated at the predicted end, the accepted
             value there is this row (its source ``n+1`` is that evaluation).
-        coordinate: y(λ) as an expression in the symbol ``lam``, when a row uses ``eta``, ``moment``
-            or ``offset``.
+        coordinate: y(λ) as an expression in the symbol ``lam``, when a row uses ``eta``, ``moment``,
+            ``offset``, ``fraction`` or ``slope``.
         lets: scalars that the rows use by name, evaluated in order; their ``h`` is the grid's.
         down: length in λ of the deterministic part, in the grid's ``h`` and the lets. The rows are
             then those of a plain step of this length (their ``h``), and the noise of the final row

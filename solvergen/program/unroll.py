@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import accumulate
 from typing import Any
 
 import mpmath
 
 from ..expr.tree import ZERO, evaluate
+from .functions import ELEMENTARY, clock, functions, further, number
 from .model import Place, Program, Row, Step, depth
 
 Vector = list[Any]
@@ -72,7 +72,7 @@ def unroll(
 class _Run:
     def __init__(self, program: Program, lam: list[Any], parameters: dict[str, Any]) -> None:
         self.program, self.kappa = program, program.kappa
-        defaults = {p.name: _number(p.default) for p in program.parameters}
+        defaults = {p.name: number(p.default) for p in program.parameters}
         self.parameters = {**defaults, **parameters}
         self.lam = self.shrunk(lam)
         self.calls: list[Call] = []
@@ -90,7 +90,7 @@ class _Run:
         if self.program.shrink is None or len(lam) < 3:
             return lam
         h = lam[1] - lam[0]
-        exponent = evaluate(self.program.shrink, {}, {}, _number) - 1
+        exponent = evaluate(self.program.shrink, {}, {}, number) - 1
         return [lam[0], lam[0] + h * min(mpmath.mpf(1), h) ** exponent, *lam[2:]]
 
     def run(self) -> Unrolled:
@@ -118,7 +118,7 @@ class _Run:
             known = {"n": f, **{f"n-{k}": v for k, v in enumerate(past[1:], 1)}}
             for j, row in enumerate(step.stages, 1):
                 inner = self.combine(row, i, base, known, step)
-                known[row.name] = self.call(i, j, self.at(row.place, i), inner)
+                known[row.name] = self.call(i, j, self.at(row.place, i, step), inner)
             state = self.combine(step.final, i, base, known, step)
             shifted = {source: v for source, v in known.items() if source.startswith("n")}
             pending = None if step.corrector is None else (step.corrector, step, base, shifted, i)
@@ -144,12 +144,12 @@ class _Run:
         values = {"h": stop - start, "sigma": sigma, "sigma_next": mpmath.exp(-stop)}
         values |= {"steps": mpmath.mpf(len(self.lam) - 1), **self.parameters}
         for name, expression in step.lets:
-            values[name] = evaluate(expression, values, _ELEMENTARY, _number)
+            values[name] = evaluate(expression, values, ELEMENTARY, number)
         if step.down is not None:
-            stop = start + evaluate(step.down, values, _ELEMENTARY, _number)
+            stop = start + evaluate(step.down, values, ELEMENTARY, number)
         if step.churn is not None:
-            raised = start - evaluate(step.churn, values, _ELEMENTARY, _number)
-            scale = evaluate(step.churn_scale, values, _ELEMENTARY, _number)
+            raised = start - evaluate(step.churn, values, ELEMENTARY, number)
+            scale = evaluate(step.churn_scale, values, ELEMENTARY, number)
             state, start = self.raised(state, i, "churn", start, raised, scale), raised
         self.bounds[i], self.scalars[i] = (start, stop), values
         return state
@@ -185,7 +185,7 @@ class _Run:
             return noise
         return [e - d for e, d in zip(noise, denoised, strict=True)]
 
-    def at(self, place: Place, i: int) -> Any:
+    def at(self, place: Place, i: int, step: Step) -> Any:
         """λ of a place of step i."""
         low, high = self.bounds[i]
         if place.is_end or place.fraction == ZERO:
@@ -193,7 +193,7 @@ class _Run:
         if place.ahead:
             return self.lam[i + place.ahead]
         values = {**self.parameters, "h": high - low}
-        fraction = evaluate(place.fraction, values, _ELEMENTARY, _number)
+        fraction = evaluate(place.fraction, values, self.functions(step, i), number)
         if place.coordinate == "lambda":
             return low + fraction * (high - low)
         start, end = self.clock(low), self.clock(high)
@@ -202,15 +202,12 @@ class _Run:
             self.kappa
         ](value)
 
-    def clock(self, lam: Any) -> Any:
-        if self.kappa:
-            return mpmath.exp(self.kappa * lam)
-        return 1 / (1 + mpmath.exp(lam))
+    def functions(self, step: Step, i: int) -> dict[str, Callable[..., Any]]:
+        """The functions that the weights and places of step i may use."""
+        return functions(step, self.kappa, *self.bounds[i])
 
-    def clock_rate(self, lam: Any) -> Any:
-        """d(clock)/dλ."""
-        clock = self.clock(lam)
-        return self.kappa * clock if self.kappa else -clock * (1 - clock)
+    def clock(self, lam: Any) -> Any:
+        return clock(self.kappa, lam)
 
     def scale(self, lam: Any) -> Any:
         """S of the plain form Y = x/S, under α = 1."""
@@ -220,11 +217,11 @@ class _Run:
         self, row: Row, i: int, base: Vector, known: dict[str, Vector], step: Step
     ) -> Vector:
         """The state of a row: its base in exact propagation plus weighted evaluations and draws."""
-        to, (start, stop) = self.at(row.place, i), self.bounds[i]
+        to, (start, stop) = self.at(row.place, i, step), self.bounds[i]
         symbols = self.symbols(row, i)
-        functions = _functions(self, i, step)
+        known_functions = self.functions(step, i)
         ratio = self.scale(to) / self.scale(start)
-        ratio = ratio * evaluate(row.decay, symbols, functions, _number)
+        ratio = ratio * evaluate(row.decay, symbols, known_functions, number)
         if row.gauge == "clock":
             unit = self.scale(to) * (self.clock(stop) - self.clock(start))
         else:
@@ -233,14 +230,14 @@ class _Run:
         for term in row.carry:
             k = i - depth(term.source)
             ratio = self.scale(to) / self.scale(self.lam[k])
-            ratio = ratio * evaluate(term.weight, symbols, functions, _number)
+            ratio = ratio * evaluate(term.weight, symbols, known_functions, number)
             state = [s + ratio * v for s, v in zip(state, self.accepted[k], strict=True)]
         for term in row.terms:
-            weight = unit * evaluate(term.weight, symbols, functions, _number)
+            weight = unit * evaluate(term.weight, symbols, known_functions, number)
             state = [s + weight * f for s, f in zip(state, known[term.source], strict=True)]
         level = mpmath.exp(-(self.lam[i + 1] if row.place.is_end else to))
         for draw in row.noise:
-            weight = level * evaluate(draw.weight, symbols, functions, _number)
+            weight = level * evaluate(draw.weight, symbols, known_functions, number)
             state = self.added(state, i, draw.name, weight)
         return state
 
@@ -258,62 +255,10 @@ class _Run:
         values["remaining"] = mpmath.exp(lam[0] - low)
         for step in self.program.steps:
             if step.coordinate is not None and row in step.rows:
-                y = _coordinate(step)
+                y = further(step)
                 width = y(high) - y(low)
                 values |= {f"eta{k}": (y(low) - y(lam[i - k])) / width for k in steps}
         return values
-
-
-def _number(value: Any) -> Any:
-    return mpmath.mpf(value.numerator) / value.denominator
-
-
-def _phi(k: int, z: Any) -> Any:
-    if abs(z) < 1:
-        return mpmath.nsum(lambda j: z**j / mpmath.factorial(j + k), [0, mpmath.inf])
-    value = mpmath.expm1(z) / z
-    for j in range(1, k):
-        value = (value - 1 / mpmath.factorial(j)) / z
-    return value
-
-
-_ELEMENTARY: dict[str, Callable[..., Any]] = {
-    "phi": _phi,
-    "exp": mpmath.exp,
-    "expm1": mpmath.expm1,
-    "sqrt": mpmath.sqrt,
-    "log1p": mpmath.log1p,
-    "log": mpmath.log,
-    "min": min,
-    "between": lambda low, value, high: mpmath.mpf(low <= value <= high),
-}
-
-
-def _coordinate(step: Step) -> Callable[[Any], Any]:
-    expression = step.coordinate
-    assert expression is not None
-    return lambda lam: evaluate(expression, {"lam": lam}, _ELEMENTARY, _number)
-
-
-def _functions(run: _Run, i: int, step: Step) -> dict[str, Callable[..., Any]]:
-    """φ and elementary functions; moments and offsets in the step's further coordinate."""
-    if step.coordinate is None:
-        return _ELEMENTARY
-    y, (start, end) = _coordinate(step), run.bounds[i]
-
-    def offset(c: Any) -> Any:
-        return (y(start + c * (end - start)) - y(start)) / (y(end) - y(start))
-
-    @cache
-    def moment(m: int, c: Any) -> Any:
-        total = run.clock(end) - run.clock(start)
-
-        def integrand(xi: Any) -> Any:
-            return offset(xi) ** m * run.clock_rate(start + xi * (end - start))
-
-        return mpmath.quad(integrand, [0, c]) * (end - start) / total
-
-    return {**_ELEMENTARY, "offset": offset, "moment": moment}
 
 
 def oldest(program: Program) -> int:

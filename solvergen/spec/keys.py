@@ -87,7 +87,7 @@ TABLES: dict[str, Table] = {
                 "Variable in which the place is a fraction; the solver's unless given.",
                 '"lambda"',
                 False,
-                ("lambda", "clock", "rho", "s"),
+                COORDINATES,
             ),
             **RULE_KEYS,
         },

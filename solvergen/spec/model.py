@@ -94,9 +94,9 @@ class Rule:
 
 @dataclass(frozen=True)
 class Stage:
-    """An evaluation inside the step, at the fraction `at` of it (in λ or in the clock).
+    """An evaluation inside the step, at the fraction `at` of it in the coordinate `place`.
 
-    The grid point k is the symbol ``gamma{k}`` in the place ``grid``.
+    `place` is the solver's own coordinate unless given. The grid point k is the symbol ``gamma{k}`` in the place ``grid``.
     """
 
     name: str

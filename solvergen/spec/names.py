@@ -41,6 +41,9 @@ _TAKEN = {
     "torch",
     "moment",
     "offset",
+    "fraction",
+    "slope",
+    "y",
     "self",
     "plan",
     "step",
@@ -116,7 +119,7 @@ _TAKEN = {
 }
 # Local variables of an emitted `coefficients`: weights, offsets, places, φ-functions and moments.
 _LOCAL = re.compile(
-    r"(ratio|phi|theta|Theta|gamma|Gamma|ahead|eta|down|[aegHmpqstTyzwdfFv])\d+|[A-Z]|[as]_k\d+|[mop]\d*_(k\d+|z|\d+)(_\d+)?"
+    r"(ratio|phi|theta|Theta|gamma|Gamma|ahead|eta|down|[aegHmpqstTyzwdfFv])\d+|[A-Z]|[as]_k\d+|[cdmop]\d*_(k\d+|z|\d+)(_\d+)?"
 )
 
 

@@ -93,7 +93,8 @@ RULE_KEYS = {
     "weights": Key(
         "weights",
         "Explicit weights (rule weights). In the coordinate lambda they are the A_j of "
-        "u' = -kappa*u + N and contain h; in the clock they multiply the clock's step.",
+        "u' = -kappa*u + N and contain h; in the clock they multiply the clock's step; in another "
+        "coordinate its step, and each evaluation comes with the clock's slope there.",
         '{ n = "h*phi1 - h*phi2/r", mid = "h*phi2/r" }',
     ),
     "states": Key(

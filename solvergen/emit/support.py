@@ -1,0 +1,56 @@
+"""The fixed pieces of an emitted file: which of them a solver needs, and its further coordinate."""
+
+from __future__ import annotations
+
+from ..expr.calculus import derivative
+from ..expr.tree import ZERO, Call, Expr
+from ..program.model import FURTHER, Program
+from . import pieces
+from .python_text import assign
+
+PAD = " " * 4
+
+
+def support(program: Program) -> list[str]:
+    """The fixed pieces that this solver needs."""
+    rows = [row for step in program.steps for row in step.rows]
+    calls = {
+        node.name
+        for row in rows
+        for written in (row.place.fraction, *row.expressions)
+        for node in written.walk()
+        if isinstance(node, Call)
+    }
+    out = []
+    if calls_inside(program):
+        out.append(pieces.LEVEL)
+    if "phi" in calls:
+        out.append(pieces.PHI)
+    further = [step.coordinate for step in program.steps if step.coordinate is not None]
+    if further and (calls & set(FURTHER) or "eta1" in program.free_symbols()):
+        out += _further(further[0], calls, pieces.DENSITY[program.kappa])
+    return out
+
+
+def _further(y: Expr, calls: set[str], density: str) -> list[str]:
+    """The fixed pieces of a further coordinate y(λ)."""
+    out = [pieces.COORDINATE.format(expression="\n".join(assign("return", y, len(PAD))))]
+    if "fraction" in calls:
+        out.append(pieces.FRACTION)
+    if "moment" in calls:
+        out.append(pieces.MOMENT.format(density=density))
+    if "slope" in calls:
+        rate = "\n".join(assign("rate", derivative(y, "lam"), len(PAD)))
+        out.append(pieces.SLOPE.format(density=density, rate=rate))
+    return out
+
+
+def calls_inside(program: Program) -> bool:
+    """Whether the model is called between grid points, where α and σ must be known."""
+    inner = any(
+        not row.place.is_end and row.place.fraction != ZERO and not row.place.ahead
+        for step in program.steps
+        for row in step.stages
+    )
+    churned = any(step.churn is not None for step in program.steps)
+    return inner or churned or program.shrink is not None or program.controller is not None

@@ -1,0 +1,84 @@
+"""What the functions in weights mean at a step, in mpmath's current precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import mpmath
+
+from ..expr.tree import evaluate
+from .model import Step
+
+
+def number(value: Any) -> Any:
+    """An exact rational."""
+    return mpmath.mpf(value.numerator) / value.denominator
+
+
+def _phi(k: int, z: Any) -> Any:
+    if abs(z) < 1:
+        return mpmath.nsum(lambda j: z**j / mpmath.factorial(j + k), [0, mpmath.inf])
+    value = mpmath.expm1(z) / z
+    for j in range(1, k):
+        value = (value - 1 / mpmath.factorial(j)) / z
+    return value
+
+
+ELEMENTARY: dict[str, Callable[..., Any]] = {
+    "phi": _phi,
+    "exp": mpmath.exp,
+    "expm1": mpmath.expm1,
+    "sqrt": mpmath.sqrt,
+    "log1p": mpmath.log1p,
+    "log": mpmath.log,
+    "min": min,
+    "between": lambda low, value, high: mpmath.mpf(low <= value <= high),
+}
+
+
+def clock(kappa: int, lam: Any) -> Any:
+    """The clock of the integrand at λ."""
+    return mpmath.exp(kappa * lam) if kappa else 1 / (1 + mpmath.exp(lam))
+
+
+def _clock_rate(kappa: int, lam: Any) -> Any:
+    """d(clock)/dλ."""
+    value = clock(kappa, lam)
+    return kappa * value if kappa else -value * (1 - value)
+
+
+def further(step: Step) -> Callable[[Any], Any]:
+    """y(λ), the step's coordinate besides λ and the clock."""
+    expression = step.coordinate
+    assert expression is not None
+    return lambda lam: evaluate(expression, {"lam": lam}, ELEMENTARY, number)
+
+
+def functions(step: Step, kappa: int, start: Any, end: Any) -> dict[str, Callable[..., Any]]:
+    """φ and elementary functions; those of the further coordinate between two λ."""
+    if step.coordinate is None:
+        return ELEMENTARY
+    y, h = further(step), end - start
+    width, total = y(end) - y(start), clock(kappa, end) - clock(kappa, start)
+
+    def offset(c: Any) -> Any:
+        return (y(start + c * h) - y(start)) / width
+
+    @cache
+    def fraction(c: Any) -> Any:
+        return mpmath.findroot(lambda where: offset(where) - c, (0, 1), solver="anderson")
+
+    def slope(c: Any) -> Any:
+        lam = start + c * h
+        return _clock_rate(kappa, lam) / mpmath.diff(y, lam) * width / total
+
+    @cache
+    def moment(m: int, c: Any) -> Any:
+        def integrand(xi: Any) -> Any:
+            return offset(xi) ** m * _clock_rate(kappa, start + xi * h)
+
+        return mpmath.quad(integrand, [0, c]) * h / total
+
+    return {**ELEMENTARY, "offset": offset, "fraction": fraction, "slope": slope, "moment": moment}
