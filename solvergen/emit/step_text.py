@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 
 from ..expr.tree import (
+    BINDERS,
+    BOUND,
     ONE,
     ZERO,
     Call,
@@ -36,6 +38,8 @@ from .noise_text import (
 from .python_text import WIDTH, assign, python, wrap_tuple
 
 BLOCK = 12
+# What the local variables that hold functions are called, before an index.
+LETTERS = {"phi": "p", "moment": "m", "offset": "o", "integral": "area", "riemann": "area"}
 
 
 def bare(line: str) -> str:
@@ -164,8 +168,8 @@ class StepText:
         return _replace_calls(rebuild(expr, leaf), self.name_call)
 
     def name_call(self, call: Call) -> Expr:
-        """The local variable that holds a φ-function, moment or offset."""
-        if call.name not in ("phi", "moment", "offset"):
+        """The local variable that holds a φ-function, moment, offset or integral."""
+        if call.name not in LETTERS:
             return call
         if call not in self.named:
             self.named[call] = self.fresh(call)
@@ -173,9 +177,11 @@ class StepText:
 
     def fresh(self, call: Call) -> str:
         """A short name: ``p2`` for φ_2 of the whole step, ``p2_k1`` at the place of a stage."""
-        letter = {"phi": "p", "moment": "m", "offset": "o"}[call.name]
-        index = "" if call.name == "offset" else python(call.args[0])
-        name = f"{letter}{index}{self.suffix(call)}"
+        name = LETTERS[call.name]
+        if call.name in ("phi", "moment"):
+            name += python(call.args[0])
+        if call.name not in BINDERS:
+            name += self.suffix(call)
         taken, serial, unique = set(self.named.values()), 2, name
         while unique in taken:
             unique, serial = f"{name}_{serial}", serial + 1
@@ -244,9 +250,12 @@ class StepText:
         return out
 
     def functions(self) -> list[str]:
-        """φ-functions, moments and offsets, one assignment each."""
+        """φ-functions, moments, offsets and integrals, one assignment each."""
         out = []
         for call, name in self.named.items():
+            if call.name in BINDERS:
+                out += _opened(name, call)
+                continue
             if call.name == "phi":
                 text = python(call)
             elif call.name == "offset":
@@ -354,8 +363,22 @@ class StepText:
         return out + ([bare(lines[0])] if len(lines) == 1 and len(items) > 1 else lines)
 
 
+def _opened(name: str, call: Call) -> list[str]:
+    """The assignment of an integral, broken inside its bracket where it is long."""
+    pad, text = " " * BLOCK, python(call)
+    if len(line := f"{pad}{name} = {text}") <= WIDTH:
+        return [line]
+    inside = text[len(call.name) + 1 : -1]
+    if len(f"{pad}    {inside}") <= WIDTH:
+        return [f"{pad}{name} = {call.name}(", f"{pad}    {inside}", f"{pad})"]
+    ends = [python(arg) for arg in call.args[1:]]
+    integrand = f"lambda {BOUND.name}: {python(call.args[0])}"
+    items = [f"{pad}    {item}," for item in (integrand, *ends)]
+    return [f"{pad}{name} = {call.name}(", *items, f"{pad})"]
+
+
 def _replace_calls(expr: Expr, name: Callable[[Call], Expr]) -> Expr:
-    """Map outermost φ, moment and offset calls through a function."""
+    """Map outermost calls through a function."""
     match expr:
         case Call():
             return name(expr)

@@ -163,12 +163,12 @@ def _short(leading: Mapping[str, Any]) -> dict[str, Any]:
 
 def _support(program: Program) -> list[str]:
     """The fixed pieces that this solver needs."""
-    rows = [row for step in program.steps for row in step.rows]
+    functions = program.functions
+    expressions = [e for step in program.steps for e in step.expressions]
     calls = {
         node.name
-        for row in rows
-        for weight in row.expressions
-        for node in weight.walk()
+        for expression in (*expressions, *functions.values())
+        for node in expression.walk()
         if isinstance(node, Call)
     }
     out = []
@@ -176,6 +176,13 @@ def _support(program: Program) -> list[str]:
         out.append(pieces.LEVEL)
     if "phi" in calls:
         out.append(pieces.PHI)
+    if "integral" in calls:
+        out.append(pieces.INTEGRAL)
+    if "riemann" in calls:
+        out.append(pieces.RIEMANN)
+    for name, body in functions.items():
+        lines = "\n".join(assign("return", body, len(PAD)))
+        out.append(f'def {name}(x):\n{PAD}"""The spec\'s {name}(x)."""\n{lines}\n')
     further = [step.coordinate for step in program.steps if step.coordinate is not None]
     if further and (calls & {"moment", "offset"} or "eta1" in program.free_symbols()):
         expression = "\n".join(assign("return", further[0], 2 * len(PAD)))

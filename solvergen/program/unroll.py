@@ -15,7 +15,7 @@ from typing import Any
 
 import mpmath
 
-from ..expr.tree import ZERO, evaluate
+from ..expr.tree import ZERO, evaluate, left_sum
 from .model import Place, Program, Row, Step, depth
 
 Vector = list[Any]
@@ -286,6 +286,8 @@ _ELEMENTARY: dict[str, Callable[..., Any]] = {
     "log": mpmath.log,
     "min": min,
     "between": lambda low, value, high: mpmath.mpf(low <= value <= high),
+    "integral": lambda f, low, high: mpmath.quad(f, [low, high]),
+    "riemann": left_sum,
 }
 
 
