@@ -68,10 +68,10 @@ def grid(sigmas, alphas=None):
 def integral(f, low, high):
     """Integral of f from low to high by tanh-sinh quadrature: to rounding where f is smooth."""
     total = 0.0
-    for j in range(-64, 65):
-        u = j / 16
+    for j in range(-112, 113):
+        u = j / 32
         q = math.exp(-math.pi * math.sinh(u))
-        weight = math.pi * math.cosh(u) * q / (16 * (1 + q) ** 2)
+        weight = math.pi * math.cosh(u) * q / (32 * (1 + q) ** 2)
         total += weight * f(low + (high - low) / (1 + q))
     return (high - low) * total
 

@@ -24,7 +24,11 @@
 #          tenths(x) = exp(3 log(x)/10)
 #          grown(x) = log1p(10 exp(−tenths(x))) + tenths(x)
 #          θₖ = (λₙ − λₙ₋ₖ)/h
-"""ER-SDE-3 of ComfyUI. ER-SDE-3 with its integrals as left sums of 200 parts."""
+"""ER-SDE-3 of ComfyUI.
+
+ER-SDE-3 with its integrals as left sums of 200 parts; what they miss, a 400th of the second
+difference, keeps its noise as steps shrink.
+"""
 
 import math
 
