@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ..expr.show import show
-from ..expr.tree import Call, Sum, Symbol, symbols
+from ..expr.tree import BOUND, Call, Sum, Symbol, functions_of_x, symbols
 from ..program.model import FURTHER, Program, Row, Step
 from .notation import LATEX, OUTPUT, OUTPUT_LATEX, UNICODE, indexed, provisional, subscript
 
@@ -114,7 +114,7 @@ def legend(program: Program, steps: Sequence[Step] = (), latex: bool = False) ->
     clock = (_CLOCKS_LATEX if latex else _CLOCKS)[program.integrand]
     reach = " or ".join(map(str, sorted(spans, reverse=True)))
     lines = [table[key].replace("CLOCK", clock).replace("SPANS", reach) for key in keys]
-    lines[1:1] = [*_scalars(steps, latex), *places]
+    lines[1:1] = [*_scalars(steps, latex), *_functions(steps, latex), *places]
     if further:
         lines += _coordinates(steps, latex)
     if any(step.corrector is not None for step in steps):
@@ -142,6 +142,18 @@ def _scalars(steps: Sequence[Step], latex: bool) -> list[str]:
             lets.append(table["sigma"])
         lines |= dict.fromkeys(text if latex else text.replace("-", "−") for text in lets)
     return list(lines)
+
+
+def _functions(steps: Sequence[Step], latex: bool) -> list[str]:
+    """The named functions of x."""
+    notation = LATEX if latex else UNICODE
+    bodies = functions_of_x(*(e for step in steps for e in step.expressions))
+    left, right = notation.parentheses
+    lines = [
+        f"{notation.symbol(name)}{left}{BOUND.name}{right} = {show(body, notation)}"
+        for name, body in bodies.items()
+    ]
+    return lines if latex else [line.replace("-", "−") for line in lines]
 
 
 def _names(step: Step) -> set[str]:

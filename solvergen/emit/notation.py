@@ -58,6 +58,8 @@ def _unicode_call(name: str, args: tuple[str, ...]) -> str:
         return f"[{' ≤ '.join(args)}]"
     if name == "moment":
         return f"μ{args[0].translate(SUBSCRIPT)}" + ("" if args[1] == "1" else f"({args[1]})")
+    if name == "integral":
+        return f"∫[{args[1]}, {args[2]}] ({args[0]}) dx"
     return f"{name}({', '.join(args)})"
 
 
@@ -69,6 +71,8 @@ def _latex_call(name: str, args: tuple[str, ...]) -> str:
             return rf"\mu_{{{args[0]}}}" + ("" if args[1] == "1" else f"({args[1]})")
         case "between":
             return r"\left[" + r" \le ".join(args) + r"\right]"
+        case "integral":
+            return rf"\int_{{{args[1]}}}^{{{args[2]}}} \left({args[0]}\right) dx"
         case "log":
             return rf"\log\left({args[0]}\right)"
         case "exp":

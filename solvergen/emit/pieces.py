@@ -85,6 +85,25 @@ def moment(power, c, start, end):
     return c * total
 '''
 
+INTEGRAL = '''
+def integral(f, low, high):
+    """Integral of f from low to high by tanh-sinh quadrature: to rounding where f is smooth."""
+    total = 0.0
+    for j in range(-112, 113):
+        u = j / 32
+        q = math.exp(-math.pi * math.sinh(u))
+        weight = math.pi * math.cosh(u) * q / (32 * (1 + q) ** 2)
+        total += weight * f(low + (high - low) / (1 + q))
+    return (high - low) * total
+'''
+
+RIEMANN = '''
+def riemann(f, low, high, count):
+    """Left Riemann sum of f over count equal parts from low to high."""
+    part = (high - low) / count
+    return part * sum(f(low + k * part) for k in range(count))
+'''
+
 COORDINATE = '''
 def y(lam):
     """The further variable of this solver at lambda."""

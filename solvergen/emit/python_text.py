@@ -5,7 +5,20 @@ from __future__ import annotations
 from fractions import Fraction
 
 from ..expr.show import PRODUCT, Notation, ordered_terms, show
-from ..expr.tree import ONE, Call, Expr, Number, Power, Sum, Symbol, multiply, power, split
+from ..expr.tree import (
+    BINDERS,
+    BOUND,
+    ONE,
+    Call,
+    Expr,
+    Number,
+    Power,
+    Sum,
+    Symbol,
+    multiply,
+    power,
+    split,
+)
 
 WIDTH = 100
 
@@ -18,6 +31,8 @@ def _fraction(top: str, top_level: int, bottom: str, bottom_level: int) -> str:
 def _call(name: str, args: tuple[str, ...]) -> str:
     if name == "between":
         return f"({' <= '.join(args)})"
+    if name in BINDERS:
+        return f"{name}(lambda {BOUND.name}: {', '.join(args)})"
     spelt = name if name in ("phi", "moment", "offset", "min") else f"math.{name}"
     return f"{spelt}({', '.join(args)})"
 

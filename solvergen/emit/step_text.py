@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 
 from ..expr.tree import (
+    BINDERS,
+    BOUND,
     ONE,
     ZERO,
     Call,
@@ -21,7 +23,7 @@ from ..expr.tree import (
     rebuild,
     symbols,
 )
-from ..program.model import FURTHER, Row, Step, Term, depth
+from ..program.model import Row, Step, Term, depth
 from .layout import CLOCKS, Layout, row_after, stage_names, uses_clock
 from .noise_text import (
     GRID_NAMES,
@@ -36,6 +38,16 @@ from .noise_text import (
 from .python_text import WIDTH, assign, python, wrap_tuple
 
 BLOCK = 12
+# What the local variables that hold functions are called, before an index.
+LETTERS = {
+    "phi": "p",
+    "moment": "m",
+    "offset": "o",
+    "fraction": "c",
+    "slope": "d",
+    "integral": "area",
+    "riemann": "area",
+}
 
 
 def bare(line: str) -> str:
@@ -166,8 +178,8 @@ class StepText:
         return _replace_calls(rebuild(expr, leaf), self.name_call)
 
     def name_call(self, call: Call) -> Expr:
-        """The local variable that holds a φ-function or a function of the further coordinate."""
-        if call.name not in ("phi", *FURTHER):
+        """The local variable that holds a φ-function, integral or function of a coordinate."""
+        if call.name not in LETTERS:
             return call
         if call not in self.named:
             self.named[call] = self.fresh(call)
@@ -175,11 +187,11 @@ class StepText:
 
     def fresh(self, call: Call) -> str:
         """A short name: ``p2`` for φ_2 of the whole step, ``p2_k1`` at the place of a stage."""
-        letter = {"phi": "p", "moment": "m", "offset": "o", "fraction": "c", "slope": "d"}[
-            call.name
-        ]
-        index = python(call.args[0]) if len(call.args) == 2 else ""
-        name = f"{letter}{index}{self.suffix(call)}"
+        name = LETTERS[call.name]
+        if call.name in ("phi", "moment"):
+            name += python(call.args[0])
+        if call.name not in BINDERS:
+            name += self.suffix(call)
         taken, serial, unique = set(self.named.values()), 2, name
         while unique in taken:
             unique, serial = f"{name}_{serial}", serial + 1
@@ -253,7 +265,7 @@ class StepText:
         return out
 
     def functions(self, fractions: bool) -> list[str]:
-        """φ-functions and functions of the further coordinate, one assignment each.
+        """φ-functions, integrals and functions of the further coordinate, one assignment each.
 
         Args:
             fractions: the places of stages in the further coordinate, or everything else.
@@ -261,6 +273,9 @@ class StepText:
         out = []
         for call, name in self.named.items():
             if (call.name == "fraction") != fractions:
+                continue
+            if call.name in BINDERS:
+                out += _opened(name, call)
                 continue
             text = ", ".join(python(arg) for arg in call.args)
             if call.name == "offset":
@@ -365,11 +380,27 @@ class StepText:
         return out + ([bare(lines[0])] if len(lines) == 1 and len(items) > 1 else lines)
 
 
+def _opened(name: str, call: Call) -> list[str]:
+    """The assignment of an integral, broken inside its bracket where it is long."""
+    pad, text = " " * BLOCK, python(call)
+    if len(line := f"{pad}{name} = {text}") <= WIDTH:
+        return [line]
+    inside = text[len(call.name) + 1 : -1]
+    if len(f"{pad}    {inside}") <= WIDTH:
+        return [f"{pad}{name} = {call.name}(", f"{pad}    {inside}", f"{pad})"]
+    ends = [python(arg) for arg in call.args[1:]]
+    integrand = f"lambda {BOUND.name}: {python(call.args[0])}"
+    items = [f"{pad}    {item}," for item in (integrand, *ends)]
+    return [f"{pad}{name} = {call.name}(", *items, f"{pad})"]
+
+
 def _replace_calls(expr: Expr, name: Callable[[Call], Expr]) -> Expr:
-    """Map calls through a function, the innermost first."""
+    """Map calls through a function, the innermost first; what an integral binds stays inside."""
     match expr:
         case Call(function, args):
-            return name(Call(function, tuple(_replace_calls(arg, name) for arg in args)))
+            if function not in BINDERS:
+                args = tuple(_replace_calls(arg, name) for arg in args)
+            return name(Call(function, args))
         case Power(base, exponent):
             return power(_replace_calls(base, name), exponent)
         case Product(coefficient, factors):

@@ -13,12 +13,13 @@ PAD = " " * 4
 
 def support(program: Program) -> list[str]:
     """The fixed pieces that this solver needs."""
-    rows = [row for step in program.steps for row in step.rows]
+    named = program.functions
+    expressions = [e for step in program.steps for e in step.expressions]
+    expressions += [row.place.fraction for step in program.steps for row in step.rows]
     calls = {
         node.name
-        for row in rows
-        for written in (row.place.fraction, *row.expressions)
-        for node in written.walk()
+        for expression in (*expressions, *named.values())
+        for node in expression.walk()
         if isinstance(node, Call)
     }
     out = []
@@ -26,6 +27,13 @@ def support(program: Program) -> list[str]:
         out.append(pieces.LEVEL)
     if "phi" in calls:
         out.append(pieces.PHI)
+    if "integral" in calls:
+        out.append(pieces.INTEGRAL)
+    if "riemann" in calls:
+        out.append(pieces.RIEMANN)
+    for name, body in named.items():
+        lines = "\n".join(assign("return", body, len(PAD)))
+        out.append(f'def {name}(x):\n{PAD}"""The spec\'s {name}(x)."""\n{lines}\n')
     further = [step.coordinate for step in program.steps if step.coordinate is not None]
     if further and (calls & set(FURTHER) or "eta1" in program.free_symbols()):
         out += _further(further[0], calls, pieces.DENSITY[program.kappa])

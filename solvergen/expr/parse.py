@@ -14,10 +14,24 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 from ..errors import ExpressionError
-from .tree import Call, Expr, Number, add, exp, multiply, power
+from .tree import (
+    BINDERS,
+    BOUND,
+    Applied,
+    Call,
+    Expr,
+    Number,
+    add,
+    exp,
+    multiply,
+    power,
+    substitute,
+    symbols,
+)
 
 MAX_LENGTH, MAX_DEPTH, MAX_EXPONENT, MAX_DIGITS = 2000, 40, 32, 60
 MAX_LISTED = 24
+MAX_PARTS = 1000  # of a Riemann sum
 MAX_NODES, MAX_TREE_DEPTH = 2000, 100  # of an expression once its abbreviations are written out
 
 Functions = Mapping[str, Callable[..., Expr]]
@@ -32,6 +46,38 @@ FUNCTIONS: dict[str, Callable[..., Expr]] = {
     "expm1": lambda z: Call("expm1", (z,)),
     "sqrt": _sqrt,
 }
+
+
+def _integral(*args: Expr) -> Expr:
+    return Call("integral", args)
+
+
+def _riemann(integrand: Expr, low: Expr, high: Expr, count: Expr) -> Expr:
+    if not isinstance(count, Number) or count.value.denominator != 1:
+        raise ExpressionError("riemann(f, a, b, count) needs a whole count")
+    if not 1 <= count.value <= MAX_PARTS:
+        raise ExpressionError(f"a sum has from 1 to {MAX_PARTS} parts, found {count.value}")
+    return Call("riemann", (integrand, low, high, count))
+
+
+# Functions of an integrand in x, between two ends.
+QUADRATURE: dict[str, Callable[..., Expr]] = {"integral": _integral, "riemann": _riemann}
+
+
+def function_of_x(name: str, body: Expr) -> Callable[[Expr], Expr]:
+    """The function that an expression in x is, as one that expressions may call.
+
+    It keeps its name where it depends on x alone, and is written out where it depends on the step.
+    """
+    closed = symbols(body) <= {BOUND.name}
+    size = 1 if closed else _extent(body, MAX_NODES)[0]
+
+    def applied(value: Expr) -> Expr:
+        if size * _extent(value, MAX_NODES)[0] > 4 * MAX_NODES:
+            raise ExpressionError("too large once written out; use fewer or shorter functions")
+        return Applied(name, value, body) if closed else substitute(body, {BOUND.name: value})
+
+    return applied
 
 
 def parse(text: str, names: Mapping[str, Expr], functions: Functions | None = None) -> Expr:
@@ -105,7 +151,7 @@ class _Reader:
             case ast.BinOp(left, operator, right):
                 return self.binary(node, left, operator, right, depth)
             case ast.Call(ast.Name(name), args, []):
-                return self.call(node, name, [self.read(arg, depth + 1) for arg in args])
+                return self.call(node, name, self.arguments(name, args, depth + 1))
         what = type(node).__name__.lower()
         raise self.refuse(
             node,
@@ -169,15 +215,33 @@ class _Reader:
             raise self.refuse(node, "division by zero")
         return power(base, int(exponent.value))
 
+    def arguments(self, name: str, args: list[ast.expr], depth: int) -> list[Expr]:
+        """What a function is called with; the integrand of an integral knows its variable x."""
+        if not args or name not in BINDERS or name not in self.functions:
+            return [self.read(arg, depth) for arg in args]
+        outer, (first, *rest) = self.names, args
+        self.names = {**outer, BOUND.name: BOUND}
+        integrand = self.read(first, depth)
+        self.names = outer
+        if any(isinstance(node, Call) and node.name in BINDERS for node in integrand.walk()):
+            raise self.refuse(first, "an integral inside an integral; only single ones are known")
+        return [integrand, *(self.read(arg, depth) for arg in rest)]
+
     def call(self, node: ast.expr, name: str, args: list[Expr]) -> Expr:
         if name not in self.functions:
             raise self.refuse(node, f"unknown function `{name}`" + hint(name, self.functions))
+        if len(args) != BINDERS.get(name, len(args)):
+            raise self.refuse(node, f"`{name}` does not take {len(args)} arguments")
         try:
-            return self.functions[name](*args)
+            made = self.functions[name](*args)
         except TypeError:
             raise self.refuse(node, f"`{name}` does not take {len(args)} arguments") from None
         except ExpressionError as error:
             raise self.refuse(node, error.message) from None
+        nodes, deepest = _extent(made, MAX_NODES)
+        if nodes > MAX_NODES or deepest > MAX_TREE_DEPTH:
+            raise self.refuse(node, f"too large once `{name}` is written out")
+        return made
 
 
 def _extent(expr: Expr, limit: int) -> tuple[int, int]:

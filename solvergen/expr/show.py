@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .tree import Call, Expr, Number, Power, Product, Sum, Symbol, split
+from .tree import Applied, Call, Expr, Number, Power, Product, Sum, Symbol, split
 
 SUM, PRODUCT, ATOM = 1, 2, 4
 
@@ -83,6 +83,9 @@ def _show(expr: Expr, notation: Notation) -> tuple[str, int]:
             return notation.symbol(name), ATOM
         case Call(name, args):
             return notation.call(name, tuple(show(arg, notation) for arg in args)), ATOM
+        case Applied(name, argument):
+            left, right = notation.parentheses
+            return f"{notation.symbol(name)}{left}{show(argument, notation)}{right}", ATOM
         case Sum():
             (first_sign, first), *rest = _shown_terms(expr, notation)
             text = ("-" if first_sign == "-" else "") + first

@@ -7,11 +7,12 @@ equal derivations give equal trees and equal bytes. Nothing is ever rounded.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,9 @@ class Symbol(Expr):
 class Call(Expr):
     """A function: ``phi(k, z)``, ``exp``, ``expm1``, ``log``, ``log1p``, ``sqrt``, ``min``, ``moment``.
 
-    ``between(low, x, high)`` is 1 where low ≤ x ≤ high and 0 elsewhere.
+    ``between(low, x, high)`` is 1 where low ≤ x ≤ high and 0 elsewhere. ``integral(f, low, high)`` is
+    ∫ f dx, f an expression in the symbol ``x``; ``riemann(f, low, high, count)`` is its left sum over
+    `count` equal parts.
     """
 
     name: str
@@ -112,6 +115,22 @@ class Call(Expr):
     @cached_property
     def key(self) -> tuple[Any, ...]:
         return (2, self.name, tuple(arg.key for arg in self.args))
+
+
+@dataclass(frozen=True)
+class Applied(Expr):
+    """A function of x that has a name, at an argument; its body is an expression in x alone."""
+
+    name: str
+    argument: Expr
+    body: Expr
+
+    def children(self) -> tuple[Expr, ...]:
+        return (self.argument,)
+
+    @cached_property
+    def key(self) -> tuple[Any, ...]:
+        return (2, self.name, (self.argument.key,))
 
 
 @dataclass(frozen=True)
@@ -157,6 +176,9 @@ class Sum(Expr):
     def key(self) -> tuple[Any, ...]:
         return (5, tuple(term.key for term in self.terms))
 
+
+BOUND = Symbol("x")  # the variable of an integral, which means nothing outside
+BINDERS = {"integral": 3, "riemann": 4}  # functions of an integrand and their number of arguments
 
 ZERO, ONE, MINUS_ONE = Number(Fraction(0)), Number(Fraction(1)), Number(Fraction(-1))
 
@@ -283,11 +305,16 @@ def rebuild(expr: Expr, leaf: Callable[[Symbol], Expr]) -> Expr:
     match expr:
         case Symbol():
             return leaf(expr)
+        case Call(name, (integrand, *rest)) if name in BINDERS:
+            inside = rebuild(integrand, lambda s: s if s == BOUND else leaf(s))
+            return Call(name, (inside, *(rebuild(arg, leaf) for arg in rest)))
         case Call(name, args):
             inner = tuple(rebuild(arg, leaf) for arg in args)
             if name == "phi" and isinstance(inner[0], Number):
                 return phi(int(inner[0].value), inner[1])
             return exp(inner[0]) if name == "exp" else Call(name, inner)
+        case Applied(name, argument, body):
+            return Applied(name, rebuild(argument, leaf), body)
         case Power(base, exponent):
             return power(rebuild(base, leaf), exponent)
         case Product(coefficient, factors):
@@ -298,8 +325,22 @@ def rebuild(expr: Expr, leaf: Callable[[Symbol], Expr]) -> Expr:
 
 
 def symbols(expr: Expr) -> set[str]:
-    """Names of all symbols in an expression."""
-    return {node.name for node in expr.walk() if isinstance(node, Symbol)}
+    """Names of all symbols in an expression, the variables of integrals apart."""
+    if isinstance(expr, Symbol):
+        return {expr.name}
+    if isinstance(expr, Call) and expr.name in BINDERS:
+        integrand, *rest = expr.args
+        return (symbols(integrand) - {BOUND.name}).union(*map(symbols, rest))
+    return set().union(*map(symbols, expr.children()))
+
+
+def functions_of_x(*exprs: Expr) -> dict[str, Expr]:
+    """Bodies of the named functions in some expressions, those that others use first."""
+    found: dict[str, Expr] = {}
+    for node in (node for expr in exprs for node in expr.walk()):
+        if isinstance(node, Applied):
+            found |= {**functions_of_x(node.body), node.name: node.body}
+    return found
 
 
 def evaluate(
@@ -313,7 +354,8 @@ def evaluate(
     Args:
         expr: the expression.
         values: the ring's value of every symbol.
-        functions: the ring's functions; ``phi`` is called as ``phi(k, z)`` with an int k.
+        functions: the ring's functions; ``phi`` is called as ``phi(k, z)`` with an int k, ``integral``
+            as ``integral(f, low, high)`` with a function f, ``riemann`` with an int count besides.
         number: the ring's image of an exact rational.
 
     Raises:
@@ -342,8 +384,24 @@ def evaluate(
                 index = args[0]
                 assert isinstance(index, Number)
                 return functions[name](int(index.value), *(value(arg) for arg in args[1:]))
+            case Applied(_, argument, body):
+                return inside(body)(value(argument))
+            case Call(name, (integrand, low, high, *count)) if name in BINDERS:
+                counts = [int(n.value) for n in count if isinstance(n, Number)]
+                return functions[name](inside(integrand), value(low), value(high), *counts)
             case Call(name, args):
                 return functions[name](*(value(arg) for arg in args))
         raise TypeError(f"not an expression: {node!r}")
 
+    def inside(integrand: Expr) -> Callable[[Any], Any]:
+        return lambda x: evaluate(
+            integrand, ChainMap({BOUND.name: x}, cast(dict[str, Any], values)), functions, number
+        )
+
     return value(expr)
+
+
+def left_sum(f: Callable[[Any], Any], low: Any, high: Any, count: int) -> Any:
+    """The left Riemann sum of a function over equal parts, in any ring."""
+    part = (high - low) / count
+    return part * sum((f(low + k * part) for k in range(1, count)), f(low))

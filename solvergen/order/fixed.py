@@ -16,6 +16,8 @@ from typing import Any
 import mpmath
 
 from ..errors import OrderError
+from ..expr.tree import left_sum
+from .quadrature import expanded, settled, vanishes
 from .series import Series
 
 BITS = 256
@@ -148,6 +150,8 @@ class RealRing:
             "phi": self.phi,
             "min": self.least,
             "between": lambda low, value, high: Fraction(1),  # orders hold inside a window
+            "integral": self.integral,
+            "riemann": self.riemann,
         }
 
     def constant(self, value: Fraction | int) -> FixedSeries:
@@ -236,6 +240,18 @@ class RealRing:
         for m in range(count - 1, -1, -1):
             total = (total * z).truncated(z.end) + Fraction(1, factorial(k + m))
         return total
+
+    def integral(self, f: Callable[[Any], Any], low: Any, high: Any) -> Any:
+        """∫ f over an interval that shrinks with h, or is finite."""
+        if vanishes(high - low):
+            return expanded(f, low, high)
+        return settled(f, low, high, 2 * BITS)
+
+    def riemann(self, f: Callable[[Any], Any], low: Any, high: Any, count: int) -> Any:
+        """The left sum of `count` equal parts."""
+        if vanishes(high - low):
+            return expanded(f, low, high, count)
+        return left_sum(f, low, high, count)
 
     def least(self, left: Any, right: Any) -> Any:
         """The smaller one as h goes to 0."""

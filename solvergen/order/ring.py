@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from . import modular, series
 from .modular import ModularSeries, PrimeField
+from .quadrature import expanded
 from .series import ONE, Series
 
 
@@ -54,6 +55,8 @@ class SeriesRing:
             "log1p": kind.log1p,
             "sqrt": series.sqrt,
             "phi": kind.phi,
+            "integral": expanded,
+            "riemann": expanded,
         }
 
     def trim(self, value: Any, weight: int) -> Any:

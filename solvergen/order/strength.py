@@ -91,15 +91,7 @@ def lingers(program: Program, parameters: Mapping[str, Any]) -> bool:
 
 def windowed(program: Program) -> bool:
     """Whether noise is drawn inside a window of levels only."""
-    return any(
-        _has_window(e)
-        for step in program.steps
-        for e in (
-            *(value for _, value in step.lets),
-            *(value for value in (step.down, step.churn) if value is not None),
-            *(value for row in step.rows for value in row.expressions),
-        )
-    )
+    return any(_has_window(e) for step in program.steps for e in step.expressions)
 
 
 def _has_window(expression: Expr) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from ..expr.tree import Expr, evaluate
+from ..expr.tree import Expr, evaluate, left_sum
 from .model import Program, Row, Step, depth
 
 # So short a step that weights which are right only to a power of h, as Lawson's, pass as well.
@@ -93,6 +93,12 @@ def is_one(expr: Expr, parameters: Mapping[str, Fraction]) -> bool:
     return True
 
 
+def _integral(f: Callable[[float], float], low: float, high: float) -> float:
+    import mpmath
+
+    return float(mpmath.fp.quad(f, [low, high]))
+
+
 def _phi(k: int, z: float) -> float:
     return sum(z**j / math.factorial(j + k) for j in range(20))
 
@@ -106,4 +112,6 @@ _FUNCTIONS: dict[str, Callable[..., float]] = {
     "log": math.log,
     "min": min,
     "between": lambda low, value, high: float(low <= value <= high),
+    "integral": _integral,
+    "riemann": left_sum,
 }

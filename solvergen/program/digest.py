@@ -21,9 +21,11 @@ def canonical(program: Program) -> dict[str, Any]:
         "controller": program.controller
         and {name: str(value) for name, value in vars(program.controller).items()},
     }
+    functions = {name: show(body) for name, body in program.functions.items()}
     return {
         **(adaptive if program.controller else {}),
         **({"jumps": True} if program.jumps else {}),
+        **({"functions": functions} if functions else {}),
         **(
             {"remainder": [[_step(step) for step in rest] for rest in program.remainder]}
             if program.remainder

@@ -8,7 +8,7 @@ from typing import Any
 
 import mpmath
 
-from ..expr.tree import evaluate
+from ..expr.tree import evaluate, left_sum
 from .model import Step
 
 
@@ -35,6 +35,8 @@ ELEMENTARY: dict[str, Callable[..., Any]] = {
     "log": mpmath.log,
     "min": min,
     "between": lambda low, value, high: mpmath.mpf(low <= value <= high),
+    "integral": lambda f, low, high: mpmath.quad(f, [low, high]),
+    "riemann": left_sum,
 }
 
 

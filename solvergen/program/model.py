@@ -47,7 +47,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..errors import DeriveError
-from ..expr.tree import ONE, Call, Expr, Number, Symbol, exp, lift, phi, symbols
+from ..expr.tree import ONE, Call, Expr, Number, Symbol, exp, functions_of_x, lift, phi, symbols
 from ..spec.model import Controller, Parameter, Schedule
 
 KAPPA = {"data": 1, "noise": -1, "velocity": 0}
@@ -241,6 +241,13 @@ class Step:
         return max([self.spans, *named, *(row.place.ahead for row in self.rows)])
 
     @property
+    def expressions(self) -> tuple[Expr, ...]:
+        """Every expression of its rows, its scalars and the lengths of its parts."""
+        lengths = tuple(e for e in (self.down, self.churn) if e is not None)
+        scalars = tuple(value for _, value in self.lets)
+        return (*scalars, *lengths, *(e for row in self.rows for e in row.expressions))
+
+    @property
     def uneven(self) -> bool:
         """Whether its weights depend on the ratios of several steps of the grid."""
         return bool(self.history or self.corrector or self.ahead > 1)
@@ -374,6 +381,11 @@ class Program:
     def defaults(self) -> dict[str, Expr]:
         """Exact default values of the parameters."""
         return {p.name: Number(p.default) for p in self.parameters}
+
+    @property
+    def functions(self) -> dict[str, Expr]:
+        """Bodies of the named functions that its expressions call, those that others use first."""
+        return functions_of_x(*(e for step in self.steps for e in step.expressions))
 
     def free_symbols(self) -> set[str]:
         """All symbols in all weights."""

@@ -68,7 +68,8 @@ TABLES: dict[str, Table] = {
     ),
     "let": Table(
         "[let]",
-        "Abbreviations for explicit weights: any name = expression, usable below it.",
+        "Abbreviations for explicit weights: any name = expression, usable below it; a function of x "
+        'where the key says so, as in `"f(x)" = "x*exp(x)"`.',
     ),
     "stage": Table(
         "[[stage]]",

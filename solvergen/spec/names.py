@@ -9,6 +9,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from ..errors import ExpressionError
+from ..expr.parse import QUADRATURE
 from ..expr.tree import Call, Expr, Number, Symbol, phi
 
 MAX_STEPS, MAX_PHI = 9, 12
@@ -116,10 +117,12 @@ _TAKEN = {
     "remaining",
     "tolerance",
     "REPEATS",
+    "integral",
+    "riemann",
 }
 # Local variables of an emitted `coefficients`: weights, offsets, places, φ-functions and moments.
 _LOCAL = re.compile(
-    r"(ratio|phi|theta|Theta|gamma|Gamma|ahead|eta|down|[aegHmpqstTyzwdfFv])\d+|[A-Z]|[as]_k\d+|[cdmop]\d*_(k\d+|z|\d+)(_\d+)?"
+    r"(ratio|phi|theta|Theta|gamma|Gamma|ahead|eta|down|[aegHmpqstTyzwdfFv])\d+|[A-Z]|[as]_k\d+|[cdmop]\d*_(k\d+|z|\d+)(_\d+)?|area(_\d+)?"
 )
 
 
@@ -149,7 +152,7 @@ def weight_functions() -> dict[str, Callable[..., Expr]]:
             raise ExpressionError(f"phi(k, c) needs a whole k from 0 to {MAX_PHI}")
         return phi(int(k.value), -KAPPA * c * H)
 
-    return {"phi": phi_at, "log1p": lambda z: Call("log1p", (z,))}
+    return {"phi": phi_at, "log1p": lambda z: Call("log1p", (z,)), **QUADRATURE}
 
 
 def scalar_names() -> dict[str, Expr]:
@@ -169,6 +172,7 @@ def scalar_functions() -> dict[str, Callable[..., Expr]]:
         "log": lambda z: Call("log", (z,)),
         "log1p": lambda z: Call("log1p", (z,)),
         "min": least,
+        **QUADRATURE,
     }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DeriveError, SpecError
+from ..expr.parse import function_of_x
 from ..expr.tree import Expr, Number
 from .keys import TABLES
 from .locate import Path as KeyPath
@@ -157,12 +158,23 @@ class _Reader(RuleReader):
         return tuple(parameters)
 
     def read_abbreviations(self) -> dict[str, Expr]:
-        """[let]: each abbreviation may use the parameters and those written before it."""
+        """[let]: each abbreviation may use the parameters and those written before it.
+
+        A key such as `"f(x)"` makes a function of x.
+        """
         section = self.section("let")
         for name, value in section.items():
-            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,31}", name):
-                self.fail(("let", name), f"`{name}` is not a plain name")
-            self.abbreviations[name] = self.expression(("let", name), value, weights=True)
+            path = ("let", name)
+            found = re.fullmatch(r"([A-Za-z][A-Za-z0-9_]{0,31})(\(x\))?", name)
+            if not found or name == "x":
+                self.fail(path, f"`{name}` is not a plain name; a function is written `f(x)`")
+            if not found[2]:
+                self.abbreviations[name] = self.expression(path, value, weights=True)
+                continue
+            if reserved(found[1]) or any(p.name == found[1] for p in self.parameters):
+                self.fail(path, f"`{found[1]}` cannot name a function: it is taken")
+            body = self.expression(path, value, weights=True, of_x=True)
+            self.functions = {**self.functions, found[1]: function_of_x(found[1], body)}
         return self.abbreviations
 
     def stage(self, path: KeyPath, value: Any) -> Stage:

@@ -83,6 +83,11 @@ def reference() -> str:
         "the step in the rule's coordinate) and `remaining` (σ/α at n over that at the first point where it is finite). With `[noise]` they also know `sigma` and `sigma_next` (σ/α where the",
         "step begins and ends), `steps` (how many the run has), `log` and `min`.",
         "",
+        "Weights without a closed form: `integral(f, a, b)` is the integral of f from a to b, where f is",
+        "an expression in `x`, smooth between the ends; it stays exact in what is proved, and emitted files",
+        "compute it to float64. `riemann(f, a, b, count)` is the left sum of that many equal parts, as",
+        "libraries have it: `integral(1/(x + x**2), sigma_next, sigma)`.",
+        "",
     ]
     rules = TABLES["step"].keys
     for name, table in TABLES.items():

@@ -10,8 +10,8 @@ from fractions import Fraction
 from typing import Any, NoReturn
 
 from ..errors import ExpressionError, SpecError
-from ..expr.parse import hint, parse
-from ..expr.tree import Expr, Number, Symbol
+from ..expr.parse import Functions, hint, parse
+from ..expr.tree import BOUND, Expr, Number, Symbol
 from .locate import Locator
 from .locate import Path as KeyPath
 from .model import Parameter
@@ -35,6 +35,7 @@ class Values:
         self.data = self.parsed(text)
         self.parameters: tuple[Parameter, ...] = ()
         self.abbreviations: dict[str, Expr] = {}
+        self.functions: Functions = {}
 
     def parsed(self, text: str) -> dict[str, Any]:
         try:
@@ -166,8 +167,9 @@ class Values:
         names: dict[str, Expr] | None = None,
         weights: bool = False,
         extra: bool = False,
+        of_x: bool = False,
     ) -> Expr:
-        """An expression in the parameters (and, for weights, in h, ratios and φ-functions)."""
+        """An expression in the parameters (and, for weights, in h, ratios and φ-functions; or in x)."""
         if isinstance(value, int) and abs(value) >= 10**60:
             self.fail(path, f"{shown(value)}; numbers have at most 60 digits")
         if isinstance(value, bool) or not isinstance(value, (str, int)):
@@ -185,6 +187,9 @@ class Values:
             if weights:
                 grid = scalar_names() if stochastic else {}
                 known = {**grid, **weight_names(known), **self.abbreviations}
+                functions = {**functions, **self.functions}
+            if of_x:
+                known = {**known, BOUND.name: BOUND}
             return parse(str(value), known, functions)
         except ExpressionError as error:
             line, column, _ = self.locator.value(path, str(value))

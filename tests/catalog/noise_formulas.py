@@ -5,6 +5,7 @@ Independent of the package: integrals by Gauss-Legendre quadrature where the pap
 
 import itertools
 
+import mpmath
 import numpy as np
 import torch
 
@@ -87,7 +88,18 @@ def res_multistep(denoise, x, level, noise, eta=1.0, s_noise=1.0):
     return x
 
 
-def er_sde(denoise, x, level, noise, scaler, stages, s_noise=1.0):
+def precise_integral(function, low, high):
+    """The same in mpmath's precision."""
+    return mpmath.quad(function, [mpmath.mpf(low), mpmath.mpf(high)])
+
+
+def left_sum_of_comfyui(function, low, high):
+    """What sample_er_sde takes for an integral."""
+    part = (high - low) / 200
+    return part * sum(function(low + k * part) for k in range(200))
+
+
+def er_sde(denoise, x, level, noise, scaler, stages, s_noise=1.0, integral=integral):
     """ER-SDE-Solver of the paper, its integrals by quadrature."""
     values, slopes = [], []
     grid = level.tolist()
@@ -95,17 +107,17 @@ def er_sde(denoise, x, level, noise, scaler, stages, s_noise=1.0):
         values.append(called(denoise, x, start))
         if end == 0:
             return values[-1]
-        r = scaler(end) / scaler(start)
+        r = float(scaler(end) / scaler(start))
         y = r * x + (1 - r) * values[-1]
         order = min(stages, i + 1)
         if order >= 2:
             slopes.append((values[-1] - values[-2]) / (start - grid[i - 1]))
             total = integral(lambda s: 1 / scaler(s), end, start)
-            y = y + (end - start + total * scaler(end)) * slopes[-1]
+            y = y + float(end - start + total * scaler(end)) * slopes[-1]
         if order >= 3:
             curve = (slopes[-1] - slopes[-2]) / ((start - grid[i - 2]) / 2)
             total = integral(lambda s, at=start: (s - at) / scaler(s), end, start)
-            y = y + ((end - start) ** 2 / 2 + total * scaler(end)) * curve
+            y = y + float((end - start) ** 2 / 2 + total * scaler(end)) * curve
         variance = end**2 - start**2 * r**2
         silent = variance < 1e-12 * end**2  # zero, but for the rounding of the difference
         x = y if silent else y + s_noise * np.sqrt(variance) * noise(start, end)

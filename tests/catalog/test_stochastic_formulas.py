@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import pytest
 import torch
 
@@ -62,19 +63,45 @@ def test_er_sde(stages, power, gauge, steps, committed, mixture, start):
     grid, scaler = levels(steps), lambda x: x**power
     wanted = formulas.er_sde(mixture, start, grid, draws(), scaler, stages, 0.9)
     options = {"power": power, "s_noise": 0.9}
-    found = run(committed(f"er_sde_{stages}"), mixture, start, grid, gauge, **options)
+    found = run(committed(f"er_sde_{stages}_power"), mixture, start, grid, gauge, **options)
     assert apart(found, wanted) < TOLERANCE
 
 
 @pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("gauge", GAUGES)
-def test_er_sde_1_of_comfyui(gauge, steps, committed, mixture, start):
-    scaler = lambda x: x * (math.exp(x**0.3) + 10)
-    grid = levels(steps)
-    wanted = formulas.er_sde(mixture, start, grid, draws(), scaler, 1, 0.9)
-    name = "er_sde_1_as_shipped_by_comfyui"
+@pytest.mark.parametrize("stages", [1, 2, 3])
+def test_er_sde_of_the_paper(stages, gauge, steps, committed, mixture, start):
+    """Its scaler, whose integrals have no closed form, against 30 digits."""
+    grid, scaler = levels(steps), lambda x: x * (mpmath.exp(x ** mpmath.mpf("0.3")) + 10)
+    with mpmath.workdps(30):
+        wanted = formulas.er_sde(
+            mixture, start, grid, draws(), scaler, stages, 0.9, formulas.precise_integral
+        )
+    found = run(committed(f"er_sde_{stages}"), mixture, start, grid, gauge, s_noise=0.9)
+    assert apart(found, wanted) < TOLERANCE
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("gauge", GAUGES)
+@pytest.mark.parametrize("stages", [1, 2, 3])
+def test_er_sde_of_comfyui(stages, gauge, steps, committed, mixture, start):
+    """Its left sums of 200 parts, in float64: ComfyUI's own count of the parts is float32."""
+    grid, scaler = levels(steps), lambda x: x * (math.exp(x**0.3) + 10)
+    wanted = formulas.er_sde(
+        mixture, start, grid, draws(), scaler, stages, 0.9, formulas.left_sum_of_comfyui
+    )
+    name = f"er_sde_{stages}" + "_as_shipped_by_comfyui" * (stages > 1)
     found = run(committed(name), mixture, start, grid, gauge, s_noise=0.9)
     assert apart(found, wanted) < TOLERANCE
+
+
+def test_er_sde_of_one_long_step(committed):
+    """Both of its scalers at levels that would overflow if they were computed as they are written."""
+    for name in ("er_sde_1", "er_sde_1_power"):
+        [(_, _, _, weights, draw)] = committed(name).coefficients([math.exp(25.0), 1.0])
+        assert float(weights[1]) == pytest.approx(1, abs=1e-9)
+        assert float(weights[0]) < 1e-13 and float(weights[-1]) == pytest.approx(1)
+        assert len(draw) == 1
 
 
 def windowed(grid, tau, low, high):

@@ -8,7 +8,19 @@ from hypothesis import strategies as st
 
 from solvergen.errors import ExpressionError
 from solvergen.expr import Number, Symbol, parse
-from solvergen.expr.tree import Call, divide, evaluate, exp, phi, substitute, symbols
+from solvergen.expr.parse import QUADRATURE, function_of_x
+from solvergen.expr.tree import (
+    BOUND,
+    Applied,
+    Call,
+    divide,
+    evaluate,
+    exp,
+    functions_of_x,
+    phi,
+    substitute,
+    symbols,
+)
 
 H, R = Symbol("h"), Symbol("r")
 NAMES = {"h": H, "r": R}
@@ -133,6 +145,72 @@ def test_refusals_point_and_suggest():
         parse("h*thetta", {"h": H, "theta": R})
     assert (caught.value.column, caught.value.width) == (2, 6)
     assert "did you mean `theta`?" in caught.value.message
+
+
+def test_the_variable_of_an_integral_means_nothing_outside():
+    area = parse("integral(x*r, h, 2*h)", NAMES, QUADRATURE)
+    assert symbols(area) == {"h", "r"} and str(area) == "integral(r*x, h, 2*h)"
+    moved = substitute(area, {"h": Number(Fraction(3)), "x": R})
+    assert str(moved) == "integral(r*x, 3, 6)"
+    for text in ("x + integral(x, 0, h)", "integral(h, x, 1)", "integral(h, 0, x)"):
+        with pytest.raises(ExpressionError, match="unknown name `x`"):
+            parse(text, NAMES, QUADRATURE)
+    with pytest.raises(ExpressionError, match="unknown"):
+        parse("integral(x, 0, h)", NAMES)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("integral(integral(x, 0, h), 0, h)", "inside an integral"),
+        ("integral(x, h)", "does not take 2 arguments"),
+        ("integral()", "does not take 0 arguments"),
+        ("riemann(x, 0, h)", "does not take 3 arguments"),
+        ("riemann(x, 0, h, r)", "whole count"),
+        ("riemann(x, 0, h, 1/2)", "whole count"),
+        ("riemann(x, 0, h, 0)", "from 1 to 1000"),
+        ("riemann(x, 0, h, 10**9)", "from 1 to 1000"),
+    ],
+)
+def test_integrals_that_are_refused(text, why):
+    with pytest.raises(ExpressionError, match=why):
+        parse(text, NAMES, QUADRATURE)
+
+
+def test_an_integral_has_the_value_of_its_ring():
+    rings = {
+        "integral": lambda f, low, high: (high - low) * f((low + high) / 2),
+        "riemann": lambda f, low, high, count: (
+            (high - low) * (f(low) + f((low + high) / 2)) / count
+        ),
+    }
+    at = {"h": Fraction(3), "r": Fraction(5)}
+    area = parse("integral(x + r, h, 2*h)", NAMES, QUADRATURE)
+    assert evaluate(area, at, rings, lambda number: number) == 3 * (Fraction(9, 2) + 5)
+    left = parse("riemann(x + r, h, 2*h, 2)", NAMES, QUADRATURE)
+    assert evaluate(left, at, rings, lambda number: number) == Fraction(3, 2) * (3 + 4.5 + 10)
+
+
+def test_functions_of_x_keep_their_names_unless_they_depend_on_the_step():
+    names = {**NAMES, "x": BOUND}
+    f = function_of_x("f", parse("x**2 + 1", names))
+    g = function_of_x("g", parse("f(x)*x", names, {"f": f}))
+    scaled = function_of_x("scaled", parse("h*x", names))
+    found = parse("g(h + 1) + scaled(r)", NAMES, {"g": g, "scaled": scaled})
+    assert str(found) == "h*r + g(h + 1)" and symbols(found) == {"h", "r"}
+    assert list(functions_of_x(found)) == ["f", "g"]
+    assert value(found, {"h": Fraction(2), "r": Fraction(7)}) == 3 * 10 + 14
+    moved = substitute(found, {"h": R})
+    assert moved == Applied("g", R + 1, functions_of_x(found)["g"]) + R**2
+
+
+def test_functions_of_functions_stay_small():
+    functions = {}
+    with pytest.raises(ExpressionError, match="too large"):
+        for level in range(30):
+            text = "h*x + x**2" if not level else f"f{level - 1}(f{level - 1}(x))"
+            body = parse(text, {**NAMES, "x": BOUND}, functions)
+            functions[f"f{level}"] = function_of_x(f"f{level}", body)
 
 
 LEAVES = st.one_of(
