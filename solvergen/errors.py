@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class SolvergenError(Exception):
     """Base of every error that solvergen raises on purpose."""
@@ -17,6 +19,9 @@ class SpecError(SolvergenError):
         column: 1-based column, or 0.
         text: the offending source line, for the caret display.
         width: how many characters the caret underlines.
+
+    Attributes:
+        others: further mistakes in the same spec, in the order of the text.
     """
 
     def __init__(
@@ -30,7 +35,19 @@ class SpecError(SolvergenError):
     ) -> None:
         self.message, self.source = message, source
         self.line, self.column, self.text, self.width = line, column, text, width
+        self.others: tuple[SpecError, ...] = ()
         super().__init__(str(self))
+
+    @classmethod
+    def together(cls, mistakes: Iterable[SpecError]) -> SpecError:
+        """All mistakes in a spec as one error: the first of the text, which knows the others."""
+        flat = [one for mistake in mistakes for one in (mistake, *mistake.others)]
+        told = {(one.line, one.column, one.message): one for one in flat}
+        first, *others = (told[place] for place in sorted(told))
+        for other in others:
+            other.others = ()
+        first.others = tuple(others)
+        return first
 
     def __str__(self) -> str:
         where = self.source
@@ -40,7 +57,7 @@ class SpecError(SolvergenError):
         if self.text and len(self.text) <= 160:
             caret = " " * (self.column - 1) + "^" * max(1, self.width)
             shown += f"\n{self.line:5d} | {self.text}\n      | {caret}"
-        return shown
+        return "\n".join([shown, *map(str, self.others)])
 
 
 class ExpressionError(SolvergenError):

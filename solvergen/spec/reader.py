@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,33 +78,59 @@ class _Reader(RuleReader):
 
     def solver(self) -> Solver:
         """The whole spec, table by table."""
+        fields = self.attempt(self.top)
+        parts = {name: self.attempt(read) for name, read in self.plain().items()}
+        if self.attempt(self.read_names):  # expressions can be read once their names are known
+            parts |= {name: self.attempt(read) for name, read in self.expressed().items()}
+        self.settle(0)
+        stages, step = parts.pop("steps")
+        return Solver(stages=stages, step=step, parameters=self.parameters, **fields, **parts)
+
+    def top(self) -> dict[str, Any]:
+        """The keys above the tables."""
         tables = {name for name in TABLES if name and "." not in name}
         top = {k: v for k, v in self.data.items() if k not in tables}
-        fields = self.table((), top, TABLES[""], also=tables)
-        self.parameters = self.read_parameters()
+        return self.table((), top, TABLES[""], also=tables)
+
+    def plain(self) -> dict[str, Callable[[], Any]]:
+        """Readers of what holds no expressions."""
+        return {
+            "claim": lambda: Claim(
+                **self.table(("claim",), self.section("claim"), TABLES["claim"])
+            ),
+            "source": lambda: Source(
+                **self.table(("source",), self.section("source"), TABLES["source"])
+            ),
+            "schedule": self.schedule,
+            "controller": self.controller,
+            "spans": self.spans,
+            "sweeps": lambda: self.section("tableau").get("sweeps", 0),
+        }
+
+    def expressed(self) -> dict[str, Callable[[], Any]]:
+        """Readers of what may hold expressions in the names of the spec."""
+        return {
+            "steps": self.table_of_stages if "tableau" in self.data else self.written_steps,
+            "corrector": self.corrector,
+            "embedded": self.embedded,
+            "start": self.start,
+            "end": self.end,
+            "noise": self.noise,
+            "langevin": self.langevin,
+        }
+
+    def read_names(self) -> bool:
+        """Parameters and abbreviations."""
+        self.parameters = self.each(self.parameter, self.section("parameters").items())
         self.abbreviations = self.read_abbreviations()
-        stages, step = self.table_of_stages() if "tableau" in self.data else self.written_steps()
+        return True
+
+    def spans(self) -> int:
+        """How many intervals of the grid a step spans."""
         spans = self.section("step").get("spans", 1)
-        if not 1 <= spans <= MAX_STEPS:
+        if isinstance(spans, int) and not 1 <= spans <= MAX_STEPS:
             self.fail(("step", "spans"), f"a step spans 1 to {MAX_STEPS} intervals, found {spans}")
-        return Solver(
-            step=step,
-            stages=stages,
-            spans=spans,
-            sweeps=self.section("tableau").get("sweeps", 0),
-            corrector=self.corrector(),
-            embedded=self.embedded(),
-            controller=self.controller(),
-            start=self.start(),
-            end=self.end(),
-            noise=self.noise(),
-            langevin=self.langevin(),
-            schedule=self.schedule(),
-            parameters=self.parameters,
-            claim=Claim(**self.table(("claim",), self.section("claim"), TABLES["claim"])),
-            source=Source(**self.table(("source",), self.section("source"), TABLES["source"])),
-            **fields,
-        )
+        return spans
 
     def written_steps(self) -> tuple[tuple[Stage, ...], Rule]:
         """[[stage]] tables and [step]."""
@@ -114,7 +141,7 @@ class _Reader(RuleReader):
             )
         if len(rows) > MAX_ROWS:
             self.fail(("stage", MAX_ROWS), f"{len(rows)} stages; at most {MAX_ROWS} are read")
-        stages = tuple(self.stage(("stage", i), row) for i, row in enumerate(rows))
+        stages = self.each(self.stage, ((("stage", i), row) for i, row in enumerate(rows)))
         if "step" not in self.data:
             self.fail(
                 (),
@@ -143,19 +170,14 @@ class _Reader(RuleReader):
     def entry(self, key: str, value: Any) -> Expr:
         return self.expression(("tableau", key), value, weights=True)
 
-    def read_parameters(self) -> tuple[Parameter, ...]:
-        parameters = []
-        for name, value in self.section("parameters").items():
-            path = ("parameters", name)
-            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,31}", name) or reserved(name):
-                self.fail(
-                    path, f"`{name}` cannot name a parameter: it is reserved or not a plain name"
-                )
-            parameter = Parameter(name, **self.table(path, value, TABLES["parameters"]))
-            if refusal := parameter.refusal(parameter.default):
-                self.fail((*path, "default"), f"the default is outside its own bounds: {refusal}")
-            parameters.append(parameter)
-        return tuple(parameters)
+    def parameter(self, name: str, value: Any) -> Parameter:
+        path = ("parameters", name)
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,31}", name) or reserved(name):
+            self.fail(path, f"`{name}` cannot name a parameter: it is reserved or not a plain name")
+        parameter = Parameter(name, **self.table(path, value, TABLES["parameters"]))
+        if refusal := parameter.refusal(parameter.default):
+            self.fail((*path, "default"), f"the default is outside its own bounds: {refusal}")
+        return parameter
 
     def read_abbreviations(self) -> dict[str, Expr]:
         """[let]: each abbreviation may use the parameters and those written before it.

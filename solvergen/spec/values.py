@@ -6,6 +6,7 @@ import keyword
 import re
 import sys
 import tomllib
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any, NoReturn
 
@@ -36,6 +37,7 @@ class Values:
         self.parameters: tuple[Parameter, ...] = ()
         self.abbreviations: dict[str, Expr] = {}
         self.functions: Functions = {}
+        self.mistakes: list[SpecError] = []
 
     def parsed(self, text: str) -> dict[str, Any]:
         try:
@@ -55,6 +57,27 @@ class Values:
         line, column, width = self.locator.value(path, needle)
         raise SpecError(message, self.source, line, column, self.locator.line(line), width)
 
+    def attempt(self, read: Callable[..., Any], *given: Any) -> Any:
+        """What a reader returns; its mistake is kept, so that the rest of the spec is read too."""
+        try:
+            return read(*given)
+        except SpecError as error:
+            self.mistakes.append(error)
+            return None
+
+    def settle(self, before: int) -> None:
+        """Raise the mistakes kept since there were so many, together."""
+        if mistakes := self.mistakes[before:]:
+            del self.mistakes[before:]
+            raise SpecError.together(mistakes)
+
+    def each(self, read: Callable[..., Any], items: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
+        """What a reader returns for each item; the mistakes of all of them are raised together."""
+        before = len(self.mistakes)
+        found = tuple(self.attempt(read, *item) for item in items)
+        self.settle(before)
+        return found
+
     def section(self, name: str) -> dict[str, Any]:
         value = self.data.get(name, {})
         if not isinstance(value, dict):
@@ -67,16 +90,23 @@ class Values:
         """Check a table against its keys and return the values it gives."""
         if not isinstance(value, dict):
             self.fail(path, f"must be a table, found {shown(value)}; write {table.header}")
+        before, known = len(self.mistakes), [*table.keys, *(also or ())]
         for key in value:
             if key not in table.keys:
                 inside = f" in {table.header}" if path else ""
-                known = [*table.keys, *(also or ())]
-                self.fail((*path, key), f"unknown key `{key}`{inside}" + hint(key, known))
+                told = f"unknown key `{key}`{inside}" + hint(key, known)
+                self.attempt(self.fail, (*path, key), told)
         for name, key in table.keys.items():
             if key.required and name not in value:
                 what = f"{table.header} needs `{name}`" if path else f"the spec needs `{name}`"
-                self.fail(path, f"{what}, for example: {name} = {key.example}")
-        return {k: self.value((*path, k), v, table.keys[k]) for k, v in value.items()}
+                self.attempt(self.fail, path, f"{what}, for example: {name} = {key.example}")
+        found = {
+            k: self.attempt(self.value, (*path, k), v, table.keys[k])
+            for k, v in value.items()
+            if k in table.keys
+        }
+        self.settle(before)
+        return found
 
     def value(self, path: KeyPath, value: Any, key: Key) -> Any:
         """One value, checked and made exact according to its kind."""

@@ -142,3 +142,25 @@ def test_hostile_specs_end_in_a_solver_or_an_error(text, tmp_path):
         load(str(path))
     except SpecError as error:
         assert error.message
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_text():
+    text = (
+        'name = "x"\nintegrand = "date"\nfoo = 1\n'
+        "[parameters.a]\ndefault = 1.5\n[parameters.b]\ndefalt = 1\n"
+        '[step]\nrule = "interpolate"\nnodes = ["n"]\n[claim]\nordr = 2\n'
+    )
+    with pytest.raises(SpecError) as caught:
+        parse_solver(text)
+    found = caught.value
+    assert [one.line for one in (found, *found.others)] == [2, 3, 5, 6, 7, 12]
+    assert str(found).count("<spec>:") == 6
+
+
+def test_expressions_are_read_only_when_their_names_are_known():
+    text = (
+        TOP + '[parameters.a]\ndefault = 1.5\n[step]\nrule = "weights"\nweights = { n = "a*h" }\n'
+    )
+    with pytest.raises(SpecError) as caught:
+        parse_solver(text)
+    assert not caught.value.others
