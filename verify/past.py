@@ -30,6 +30,7 @@ Shape = tuple[tuple[int, int] | None, ...]
 STATES = 6
 DEPTH = 5
 FITS = 1e-9
+ROUNDING = 1e-13
 PERIOD = 6
 SAME = 1e-5
 UNIT = 1e-3
@@ -65,8 +66,9 @@ def _misfit(t: Tableau, row: int, past: list[int], old: int) -> tuple[Array, flo
     step = abs(t.c[-1] - t.c[0]) / max(len(t.accepted) - 1, 1)
     table = np.concatenate([1 + t.drift[:, None], t.a[:, :old] / step], axis=1)
     weights, *_ = np.linalg.lstsq(table[past].T, table[row], rcond=None)
-    scale = max(1.0, float(np.abs(table[past]).max()))
-    return weights, float(np.abs(table[past].T @ weights - table[row]).max()) / scale
+    # rounding of states that grow is no misfit
+    rounding = ROUNDING * float(np.abs(table[past]).max())
+    return weights, float(np.abs(table[past].T @ weights - table[row]).max()) - rounding
 
 
 def rewritten(t: Tableau, shape: Shape | None) -> Tableau:

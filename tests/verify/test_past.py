@@ -105,12 +105,16 @@ def test_leapfrog_errors_are_predicted():
     assert found["ok"] and found["ratio"] == pytest.approx(1.0, abs=0.02)
 
 
-def test_a_root_outside_the_circle_is_named():
-    found = grids_of(two_step, gamma=-1.5)
+@pytest.mark.parametrize("root", [1.02, 1.5, 3.0, 5.0])
+def test_a_root_outside_the_circle_is_named(root):
+    found = grids_of(two_step, gamma=-root)
     for grid in found.values():
         assert grid.order == 0 and grid.past["growth"] == np.inf
         (cause,) = grid.causes
-        assert cause.kind == "unstable" and "not zero-stable: a root of modulus 1.5" in cause.text
+        assert cause.kind == "unstable" and f"a root of modulus {root:.4g}" in cause.text
+
+
+def test_an_unstable_rule_is_refuted():
     verdict = judge(callable_target(functools.partial(two_step, gamma=-1.5), claim=1), rates=False)
     assert verdict.status == "fail" and "not zero-stable" in verdict.findings[0]
 
