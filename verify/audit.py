@@ -26,7 +26,7 @@ from .blame import Cause, end_cause, is_frozen, main_causes, past_cause, settled
 from .conditions import LADDER
 from .display import display, on_grid
 from .errors import ConductError
-from .local import CHECKED, ENDING, EXACT, STEPS, LocalErrors
+from .local import CHECKED, ENDING, EXACT, STEPS, LocalErrors, turns_of
 from .locality import far_reach, heed, said
 from .past import PERIOD, own_form, rewritten, shape_of
 from .tableau import Tableau, in_form
@@ -170,8 +170,15 @@ def _audited(
         )
     both = "uniform" in families and "arbitrary" in families
     frozen = both and is_frozen(families["arbitrary"], families["uniform"], EXACT[1])
+    turns = range(1, turns_of(families[classes[0]][-1]))
     for kind, family in families.items():
-        found[kind] = _judged(family, ladder, noise, deepest, frozen)
+        # where steps span several intervals, what is left at the end depends on their number
+        others = [
+            [trace(run, grids.local(kind, STEPS + more, h, where)) for h in ladder]
+            for more in turns
+        ]
+        ends = [_family(made, noise, family[0].form, after) for made in others]
+        found[kind] = _judged(family, ends, ladder, noise, deepest, frozen)
     causes = settled({kind: list(g.causes) for kind, g in found.items()})
     found = {kind: replace(g, causes=tuple(causes[kind])) for kind, g in found.items()}
     table = own_form(first, max(1e-7, 30 * noise))
@@ -283,11 +290,21 @@ def _after(made: list[Trace], h: Array, noise: float) -> int:
     return after
 
 
-def _judged(family: list[Tableau], h: Array, noise: float, deepest: int, frozen: bool) -> GridAudit:
+def _judged(
+    family: list[Tableau],
+    ends: list[list[Tableau]],
+    h: Array,
+    noise: float,
+    deepest: int,
+    frozen: bool,
+) -> GridAudit:
+    """One class of grids; `ends` are the same with more steps, where ends differ with their number."""
     reader = LocalErrors(family, h, noise, deepest)
     main, at = reader.main()
     start = reader.start(main.exponent)
-    end = reader.end(main.exponent, start.exponent)
+    readers = [reader, *(LocalErrors(other, h, noise, deepest) for other in ends)]
+    made = [(r.end(main.exponent, start.exponent), r) for r in readers]
+    end, ending = min(made, key=lambda pair: pair[0].exponent)
     exact_start = max(main.exponent - 1, 0)
     own_start = min(exact_start, start.exponent)
     order = max(min(own_start, end.exponent), 0)
@@ -299,7 +316,8 @@ def _judged(family: list[Tableau], h: Array, noise: float, deepest: int, frozen:
     if start.exponent < exact_start:
         causes.append(start_cause(family, h, start, reader.first_bad(start.exponent)))
     if end.exponent < exact_start:
-        causes.append(end_cause(family, h, end, reader.last_bad(end.exponent)))
+        step = ending.last_bad(end.exponent)
+        causes.append(end_cause(ending.family, h, end, step, len(made) > 1))
     return GridAudit(
         order,
         main.exact,

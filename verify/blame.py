@@ -244,8 +244,12 @@ def start_cause(family: list[Tableau], h: Array, start: Local, step: int) -> Cau
     )
 
 
-def end_cause(family: list[Tableau], h: Array, end: Local, step: int) -> Cause:
-    """The last steps hold the order down."""
+def end_cause(family: list[Tableau], h: Array, end: Local, step: int, some: bool = False) -> Cause:
+    """The last steps hold the order down.
+
+    Args:
+        some: whether they do so for some numbers of steps only.
+    """
     degree = end.exponent - 1
     rows = family[0].accepted
     last = step == len(rows) - 2
@@ -261,8 +265,9 @@ def end_cause(family: list[Tableau], h: Array, end: Local, step: int) -> Cause:
         degree,
         factor,
         end.exponent,
-        f"end: the {'last step' if last else f'step {len(rows) - 1 - step} before the end'} has "
-        f"local error h^{end.exponent}, which caps the global order at {end.exponent}",
+        f"end: the {'last step' if last else f'step {len(rows) - 1 - step} before the end'} "
+        + (f"of {len(rows) - 1} " if some else "")
+        + f"has local error h^{end.exponent}, which caps the global order at {end.exponent}",
     )
 
 

@@ -14,6 +14,7 @@ Array = NDArray[np.float64]
 View = dict[int, float]
 
 STEPS = 24
+USED = 1e-7
 STARTED, EXACT, CHECKED, ENDING = (8, 9, 10), (9, 10, 11), PERIOD, (15, 16, 17)
 
 
@@ -154,18 +155,26 @@ class LocalErrors:
         return STARTED[0] - 1
 
     def last_bad(self, power: int) -> int:
-        """The step of the end phase that brings the low power in."""
+        """The step of the end phase that brings the low power in: the last with it on its own."""
         rows = self.family[0].accepted
-        for step in range(ENDING[0] + 1, STEPS):
-            if rows[step] >= 0 and rows[step - 1] >= 0:
-                best = max(
-                    self.local(accepted_row(self.family[0], s), rows[step], power).exponent
-                    for s in ENDING
-                    if s < step
-                )
-                if best <= power and self.local(rows[step - 1], rows[step], power).exact:
-                    return step - 1
-        return STEPS - 1
+        for step in range(len(rows) - 2, ENDING[0], -1):
+            if rows[step] >= 0 and self.local(rows[step], rows[-1], power).exponent <= power:
+                return step
+        return len(rows) - 2
+
+
+def turns_of(t: Tableau) -> int:
+    """Number of intervals after which the steps of a run repeat; 1 unless they span several."""
+    seen = []
+    for step in range(EXACT[0], EXACT[0] + 2 * PERIOD):
+        low, high = accepted_row(t, step), accepted_row(t, step + 1)
+        move = np.abs(t.move(low, high)[0]) if high > low else np.zeros(0)
+        used = np.flatnonzero(move > USED * move.max(initial=0.0)) - low
+        seen.append((high - low, *used.tolist()))
+    for turns in range(1, PERIOD + 1):
+        if seen[turns:] == seen[:-turns]:
+            return turns
+    return 1
 
 
 def _power(local: Local) -> int:
