@@ -22,19 +22,19 @@ import torch
 from numpy.typing import NDArray
 
 from . import grids
-from .blame import Cause, end_cause, is_frozen, main_causes, settled, start_cause
-from .conditions import LADDER, Local, Word, exponent, values, words
+from .blame import Cause, end_cause, is_frozen, main_causes, past_cause, settled, start_cause
+from .conditions import LADDER
 from .display import display, on_grid
 from .errors import ConductError
+from .local import CHECKED, ENDING, EXACT, STEPS, LocalErrors, turns_of
 from .locality import far_reach, heed, said
-from .tableau import Tableau, accepted_row, in_form, own_form
+from .past import PERIOD, own_form, rewritten, shape_of
+from .tableau import Tableau, in_form
 from .trace import Run, Trace, count_calls, trace
 
 Array = NDArray[np.float64]
 
 CLASSES = ("uniform", "smooth", "arbitrary")
-STEPS = 24
-STARTED, EXACT, CHECKED, ENDING = (8, 9, 10), (9, 10, 11), 6, (15, 16, 17)
 DEEPEST = 7
 WHERE = 0.35
 EXACT_ARITHMETIC = 2e-15
@@ -54,6 +54,9 @@ class GridAudit:
         leading: words of the repeated local error and their coefficients, in the clock.
         causes: what holds the order down.
         blurred: (word, size) below which a coefficient could not be told from zero.
+        shares: how much a local error counts in `leading`, by the place of its step in the pattern
+            of the grid; all one unless past states are carried on.
+        past: Recursion.as_dict() where steps go on from past states, or None.
     """
 
     order: int
@@ -64,6 +67,8 @@ class GridAudit:
     leading: tuple[tuple[str, float], ...]
     causes: tuple[Cause, ...]
     blurred: tuple[tuple[str, float], ...] = ()
+    shares: tuple[float, ...] = (1.0,) * PERIOD
+    past: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -165,8 +170,15 @@ def _audited(
         )
     both = "uniform" in families and "arbitrary" in families
     frozen = both and is_frozen(families["arbitrary"], families["uniform"], EXACT[1])
+    turns = range(1, turns_of(families[classes[0]][-1]))
     for kind, family in families.items():
-        found[kind] = _judged(family, ladder, noise, deepest, frozen)
+        # where steps span several intervals, what is left at the end depends on their number
+        others = [
+            [trace(run, grids.local(kind, STEPS + more, h, where)) for h in ladder]
+            for more in turns
+        ]
+        ends = [_family(made, noise, family[0].form, after) for made in others]
+        found[kind] = _judged(family, ends, ladder, noise, deepest, frozen)
     causes = settled({kind: list(g.causes) for kind, g in found.items()})
     found = {kind: replace(g, causes=tuple(causes[kind])) for kind, g in found.items()}
     table = own_form(first, max(1e-7, 30 * noise))
@@ -247,7 +259,9 @@ def _ladder(noise: float) -> Array:
 
 def _family(made: list[Trace], noise: float, form: str | None, after: int) -> list[Tableau]:
     form = form or own_form(made[-1], max(1e-7, 30 * noise)).form
-    return [in_form(t, form, after) for t in made]
+    family = [in_form(t, form, after) for t in made]
+    shape = shape_of(family[-1], noise)
+    return [rewritten(t, shape) for t in family]
 
 
 def _after(made: list[Trace], h: Array, noise: float) -> int:
@@ -262,7 +276,7 @@ def _after(made: list[Trace], h: Array, noise: float) -> int:
     def merit(after: int) -> tuple[int, int]:
         family = _family(made, noise, None, after)
         rows = family[0].accepted
-        reader = _Reader(family, h, noise, 6)
+        reader = LocalErrors(family, h, noise, 6)
         found = reader.local(rows[EXACT[0]], rows[EXACT[0] + CHECKED])
         return found.exponent, -family[-1].support()
 
@@ -276,107 +290,43 @@ def _after(made: list[Trace], h: Array, noise: float) -> int:
     return after
 
 
-def _judged(family: list[Tableau], h: Array, noise: float, deepest: int, frozen: bool) -> GridAudit:
-    reader = _Reader(family, h, noise, deepest)
+def _judged(
+    family: list[Tableau],
+    ends: list[list[Tableau]],
+    h: Array,
+    noise: float,
+    deepest: int,
+    frozen: bool,
+) -> GridAudit:
+    """One class of grids; `ends` are the same with more steps, where ends differ with their number."""
+    reader = LocalErrors(family, h, noise, deepest)
     main, at = reader.main()
     start = reader.start(main.exponent)
-    end = reader.end(main.exponent, start.exponent)
+    readers = [reader, *(LocalErrors(other, h, noise, deepest) for other in ends)]
+    made = [(r.end(main.exponent, start.exponent), r) for r in readers]
+    end, ending = min(made, key=lambda pair: pair[0].exponent)
     exact_start = max(main.exponent - 1, 0)
     own_start = min(exact_start, start.exponent)
     order = max(min(own_start, end.exponent), 0)
-    causes = list(main_causes(family, h, main, at, frozen))
+    past = reader.past
+    if past is not None and past.growth:
+        causes = [past_cause(past.roots, past.growth, exact_start)]
+    else:
+        causes = list(main_causes(family, h, main, at, frozen))
     if start.exponent < exact_start:
         causes.append(start_cause(family, h, start, reader.first_bad(start.exponent)))
     if end.exponent < exact_start:
-        causes.append(end_cause(family, h, end, reader.last_bad(end.exponent)))
+        step = ending.last_bad(end.exponent)
+        causes.append(end_cause(ending.family, h, end, step, len(made) > 1))
     return GridAudit(
-        order, main.exact, exact_start, own_start, order, main.leading, tuple(causes), main.blurred
+        order,
+        main.exact,
+        exact_start,
+        own_start,
+        order,
+        main.leading,
+        tuple(causes),
+        main.blurred,
+        reader.shares,
+        None if past is None else past.as_dict(),
     )
-
-
-class _Reader:
-    """Local powers of h between rows of one family of tableaux."""
-
-    def __init__(self, family: list[Tableau], h: Array, noise: float, deepest: int) -> None:
-        self.family, self.h, self.noise, self.deepest = family, h, noise, deepest
-        tolerance = 100 * noise
-        self.constants = any(
-            np.abs(t.a.sum(axis=1) - (t.c - t.c[0])).max() > tolerance * abs(t.c[-1] - t.c[0])
-            for t in family
-        )
-        self.drift = any(np.abs(t.drift).max() > tolerance for t in family)
-
-    def local(self, exact: int, result: int, limit: int | None = None) -> Local:
-        """Power of h between two rows, deepening the words until one is found non-zero."""
-        top = min(limit or self.deepest, self.deepest)
-        for depth in range(min(3, top), top + 1):
-            found = self._at(exact, result, depth)
-            if found.exact:
-                return found
-        return found
-
-    def _at(self, exact: int, result: int, depth: int) -> Local:
-        chosen = words(depth, self.constants, self.drift)
-        table: dict[Word, list[float]] = {w: [] for w in chosen}
-        for t in self.family:
-            unit = (t.c[-1] - t.c[0]) / STEPS
-            for word, value in values(t, exact, result, unit, chosen).items():
-                table[word].append(value)
-        made = {w: np.asarray(v) for w, v in table.items()}
-        return exponent(self.h, made, depth, self.noise)
-
-    def main(self) -> tuple[Local, tuple[int, int]]:
-        """Best power over a few restart rows: inside a block of stages no row is a fair start."""
-        found: list[tuple[Local, tuple[int, int]]] = []
-        for step in EXACT:
-            rows = (
-                accepted_row(self.family[0], step),
-                accepted_row(self.family[0], step + CHECKED),
-            )
-            found.append((self.local(*rows), rows))
-        best, at = max(found, key=lambda pair: pair[0].exponent)
-        if best.exact and best.exponent <= self.deepest:
-            # a power found at shallow words still has leading words of every weight up to it
-            deeper = self._at(*at, best.exponent)
-            best = deeper if deeper.exponent == best.exponent else best
-        return best, at
-
-    def start(self, limit: int) -> Local:
-        """Best power from the first state to one of a few after the start."""
-        made = [self.local(0, accepted_row(self.family[0], s), limit) for s in STARTED]
-        return max(made, key=lambda local: local.exponent)
-
-    def end(self, limit: int, start: int) -> Local:
-        """Power that the last steps bring in.
-
-        Restart rows inside a block of stages can cancel an end error by accident, so the whole
-        run has the last word: a power below main's and the start's can only come from the end.
-        """
-        last = self.family[0].accepted[-1]
-        whole = self.local(0, last, limit)
-        if whole.exponent < min(start, limit):
-            return whole
-        made = [self.local(accepted_row(self.family[0], s), last, limit) for s in ENDING]
-        return max(made, key=lambda local: local.exponent)
-
-    def first_bad(self, power: int) -> int:
-        """First step after which the start's low power shows."""
-        for step in range(1, STARTED[0] + 1):
-            row = accepted_row(self.family[0], step)
-            if row > 0 and self.local(0, row, power).exponent <= power:
-                return step - 1
-        return STARTED[0] - 1
-
-    def last_bad(self, power: int) -> int:
-        """The step of the end phase that brings the low power in."""
-        rows = self.family[0].accepted
-        for step in range(ENDING[0] + 1, STEPS):
-            if rows[step] >= 0 and rows[step - 1] >= 0:
-                best = max(
-                    self.local(accepted_row(self.family[0], s), rows[step], power).exponent
-                    for s in ENDING
-                    if s < step
-                )
-                if best <= power and self.local(rows[step - 1], rows[step], power).exact:
-                    return step - 1
-        return STEPS - 1

@@ -8,6 +8,7 @@ their quotient tends to 1 for every degree that the rule integrates.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -28,7 +29,8 @@ class Cause:
     Args:
         step: "first", "every", "last", or the number of a step as text (negative from the end).
         kind: "start", "end", "moment" (a wrong weight), "approximate" (right only as h goes to
-            zero), "frozen" (weights of equal steps) or "inconsistent".
+            zero), "frozen" (weights of equal steps), "unstable" (weights on past states let errors
+            grow) or "inconsistent".
         degree: degree of the moment that is wrong, or None.
         factor: what its weight must be multiplied by, or None when nothing multiplies into it.
         caps: the order that this cause alone allows.
@@ -47,9 +49,11 @@ def moment_ratio(family: list[Tableau], h: Array, low: int, high: int, degree: i
     """Moment / needed moment between two rows, extrapolated to h = 0."""
     ratios = []
     for t in family:
-        move = t.a[high] - t.a[low]
-        offset = (t.c[: len(move)] - t.c[low]) / (t.c[high] - t.c[low])
-        ratios.append((move @ offset**degree) / (t.c[high] - t.c[low]) * (degree + 1))
+        move, known = t.move(low, high)
+        step = t.c[high] - t.c[low]
+        offset = (t.c[:high] - t.c[low]) / step
+        moment = (move @ offset**degree) / step * (degree + 1)
+        ratios.append(moment + known @ offset[: low + 1] ** (degree + 1))
     powers = np.vander(h / h.max(), 6, increasing=True)
     return float((np.linalg.pinv(powers) @ np.asarray(ratios))[0])
 
@@ -57,7 +61,7 @@ def moment_ratio(family: list[Tableau], h: Array, low: int, high: int, degree: i
 def nodes_used(family: list[Tableau], low: int, high: int) -> int:
     """How many distinct clock values carry weight between two rows."""
     t = family[-1]
-    move = np.abs(t.a[high] - t.a[low])
+    move = np.abs(t.move(low, high)[0])
     used = t.c[: len(move)][move > 1e-6 * move.max()]
     return len(np.unique(np.round(used / abs(t.c[high] - t.c[low]), 6)))
 
@@ -92,6 +96,24 @@ def main_causes(
         if degree is not None and degree < order:
             return [_approximate(degree, order)]
     return []
+
+
+def past_cause(roots: Sequence[float], growth: float, order: int) -> Cause:
+    """Weights on past states that let errors grow.
+
+    Args:
+        roots: moduli of the roots a step beside the one that is 1, largest first.
+        growth: power of the number of steps with which an error grows; infinite for a larger root.
+        order: what is left.
+    """
+    if np.isinf(growth):
+        why = f"not zero-stable: a root of modulus {roots[0]:.4g} multiplies errors in every step"
+    else:
+        why = (
+            "weakly unstable: a multiple root of modulus 1 lets an error grow with the number of "
+            f"steps to the power {growth:g}, which costs as many orders"
+        )
+    return Cause("every", "unstable", None, None, order, f"weights on past states are {why}")
 
 
 def _lowest_degree(main: Local) -> int | None:
@@ -140,7 +162,7 @@ def _steps_between(table: Tableau, low: int, high: int) -> list[tuple[int, int]]
 
 def _moment(order: int, ratio: float) -> Cause:
     factor = 1 / ratio if abs(ratio) > 1e-6 else None
-    size = "is absent" if factor is None else f"must be multiplied by {_plain(factor)}"
+    size = "is absent" if factor is None else f"must be multiplied by {plain(factor)}"
     return Cause(
         "every",
         "moment",
@@ -191,8 +213,7 @@ def is_frozen(rough: list[Tableau], uniform: list[Tableau], step: int) -> bool:
     low, high = here.accepted[step], here.accepted[step + 1]
     if here.form != there.form or here.accepted != there.accepted or min(low, high) < 1:
         return False
-    one = (here.a[high] - here.a[low]) / (here.c[high] - here.c[low])
-    two = (there.a[high] - there.a[low]) / (there.c[high] - there.c[low])
+    one, two = (t.move(low, high)[0] / (t.c[high] - t.c[low]) for t in (here, there))
     history = np.flatnonzero(np.abs(two[:low]) > 1e-3 * np.abs(two).max())
     # with no history there are no ratios to follow
     return len(history) > 0 and bool(np.abs(one - two).max() < 1e-2 * np.abs(two).max())
@@ -223,8 +244,12 @@ def start_cause(family: list[Tableau], h: Array, start: Local, step: int) -> Cau
     )
 
 
-def end_cause(family: list[Tableau], h: Array, end: Local, step: int) -> Cause:
-    """The last steps hold the order down."""
+def end_cause(family: list[Tableau], h: Array, end: Local, step: int, some: bool = False) -> Cause:
+    """The last steps hold the order down.
+
+    Args:
+        some: whether they do so for some numbers of steps only.
+    """
     degree = end.exponent - 1
     rows = family[0].accepted
     last = step == len(rows) - 2
@@ -240,12 +265,13 @@ def end_cause(family: list[Tableau], h: Array, end: Local, step: int) -> Cause:
         degree,
         factor,
         end.exponent,
-        f"end: the {'last step' if last else f'step {len(rows) - 1 - step} before the end'} has "
-        f"local error h^{end.exponent}, which caps the global order at {end.exponent}",
+        f"end: the {'last step' if last else f'step {len(rows) - 1 - step} before the end'} "
+        + (f"of {len(rows) - 1} " if some else "")
+        + f"has local error h^{end.exponent}, which caps the global order at {end.exponent}",
     )
 
 
-def _plain(value: float) -> str:
+def plain(value: float) -> str:
     """A small fraction when the number is one."""
     near = Fraction(value).limit_denominator(60)
     if abs(float(near) - value) < 1e-4 * max(1.0, abs(value)):

@@ -103,32 +103,42 @@ def _groups(known: Sequence[Word], weight: int, first: int) -> Iterator[tuple[Wo
 
 
 def values(
-    tableau: Tableau, exact: int, result: int, unit: float, chosen: Sequence[Word]
+    tableau: Tableau,
+    exact: int,
+    result: int,
+    unit: float,
+    chosen: Sequence[Word],
+    view: dict[int, float] | None = None,
 ) -> dict[Word, float]:
     """Value of every word at row `result`, when row `exact` and all before it are exact.
 
     Args:
         unit: clock difference that counts as one.
         chosen: words with children before parents.
+        view: rows and the weights to add up their values with, instead of row `result` alone.
     """
     rows = slice(exact + 1, result + 1)
     t = (tableau.c - tableau.c[exact]) / unit
-    a = (tableau.a[rows, :result] - tableau.a[exact, :result]) / unit
+    a, known = tableau.since(exact, result)
+    a = a / unit
     k = len(t[:result])
     found: dict[Word, Array] = {}
     for word in chosen:
         e = np.zeros(len(t))
         if word.drift:
-            e[rows] = tableau.drift[rows] - tableau.drift[exact]
+            e[rows] = known.sum(axis=1) - 1
         else:
             inner = t[:k] ** word.leaves / math.factorial(word.leaves)
             for child, times in Counter(word.children).items():
                 inner = inner * found[child][:k] ** times / math.factorial(times)
             e[rows] = a @ inner
             if not word.children:
-                e[rows] -= t[rows] ** (word.leaves + 1) / math.factorial(word.leaves + 1)
+                power = word.leaves + 1
+                exact_move = t[rows] ** power - known @ t[: exact + 1] ** power
+                e[rows] -= exact_move / math.factorial(power)
         found[word] = e
-    return {word: float(e[result]) for word, e in found.items()}
+    view = view or {result: 1.0}
+    return {word: sum(w * float(e[row]) for row, w in view.items()) for word, e in found.items()}
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,7 @@ ratio.
 
 from __future__ import annotations
 
-import ast
 import math
-import operator
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,9 +24,10 @@ from scipy.special import ndtr
 
 from . import grids, measure
 from .audit import Audit
-from .errors import ClaimError
 from .jets import integrand_series
 from .mixture import GaussianMixture
+from .past import rewritten, shape_of
+from .stated import Stated, bound_only, breadth, evaluate, stated_error, weight
 from .tableau import Tableau, in_form
 from .trace import Run, trace
 
@@ -43,90 +41,6 @@ CLOSE = (0.97, 1.03)
 LOOSE = 0.01
 SETTLED = 0.1
 HIGHEST = 4
-OPERATIONS: dict[type, Callable[..., Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-}
-
-
-def evaluate(text: str, names: dict[str, Any]) -> Any:
-    """A stated coefficient: numbers, names, + - * / ** and brackets only.
-
-    Raises:
-        ClaimError: anything else in it, or a name that is not known.
-    """
-    if len(text) > 100_000:
-        raise ClaimError(f"coefficient of {len(text)} characters; at most 100000 are read")
-    try:
-        # the order literature writes powers with a caret
-        tree = ast.parse(text.strip().replace("^", "**"), mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ClaimError(f"coefficient {text[:60]!r}: not an expression: {error}") from error
-    return _value(tree.body, names, text)
-
-
-def _value(node: ast.AST, names: dict[str, Any], text: str) -> Any:
-    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
-        return float(node.value)
-    if isinstance(node, ast.Name) and node.id in names:
-        return names[node.id]
-    if isinstance(node, ast.BinOp) and type(node.op) in OPERATIONS:
-        left, right = _value(node.left, names, text), _value(node.right, names, text)
-        return OPERATIONS[type(node.op)](left, right)
-    if isinstance(node, ast.UnaryOp) and type(node.op) in OPERATIONS:
-        return OPERATIONS[type(node.op)](_value(node.operand, names, text))
-    found = node.id if isinstance(node, ast.Name) else type(node).__name__
-    raise ClaimError(
-        f"coefficient {text[:60]!r}: {found} is not allowed; use numbers, "
-        f"{', '.join(sorted(names)) or 'no names'}, + - * / ** and brackets"
-    )
-
-
-@dataclass(frozen=True)
-class Stated:
-    """A leading local error.
-
-    Args:
-        kappa: 1 for data, -1 for noise.
-        power: p + 1.
-        words: (tree, coefficient text); a tree is [l, [children]].
-    """
-
-    kappa: int
-    power: int
-    words: tuple[tuple[Any, str], ...]
-
-
-def stated_error(stated: dict[str, Any], table: str, power: int) -> Stated:
-    """LEADING_ERROR of an emitted file; table is "uniform" or "symbolic".
-
-    Args:
-        power: the local error's power of h, from the audit; words of lower weight stand for
-            coefficients that carry the missing powers.
-
-    Raises:
-        ClaimError: a form that is not known, or an integrand without a kappa.
-    """
-    kappa = {"data": 1, "noise": -1}.get(str(stated.get("INTEGRAND")))
-    if kappa is None:
-        raise ClaimError(
-            f"INTEGRAND = {stated.get('INTEGRAND')!r}: constants are predicted for data and noise"
-        )
-    rows = (stated.get("LEADING_ERROR") or {}).get(table) or []
-    words = tuple((row["tree"], str(row["coef"])) for row in rows)
-    if not words:
-        raise ClaimError(f"LEADING_ERROR has no {table!r} words")
-    return Stated(kappa, power, words)
-
-
-def weight(tree: Any) -> int:
-    """Weight of a word [l, [children]]."""
-    return 1 + int(tree[0]) + sum(weight(child) for child in tree[1])
 
 
 def _word_value(tree: Any, series: Array) -> Array:
@@ -137,10 +51,6 @@ def _word_value(tree: Any, series: Array) -> Array:
     for child in children:
         out = out * _word_value(child, series)
     return np.asarray(out)
-
-
-def _breadth(tree: Any) -> int:
-    return max([len(tree[1]), *[_breadth(child) for child in tree[1]]])
 
 
 @dataclass(frozen=True)
@@ -193,12 +103,19 @@ def _parts(mixture: GaussianMixture) -> tuple[Array, Array, Array]:
     )
 
 
-def predicted(stated: Stated, task: measure.Problem, path: Path, first: int) -> Array:
-    """Predicted error (m, b) in u = x/alpha or x/sigma at every level after `first`."""
+def predicted(
+    stated: Stated, task: measure.Problem, path: Path, first: int, past: Array | None = None
+) -> Array:
+    """Predicted error (m, b) in u = x/alpha or x/sigma at every level after `first`.
+
+    Args:
+        past: (m, m) weights of the state at each level on the states before it; None when each goes
+            on from the last one alone.
+    """
     lam = path.lam
     h = np.diff(lam)
     depth = max(stated.power, 2)
-    columns = 1 + max(_breadth(tree) for tree, _ in stated.words)
+    columns = 1 + max(breadth(tree) for tree, _ in stated.words)
     series = integrand_series(
         task.mixture, stated.kappa, lam[:, None] + 0 * path.x, path.x, depth + 1, columns
     )
@@ -210,10 +127,12 @@ def predicted(stated: Stated, task: measure.Problem, path: Path, first: int) -> 
         for tree, text in stated.words:
             coefficient = evaluate(text, {**names, "h": h[n]})
             local += coefficient * _word_value(tree, series[:, :, n])
-        carried = np.exp(path.log_density[n] - path.log_density[n + 1])
-        if stated.kappa == -1:
-            carried = carried * np.exp(lam[n + 1] - lam[n])
-        out[n + 1] = carried * out[n] + h[n] ** stated.power * local
+        out[n + 1] = h[n] ** stated.power * local
+        for k in [n] if past is None else np.flatnonzero(past[n + 1, first : n + 1]) + first:
+            carried = np.exp(path.log_density[k] - path.log_density[n + 1])
+            if stated.kappa == -1:
+                carried = carried * np.exp(lam[n + 1] - lam[k])
+            out[n + 1] += (1.0 if past is None else past[n + 1, k]) * carried * out[k]
     return out
 
 
@@ -228,7 +147,9 @@ def executed(tableau: Tableau, task: measure.Problem, exact: int, nodes: Path) -
     y = nodes.x * scale[:, None]
     f = np.zeros((tableau.a.shape[1], y.shape[1]))
     for i in range(len(y)):
-        if i > exact:
+        if i > exact and tableau.past is not None and tableau.own is not None:
+            y[i] = tableau.past[i, :i] @ y[:i] + tableau.own[i, :i] @ f[:i]
+        elif i > exact:
             y[i] = y[exact] + (tableau.a[i, :i] - tableau.a[exact, :i]) @ f[:i]
         if i < len(f):
             f[i] = _right(task.mixture, tableau.form, y[i] / scale[i], sigma[i])
@@ -259,7 +180,11 @@ def compare(run: Run, stated: dict[str, Any], audited: Audit) -> dict[str, Any]:
         if not (stated.get("LEADING_ERROR") or {}).get(table) or kind not in audited.grids:
             continue
         order = audited.grids[kind].exact_start
-        if order > HIGHEST or not audited.grids[kind].exact:
+        if order <= HIGHEST and not audited.grids[kind].exact:
+            note = f"order {order} is a lower bound, which has no constant"
+            out[grid] = {"ratio": None, "ok": None, "order": order, "fit": None, "note": note}
+            continue
+        if order > HIGHEST:
             note = f"order {order}: float64 leaves too few digits of the error"
             out[grid] = {"ratio": None, "ok": None, "order": order, "fit": None, "note": note}
             continue
@@ -294,20 +219,16 @@ def compare(run: Run, stated: dict[str, Any], audited: Audit) -> dict[str, Any]:
     return out
 
 
-def bound_only(stated: dict[str, Any], kind: str, order: int) -> bool:
-    """Whether ORDER is a lower bound there and the audit finds more: no constant is stated."""
-    said, exact = (stated.get("ORDER") or {}).get(kind, {}).get("exact_start", (order, True))
-    return not exact and bool(order > said)
-
-
 def _ratio(run: Run, claim: Stated, grid: str, n: int, after: int) -> tuple[float | None, float]:
     """Least-squares ratio measured / predicted, and the relative misfit."""
     task = measure.problem("oracle")
     sigmas = grids.GRIDS[grid](n, task.lam)
     traced = trace(run, sigmas)
     tableau = in_form(traced, "data" if claim.kappa == 1 else "noise", after)
+    tableau = rewritten(tableau, shape_of(tableau))
     first = SKIP
     rows = np.asarray(tableau.accepted)
+    past = None if tableau.past is None else tableau.past[np.ix_(rows, rows)]
     path = exact_path(task, sigmas)
     y = executed(tableau, task, int(rows[first]), exact_path(task, traced.nodes))
     steps: Indices = np.arange(first + PERIOD, n + 1 - PERIOD, PERIOD)
@@ -315,7 +236,8 @@ def _ratio(run: Run, claim: Stated, grid: str, n: int, after: int) -> tuple[floa
     sigma = sigmas[steps][:, None]
     x = y[rows[steps]] * (sigma if claim.kappa == 1 else 1.0)
     error = x - path.x[steps]
-    wanted = predicted(claim, task, path, first)[steps] * (1.0 if claim.kappa == 1 else sigma)
+    wanted = predicted(claim, task, path, first, past)[steps]
+    wanted = wanted * (1.0 if claim.kappa == 1 else sigma)
     # bring all times to one footing: divide by the propagator from the first state
     unit = np.exp(path.log_density[steps] - path.log_density[first])
     models = [[wanted]]
@@ -358,7 +280,7 @@ def _stated_predictor(
     """
     p = claim.power - 1
     lam = path.lam[:, None] + 0 * path.x
-    columns = 1 + max(_breadth(tree) for tree, _ in claim.words)
+    columns = 1 + max(breadth(tree) for tree, _ in claim.words)
     series = integrand_series(task.mixture, claim.kappa, lam, path.x, p + 1, columns)
     h = path.lam[1] - path.lam[0]
     names = {**{f"r{k}": 1.0 for k in range(1, 9)}, "kappa": float(claim.kappa), "h": h}

@@ -22,7 +22,7 @@ def display(table: Tableau, per_step: float) -> dict[str, Any]:
     rows = []
     for step in (12, 13, 14):
         low, high = accepted_row(table, step), accepted_row(table, step + 1)
-        move = (table.a[high] - table.a[low]) / (table.c[high] - table.c[low])
+        move = table.move(low, high)[0] / (table.c[high] - table.c[low])
         used = np.flatnonzero(np.abs(move) > 1e-6 * np.abs(move).max())
         rows.append(
             {

@@ -12,13 +12,13 @@ import torch
 
 from . import measure
 from .audit import CLASSES, Audit, audit
-from .constant import bound_only
 from .density import mixture_order
 from .errors import ClaimError, ConductError, VerifyError
 from .grids import CLASS, GRIDS
 from .leading import differences
 from .noise_verdict import weigh_noise
 from .stability import region
+from .stated import bound_only
 from .stochastic import audit_noise, draws_noise
 from .tableau import FORMS
 from .targets import Target
@@ -357,7 +357,8 @@ def _weigh_leading(stated: dict[str, Any], audited: Audit, refuted: list[str]) -
         if bound_only(stated, kind, found.exact_start):
             continue
         try:
-            wrong = differences(stated, kind, found.exact_start, found.leading, found.blurred)
+            read = found.leading, found.blurred, found.shares
+            wrong = differences(stated, kind, found.exact_start, *read)
         except ClaimError:
             continue
         if wrong:

@@ -9,14 +9,15 @@ constants of one in a hundred, which no measured ratio shows, shows here.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .conditions import Word
-from .constant import evaluate
 from .errors import ClaimError
 from .grids import ROUGH_LOCAL
+from .stated import evaluate
 
 STEPS = 6
 TOLERANCE = 2e-3
@@ -63,13 +64,20 @@ def _euler(power: int, shift: int, k: int) -> float:
     return total / math.factorial(k)
 
 
-def expected(rows: list[dict[str, Any]], kappa: int, power: int, kind: str) -> dict[str, float]:
+def expected(
+    rows: list[dict[str, Any]],
+    kappa: int,
+    power: int,
+    kind: str,
+    shares: Sequence[float] = (1.0,) * STEPS,
+) -> dict[str, float]:
     """Clock words of a stated local error, summed over the six steps of the audit's window.
 
     Args:
         rows: entries {"tree", "coef"} of LEADING_ERROR.
         power: p + 1.
         kind: "uniform", or "arbitrary" with the local rough pattern.
+        shares: how much the error of each step of the pattern counts.
     """
     pattern = np.ones(STEPS) if kind == "uniform" else np.asarray(ROUGH_LOCAL)
     pattern = pattern / pattern.mean()
@@ -80,7 +88,7 @@ def expected(rows: list[dict[str, Any]], kappa: int, power: int, kind: str) -> d
         }
         names.update(kappa=float(kappa), h=0.0)
         for row in rows:
-            coefficient = evaluate(str(row["coef"]), names) * pattern[n] ** power
+            coefficient = evaluate(str(row["coef"]), names) * pattern[n] ** power * shares[n]
             for word, factor in in_clock(row["tree"], kappa).items():
                 out[word] = out.get(word, 0.0) + coefficient * factor
     return out
@@ -92,12 +100,14 @@ def differences(
     order: int,
     found: tuple[tuple[str, float], ...],
     blurred: tuple[tuple[str, float], ...] = (),
+    shares: Sequence[float] = (1.0,) * STEPS,
 ) -> list[str]:
     """Words whose stated and audited coefficients differ; [] when all agree.
 
     Args:
         found: (word, coefficient) of the audit, clock words of the form of INTEGRAND.
         blurred: (word, size) up to which the audit cannot tell a coefficient.
+        shares: how much the error of each step of the pattern counts in what was found.
 
     Raises:
         ClaimError: a statement that cannot be read.
@@ -113,7 +123,7 @@ def differences(
             raise ClaimError("a predictor's error is not told apart on unequal steps")
         candidates.append(_seen_from_predicted(rows, kappa))
     made = [
-        _compared(expected(c, kappa, order + 1, kind), dict(found), dict(blurred))
+        _compared(expected(c, kappa, order + 1, kind, shares), dict(found), dict(blurred))
         for c in candidates
     ]
     return min(made, key=len)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .errors import ConductError
 from .grids import ROUGH_LOCAL
+from .past import rewritten, shape_of
 from .tableau import Tableau, in_form
 from .trace import Run, trace
 
@@ -53,27 +54,31 @@ def far_reach(run: Run, form: str, after: int, noise: float, where: float) -> fl
         after: see Trace.accepted.
         noise: relative rounding of the sampler's weights.
     """
-    one, two = (in_form(trace(run, sigmas), form, after) for sigmas in pair(where))
+    plain = (in_form(trace(run, sigmas), form, after) for sigmas in pair(where))
+    one, two = (rewritten(t, shape_of(t, noise)) for t in plain)
     gap = _difference(one, two)
-    return gap if gap > max(TOLERANCE, 300 * noise) else None
+    # weights that grow along the run cancel in the step, and their rounding does not
+    grown = max(float(np.abs(t.a).sum(axis=1).max() / abs(t.c[-1] - t.c[0])) for t in (one, two))
+    return gap if gap > max(TOLERANCE, 300 * noise * grown) else None
 
 
 def _difference(one: Tableau, two: Tableau) -> float:
     rows = [
         np.asarray(t.accepted[b : b + INSIDE + 1]) for t, b in zip((one, two), BEFORE, strict=True)
     ]
-    known = [np.flatnonzero(r >= 0) for r in rows]
-    if not np.array_equal(known[0], known[1]):
+    seen = [np.flatnonzero(r >= 0) for r in rows]
+    if not np.array_equal(seen[0], seen[1]):
         return float("inf")
-    first = known[0][0]
-    levels = [int(k) for k in known[0] if k >= INSIDE - COMPARED]
+    first = seen[0][0]
+    levels = [int(k) for k in seen[0] if k >= INSIDE - COMPARED]
     worst = 0.0
     for low, high in itertools.pairwise(levels):
-        moves = []
+        moves: list[Array] = []
         for t, r in zip((one, two), rows, strict=True):
             length = t.c[r[high]] - t.c[r[low]]
-            inner = slice(r[first], r[high])
-            moves.append((t.a[r[high], inner] - t.a[r[low], inner]) / length)
+            weights, known = t.move(r[low], r[high])
+            past = known[r[first] :] if t.past is not None else known[:0]
+            moves.append(np.concatenate([weights[r[first] :] / length, past]))
         if moves[0].shape != moves[1].shape:
             return float("inf")
         top = max(float(np.abs(m).max()) for m in moves)

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .grids import Array
-from .tableau import Tableau, in_form, own_form
+from .past import own_form
+from .tableau import Tableau, in_form
 from .trace import Run, trace
 
 STEPS = 24

@@ -12,6 +12,7 @@ with x = x0 + sigma eps. The order does not depend on the form.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,8 @@ class Tableau:
         a: (k+1, k) weights.
         drift: (k+1,) deviation of the start value's weight from one.
         accepted: row of each grid level, see Trace.accepted.
+        past, own: (k+1, k+1), (k+1, k) the rows written on past states and on the outputs that they
+            know, Y_i = sum_j past_ij Y_j + sum_j own_ij f_j; None where one past state is enough.
     """
 
     form: str
@@ -41,13 +44,43 @@ class Tableau:
     a: Array
     drift: Array
     accepted: tuple[int, ...]
+    past: Array | None = None
+    own: Array | None = None
+
+    @property
+    def states(self) -> list[int]:
+        """Rows that are the sampler's answer at a grid level."""
+        return [r for r in self.accepted if r >= 0]
+
+    def since(self, exact: int, result: int) -> tuple[Array, Array]:
+        """Rows exact + 1 to result, written on Y up to row `exact` and on f.
+
+        Returns:
+            weights (result - exact, result) on f, and (result - exact, exact + 1) on Y.
+        """
+        rows = slice(exact + 1, result + 1)
+        if self.past is None or self.own is None:
+            known = np.zeros((result - exact, exact + 1))
+            known[:, exact] = 1.0 + self.drift[rows] - self.drift[exact]
+            return self.a[rows, :result] - self.a[exact, :result], known
+        system = np.eye(result - exact) - self.past[rows, rows]
+        right = np.concatenate([self.own[rows, :result], self.past[rows, : exact + 1]], axis=1)
+        solved = solve_triangular(system, right, lower=True, unit_diagonal=True)
+        return solved[:, :result], solved[:, result:]
+
+    def move(self, low: int, high: int) -> tuple[Array, Array]:
+        """Row `high` alone, written on Y up to row `low` and on f: weights (high,), (low + 1,)."""
+        f, y = self.since(low, high)
+        return f[-1], y[-1]
 
     def support(self, relative: float = 1e-7) -> int:
         """Number of weights that the increments between accepted rows use, in all."""
-        rows = [r for r in self.accepted if r >= 0]
-        moves = np.diff(self.a[rows], axis=0)
-        top = np.abs(moves).max(axis=1, keepdims=True) + 1e-300
-        return int((np.abs(moves) > relative * top).sum())
+        count = 0
+        for low, high in itertools.pairwise(self.states):
+            f, y = self.move(low, high)
+            count += int((np.abs(f) > relative * (np.abs(f).max() + 1e-300)).sum())
+            count += int((np.abs(y) > relative).sum()) - 1
+        return count
 
 
 def in_form(trace: Trace, form: str, after: int = 0) -> Tableau:
@@ -65,12 +98,6 @@ def in_form(trace: Trace, form: str, after: int = 0) -> Tableau:
     rows = np.vstack([solved, last]) * scale[:, None]
     drift = rows[:, 0] / scale[0] - 1.0
     return Tableau(form, clock, rows[:, 1:], drift, tuple(trace.accepted(after)))
-
-
-def own_form(trace: Trace, tolerance: float = 1e-7) -> Tableau:
-    """The form in which the increments use the fewest weights; data when undecided."""
-    made = [in_form(trace, form) for form in FORMS]
-    return min(made, key=lambda t: t.support(tolerance))
 
 
 def _data(s: Array) -> tuple[Array, Array, Array, Array]:

@@ -179,19 +179,27 @@ def _limit(made: Sequence[NoiseTrace], cuts: Sequence[Steps], variances: Sequenc
         return _Limit(table[-1], strength, True, True)
     moves = np.abs(np.diff(table, axis=0)).max(axis=(1, 2))
     settled = bool(moves[-1] < STUCK * moves[-2] or moves[-1] < EXACT)
-    powers = np.vander(counts[-1] / np.asarray(counts, dtype=float), increasing=True)
-    ends = np.linalg.solve(powers, total)[0]
-    strength = np.diff(ends, prepend=0.0) / width
-    flat = np.linalg.solve(powers, table.reshape(len(counts), -1))[0].reshape(table.shape[1:])
+    strength = np.diff(_at_zero(counts, total), prepend=0.0) / width
+    flat = _at_zero(counts, table)
     known = strength[np.isfinite(width)]
     if np.ptp(known) < SAME:
+        # what the coarsest grid still moves is how well the limit is known
+        coarse = np.diff(_at_zero(counts[1:], total[1:]), prepend=0.0) / width
+        blur = float(np.abs(coarse - strength).max())
         # a constant strength: its pull is known without a limit, and the constant is mostly plain
         value = float(known.mean())
-        value = round(value, 3) if abs(round(value, 3) - value) < SAME / 10 else value
+        value = round(value, 3) if abs(round(value, 3) - value) < max(SAME / 10, blur) else value
         strength = np.where(np.isfinite(width), value, 0.0)
         begun = [log_variance(c2, np.append(finest.levels[0], where)) for c2 in variances]
         flat = value * np.stack([b[1:] - b[0] for b in begun], axis=1)
     return _Limit(flat, strength, False, settled)
+
+
+def _at_zero(counts: Sequence[int], values: Array) -> Array:
+    """Values (n, ...) at each N, extrapolated to h = 0 by the polynomial in 1 / N through all."""
+    powers = np.vander(counts[-1] / np.asarray(counts, dtype=float), increasing=True)
+    out: Array = np.linalg.solve(powers, values.reshape(len(counts), -1))[0]
+    return out.reshape(values.shape[1:])
 
 
 def _carried(cut: Steps, variances: Sequence[float]) -> Array:

@@ -129,3 +129,12 @@ def renoise(model, x, sigmas, *, noise_sampler=None):
     for s, t in itertools.pairwise(sigmas):
         x = model(x, s * ones) + t * noise(s, t)
     return x
+
+
+def reverse_diffusion(model, x, sigmas, *, noise_sampler=None):
+    """Song's reverse diffusion: ancestral decay, the forward process's variance."""
+    noise, ones = _source(x, noise_sampler), x.new_ones(len(x))
+    for s, t in itertools.pairwise(sigmas):
+        denoised = model(x, s * ones)
+        x = denoised + (t / s) ** 2 * (x - denoised) + torch.sqrt(s**2 - t**2) * noise(s, t)
+    return x

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from verify import grids
 from verify.audit import agreement, audit
 from verify.conditions import words
 from verify.tableau import in_form
+from verify.targets import find
 from verify.trace import trace
 
 from . import handwritten as hand
@@ -201,3 +203,13 @@ def test_single_precision_inside_is_met_with_care():
     assert audit(cast).orders()["uniform"] == 2
     found = audit(rounded)
     assert found.noise > 1e-9 and found.orders() == dict.fromkeys(found.orders(), 1)
+
+
+def test_ends_that_depend_on_the_number_of_steps_are_all_looked_at():
+    # diffusers' singlestep list of orders: 24 intervals are 3 each, 25 end with DDIM, 26 with 2S
+    path = Path(__file__).parents[2] / "generated" / "dpmpp_3s_grid_as_shipped_by_diffusers.py"
+    (target,) = find(str(path))
+    found = audit(target.run, classes=("uniform",)).grids["uniform"]
+    assert (found.exact_start, found.own_end) == (3, 2)
+    (cause,) = found.causes
+    assert cause.text.startswith("end: the last step of 25 has local error h^2")

@@ -9,9 +9,9 @@ import torch
 
 from verify import command
 from verify.audit import audit
-from verify.constant import bound_only
 from verify.grids import GRIDS
 from verify.judge import judge
+from verify.stated import bound_only
 from verify.targets import callable_target, find
 
 from . import handwritten as hand

@@ -121,6 +121,8 @@ EXACT, FULL = "exact", True
         (hand.ddim_eta, {"eta": 1.0}, EXACT, "1"),
         (hand.ddim_eta, {"eta": 0.5}, "1", "1"),
         (hand.euler_maruyama, {}, "1", "1"),
+        # variance that a coarse step reads as much more than full strength
+        (hand.reverse_diffusion, {}, EXACT, "1"),
         (hand.seeds_2, {}, EXACT, "2"),
         (hand.churned_heun, {}, "1", "2"),
     ],

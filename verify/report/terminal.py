@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ..audit import CLASSES
+from ..blame import plain
 from ..judge import Verdict
 
 COLOUR = {"pass": "\033[32m", "fail": "\033[31m", "error": "\033[31m", "none": "\033[36m"}
+# below it a weight is rounding
+UNSEEN = 1e-9
 RESET = "\033[0m"
 WORD = {"pass": "pass", "fail": "FAIL", "error": "ERROR", "none": "-"}
 
@@ -68,7 +72,7 @@ def table(verdicts: Sequence[Verdict], *, colour: bool = False) -> str:
             start = wide[0] + 2
             line = line[:start] + word + line[start + len(row[1]) :]
         lines.append(line)
-        lines.extend("    " + f for f in noise_lines(verdict))
+        lines.extend("    " + f for f in (*noise_lines(verdict), *past_lines(verdict)))
         lines.extend("    " + f for f in verdict.findings)
         if verdict.status != "error":
             lines.extend(_causes(verdict))
@@ -126,6 +130,34 @@ def noise_lines(verdict: Verdict) -> list[str]:
     if known:
         parts += f", on a mixture {'/'.join(str(o['order']) for o in known)}"
     return [f"noise: order of {parts} ({drawn}{where[verdict.noise['kind']]}{tau})"]
+
+
+def past_lines(verdict: Verdict) -> list[str]:
+    """Weights on past states and the moduli of the roots that they have, in a line."""
+    grids = verdict.audit.get("grids") or {}
+    found = {kind: one["past"] for kind, one in grids.items() if one.get("past")}
+    if not found:
+        return []
+    line = "past states"
+    even = next((one for one in found.values() if one["even"]), None)
+    if even is not None:
+        names = ["x[n]", *(f"x[n-{k}]" for k in range(1, even["states"]))]
+        terms = zip(even["weights"], names, strict=True)
+        known = " + ".join(f"{plain(w)} {name}" for w, name in terms if abs(w) > UNSEEN)
+        line += f": x[n+1] = {known} + ...".replace("+ -", "- ")
+        if even["slope"] is not None:
+            line += f", rho'(1) = {plain(even['slope'])}"
+    roots = ", ".join(
+        f"{'/'.join(f'{r:.3g}' for r in one['roots'])} on {kind} grids ({_stability(one['growth'])})"
+        for kind, one in found.items()
+    )
+    return [f"{line}; moduli of roots beside 1: {roots}"]
+
+
+def _stability(growth: float) -> str:
+    if math.isinf(growth):
+        return "not zero-stable"
+    return f"errors grow like n^{growth:g}" if growth else "zero-stable"
 
 
 def _on(grids: list[str]) -> str:
