@@ -348,6 +348,7 @@ def evaluate(
     values: Mapping[str, Any],
     functions: Mapping[str, Callable[..., Any]],
     number: Callable[[Fraction], Any],
+    kept: dict[Expr, Any] | None = None,
 ) -> Any:
     """The value of an expression in any ring: floats, mpmath numbers, power series, sympy.
 
@@ -357,12 +358,20 @@ def evaluate(
         functions: the ring's functions; ``phi`` is called as ``phi(k, z)`` with an int k, ``integral``
             as ``integral(f, low, high)`` with a function f, ``riemann`` with an int count besides.
         number: the ring's image of an exact rational.
+        kept: values of integrals and named functions under the same symbols; new ones are added.
 
     Raises:
         KeyError: a symbol or function has no value.
     """
 
     def value(node: Expr) -> Any:
+        if kept is None or not _dear(node):
+            return fresh(node)
+        if node not in kept:
+            kept[node] = fresh(node)
+        return kept[node]
+
+    def fresh(node: Expr) -> Any:
         match node:
             case Number(exact):
                 return number(exact)
@@ -395,10 +404,20 @@ def evaluate(
 
     def inside(integrand: Expr) -> Callable[[Any], Any]:
         return lambda x: evaluate(
-            integrand, ChainMap({BOUND.name: x}, cast(dict[str, Any], values)), functions, number
+            integrand,
+            ChainMap({BOUND.name: x}, cast(dict[str, Any], values)),
+            functions,
+            number,
+            kept,
         )
 
     return value(expr)
+
+
+def _dear(node: Expr) -> bool:
+    """Whether a value is worth keeping and the same wherever the expression stands."""
+    named = isinstance(node, Applied) or (isinstance(node, Call) and node.name in BINDERS)
+    return named and BOUND.name not in symbols(node)
 
 
 def left_sum(f: Callable[[Any], Any], low: Any, high: Any, count: int) -> Any:

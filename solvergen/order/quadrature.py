@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
+from math import prod
 from typing import Any
 
 import mpmath
@@ -47,13 +48,12 @@ def expanded(f: Function, low: Any, high: Any, count: int = 0) -> Any:
         return width
     known = max(getattr(value, "end", 0) for value in (width, f(low)))
     degree = known // width.low + 1
-    found, again = (
-        sum((f(low + node * width) * weight for node, weight in _rule(n, count)), Fraction(0))
-        for n in (degree, degree + 1)
-    )
-    if found - again:
+    rule = _rule(degree + 1, count)
+    values = [f(low + node * width) for node, _, _ in rule]
+    pairs = list(zip(values, rule, strict=True))
+    if sum((value * difference for value, (_, _, difference) in pairs), Fraction(0)):
         raise OrderError(NOT_SMOOTH)
-    return found * width
+    return sum((value * weight for value, (_, weight, _) in pairs), Fraction(0)) * width
 
 
 def settled(f: Function, low: Any, high: Any, bits: int) -> Any:
@@ -75,20 +75,25 @@ def settled(f: Function, low: Any, high: Any, bits: int) -> Any:
 
 
 @cache
-def _rule(size: int, count: int) -> tuple[tuple[Fraction, Fraction], ...]:
-    """Nodes and weights on [0, 1], exact for polynomials of degree below `size`."""
+def _rule(size: int, count: int) -> tuple[tuple[Fraction, Fraction, Fraction], ...]:
+    """Nodes and weights on [0, 1], exact for polynomials of degree below `size`.
+
+    Third come the weights of a divided difference, which vanishes on degrees below `size` − 1,
+    brought to the size of 1.
+    """
     nodes = [Fraction(2 * i + 1, 2 * size) for i in range(size)]
     moments = [_moment(degree, count) for degree in range(size)]
-    rule: list[tuple[Fraction, Fraction]] = []
-    for node in nodes:
-        basis = [Fraction(1)]
+    differences = [1 / prod((a - b for b in nodes if b != a), start=Fraction(1)) for a in nodes]
+    scale = sum(abs(difference) for difference in differences)
+    rule = []
+    for node, difference in zip(nodes, differences, strict=True):
+        basis = [difference]
         for other in nodes:
             if other != node:
                 shifted = [Fraction(0), *basis]
                 basis = [a - other * b for a, b in zip(shifted, [*basis, Fraction(0)], strict=True)]
-                basis = [value / (node - other) for value in basis]
         total = sum((b * m for b, m in zip(basis, moments, strict=True)), Fraction(0))
-        rule.append((node, total))
+        rule.append((node, total, difference / scale))
     return tuple(rule)
 
 

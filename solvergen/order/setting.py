@@ -149,6 +149,7 @@ class SymbolValues(dict[str, Any]):
             self["remaining"] = self["remaining"] * setting.ring.functions["exp"](past)
         self.setting, self.site = setting, site
         self.powers_of_y: list[list[Any]] = []
+        self.kept: dict[Expr, Any] = {}
         self.functions: dict[str, Callable[..., Any]] = {
             **setting.ring.functions,
             "moment": self.moment,
@@ -159,7 +160,7 @@ class SymbolValues(dict[str, Any]):
 
     def expr(self, expr: Expr) -> Any:
         """The value of an expression."""
-        return evaluate(expr, self, self.functions, lambda number: number)
+        return evaluate(expr, self, self.functions, lambda number: number, self.kept)
 
     def __missing__(self, name: str) -> Any:
         stem, digits = name.rstrip("0123456789"), name[len(name.rstrip("0123456789")) :]
