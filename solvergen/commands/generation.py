@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from ..errors import OrderError, SolvergenError, SpecError
 from ..loading import Loaded
 from ..writing import Change
 from .progress import shown
+
+SHARE = 8  # specs for which another process is worth its start
 
 
 def add(commands: Any) -> None:
@@ -29,6 +33,13 @@ def add(commands: Any) -> None:
     generate.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
     generate.add_argument(
         "--diff", action="store_true", help="print the changes too; with --check nothing is written"
+    )
+    generate.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processes; one a core by default",
     )
     generate.set_defaults(handler=run_generate)
 
@@ -57,19 +68,17 @@ def emitted(loaded: Loaded) -> tuple[str, str]:
 def run_generate(args: argparse.Namespace) -> int:
     """Write files, or with --check say which are stale and how to remake them."""
     from .. import gallery
-    from ..loading import load
     from ..writing import compare, extras, write
 
     targets = args.specs or gallery.names()
     _require_folder(args.out, args.check)
     files: dict[Path, str] = {}
     faults: list[str] = []
-    for target in shown(targets, "deriving"):
-        loaded = load(target)
-        path = args.out / f"{loaded.solver.name}.py"
+    for target, (name, text, fault) in _derived(targets, args.jobs):
+        path = args.out / f"{name}.py"
         if path in files:
-            raise SpecError(f"another spec is already named `{loaded.solver.name}`", target)
-        files[path], fault = emitted(loaded)
+            raise SpecError(f"another spec is already named `{name}`", target)
+        files[path] = text
         faults += [fault] if fault else []
     changes = [change for path, text in files.items() if (change := compare(path, text))]
     if not args.specs and args.check:
@@ -86,6 +95,44 @@ def run_generate(args: argparse.Namespace) -> int:
     if not changes:
         print(f"{len(files)} file{'s' * (len(files) != 1)} in {args.out} up to date")
     return 0
+
+
+def _derived(targets: Sequence[str], jobs: int) -> Iterator[tuple[str, tuple[str, str, str]]]:
+    """Each target with its solver's name, file and fault, in order, from several processes.
+
+    Raises:
+        SolvergenError: the first spec that cannot be derived.
+    """
+    if jobs < 1:
+        raise SolvergenError(f"--jobs is the number of processes, 1 or more; found {jobs}")
+    jobs = min(jobs, len(targets) // SHARE)
+    if jobs < 2:
+        yield from ((target, _result(target)) for target in shown(targets, "deriving"))
+        return
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(jobs) as pool:
+        results = pool.map(_attempt, targets, chunksize=4)
+        for target, result in zip(shown(targets, "deriving"), results, strict=True):
+            if isinstance(result, str):
+                pool.shutdown(cancel_futures=True)
+                raise SolvergenError(result)
+            yield target, result
+
+
+def _result(target: str) -> tuple[str, str, str]:
+    from ..loading import load
+
+    loaded = load(target)
+    return (loaded.solver.name, *emitted(loaded))
+
+
+def _attempt(target: str) -> tuple[str, str, str] | str:
+    """The result, or the text of the error: exceptions do not survive the way between processes."""
+    try:
+        return _result(target)
+    except SolvergenError as error:
+        return str(error)
 
 
 def _require_folder(out: Path, check: bool) -> None:

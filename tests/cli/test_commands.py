@@ -118,6 +118,32 @@ def test_generate_writes_checks_and_shows(tmp_path, spec, capsys):
     assert main(["generate", str(spec), "--out", str(out), "--check"]) == 0
 
 
+def copies(folder, spec, count):
+    text = spec.read_text(encoding="utf-8")
+    paths = [folder / f"mine{i}.toml" for i in range(count)]
+    for i, path in enumerate(paths):
+        path.write_text(text.replace('"mine"', f'"mine{i}"'), encoding="utf-8")
+    return paths
+
+
+def test_generate_in_several_processes(tmp_path, spec, capsys):
+    paths = [str(path) for path in copies(tmp_path, spec, 17)]
+    for jobs in ("1", "2"):
+        assert main(["generate", *paths, "--out", str(tmp_path / jobs), "--jobs", jobs]) == 0
+    made = {path.name: path.read_bytes() for path in (tmp_path / "1").iterdir()}
+    assert made == {path.name: path.read_bytes() for path in (tmp_path / "2").iterdir()}
+    assert len(made) == 17
+
+
+def test_an_error_in_another_process_is_told_and_nothing_is_written(tmp_path, spec, capsys):
+    paths = copies(tmp_path, spec, 17)
+    paths[9].write_text("name = 3\n", encoding="utf-8")
+    out = tmp_path / "out"
+    argv = ["generate", *map(str, paths), "--out", str(out), "--jobs", "2"]
+    assert main(argv) == 2
+    assert "mine9.toml:1:1" in capsys.readouterr().err and not out.exists()
+
+
 def test_check_fails_on_a_stale_file_with_diff_and_command(tmp_path, spec, capsys):
     out = tmp_path / "out"
     main(["generate", str(spec), "--out", str(out)])
