@@ -13,7 +13,9 @@ import torch
 
 from solvergen import gallery
 
-PEERS = json.loads((Path(__file__).parents[1] / "data" / "peer_endpoints_gallery.json").read_text())
+DATA = Path(__file__).parents[1] / "data"
+PEERS = json.loads((DATA / "peer_endpoints_gallery.json").read_text())
+SHIPPED = json.loads((DATA / "peer_endpoints_shipped.json").read_text())["endpoints"]
 GRIDS = {name: torch.tensor(g, dtype=torch.float64) for name, g in PEERS["grids"].items()}
 ENDS = {name: entry["ends"] for entry in PEERS["endpoints"] for name in entry["peers"]}
 BY_DIFFUSERS, BY_SA = "_as_shipped_by_diffusers", "_as_shipped_by_sa_solver"
@@ -95,6 +97,21 @@ def uniform_in_time():
         f"lu.{mark}_ssfixed{order}{kind}@time_uniform": f"{name.format(order)}_time{kind}"
         for (mark, name), kind, order in itertools.product(marks, kinds, (2, 3))
     }
+
+
+def formulas_as_shipped():
+    """Peer → the gallery solver that repeats its code: ComfyUI `co.`, diff-sampler, UniPC."""
+    table = {
+        "co.gradient_estimation": "gradient_estimation",
+        "co.heunpp2": "heunpp2",
+        "un.vary_coeff1": "unipc_1_vary_coeff_as_shipped_by_unipc",
+        "un.vary_coeff2_lof0": "unipc_2_vary_coeff_as_shipped_by_unipc",
+    }
+    for library in ("co", "ds"):
+        table[f"{library}.ipndm_v2"] = "ipndm_v2"
+        for order in (3, 4):
+            table[f"{library}.ipndm_v{order}"] = f"ipndm_v{order}_as_shipped_by_diff_sampler"
+    return table
 
 
 def short_runs():
@@ -224,6 +241,13 @@ def test_stands_apart_from_the_peer_as_far_as_stated(peer, end_state):
     name, bound, _ = APART[peer]
     gaps = [distance(end_state(name, GRIDS[grid]), end) for grid, end in ENDS[peer].items()]
     assert bound / 10 < max(gaps) < bound
+
+
+@pytest.mark.parametrize(("peer", "name"), sorted(formulas_as_shipped().items()))
+def test_reproduces_the_code_of_the_peer(peer, name, end_state):
+    assert len(SHIPPED[peer]) == len(GRIDS) == 15
+    for grid, recorded in SHIPPED[peer].items():
+        assert distance(end_state(name, GRIDS[grid]), recorded) < 1e-10, grid
 
 
 @pytest.mark.parametrize("peer", sorted(TIMED))
