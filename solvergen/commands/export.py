@@ -45,7 +45,7 @@ def stated(loaded: Loaded) -> dict[str, Any] | None:
     try:
         if loaded.program.stochastic:
             return {"weak": noise_analysed(loaded).json()}
-        return analysed(loaded).json()
+        return analysed(loaded).stated()
     except OrderError:
         return None
 

@@ -61,7 +61,7 @@ def emitted(loaded: Loaded) -> tuple[str, str]:
     except OrderError as error:
         text = torch_file(loaded.solver, loaded.program, spec=loaded.spec)
         return text, f"{loaded.path}: no order stated: {error}"
-    text = torch_file(loaded.solver, loaded.program, report.json(), loaded.spec)
+    text = torch_file(loaded.solver, loaded.program, report.stated(), loaded.spec)
     return text, claim_fault(loaded, report)
 
 

@@ -10,10 +10,11 @@ from ..expr.tree import Expr, Number, lift, substitute
 from ..program.model import KAPPA, Place, Program, Row, Step, depth
 from ..spec.model import Noise, Rule, Solver, Stage
 from .blocks import check_blocks, check_coordinates, check_points
+from .context import Context
 from .coordinates import further, located, resolve
 from .langevin import langevin, langevin_to_zero
 from .noise import noisy
-from .rules import Context, weigh
+from .rules import weigh
 
 Lookup = Callable[[str], Solver]
 END = Place(lift(1))
@@ -352,6 +353,7 @@ def _pinned(solver: Solver) -> Solver:
             weights=tuple((source, substitute(w, values)) for source, w in rule.weights),
             decay=rule.decay and substitute(rule.decay, values),
             noise=tuple((draw, substitute(w, values)) for draw, w in rule.noise),
+            deviations=tuple((stage, substitute(w, values)) for stage, w in rule.deviations),
             carry=tuple((state, substitute(w, values)) for state, w in rule.carry),
         )
 

@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 
 from ..errors import DeriveError
-from ..expr.tree import ONE, ZERO, Call, Expr, Number, Symbol, add, substitute
-from ..program.consistency import is_one
+from ..expr.tree import ONE, ZERO, Expr, Number, Symbol, add, substitute
 from ..program.model import KAPPA, Draw, Place, Row, Term, depth
-from ..spec.model import Parameter, Rule, Schedule
-from ..spec.names import MAX_STEPS, ratio
-from .coordinates import Coordinate, moments, offset, resolve
+from ..spec.model import Rule
+from ..spec.names import MAX_STEPS
+from .context import Context, require
+from .coordinates import Coordinate, moments, offset
+from .explicit import carried, explicit, meanings
 from .hermite import hermite
 from .lagrange import lagrange, power_values
 
 MAX_NODES = MAX_STEPS + 1  # each node doubles the terms of a basis with symbolic places
-
-
-@dataclass(frozen=True)
-class Context:
-    """What the rules of one solver share: integrand, coordinate, schedule and parameters."""
-
-    integrand: str
-    coordinate: str
-    schedule: Schedule | None
-    parameters: tuple[Parameter, ...] = ()
-
-    def resolve(self, rule: Rule) -> Coordinate:
-        """The coordinate in which a rule works."""
-        name = rule.coordinate or self.coordinate
-        if rule.kind == "weights" and self.integrand == "velocity" and name == "lambda":
-            raise DeriveError(
-                "explicit weights of a velocity solver multiply the step of its clock; write "
-                'coordinate = "clock"',
-                (*rule.where, "weights"),
-            )
-        return resolve(name, self.integrand, self.schedule)
 
 
 def weigh(
@@ -66,8 +45,8 @@ def weigh(
     states: list[Term] = []
     try:
         if rule.kind == "weights":
-            terms = _explicit(rule, coordinate, stages, context, reach)
-            states = _carried(rule, coordinate, context, reach)
+            terms = explicit(rule, coordinate, stages, context, reach)
+            states = carried(rule, coordinate, context, reach)
         elif rule.states:
             states, terms = _through_states(rule, place, coordinate, stages, context, reach)
         else:
@@ -75,82 +54,13 @@ def weigh(
     except DeriveError as error:
         raise DeriveError(error.message, error.where or rule.where) from None
     kept = tuple(term for term in terms if term.weight != ZERO)
-    values = _meanings(rule, coordinate, context)
+    values = meanings(rule, coordinate, context)
     decay = ONE if rule.decay is None else substitute(rule.decay, values)
     draws = tuple(Draw(draw, substitute(weight, values)) for draw, weight in rule.noise)
     if states:
         decay = add(*(term.weight for term in states if term.source == "x"))
     carry = tuple(term for term in states if term.source != "x" and term.weight != ZERO)
     return Row(name, place, coordinate.gauge, kept, decay, draws, carry)
-
-
-def _meanings(rule: Rule, coordinate: Coordinate, context: Context) -> dict[str, Expr]:
-    """What κ and the step ratios of explicit expressions stand for."""
-    values: dict[str, Expr] = {"kappa": Number(Fraction(KAPPA[context.integrand]))}
-    for k in range(1, MAX_STEPS + 1):
-        values[f"ratio{k}"] = ONE if rule.frozen else ratio(coordinate.offsets, k)
-        point = Place(Symbol(f"gamma{k}"), "grid")
-        values[f"ahead{k}"] = offset(coordinate, point, context.integrand)
-    return values
-
-
-def _explicit(
-    rule: Rule,
-    coordinate: Coordinate,
-    stages: Mapping[str, Place],
-    context: Context,
-    reach: int | None,
-) -> list[Term]:
-    values = _meanings(rule, coordinate, context)
-    terms = []
-    for source, weight in rule.weights:
-        _require(source, stages, rule)
-        if reach is not None and depth(source) > reach:
-            raise DeriveError(
-                f"explicit weights use `{source}` before it exists and cannot be shortened; say in "
-                "[start] using = […] which solvers take the first steps",
-                (*rule.where, "weights"),
-            )
-        try:
-            slope = _slope(source, coordinate, stages, context)
-            terms.append(Term(source, slope * substitute(weight, values)))
-        except ZeroDivisionError:
-            raise DeriveError(f"the weight of `{source}` divides by zero", rule.where) from None
-    return terms
-
-
-def _slope(
-    source: str, coordinate: Coordinate, stages: Mapping[str, Place], context: Context
-) -> Expr:
-    """What turns a weight on dx/dy into one on the clock's derivative: d(clock)/dy at the node."""
-    if coordinate.kind != "other":
-        return ONE
-    if source == "n":
-        return Call("slope", (ZERO,))
-    if source in stages:
-        return Call("slope", (stages[source].lam(KAPPA[context.integrand]),))
-    return Call("slope", (-Symbol(f"theta{depth(source)}"),))
-
-
-def _carried(rule: Rule, coordinate: Coordinate, context: Context, reach: int | None) -> list[Term]:
-    """The accepted states of explicit weights, whose factors must sum to 1."""
-    values = _meanings(rule, coordinate, context)
-    if reach is not None and any(depth(source) > reach for source, _ in rule.carry):
-        raise DeriveError(
-            "explicit weights carry a state from before the start and cannot be shortened; say in "
-            "[start] using = […] which solvers take the first steps",
-            (*rule.where, "carry"),
-        )
-    carried = [Term(source, substitute(weight, values)) for source, weight in rule.carry]
-    defaults = {p.name: p.default for p in context.parameters}
-    total = add(*(term.weight for term in carried))
-    if carried and not is_one(total, defaults):
-        raise DeriveError(
-            f"the factors on the states must sum to 1, or a state without model output is not kept; "
-            f"their sum is {total}",
-            (*rule.where, "carry"),
-        )
-    return carried
 
 
 def _through_states(
@@ -169,7 +79,7 @@ def _through_states(
             (*rule.where, "states"),
         )
     for node in rule.nodes:
-        _require(node, stages, rule)
+        require(node, stages, rule)
     states = [name for name in rule.states if reach is None or depth(name) <= reach]
     nodes = [node for node in rule.nodes if reach is None or depth(node) <= reach]
     if not states or not nodes:
@@ -202,7 +112,7 @@ def _interpolatory(
             (*rule.where, "nodes"),
         )
     for node in rule.nodes:
-        _require(node, stages, rule)
+        require(node, stages, rule)
     nodes = [node for node in rule.nodes if reach is None or depth(node) <= reach]
     if not nodes:
         raise DeriveError(
@@ -214,8 +124,34 @@ def _interpolatory(
     _refuse_coinciding(nodes, offsets, context, rule)
     bases = lagrange(offsets)
     scale, values = _functional(rule, place, coordinate, context, len(nodes))
+    weights = [basis.against(values, scale) for basis in bases]
+    beside = _deviations(rule, coordinate, stages, context)
+    for term, at in beside:  # N at its node less the polynomial there
+        powers = power_values(at, len(nodes))
+        read = [term.weight * basis.against(powers) for basis in bases]
+        weights = [add(weight, -value) for weight, value in zip(weights, read, strict=True)]
+    return [*map(Term, nodes, weights), *(term for term, _ in beside)]
+
+
+def _deviations(
+    rule: Rule, coordinate: Coordinate, stages: Mapping[str, Place], context: Context
+) -> list[tuple[Term, Expr]]:
+    """Evaluations that count by how far they lie from the polynomial, and their offsets."""
+    values = meanings(rule, coordinate, context)
+    for source, _ in rule.deviations:
+        if source not in stages:
+            require(source, stages, rule)
+            raise DeriveError(
+                f"`{source}` is no stage; only evaluations of the step itself may lie beside the "
+                "polynomial",
+                (*rule.where, "deviations"),
+            )
     return [
-        Term(node, basis.against(values, scale)) for node, basis in zip(nodes, bases, strict=True)
+        (
+            Term(source, substitute(weight, values)),
+            offset(coordinate, stages[source], context.integrand),
+        )
+        for source, weight in rule.deviations
     ]
 
 
@@ -266,17 +202,6 @@ def _offset(
         return offset(coordinate, stages[node], context.integrand)
     back = depth(node)
     return Number(Fraction(-back)) if frozen else -Symbol(f"{coordinate.offsets}{back}")
-
-
-def _require(node: str, stages: Mapping[str, Place], rule: Rule) -> None:
-    if node == "n" or node.startswith("n-") or node in stages:
-        return
-    if node == "n+1":
-        message = "`n+1` exists in [corrector] only; a predictor cannot use the end of its own step"
-    else:
-        known = ", ".join(("n", "n-1", *stages))
-        message = f"`{node}` is not evaluated before this row; known here: {known}"
-    raise DeriveError(message, (*rule.where, "nodes"))
 
 
 def _refuse_coinciding(nodes: list[str], offsets: list[Expr], context: Context, rule: Rule) -> None:

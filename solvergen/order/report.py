@@ -128,22 +128,26 @@ class OrderReport:
             ``order``, ``leading_error``, ``stiff_order``, ``evaluations_per_step``, ``history``. A
             symbolic leading error that was refused is ``{"refused": reason}``.
         """
+        return {
+            **self.stated(symbolic),
+            "stiff_order": {"strong": self.stiff.strong, "weak": self.stiff.weak},
+            "evaluations_per_step": self.evaluations_per_step,
+            "history": self.history,
+        }
+
+    def stated(self, symbolic: bool = True) -> dict[str, Any]:
+        """What an emitted file states: ``order`` and ``leading_error`` of `json`."""
         leading: dict[str, Any] = {"uniform": self.uniform.json()}
         if symbolic:
             try:
                 leading["symbolic"] = self.symbolic.json()
             except Explosion as error:
                 leading["symbolic"] = {"refused": str(error)}
-        return {
-            "order": {
-                kind: {mode: modes[mode].json() for mode in MODES}
-                for kind, modes in self.orders.items()
-            },
-            "leading_error": leading,
-            "stiff_order": {"strong": self.stiff.strong, "weak": self.stiff.weak},
-            "evaluations_per_step": self.evaluations_per_step,
-            "history": self.history,
+        orders = {
+            kind: {mode: modes[mode].json() for mode in MODES}
+            for kind, modes in self.orders.items()
         }
+        return {"order": orders, "leading_error": leading}
 
 
 def _worst(part: str, listed: list[Contribution]) -> list[Bottleneck]:

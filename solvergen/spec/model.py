@@ -70,6 +70,8 @@ class Rule:
         frozen: weights as if all steps were equal.
         states: accepted states that an interpolant passes through: ``x``, ``x-1``, …; the current one
             alone unless given.
+        deviations: (stage, expression) pairs of an interpolant: evaluations beside the polynomial, which
+            count by how far they lie from it.
         carry: (state, expression) pairs of a weights rule: the factors on accepted states.
         decay, noise: of a weights rule: the factor on the state beside the ODE's own, and (draw,
             expression) pairs in units of σ at the place of the result.
@@ -86,6 +88,7 @@ class Rule:
     weights: tuple[tuple[str, Expr], ...] = ()
     frozen: bool = False
     states: tuple[str, ...] = ()
+    deviations: tuple[tuple[str, Expr], ...] = ()
     carry: tuple[tuple[str, Expr], ...] = ()
     decay: Expr | None = None
     noise: tuple[tuple[str, Expr], ...] = ()

@@ -103,6 +103,12 @@ RULE_KEYS = {
         'the current one, "x-1" the one before. ["x"] unless given.',
         '["x", "x-1"]',
     ),
+    "deviations": Key(
+        "weights",
+        "Stages beside the polynomial, with weights like explicit ones: each counts by how far its "
+        "evaluation lies from the polynomial there (rule interpolate).",
+        '{ mid = "h*phi(0, 1/2)" }',
+    ),
     "carry": Key(
         "weights",
         "Factors on the accepted states, each first brought to the place of the result by the linear "

@@ -41,11 +41,12 @@ class RuleReader(Values):
             fields["noise"] = tuple(self.draw(path, *item) for item in fields["noise"].items())
         for name in (*fields.get("states", ()), *fields.get("carry", ())):
             self.check_state(path, "states" if "states" in fields else "carry", name)
-        if "carry" in fields:
-            fields["carry"] = tuple(
-                (name, self.expression((*path, "carry", name), value, weights=True))
-                for name, value in fields["carry"].items()
-            )
+        for key in ("carry", "deviations"):
+            if key in fields:
+                fields[key] = tuple(
+                    (name, self.expression((*path, key, name), value, weights=True))
+                    for name, value in fields[key].items()
+                )
         self.check_rule(path, kind, fields)
         return Rule(kind=kind, where=path, **fields)
 
@@ -88,7 +89,7 @@ class RuleReader(Values):
             "weights": ("weights",),
         }[kind]
         takes = {
-            "interpolate": ("states",),
+            "interpolate": ("states", "deviations"),
             "taylor": ("factors",),
             "mean-value": ("theta", "scale"),
             "weights": ("carry", "decay", "noise"),
@@ -106,6 +107,8 @@ class RuleReader(Values):
                 (*path, own[0]),
                 f'`{own[0]}` belongs to [noise] with form = "explicit"; other forms derive it',
             )
+        if "states" in fields and "deviations" in fields:
+            self.fail((*path, "deviations"), "a rule through several states takes no `deviations`")
         for key in ("nodes", "states"):
             listed = fields.get(key, ())
             for name in listed:

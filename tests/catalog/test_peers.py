@@ -13,7 +13,9 @@ import torch
 
 from solvergen import gallery
 
-PEERS = json.loads((Path(__file__).parents[1] / "data" / "peer_endpoints_gallery.json").read_text())
+DATA = Path(__file__).parents[1] / "data"
+PEERS = json.loads((DATA / "peer_endpoints_gallery.json").read_text())
+SHIPPED = json.loads((DATA / "peer_endpoints_shipped.json").read_text())["endpoints"]
 GRIDS = {name: torch.tensor(g, dtype=torch.float64) for name, g in PEERS["grids"].items()}
 ENDS = {name: entry["ends"] for entry in PEERS["endpoints"] for name in entry["peers"]}
 BY_DIFFUSERS, BY_SA = "_as_shipped_by_diffusers", "_as_shipped_by_sa_solver"
@@ -88,6 +90,30 @@ def peers():
     return table
 
 
+def uniform_in_time():
+    """Peer → the gallery solver whose outer steps and stage nodes are uniform in the time of linear VP."""
+    marks, kinds = (("dpm++", "dpmpp_{}s"), ("dpm", "dpm_solver_{}")), ("", "_taylor")
+    return {
+        f"lu.{mark}_ssfixed{order}{kind}@time_uniform": f"{name.format(order)}_time{kind}"
+        for (mark, name), kind, order in itertools.product(marks, kinds, (2, 3))
+    }
+
+
+def formulas_as_shipped():
+    """Peer → the gallery solver that repeats its code: ComfyUI `co.`, diff-sampler, UniPC."""
+    table = {
+        "co.gradient_estimation": "gradient_estimation",
+        "co.heunpp2": "heunpp2",
+        "un.vary_coeff1": "unipc_1_vary_coeff_as_shipped_by_unipc",
+        "un.vary_coeff2_lof0": "unipc_2_vary_coeff_as_shipped_by_unipc",
+    }
+    for library in ("co", "ds"):
+        table[f"{library}.ipndm_v2"] = "ipndm_v2"
+        for order in (3, 4):
+            table[f"{library}.ipndm_v{order}"] = f"ipndm_v{order}_as_shipped_by_diff_sampler"
+    return table
+
+
 def short_runs():
     """Peer → (N, solver below N steps, solver from N on): diffusers' and dpm-solver's policy."""
     table = {}
@@ -123,7 +149,7 @@ def single_steps():
     return table
 
 
-SAME, SHORT, SINGLE = peers(), short_runs(), single_steps()
+SAME, SHORT, SINGLE, TIMED = peers(), short_runs(), single_steps(), uniform_in_time()
 # Peers that no gallery solver is, the nearest one, the largest relative distance, and the reason.
 APART = {
     **{
@@ -132,8 +158,7 @@ APART = {
     },
 }
 # Compared in test_blocks.py: single-step solvers of diffusers and dpm-solver whose stage nodes are points
-# of the grid. Not compared: those with a fixed number of steps on a grid uniform in VP time
-# (lu.*_ssfixed*@time_uniform), sa.more as shipped (returns the denoised prediction).
+# of the grid.
 ADAPTIVE = {
     "kd.dpm_adaptive_order2": "dpm_adaptive_12",
     "kd.dpm_adaptive_order3": "dpm_adaptive_23",
@@ -218,9 +243,47 @@ def test_stands_apart_from_the_peer_as_far_as_stated(peer, end_state):
     assert bound / 10 < max(gaps) < bound
 
 
+@pytest.mark.parametrize(("peer", "name"), sorted(formulas_as_shipped().items()))
+def test_reproduces_the_code_of_the_peer(peer, name, end_state):
+    assert len(SHIPPED[peer]) == len(GRIDS) == 15
+    for grid, recorded in SHIPPED[peer].items():
+        assert distance(end_state(name, GRIDS[grid]), recorded) < 1e-10, grid
+
+
+@pytest.mark.parametrize("peer", sorted(TIMED))
+def test_reproduces_the_peer_whose_nodes_are_uniform_in_time(peer, end_state):
+    order, ends = int(TIMED[peer].split("_time")[0].rstrip("s")[-1]), ENDS[peer]
+    assert len(ends) == 3
+    for grid, recorded in ends.items():
+        sigmas = GRIDS[grid]
+        outer = (len(sigmas) - 1) // order
+        times = linear_vp_time(sigmas[[0, -1]])
+        levels = linear_vp_level(torch.linspace(*times.tolist(), outer + 1, dtype=torch.float64))
+        assert distance(end_state(TIMED[peer], levels), recorded) < 1e-10, grid
+
+
+def linear_vp_time(sigma):
+    """t at which −2 log α = 19.9 t²/2 + 0.1 t gives σ/α."""
+    return ((0.01 + 39.8 * torch.log1p(sigma**2)).sqrt() - 0.1) / 19.9
+
+
+def linear_vp_level(t):
+    return torch.expm1(19.9 * t**2 / 2 + 0.1 * t).sqrt()
+
+
+def test_sa_solver_as_shipped_returns_the_last_denoised_prediction(end_state, denoiser):
+    """Its `more` steps end in one more evaluation, recorded like a VP state: times sqrt(1 + sigma^2)."""
+    denoise = denoiser(*PEERS["mixture"].values())
+    name = SAME["sa.more_p3c4_tau0"]
+    for grid, recorded in ENDS["sa.more_p3c4_tau0_asshipped"].items():
+        sigma = GRIDS[grid][-1:]
+        last = denoise(end_state(name, GRIDS[grid]), sigma) * (1 + sigma**2).sqrt()
+        assert distance(last, recorded) < 1e-10, grid
+
+
 def test_every_recorded_peer_is_placed():
-    placed = {*SAME, *SHORT, *SINGLE, *APART}
-    left = {peer for peer in ENDS if peer not in placed}
-    assert all("@time_uniform" in peer or peer.endswith("tau0_asshipped") for peer in left)
-    assert len(placed & set(ENDS)) >= 185
+    placed = {*SAME, *SHORT, *SINGLE, *APART, *TIMED, "sa.more_p3c4_tau0_asshipped"}
+    elsewhere = {peer for peer in ENDS if "@time_uniform" in peer and "fixed" not in peer}
+    assert set(ENDS) - placed == elsewhere  # in test_blocks.py
+    assert len(placed & set(ENDS)) >= 194
     assert {name for name in SAME.values()} <= set(gallery.names())

@@ -1,0 +1,43 @@
+"""What the rules of one solver share, and which evaluations a rule may name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..errors import DeriveError
+from ..program.model import Place
+from ..spec.model import Parameter, Rule, Schedule
+from .coordinates import Coordinate, resolve
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the rules of one solver share: integrand, coordinate, schedule and parameters."""
+
+    integrand: str
+    coordinate: str
+    schedule: Schedule | None
+    parameters: tuple[Parameter, ...] = ()
+
+    def resolve(self, rule: Rule) -> Coordinate:
+        """The coordinate in which a rule works."""
+        name = rule.coordinate or self.coordinate
+        if rule.kind == "weights" and self.integrand == "velocity" and name == "lambda":
+            raise DeriveError(
+                "explicit weights of a velocity solver multiply the step of its clock; write "
+                'coordinate = "clock"',
+                (*rule.where, "weights"),
+            )
+        return resolve(name, self.integrand, self.schedule)
+
+
+def require(node: str, stages: Mapping[str, Place], rule: Rule) -> None:
+    if node == "n" or node.startswith("n-") or node in stages:
+        return
+    if node == "n+1":
+        message = "`n+1` exists in [corrector] only; a predictor cannot use the end of its own step"
+    else:
+        known = ", ".join(("n", "n-1", *stages))
+        message = f"`{node}` is not evaluated before this row; known here: {known}"
+    raise DeriveError(message, (*rule.where, "nodes"))

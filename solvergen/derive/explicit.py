@@ -1,0 +1,85 @@
+"""Explicit weights: what their names stand for, and the terms that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from ..errors import DeriveError
+from ..expr.tree import ONE, ZERO, Call, Expr, Number, Symbol, add, substitute
+from ..program.consistency import is_one
+from ..program.model import KAPPA, Place, Term, depth
+from ..spec.model import Rule
+from ..spec.names import MAX_STEPS, ratio
+from .context import Context, require
+from .coordinates import Coordinate, offset
+
+
+def meanings(rule: Rule, coordinate: Coordinate, context: Context) -> dict[str, Expr]:
+    """What κ and the step ratios of explicit expressions stand for."""
+    values: dict[str, Expr] = {"kappa": Number(Fraction(KAPPA[context.integrand]))}
+    for k in range(1, MAX_STEPS + 1):
+        values[f"ratio{k}"] = ONE if rule.frozen else ratio(coordinate.offsets, k)
+        point = Place(Symbol(f"gamma{k}"), "grid")
+        values[f"ahead{k}"] = offset(coordinate, point, context.integrand)
+    return values
+
+
+def explicit(
+    rule: Rule,
+    coordinate: Coordinate,
+    stages: Mapping[str, Place],
+    context: Context,
+    reach: int | None,
+) -> list[Term]:
+    """The terms of explicit weights, which must all exist."""
+    values = meanings(rule, coordinate, context)
+    terms = []
+    for source, weight in rule.weights:
+        require(source, stages, rule)
+        if reach is not None and depth(source) > reach:
+            raise DeriveError(
+                f"explicit weights use `{source}` before it exists and cannot be shortened; say in "
+                "[start] using = […] which solvers take the first steps",
+                (*rule.where, "weights"),
+            )
+        try:
+            slope = _slope(source, coordinate, stages, context)
+            terms.append(Term(source, slope * substitute(weight, values)))
+        except ZeroDivisionError:
+            raise DeriveError(f"the weight of `{source}` divides by zero", rule.where) from None
+    return terms
+
+
+def _slope(
+    source: str, coordinate: Coordinate, stages: Mapping[str, Place], context: Context
+) -> Expr:
+    """What turns a weight on dx/dy into one on the clock's derivative: d(clock)/dy at the node."""
+    if coordinate.kind != "other":
+        return ONE
+    if source == "n":
+        return Call("slope", (ZERO,))
+    if source in stages:
+        return Call("slope", (stages[source].lam(KAPPA[context.integrand]),))
+    return Call("slope", (-Symbol(f"theta{depth(source)}"),))
+
+
+def carried(rule: Rule, coordinate: Coordinate, context: Context, reach: int | None) -> list[Term]:
+    """The accepted states of explicit weights, whose factors must sum to 1."""
+    values = meanings(rule, coordinate, context)
+    if reach is not None and any(depth(source) > reach for source, _ in rule.carry):
+        raise DeriveError(
+            "explicit weights carry a state from before the start and cannot be shortened; say in "
+            "[start] using = […] which solvers take the first steps",
+            (*rule.where, "carry"),
+        )
+    found = [Term(source, substitute(weight, values)) for source, weight in rule.carry]
+    defaults = {p.name: p.default for p in context.parameters}
+    total = add(*(term.weight for term in found))
+    if found and not is_one(total, defaults):
+        raise DeriveError(
+            f"the factors on the states must sum to 1, or a state without model output is not kept; "
+            f"their sum is {total}",
+            (*rule.where, "carry"),
+        )
+    return found
