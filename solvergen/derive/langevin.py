@@ -1,4 +1,4 @@
-"""Langevin steps at the level where a step begins, written out over its evaluations and draws."""
+"""Langevin steps at the level where a step begins: a chain before its rows, or one in its last row."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import replace
 
 from ..errors import DeriveError
 from ..expr.tree import ONE, ZERO, Call, Expr, Symbol, exp
-from ..program.model import Draw, Interval, Place, Row, Step, Term
+from ..program.model import CHAIN, Chain, Draw, Interval, Place, Row, Step, Term
 from ..spec.model import Langevin
 
-H = Symbol("h")
+H, LAST = Symbol("h"), "y"
 
 
-def langevin(step: Step, chain: Langevin, kappa: int) -> Step:
+def langevin(step: Step, asked: Langevin, kappa: int) -> Step:
     """A step that begins with Langevin steps at its own level.
 
     y_0 = x_n, y_{k+1} = y_k + δ (α D(y_k) − y_k) + σ √(2δ) z (Song and Ermon 2019, Algorithm 1), and
-    the step's rows start from the last of them; the chain is written out over x_n, the evaluations
-    and the draws.
+    the step's rows start from the last of them. Where these ask for no value of the model there, the
+    last Langevin step is part of them, so that its call is the last one at the level.
 
     Raises:
         DeriveError: a solver with history, or of another integrand than data.
@@ -28,40 +28,29 @@ def langevin(step: Step, chain: Langevin, kappa: int) -> Step:
             "ancestral part",
             ("langevin",),
         )
-    rate, keep = chain.rate, 1 - chain.rate
-    spread = Call("sqrt", (2 * rate,))
-    here = Place(ZERO)
-    states: list[Row] = []
-    for k in range(1, chain.steps + 1):
-        sources = ["n", *(f"langevin{j}" for j in range(1, k))]
-        states.append(
-            Row(
-                f"langevin{k}",
-                here,
-                "lambda",
-                tuple(Term(s, rate * keep ** (k - 1 - j)) for j, s in enumerate(sources)),
-                keep**k,
-                tuple(Draw(f"y{j}", spread * keep ** (k - j)) for j in range(1, k + 1)),
-            )
-        )
-    last = states[-1]
-    moved = [_from(row, last) for row in step.rows]
-    parts = tuple(Interval(f"y{j}", ZERO, ZERO) for j in range(1, chain.steps + 1))
-    if not any(term.source == last.name for row in moved for term in row.terms):
-        states.pop()  # nothing asks for the model's value after the last Langevin step
-    return replace(
-        step,
-        label=f"{chain.steps} Langevin step{'s' if chain.steps > 1 else ''}, then {step.label}",
-        stages=(*states, *moved[: len(step.stages)]),
-        final=moved[len(step.stages)],
-        draws=(*parts, *step.draws),
-    )
+    chain = Chain(asked.steps, asked.rate, asked.snr)
+    label = f"{asked.steps} Langevin step{'s' if asked.steps > 1 else ''}, then {step.label}"
+    idle = not step.stages and not any(term.source == "n" for term in step.final.terms)
+    if not (idle and asked.rate is not None):
+        parts = (Interval(CHAIN, ZERO, ZERO), *step.draws)
+        return replace(step, label=label, chain=chain, draws=parts)
+    merged = _from(step.final, _single(asked.rate))
+    left = replace(chain, repeats=asked.steps - 1) if asked.steps > 1 else None
+    names = (CHAIN, LAST) if left else (LAST,)
+    parts = (*(Interval(name, ZERO, ZERO) for name in names), *step.draws)
+    return replace(step, label=label, chain=left, final=merged, draws=parts)
 
 
-def langevin_to_zero(chain: Langevin) -> Step:
+def _single(rate: Expr) -> Row:
+    """One Langevin step as a row."""
+    spread = Draw(LAST, Call("sqrt", (2 * rate,)))
+    return Row("", Place(ZERO), "lambda", (Term("n", rate),), 1 - rate, (spread,))
+
+
+def langevin_to_zero(asked: Langevin) -> Step:
     """The step to σ = 0 after Langevin steps: the denoised value of the last of them."""
     end = Row("x", Place(ONE), "lambda", (Term("n", ONE),), ZERO)
-    return langevin(Step("the denoised value", (), end), chain, 1)
+    return langevin(Step("the denoised value", (), end), asked, 1)
 
 
 def _times_exp(factor: Expr, exponent: Expr) -> Expr:
@@ -76,10 +65,9 @@ def _from(row: Row, base: Row) -> Row:
     if row.gauge != "lambda" or row.place.coordinate != "lambda":
         raise DeriveError('Langevin steps need coordinate = "lambda"', ("langevin",))
     propagated = _times_exp(row.decay, -row.place.fraction * H)
-    own = tuple(replace(t, source=base.name if t.source == "n" else t.source) for t in row.terms)
     carried = tuple(Term(t.source, propagated * t.weight) for t in base.terms)
     # A draw's unit is σ where it is used: σ_n is e^{ch} of σ at the fraction c.
     noise = tuple(Draw(d.name, row.decay * d.weight) for d in base.noise)
     return replace(
-        row, terms=(*carried, *own), decay=row.decay * base.decay, noise=(*noise, *row.noise)
+        row, terms=(*carried, *row.terms), decay=row.decay * base.decay, noise=(*noise, *row.noise)
     )

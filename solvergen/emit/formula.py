@@ -162,13 +162,42 @@ def _past(source: str) -> str:
 
 def step_formulas(step: Step, program: Program, latex: bool = False) -> list[str]:
     """The equations of one kind of step, in the order in which they are computed."""
-    return [row_formula(row, step, program, latex) for row in step.rows]
+    return [
+        *chain_formula(step, latex),
+        *(row_formula(row, step, program, latex) for row in step.rows),
+    ]
+
+
+def chain_formula(step: Step, latex: bool = False) -> list[str]:
+    """The Langevin steps that come before a step's rows, as an equation on one line, if any."""
+    chain = step.chain
+    if chain is None:
+        return []
+    if latex:
+        pull, text = (
+            r"\left(\alpha_n D_n - x_n\right)",
+            r"x_n \gets x_n + {d} {p} + \sigma_n \sqrt{{2 {d}}} \, y",
+        )
+        name, rule = (
+            r"\delta",
+            r"\quad \delta = 2 \left({s} \, \sigma_n |y| / |\alpha_n D_n - x_n|\right)^2",
+        )
+        times = rf",\quad {chain.repeats}\text{{ times}}"
+    else:
+        pull, text = "(αₙ Dₙ − xₙ)", "xₙ ← xₙ + {d} {p} + σₙ sqrt(2 {d}) y"
+        name, rule = "δ", ", δ = 2 ({s} σₙ |y|/|αₙ Dₙ − xₙ|)²"
+        times = f", {chain.repeats} times"
+    shown = name if chain.rate is None else _factor(chain.rate, latex)
+    length = "" if chain.snr is None else rule.format(s=_factor(chain.snr, latex))
+    return [text.format(d=shown, p=pull) + length + times * (chain.repeats > 1)]
 
 
 def update_lines(program: Program, width: int) -> list[str]:
     """The main step's equations for a file header, where they fit the width."""
     main, pad = program.main, " " * 9
     lines: list[str] = []
+    for text in chain_formula(main):
+        lines += _wrapped(text, width, "update   ", pad + " " * 4)
     for row in main.rows:
         lines += _row_lines(row, main, program, width, pad if lines else "update   ")
     return lines + _meanings(legend(program, (main,)), width, "where    ")
@@ -215,7 +244,8 @@ def terminal(program: Program) -> str:
     blocks = []
     for step in program.steps:
         head = "every step" if step == program.main else step.label
-        lines = [
+        lines = [f"  {text}" for text in chain_formula(step)]
+        lines += [
             line for row in step.rows for line in _row_lines(row, step, program, TERMINAL, "  ")
         ]
         blocks.append("\n".join([f"{head}:", *lines]))
@@ -225,7 +255,7 @@ def terminal(program: Program) -> str:
 def latex(program: Program) -> str:
     """The main step as LaTeX: aligned equations, one a row, and what their symbols mean."""
     rows = step_formulas(program.main, program, latex=True)
-    lines = [row.replace(" = ", " &= ", 1) for row in rows]
+    lines = [re.sub(r" (=|\\gets) ", r" &\1 ", row, count=1) for row in rows]
     meanings = legend(program, (program.main,), latex=True)
     lines += [
         rf"&\text{{{'where ' if i == 0 else ''}}}{text}".replace(r"\text{}", "")

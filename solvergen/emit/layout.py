@@ -74,6 +74,11 @@ class Layout:
         names += [f"before-k{j}" for j in range(1, self.carried + 1)]
         return tuple(self.variable(name) for name in names)
 
+    @property
+    def norms(self) -> bool:
+        """Whether some Langevin steps are as long as norms say; their kind comes after all others."""
+        return any(step.chain and step.chain.snr for step in self.program.steps)
+
     def call(self, step: Step, index: int) -> CallSite:
         """The call site of a step's index-th model call."""
         return next(c for c in self.calls if c.evaluations == step.evaluations and c.index == index)

@@ -28,12 +28,12 @@ def tensors(plan):
     def tensor(value):
         return torch.tensor(value, dtype=torch.float64)
 
-    used = {{(row[0], z) for row in plan for z, draw in enumerate(row[4]) if draw[0]}}
+{places}    used = {{({place}, z) for {row} in {plan} for z, draw in enumerate(row[4]) if draw[0]}}
     rows, known = [], {{}}
-    for i, kind, sigma, weights, noise{lifts} in plan:
-        kept = [z for z in range(len(noise)) if (i, z) in used]
-        new = tuple(tensor(noise[z][1:]).unbind() for z in kept if z >= known.get(i, 0))
-        known[i] = len(noise)
+    for {unpacked} in {plan}:
+        kept = [z for z in range(len(noise)) if ({key}, z) in used]
+        new = tuple(tensor(noise[z][1:]).unbind() for z in kept if z >= known.get({key}, 0))
+        known[{key}] = len(noise)
         weights = tensor([*weights, *(noise[z][0] for z in kept)]).unbind()
 {lifted}        rows.append((i, kind, tensor(sigma), weights, new{raised}))
     return rows
@@ -100,11 +100,29 @@ def lifted(program: Program) -> bool:
     return program.jumps or any(step.churn is not None for step in program.steps)
 
 
-def planned(program: Program) -> str:
+# Langevin steps draw for themselves, although they are of one step of the grid.
+PLACES = """    places, p = [], 0
+    for row in plan:  # rows that share draws follow each other, and begin with one of this kind
+        p += row[1] {opening}
+        places.append(p)
+"""
+
+
+def planned(layout: Layout) -> str:
     """The definition of `tensors`."""
-    lifts = lifted(program)
+    program, lifts = layout.program, lifted(layout.program)
     more = ", lifts" if lifts else ""
-    return PLANNED.format(lifts=more, raised=more, lifted=LIFTS if lifts else "")
+    parts = {"raised": more, "lifted": LIFTS if lifts else ""}
+    unpacked = f"i, kind, sigma, weights, noise{more}"
+    if any(step.chain for step in program.steps):
+        opening = [call.kind for call in layout.calls if call.opens]
+        opening += [len(layout.calls)] if layout.norms else []
+        one_of = f"in {tuple(opening)}" if len(opening) > 1 else f"== {opening[0]}"
+        parts |= {"places": PLACES.format(opening=one_of), "place": "p", "key": "p"}
+        parts |= {"row": "p, row", "plan": "zip(places, plan)"}
+        return PLANNED.format(unpacked=f"p, ({unpacked})", **parts)
+    parts |= {"places": "", "place": "row[0]", "key": "i", "row": "row", "plan": "plan"}
+    return PLANNED.format(unpacked=unpacked, **parts)
 
 
 def loop(program: Program, signature: str, call: str) -> str:
@@ -144,7 +162,7 @@ def local(expr: Expr) -> Expr:
 
 def needs_levels(step: Step) -> bool:
     """Whether the block of a step needs σ/α at its ends."""
-    return bool(step.draws or step.lets or step.churn)
+    return bool(step.draws or step.lets or step.churn or step.chain)
 
 
 def renews(program: Program) -> bool:

@@ -69,8 +69,9 @@ def assign(name: str, expr: Expr, indent: int) -> list[str]:
     if len(line) <= WIDTH:
         return [line]
     coefficient, factors = split(expr)
-    plain = coefficient == 1 and len(factors) == 2 and not isinstance(factors[0], Power)
-    if plain and isinstance(factors[-1], Sum):  # a formatter opens the only bracket
+    whole = coefficient.denominator == 1 and coefficient != -1
+    pair = whole and (coefficient != 1) + len(factors) == 2 and not isinstance(factors[0], Power)
+    if pair and isinstance(factors[-1], Sum):  # a formatter opens the only bracket
         front = python(multiply(Number(coefficient), *factors[:-1]))
         return [f"{pad}{head} {front} * (", *_broken(factors[-1], indent + 4), f"{pad})"]
     return [f"{pad}{head} (", *_broken(expr, indent + 4), f"{pad})"]

@@ -7,10 +7,19 @@ from .python_text import WIDTH, wrap_tuple
 
 PAD = " " * 4
 
+LANGEVIN = """\
+    if kind == {kind}:  # a Langevin step of the length that norms give
+        toward = weights[1] * denoised - x
+        pair = (v.reshape(len(v), -1) for v in (*noise, toward))
+        drawn, pulled = (torch.linalg.vector_norm(v, dim=1).mean() for v in pair)
+        root = weights[0] * drawn / pulled
+        return x + root * (root * toward + weights[2] * noise[0]), ()
+"""
+
 
 def step_function(layout: Layout) -> str:
     """The definition of `step`, one block for each kind of model call."""
-    names = ["_", "kind" if len(layout.calls) > 1 else "_", "_", "weights"]
+    names = ["_", "kind" if len(layout.calls) + layout.norms > 1 else "_", "_", "weights"]
     stochastic = layout.program.stochastic
     names += ["*_"] if stochastic else []
     drawn = [f"{PAD}noise: unit Gaussian tensors like x, one for each pair in row[4]."]
@@ -24,6 +33,8 @@ def step_function(layout: Layout) -> str:
         f'{PAD}"""',
         f"{PAD}{', '.join(names)} = row",
     ]
+    if layout.norms:
+        lines += LANGEVIN.format(kind=len(layout.calls)).splitlines()
     for site in layout.calls:
         if site is layout.calls[-1]:
             lines += _site(layout, site, PAD)
@@ -49,8 +60,9 @@ def _site(layout: Layout, site: CallSite, pad: str) -> list[str]:
     past = list(layout.past)
     inner = [f"k{j}" for j in range(1, site.index)]
     start = "x" if site.opens else "base"
-    drawn = [] if not _draws(layout) else ["*noise"] if site.opens else ["*known", "*noise"]
-    carried = [] if not _carries(layout) else ["noise" if site.opens else "(*known, *noise)"]
+    carries = _carries(layout)
+    drawn = ["*noise"] if _draws(layout) and site.opens else ["*known", "*noise"] if carries else []
+    carried = [] if not carries else ["noise" if site.opens else "(*known, *noise)"]
     if not site.opens:
         names = ["base", now, *inner, *past, *(["known"] if carried else [])]
         line = f"{pad}{_joined(names)} = memory"
@@ -76,12 +88,15 @@ def _site(layout: Layout, site: CallSite, pad: str) -> list[str]:
 
 def _draws(layout: Layout) -> bool:
     """Whether any row weighs a draw."""
-    return any(row.noise for step in layout.program.steps for row in step.rows)
+    steps = layout.program.steps
+    return any(step.chain or any(row.noise for row in step.rows) for step in steps)
 
 
 def _carries(layout: Layout) -> bool:
     """Whether the draws of a row may serve later rows of its step."""
-    return _draws(layout) and any(step.stages for step in layout.program.steps)
+    steps = layout.program.steps
+    drawn = any(row.noise for step in steps for row in step.rows)
+    return drawn and any(step.stages for step in steps)
 
 
 def _return(value: str, remembered: list[str], pad: str) -> list[str]:

@@ -18,6 +18,7 @@ from ..expr.tree import (
     Sum,
     Symbol,
     add,
+    lift,
     multiply,
     power,
     rebuild,
@@ -81,7 +82,7 @@ class StepText:
     def lines(self) -> list[str]:
         rows = [(row, self.weights(row)) for row in self.step.rows]
         places = self.places()
-        out = [*self.scalars(), *self.offsets(), *self.functions(True), *places]
+        out = [*self.scalars(), *self.chain(), *self.offsets(), *self.functions(True), *places]
         out += self.functions(False)
         for index in range(self.step.evaluations):
             row = row_after(self.step, index)
@@ -123,6 +124,33 @@ class StepText:
                 clock = CLOCKS[self.program.integrand].format(a="a1", s="s2")
                 out.append(f"{pad}H = {clock} - clock[i]")
         return out
+
+    def chain(self) -> list[str]:
+        """The plan's rows of the Langevin steps before the step's own, all of them equal."""
+        chain, pad = self.step.chain, " " * BLOCK
+        out: list[str] = []
+        if chain is None:
+            return []
+        a, s = Symbol("a0"), Symbol("s0")
+        site = next(call for call in self.layout.calls if call.evaluations == 1)
+        kind, two = site.kind, Call("sqrt", (lift(2),))
+        if chain.rate is None:
+            assert chain.snr is not None
+            kind, spread = len(self.layout.calls), two * s
+            items = [python(two * local(chain.snr) * s), "a0"]
+        else:
+            rate = local(chain.rate)
+            spread = s * Call("sqrt", (2 * rate,))
+            items = [self.item(out, "base", 1 - rate), self.item(out, "w0", a * rate)]
+            items += ["0"] * (len(site.sources) - 1)
+        out.append(f"{pad}weights = {', '.join(items)}")
+        out += noise_lines([f"({self.item(out, 'g0', spread)}, q0, q0)"], BLOCK)
+        row = f"i, {kind}, s0, weights, noise"
+        if not lifted(self.program):
+            times = f" * {chain.repeats}" if chain.repeats > 1 else ""
+            return [*out, f"{pad}plan += [({row})]{times}"]
+        rest = [f"{pad}plan += [({row}, ())] * {chain.repeats - 1}"] if chain.repeats > 1 else []
+        return [*out, f"{pad}plan.append(({row}, lifts))", *rest]
 
     def place(self, row: Row) -> str:
         """Suffix of the variables of a row's place: ``1`` at the end of the step, else ``_k1``.
@@ -301,7 +329,8 @@ class StepText:
         if draws:
             items = [self.draw(out, k, row, name) for k, name in enumerate(draws)]
             out += noise_lines(items, BLOCK)
-        return [*out, append_row(self.layout, call.kind, f"s{at}", noise, index == 0)]
+        first = index == 0 and self.step.chain is None
+        return [*out, append_row(self.layout, call.kind, f"s{at}", noise, first)]
 
     def draw(self, out: list[str], k: int, row: Row, name: str) -> str:
         """A draw's weight at a row and the levels between which it lies."""

@@ -46,7 +46,7 @@ def torch_file(
         _definition(_grid(program)),
         *(_definition(text) for text in support(program)),
         *([_definition(pieces.CORRECTED[program.integrand == "data"])] if layout.corrects else []),
-        *([_definition(noise_text.planned(program))] if program.stochastic else []),
+        *([_definition(noise_text.planned(layout))] if program.stochastic else []),
         _coefficients(layout),
         _definition(pieces.COMBINE),
         step_function(layout),

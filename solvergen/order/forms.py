@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import OrderError
 from ..expr.tree import Call, Expr, Symbol
-from ..program.model import FURTHER, Place, Program, Row, Step
+from ..program.model import CHAIN, FURTHER, Chain, Place, Program, Row, Step
 from .fixed import RealRing
 from .gaussian import Target, generic
 from .grid import Grid
@@ -160,6 +160,9 @@ class Walk:
         if opened.raised is not None:
             base = plus(base, {("z", site, "churn"): opened.raised})
             past = [self.integrand(opened.low, base)]
+        if step.chain is not None:
+            base = self.chained(step.chain, opened, site, base)
+            past = [self.integrand(opened.low, base)]
         known = {"n": past[0], **{f"n-{k}": f for k, f in enumerate(past[1:], 1)}}
         for row in step.stages:
             inner = self.combine(row, opened, site, base, known)
@@ -171,6 +174,18 @@ class Walk:
             known["n+1"] = evaluation
             state = self.combine(step.corrector, opened, site, base, known)
         return state, [evaluation, *past]
+
+    def chained(self, chain: Chain, opened: Opened, site: int, base: Form) -> Form:
+        """The state after Langevin steps; of their draws only the sum enters later, so it is one draw."""
+        rate, sigma = opened.values.expr(chain.size()), self.target.sigma(opened.low)
+        kept: Any = 1 - rate * (1 - self.target.gain(opened.low))
+        whole: Any = Fraction(1)
+        variance: Any = Fraction(0)
+        for _ in range(chain.repeats):
+            whole, variance = whole * kept, variance * kept**2 + 2 * rate
+        state = {key: whole * value for key, value in base.items()}
+        spread = sigma * self.ring.sqrt(self.ring.lifted(variance))
+        return plus(state, {MU: 1 - whole, ("z", site, CHAIN): spread})
 
     # -- one row -------------------------------------------------------------------------------
 

@@ -119,6 +119,11 @@ def stochastic_report(
     """
     if not program.stochastic:
         raise OrderError(f"{program.name} draws no noise; ask for its order with `analyse`")
+    if any(step.chain and step.chain.snr for step in program.steps):
+        raise OrderError(
+            f"{program.name} takes Langevin steps whose length follows from norms of the state and the "
+            "noise; it is no linear map, of whose errors the orders are told"
+        )
     known = defaults(program)
     for name in parameters or {}:
         if name not in known:

@@ -220,6 +220,8 @@ def _quiet(program: Program, step: Step, silent: dict[str, Expr]) -> Step | None
 
 def _is_loud(program: Program, step: Step, values: Mapping[str, Expr]) -> bool:
     """Whether a step still draws noise, or is not that of the ODE, at a step of finite size."""
+    if step.chain is not None:
+        return True
     numbers = {p.name: p.default or generic(137, i) for i, p in enumerate(program.parameters)}
     ring = RealRing(1, 0)
     h = ring.constant(Fraction(3, 10))

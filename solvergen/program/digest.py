@@ -55,6 +55,9 @@ def _step(step: Step) -> dict[str, Any]:
             "churn": step.churn and [show(step.churn), show(step.churn_scale)],
             "draws": [[d.name, show(d.start), show(d.end)] for d in step.draws],
         }
+    if step.chain is not None:
+        sizes = (step.chain.rate, step.chain.snr)
+        noise["chain"] = [step.chain.repeats, *(size and show(size) for size in sizes)]
     return {
         **noise,
         **({"spans": step.spans} if step.spans > 1 else {}),

@@ -189,6 +189,38 @@ class Row:
         return tuple((term.source, unit * term.weight) for term in self.terms)
 
 
+CHAIN = "Langevin steps"  # what their draws are called, which no rule can
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Langevin steps at one level, of data: y + δ (α D(y) − y) + σ √(2δ) z, each from the one before.
+
+    Args:
+        repeats: how many, with a model call and a draw each.
+        rate: δ; or else
+        snr: δ = 2 (snr σ |z| / |α D − y|)², where |·| is the mean over the batch of the samples' norms.
+    """
+
+    repeats: int
+    rate: Expr | None = None
+    snr: Expr | None = None
+
+    def size(self) -> Expr:
+        """The rate, where it is a number of the step.
+
+        Raises:
+            DeriveError: it depends on the state, so that no linear combination is taken.
+        """
+        if self.rate is None:
+            raise DeriveError(
+                "the length of these Langevin steps follows from norms of the state and the noise: no "
+                "linear combination of model outputs is taken, of which an order could be told",
+                ("langevin", "snr"),
+            )
+        return self.rate
+
+
 @dataclass(frozen=True)
 class Step:
     """One kind of step: evaluate at n, then at each stage, then end the step.
@@ -214,6 +246,7 @@ class Step:
         swept, sweeps: of an implicit rule: the last stages are `sweeps` sweeps of `swept` stages each,
             which repeat one another.
         positive: what must hold for the noise to exist.
+        chain: Langevin steps before the first evaluation, from the last of which the rows start.
     """
 
     label: str = field(compare=False)
@@ -232,6 +265,7 @@ class Step:
     spans: int = 1
     swept: int = field(default=0, compare=False)
     sweeps: int = field(default=0, compare=False)
+    chain: Chain | None = None
 
     @property
     def ahead(self) -> int:
@@ -243,7 +277,8 @@ class Step:
     @property
     def expressions(self) -> tuple[Expr, ...]:
         """Every expression of its rows, its scalars and the lengths of its parts."""
-        lengths = tuple(e for e in (self.down, self.churn) if e is not None)
+        chain = (self.chain.rate, self.chain.snr) if self.chain else ()
+        lengths = tuple(e for e in (self.down, self.churn, *chain) if e is not None)
         scalars = tuple(value for _, value in self.lets)
         return (*scalars, *lengths, *(e for row in self.rows for e in row.expressions))
 
@@ -255,7 +290,8 @@ class Step:
     @property
     def stochastic(self) -> bool:
         """Whether the step draws noise."""
-        return self.churn is not None or any(row.noise for row in self.rows)
+        before = self.churn is not None or self.chain is not None
+        return before or any(row.noise for row in self.rows)
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -265,8 +301,13 @@ class Step:
 
     @property
     def evaluations(self) -> int:
-        """Model calls made by this step."""
+        """Model calls made by the rows of this step."""
         return 1 + len(self.stages)
+
+    @property
+    def repeats(self) -> int:
+        """Model calls made before its rows."""
+        return self.chain.repeats if self.chain else 0
 
     @cached_property
     def history(self) -> int:
@@ -353,7 +394,7 @@ class Program:
     @property
     def evaluations_per_step(self) -> int:
         """Model calls of the main step."""
-        return self.main.evaluations
+        return self.main.repeats + self.main.evaluations
 
     def blocks(self, n: int) -> tuple[Step, ...]:
         """The steps that cover n intervals where λ is finite, in order.

@@ -16,7 +16,7 @@ import mpmath
 
 from ..expr.tree import ZERO, evaluate
 from .functions import ELEMENTARY, clock, functions, further, number
-from .model import Place, Program, Row, Step, depth
+from .model import CHAIN, Place, Program, Row, Step, depth
 
 Vector = list[Any]
 
@@ -76,8 +76,8 @@ class _Run:
         self.parameters = {**defaults, **parameters}
         self.lam = self.shrunk(lam)
         self.calls: list[Call] = []
-        self.outputs = 1 + sum(1 + len(s.stages) for s in program.steps) * len(lam)
-        self.most = 1 + max(len(step.draws) for step in program.steps)
+        self.outputs = 1 + sum(s.repeats + s.evaluations for s in program.steps) * len(lam)
+        self.most = 1 + max(s.repeats + len(s.draws) for s in program.steps)
         self.size = self.outputs + self.most * len(lam) * program.stochastic
         self.drawn: dict[tuple[int, str], int] = {}
         # λ between which the rows of a step run, and its scalars.
@@ -105,8 +105,8 @@ class _Run:
             last = mpmath.isinf(self.lam[i + 1]) and self.program.zero == "ddim"
             if last and self.program.last is not None:
                 step, last = self.program.last, False
-            state = self.opened(step, i, state, last)
-            f = self.call(i, 0, self.bounds[i][0], state)
+            state = self.chained(step, i, self.opened(step, i, state, last))
+            f = self.call(i, step.repeats, self.bounds[i][0], state)
             if pending is not None:
                 row, before, base, known, at = pending
                 state = self.combine(row, at, base, {**known, "n+1": f}, before)
@@ -118,7 +118,7 @@ class _Run:
             known = {"n": f, **{f"n-{k}": v for k, v in enumerate(past[1:], 1)}}
             for j, row in enumerate(step.stages, 1):
                 inner = self.combine(row, i, base, known, step)
-                known[row.name] = self.call(i, j, self.at(row.place, i, step), inner)
+                known[row.name] = self.call(i, step.repeats + j, self.at(row.place, i, step), inner)
             state = self.combine(step.final, i, base, known, step)
             shifted = {source: v for source, v in known.items() if source.startswith("n")}
             pending = None if step.corrector is None else (step.corrector, step, base, shifted, i)
@@ -152,6 +152,19 @@ class _Run:
             scale = evaluate(step.churn_scale, values, ELEMENTARY, number)
             state, start = self.raised(state, i, "churn", start, raised, scale), raised
         self.bounds[i], self.scalars[i] = (start, stop), values
+        return state
+
+    def chained(self, step: Step, i: int, state: Vector) -> Vector:
+        """The state after the Langevin steps that come before a step's rows."""
+        if step.chain is None:
+            return state
+        lam, size = self.bounds[i][0], step.chain.size()
+        rate = evaluate(size, self.scalars[i], ELEMENTARY, number)
+        spread = mpmath.exp(-lam) * mpmath.sqrt(2 * rate)
+        for k in range(step.chain.repeats):
+            output = self.call(i, k, lam, state)
+            mixed = [s + rate * (d - s) for s, d in zip(state, output, strict=True)]
+            state = self.added(mixed, i, f"{CHAIN} {k}", spread)
         return state
 
     def raised(self, state: Vector, i: int, name: str, low: Any, high: Any, scale: Any) -> Vector:

@@ -171,12 +171,18 @@ TABLES: dict[str, Table] = {
     ),
     "langevin": Table(
         "[langevin]",
-        "Langevin steps at the level where a step begins, each with a model call of its own: "
-        "x + rate*(alpha*D - x) + sigma*sqrt(2*rate)*z. For solvers of data without history and "
-        "corrector.",
+        "Langevin steps at the level where a step begins, each with a model call of its own and from the "
+        "one before: x + rate*(alpha*D - x) + sigma*sqrt(2*rate)*z. For solvers of data without history "
+        "and corrector.",
         {
-            "steps": Key("integer", "How many, from 1 to 32.", "1", True),
-            "rate": Key("scalar", "Their length.", '"delta"', True),
+            "steps": Key("integer", "How many, from 1 to 1000.", "1", True),
+            "rate": Key("scalar", "Their length.", '"delta"'),
+            "snr": Key(
+                "scalar",
+                "Or what their length follows from, 2*(snr*sigma*|z|/|alpha*D - x|)^2, with the means over "
+                "the batch of the samples' norms (score-SDE). No order can be told then.",
+                '"snr"',
+            ),
         },
     ),
     "step": Table(

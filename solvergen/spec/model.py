@@ -211,10 +211,14 @@ class Noise:
 
 @dataclass(frozen=True)
 class Langevin:
-    """Langevin steps at the level where a step begins: x + δ (αD − x) + σ √(2δ) z, `steps` times."""
+    """Langevin steps at the level where a step begins: x + δ (αD − x) + σ √(2δ) z, `steps` times.
+
+    Their length is the rate δ, or follows from norms, δ = 2 (snr σ |z| / |αD − x|)².
+    """
 
     steps: int
-    rate: Expr
+    rate: Expr | None = None
+    snr: Expr | None = None
 
 
 @dataclass(frozen=True)

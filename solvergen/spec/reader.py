@@ -31,7 +31,7 @@ from .names import GRID_POINT, MAX_STEPS, reserved
 from .rule_reader import RuleReader
 from .tableau import written_out
 
-MAX_BYTES, MAX_ROWS = 16 * 1024, 32
+MAX_BYTES, MAX_ROWS, MAX_REPEATS = 16 * 1024, 32, 1000
 
 
 def read_solver(path: str | Path) -> Solver:
@@ -311,11 +311,16 @@ class _Reader(RuleReader):
             self.fail(
                 ("langevin",), '[langevin] needs [noise] beside it; form = "explicit" adds none'
             )
-        rate = fields["rate"]
-        if isinstance(rate, Number) and not 0 < rate.value < 2:
-            self.fail(("langevin", "rate"), "the rate lies above 0 and, to be stable, below 2")
-        if not 1 <= fields["steps"] <= 32:
-            self.fail(("langevin", "steps"), "from 1 to 32 Langevin steps are written out")
+        if ("rate" in fields) == ("snr" in fields):
+            self.fail(("langevin",), "[langevin] takes `rate` or `snr`, one of them")
+        size = fields.get("rate", fields.get("snr"))
+        if isinstance(size, Number) and not 0 < size.value < 2:
+            name = "rate" if "rate" in fields else "snr"
+            self.fail(
+                ("langevin", name), f"the {name} lies above 0 and, for steps to be stable, below 2"
+            )
+        if not 1 <= fields["steps"] <= MAX_REPEATS:
+            self.fail(("langevin", "steps"), f"from 1 to {MAX_REPEATS} Langevin steps are taken")
         return Langevin(**fields)
 
     def schedule(self) -> Schedule | None:

@@ -218,3 +218,22 @@ def euler_maruyama(denoise, x, level, noise, tau):
             return d
         x = x - (1 + tau**2) * h * (x - d) + np.sqrt(2 * h) * tau * start * noise(start, end)
     return x
+
+
+def predictor_corrector(denoise, x, level, noise, snr=None, delta=None):
+    """score-SDE for VE: LangevinCorrector, then ReverseDiffusionPredictor; at σ = 0 the denoised value."""
+    for start, end in itertools.pairwise(level.tolist()):
+        score = (called(denoise, x, start) - x) / start**2
+        z = noise()
+        if snr is None:
+            length = delta * start**2
+        else:
+            norms = [v.reshape(len(v), -1).norm(dim=-1).mean() for v in (z, score)]
+            length = (snr * norms[0] / norms[1]) ** 2 * 2
+        x = x + length * score + (2 * length) ** 0.5 * z
+        denoised = called(denoise, x, start)
+        if end == 0:
+            return denoised
+        gap = start**2 - end**2
+        x = x + gap * (denoised - x) / start**2 + gap**0.5 * noise()
+    return x

@@ -182,7 +182,7 @@ def test_annealed_langevin(gauge, committed, mixture, start):
     """The state at the last level: one more level, at which nothing is evaluated, ends the run."""
     grid = levels(8, zero=False)
     epsilon = 2 * 0.15 * float(grid[-1]) ** 2
-    wanted = formulas.langevin(mixture, start, grid, draws(), 3, epsilon)
+    wanted = formulas.langevin(mixture, start, grid, draws(), 100, epsilon)
     closed = torch.cat([grid, grid[-1:] / 2])
     found = run(committed("annealed_langevin"), mixture, start, closed, gauge, delta=0.15)
     assert apart(found, wanted) < TOLERANCE
@@ -190,6 +190,22 @@ def test_annealed_langevin(gauge, committed, mixture, start):
     closed = torch.cat([grid, torch.zeros(1, dtype=torch.float64)])
     found = run(committed("annealed_langevin"), mixture, start, closed, gauge, delta=0.15)
     assert apart(found, wanted) < TOLERANCE
+
+
+@pytest.mark.parametrize("rate", [{"snr": 0.16}, {"delta": 0.05}])
+def test_predictor_corrector(rate, committed, mixture, start):
+    """The corrector of score-SDE, its length from the norms of the batch or given."""
+    grid = levels(8)
+    name = "predictor_corrector_ve" + "_snr" * ("snr" in rate)
+    wanted = formulas.predictor_corrector(mixture, start, grid, draws(), **rate)
+    assert apart(run(committed(name), mixture, start, grid, **rate), wanted) < TOLERANCE
+
+
+@pytest.mark.parametrize("gauge", GAUGES)
+def test_norms_do_not_depend_on_the_gauge(gauge, committed, mixture, start):
+    grid, module = levels(6), committed("predictor_corrector_ve_snr")
+    wanted = run(module, mixture, start, grid)
+    assert apart(run(module, mixture, start, grid, gauge), wanted) < TOLERANCE
 
 
 @pytest.mark.parametrize("gauge", GAUGES)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from solvergen import gallery
+from solvergen.derive import derive
 from solvergen.spec.names import reserved
 
 GENERATED = Path(__file__).parents[2] / "generated"
@@ -24,7 +25,8 @@ def names_in(path):
 
 @pytest.mark.parametrize("name", gallery.names())
 def test_names_of_an_emitted_file_are_reserved(name):
-    own = {parameter.name for parameter in gallery.load(name).parameters}
+    solver = gallery.load(name)
+    own = {parameter.name for parameter in solver.parameters} | set(derive(solver).functions)
     found = names_in(GENERATED / f"{name}.py")
     assert {n for n in found - own if not (reserved(n) or hasattr(builtins, n))} == set()
 

@@ -44,10 +44,10 @@ EXPLICIT = '[noise]\nform = "explicit"\njumps = true\n'
 
 def _stochastic(table, name, line):
     """A spec that shows a key of [noise] or [langevin]."""
-    names = ("tau", "eta", "delta", "s_noise", "s_tmin", "s_tmax")
+    names = ("tau", "eta", "delta", "snr", "s_noise", "s_tmin", "s_tmax")
     head = TOP + "".join(f'[parameters.{p}]\ndefault = "1/2"\n' for p in names)
     if table == "langevin":
-        other = {"steps": 'rate = "delta"\n', "rate": "steps = 1\n"}[name]
+        other = 'rate = "delta"\n' if name == "steps" else "steps = 1\n"
         return f"{head}{EXPLICIT}[langevin]\n{line}{other}{STEP}"
     form = {"down": "ancestral", "form": ""}.get(name, "sde")
     given = f'form = "{form}"\n' if form else ""
