@@ -22,7 +22,7 @@ NOISE = {"form": "explicit", "jumps": True}
 CLAIM = {}
 EVALUATIONS_PER_STEP = 2
 HISTORY = 0
-SPEC_SHA256 = "8978a30b72a9a91634a5f0abe0cf47aabcc2b5d566dd66ab4eefde12338114e4"
+SPEC_SHA256 = "327ad21266d3431ef63b05286d17c73d046553dcc3b3e757dbab012dbdb5c168"
 # Proved on Gaussian targets for each kind of grid: [p, True] is exactly p, [p, False] at
 # least p, "exact" no error, None without meaning; path_: draws from one Brownian path.
 WEAK_ORDER = {
@@ -76,8 +76,10 @@ def tensors(plan):
     return rows
 
 
-def coefficients(sigmas, alphas=None):
+def coefficients(sigmas, alphas=None, s_noise=1):
     """Plan every model call in float64: rows (step, kind, sigma, weights, draws, lifts)."""
+    if not 0 <= s_noise:
+        raise ValueError(f"s_noise must satisfy 0 <= s_noise; got {s_noise}")
     alpha, sigma, lam = grid(sigmas, alphas)
     n, plan, lifts = len(lam) - 1, [], []
     clock = [s / a if a else math.inf for a, s in zip(alpha, sigma)]
@@ -85,7 +87,8 @@ def coefficients(sigmas, alphas=None):
         a0, a1, s0, s1 = alpha[i], alpha[i + 1], sigma[i], sigma[i + 1]
         if lam[i + 1] < lam[i]:  # a jump: noise up to the new level
             keep, q0, q1 = a1 / a0, s0 / a0, s1 / a1
-            lifts = [*lifts, (keep, a1 * math.sqrt(q1 * q1 - q0 * q0), q0, q1)]
+            spread = a1 * s_noise
+            lifts = [*lifts, (keep, spread * math.sqrt(q1 * q1 - q0 * q0), q0, q1)]
             continue
         h = lam[i + 1] - lam[i]
         H = clock[i + 1] - clock[i]
@@ -214,6 +217,7 @@ def sample(
     *,
     alphas=None,
     noise_sampler=None,
+    s_noise=1,
 ):
     """Sample from x at sigmas[0] down to sigmas[-1].
 
@@ -224,5 +228,5 @@ def sample(
     callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.
     noise_sampler: (sigma, sigma_next) -> unit Gaussian noise like x; torch.randn_like unless given.
     """
-    plan = coefficients(sigmas, alphas)
+    plan = coefficients(sigmas, alphas, s_noise=s_noise)
     return integrate(model, x, plan, extra_args, callback, noise_sampler)

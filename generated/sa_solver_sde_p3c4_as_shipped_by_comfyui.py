@@ -21,7 +21,7 @@
 #                  6 φ₄(−h (strength² + 1)))/(θ₂ (θ₁ − θ₂) (θ₂ + 1)) Dₙ₋₂]
 #            + σₙ₊₁ sqrt(−expm1(−2 h strength²)) z₁
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          strength = τ [low ≤ sigma ≤ high]
+#          strength = τ [low ≤ sigma_next ≤ high]
 #          z ~ N(0, I), a draw of its own for each index and step
 #          sigma, sigma_next = σ/α at n, n+1
 #          θₖ = (λₙ − λₙ₋ₖ)/h
@@ -29,7 +29,8 @@
 #          x̂ₙ₊₁ predicted: the model is called there, and the next step reuses it
 """SA-Solver (P3C4) of ComfyUI.
 
-Orders fall towards a last step to sigma = 0; the last two steps are not corrected.
+Orders fall towards a last step to sigma = 0; the last two steps are not corrected. The window looks
+at the end of a step.
 """
 
 import math
@@ -42,7 +43,7 @@ NOISE = {"form": "sde", "strength": "tau"}
 CLAIM = {}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 2
-SPEC_SHA256 = "786fb4f511d8d1fd391afb95bd71419169ba3b79d73bc85ee083e1fba376110a"
+SPEC_SHA256 = "dbde8e3fc89897c5b08800fe8415abf5f8cfa17081fa7c86170fef5d1c3f43d6"
 # Proved on Gaussian targets for each kind of grid: [p, True] is exactly p, [p, False] at
 # least p, "exact" no error, None without meaning; path_: draws from one Brownian path.
 WEAK_ORDER = {
@@ -137,7 +138,7 @@ def coefficients(sigmas, alphas=None, tau=1, low=0, high=1000000):
             q0, q1 = s0 / a0, s1 / a1
             if not high - low >= -(2.0**-40):
                 raise ValueError(f"step {i}: the window of the strength ends below where it begins")
-            strength = tau * (low <= q0 <= high)
+            strength = tau * (low <= q1 <= high)
             p1_z = phi(1, -h * (strength**2 + 1))
             w0 = a1 * h * p1_z * (strength**2 + 1)
             weights = s1 * math.exp(-h * strength**2) / s0, w0, 0, 0, 0
@@ -149,7 +150,7 @@ def coefficients(sigmas, alphas=None, tau=1, low=0, high=1000000):
             q0, q1 = s0 / a0, s1 / a1
             if not high - low >= -(2.0**-40):
                 raise ValueError(f"step {i}: the window of the strength ends below where it begins")
-            strength = tau * (low <= q0 <= high)
+            strength = tau * (low <= q1 <= high)
             p1_z = phi(1, -h * (strength**2 + 1))
             p2_z = phi(2, -h * (strength**2 + 1))
             w0 = a1 * h * p1_z * (strength**2 + 1)
@@ -164,7 +165,7 @@ def coefficients(sigmas, alphas=None, tau=1, low=0, high=1000000):
             q0, q1 = s0 / a0, s1 / a1
             if not high - low >= -(2.0**-40):
                 raise ValueError(f"step {i}: the window of the strength ends below where it begins")
-            strength = tau * (low <= q0 <= high)
+            strength = tau * (low <= q1 <= high)
             t1 = (lam[i] - lam[i - 1]) / h
             p1_z = phi(1, -h * (strength**2 + 1))
             p2_z = phi(2, -h * (strength**2 + 1))
@@ -181,7 +182,7 @@ def coefficients(sigmas, alphas=None, tau=1, low=0, high=1000000):
             q0, q1 = s0 / a0, s1 / a1
             if not high - low >= -(2.0**-40):
                 raise ValueError(f"step {i}: the window of the strength ends below where it begins")
-            strength = tau * (low <= q0 <= high)
+            strength = tau * (low <= q1 <= high)
             t1 = (lam[i] - lam[i - 1]) / h
             p1_z = phi(1, -h * (strength**2 + 1))
             p2_z = phi(2, -h * (strength**2 + 1))
@@ -200,7 +201,7 @@ def coefficients(sigmas, alphas=None, tau=1, low=0, high=1000000):
             q0, q1 = s0 / a0, s1 / a1
             if not high - low >= -(2.0**-40):
                 raise ValueError(f"step {i}: the window of the strength ends below where it begins")
-            strength = tau * (low <= q0 <= high)
+            strength = tau * (low <= q1 <= high)
             t1 = (lam[i] - lam[i - 1]) / h
             t2 = (lam[i] - lam[i - 2]) / h
             p1_z = phi(1, -h * (strength**2 + 1))
@@ -227,7 +228,7 @@ def coefficients(sigmas, alphas=None, tau=1, low=0, high=1000000):
             q0, q1 = s0 / a0, s1 / a1
             if not high - low >= -(2.0**-40):
                 raise ValueError(f"step {i}: the window of the strength ends below where it begins")
-            strength = tau * (low <= q0 <= high)
+            strength = tau * (low <= q1 <= high)
             t1 = (lam[i] - lam[i - 1]) / h
             t2 = (lam[i] - lam[i - 2]) / h
             p1_z = phi(1, -h * (strength**2 + 1))

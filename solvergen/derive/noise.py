@@ -87,7 +87,8 @@ def _windowed(noise: Noise) -> tuple[Expr, tuple[tuple[str, Expr], ...]]:
     if not noise.window:
         return noise.strength, ()
     low, high = noise.window
-    inside = Call("between", (low, Symbol("sigma"), high))
+    level = Symbol("sigma" if noise.window_at == "start" else "sigma_next")
+    inside = Call("between", (low, level, high))
     return Symbol("strength"), (("strength", multiply(noise.strength, inside)),)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..errors import DeriveError
-from ..expr.tree import Expr, Number, lift, substitute
+from ..expr.tree import ONE, Expr, Number, lift, substitute, symbols
 from ..program.model import KAPPA, Place, Program, Row, Step, depth
 from ..spec.model import Noise, Rule, Solver, Stage
 from .blocks import check_blocks, check_coordinates, check_points
@@ -84,6 +84,7 @@ class _Deriver:
             parameters=solver.parameters,
             schedule=solver.schedule,
             jumps=bool(solver.noise and solver.noise.jumps),
+            jump_scale=self.jump_scale(),
             form=solver.noise.form if solver.noise else "",
             last=langevin_to_zero(solver.langevin) if solver.langevin else None,
             remainder=remainder,
@@ -174,6 +175,19 @@ class _Deriver:
         if solver.langevin:
             step = langevin(step, solver.langevin, KAPPA[solver.integrand])
         return self.check_shared(step)
+
+    def jump_scale(self) -> Expr:
+        """The factor on the noise of jumps, which belong to no step."""
+        noise = self.solver.noise
+        if noise is None or not noise.jumps:
+            return ONE
+        known = {parameter.name for parameter in self.solver.parameters}
+        if local := symbols(noise.scale) - known:
+            raise DeriveError(
+                f"a jump is no step: the scale of its noise cannot use {min(local)}",
+                ("noise", "scale"),
+            )
+        return noise.scale
 
     def embedded(self) -> Row | None:
         """The lower-order result from the main step's evaluations."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..expr.show import show
-from ..expr.tree import ZERO, Expr, Symbol, substitute, symbols
+from ..expr.tree import ONE, ZERO, Expr, Symbol, substitute, symbols
 from ..program.model import Program, Step
 from ..spec.model import Solver
 from .layout import Layout
@@ -249,11 +249,13 @@ def noise_lines(items: list[str], indent: int) -> list[str]:
 def lift_lines(program: Program) -> list[str]:
     """Lines at the top of the loop over steps: jumps, and churn of the state before its first call."""
     out = []
+    scaled, name = (9, "spread") if program.jump_scale != ONE else (0, "a1")
     if program.jumps:
         out += [
             "        if lam[i + 1] < lam[i]:  # a jump: noise up to the new level",
             "            keep, q0, q1 = a1 / a0, s0 / a0, s1 / a1",
-            "            lifts = [*lifts, (keep, a1 * math.sqrt(q1 * q1 - q0 * q0), q0, q1)]",
+            *assign("spread", Symbol("a1") * program.jump_scale, 12)[:scaled],
+            f"            lifts = [*lifts, (keep, {name} * math.sqrt(q1 * q1 - q0 * q0), q0, q1)]",
             "            continue",
         ]
     churned = next((step for step in program.steps if step.churn is not None), None)

@@ -25,6 +25,7 @@ def canonical(program: Program) -> dict[str, Any]:
     return {
         **(adaptive if program.controller else {}),
         **({"jumps": True} if program.jumps else {}),
+        **({"jump_scale": show(program.jump_scale)} if program.jump_scale != ONE else {}),
         **({"functions": functions} if functions else {}),
         **(
             {"remainder": [[_step(step) for step in rest] for rest in program.remainder]}

@@ -345,6 +345,7 @@ class Program:
         shrink: exponent e of a first step shortened from h to h·min(1, h)^{e−1}, or ``None``; its
             end, the second grid point, moves and the next step is longer.
         jumps: whether λ may fall from one grid point to the next, which adds noise.
+        jump_scale: factor on that noise, in the parameters.
         form: the form of its noise, as the spec says; empty for a deterministic solver.
         remainder: of a solver whose steps span several intervals: its last steps for each number of
             intervals modulo the spans of the main step.
@@ -364,6 +365,7 @@ class Program:
     parameters: tuple[Parameter, ...] = ()
     schedule: Schedule | None = None
     jumps: bool = False
+    jump_scale: Expr = ONE
     form: str = ""
     last: Step | None = None
     remainder: tuple[tuple[Step, ...], ...] = ()

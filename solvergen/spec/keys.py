@@ -140,7 +140,12 @@ TABLES: dict[str, Table] = {
                 "tau, eta or S_churn, as the form says; 1 unless given. 0 is the ODE.",
                 '"tau"',
             ),
-            "scale": Key("scalar", "Factor on every draw; 1 unless given.", '"s_noise"'),
+            "scale": Key(
+                "scalar",
+                "Factor on every draw, those of jumps too; 1 unless given. Explicit rules have theirs in "
+                "their weights: there it is that of jumps.",
+                '"s_noise"',
+            ),
             "stages": Key(
                 "text",
                 "What the stages get: path, one Brownian path through them (SEEDS; the default of sde); "
@@ -155,6 +160,13 @@ TABLES: dict[str, Table] = {
                 "Least and greatest sigma/alpha, where a step begins, at which the strength holds; it is "
                 "0 elsewhere.",
                 '["s_tmin", "s_tmax"]',
+            ),
+            "window_at": Key(
+                "text",
+                "Which end of the step the window looks at (form sde); its start unless given.",
+                '"end"',
+                False,
+                ("start", "end"),
             ),
             "down": Key(
                 "scalar",

@@ -192,10 +192,11 @@ class Noise:
             to a lower level, then noise), ``churn`` (noise before the model call) or ``explicit``
             (rules that carry their own).
         strength: τ, η or S_churn, in that order of forms.
-        scale: factor on every draw (s_noise).
+        scale: factor on every draw (s_noise); of explicit rules on those of jumps.
         stages: what the stages get: ``path`` (one Brownian path through them), ``own`` (a draw of
             their own each), ``inside`` (none; they lie inside the deterministic part).
-        window: least and greatest σ/α at which the strength holds; it is 0 elsewhere.
+        window: least and greatest σ/α at which the strength holds; it is 0 elsewhere. `window_at`
+            says whether the start or the end of a step must lie inside.
         down: σ/α at which the deterministic part of an ancestral step ends, instead of η's.
         jumps: whether the grid may rise, which adds noise up to the new level (restart).
     """
@@ -205,6 +206,7 @@ class Noise:
     scale: Expr = ONE
     stages: str = "path"
     window: tuple[Expr, ...] = ()
+    window_at: str = "start"
     down: Expr | None = None
     jumps: bool = False
 

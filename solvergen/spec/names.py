@@ -172,6 +172,7 @@ def scalar_functions() -> dict[str, Callable[..., Expr]]:
         "log": lambda z: Call("log", (z,)),
         "log1p": lambda z: Call("log1p", (z,)),
         "min": least,
+        "between": lambda low, value, high: Call("between", (low, value, high)),
         **QUADRATURE,
     }
 

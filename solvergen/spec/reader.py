@@ -281,11 +281,13 @@ class _Reader(RuleReader):
         if len(fields.get("window", (0, 0))) != 2:
             self.fail(("noise", "window"), "a window is two values, the least and the greatest")
         takes = {
-            "sde": ("strength", "scale", "stages", "window"),
+            "sde": ("strength", "scale", "stages", "window", "window_at"),
             "ancestral": ("strength", "scale", "stages", "down"),
             "churn": ("strength", "scale", "window"),
-            "explicit": (),
+            "explicit": ("scale",) if fields.get("jumps") else (),
         }[form]
+        if "window_at" in fields and "window" not in fields:
+            self.fail(("noise", "window_at"), "`window_at` needs a `window`")
         for name in fields:
             if name not in (*takes, "form", "jumps"):
                 self.fail(("noise", name), f"the form {form} takes no `{name}`")

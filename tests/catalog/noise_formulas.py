@@ -190,12 +190,12 @@ def langevin(denoise, x, level, noise, steps, epsilon):
     return x
 
 
-def restart(denoise, x, level, noise, at, levels, times):
+def restart(denoise, x, level, noise, at, levels, times, s_noise=1.0):
     """Heun down `level`; having come to index `at`, `times` times up to levels[0] and down `levels`."""
     found = heun(denoise, x, level[: at + 1].tolist())
     for _ in range(times):
         high, low = levels[0], float(level[at])
-        found = found + np.sqrt(high**2 - low**2) * noise(low, high)
+        found = found + s_noise * np.sqrt(high**2 - low**2) * noise(low, high)
         found = heun(denoise, found, levels)
     return heun(denoise, found, level[at:].tolist())
 

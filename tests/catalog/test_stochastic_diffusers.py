@@ -96,15 +96,35 @@ def test_ddim_from_a_state_without_signal(made, committed, mixture, start):
     assert apart(found, x) < TOLERANCE
 
 
-def walk_levels(scheduler, mixture, x):
+def walk_levels(scheduler, mixture, x, **options):
     """A scheduler that steps on σ/α, its calls as many as its timesteps."""
     x = x * scheduler.sigmas[0]
     seen = iter(scheduler.timesteps)
     for t in seen:
         scheduler.scale_model_input(x, t)
         level = called_at(scheduler)
-        x = scheduler.step(noise_prediction(mixture, x, level, 1.0), t, x).prev_sample
+        x = scheduler.step(noise_prediction(mixture, x, level, 1.0), t, x, **options).prev_sample
     return x
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize(
+    "churn",
+    [
+        {"s_churn": 4.0, "s_tmin": 0.1, "s_tmax": 9.0, "s_noise": 1.007},
+        {"s_churn": 40.0, "s_tmin": 0.1},
+        {},
+    ],
+)
+def test_churn_after_the_call(churn, steps, made, committed, mixture, start):
+    """Unlike EDM's and k-diffusion's, which raise the level before it."""
+    scheduler = made("euler_discrete", "EulerDiscreteScheduler")
+    scheduler.set_timesteps(steps)
+    wanted = walk_levels(scheduler, mixture, start, **churn)
+    level = scheduler.sigmas.double()
+    name = "euler_churn_as_shipped_by_diffusers"
+    found = run(committed(name), mixture, start * level[0], level, **churn)
+    assert apart(found, wanted) < TOLERANCE
 
 
 def called_at(scheduler):

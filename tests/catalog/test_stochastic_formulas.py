@@ -132,12 +132,10 @@ def test_sa_solver(name, orders, tau, steps, committed, mixture, start):
 @pytest.mark.parametrize("gauge", GAUGES)
 @pytest.mark.parametrize("tau", [0.0, 0.4, 1.0])
 def test_sa_solver_of_comfyui(tau, gauge, steps, committed, mixture, start):
-    """Its window looks at the end of each step; here one is chosen that holds for the same steps."""
-    grid = levels(steps)
+    """Its window looks at the end of each step."""
+    grid, window = levels(steps), {"low": 0.3, "high": 8.0}
     ends = [tau * float(0.3 <= s <= 8.0) for s in grid[1:].tolist()]
-    begun = [s for s, t in zip(grid.tolist(), ends, strict=False) if t] or [1.0]
     wanted = formulas.sa_solver(mixture, start, grid, draws(), ends, (3, 4), ends=True)
-    window = {"low": begun[-1] * 0.999, "high": begun[0] * 1.001}
     name = "sa_solver_sde_p3c4_as_shipped_by_comfyui"
     found = run(committed(name), mixture, start, grid, gauge, tau=tau, **window)
     assert apart(found, wanted) < TOLERANCE
@@ -209,14 +207,15 @@ def test_norms_do_not_depend_on_the_gauge(gauge, committed, mixture, start):
 
 
 @pytest.mark.parametrize("gauge", GAUGES)
-def test_restart(gauge, committed, mixture, start):
+@pytest.mark.parametrize("s_noise", [1.0, 1.003])
+def test_restart(s_noise, gauge, committed, mixture, start):
     grid = torch.tensor(karras(9, 0.05, 14.0), dtype=torch.float64)
     index = int((grid - 0.6).abs().argmin())
     walked = restarted(grid.tolist(), [(4, 3, 0.6, 2.5)])
     nodes = karras(3, float(grid[index]), 2.5, zero=False)
-    wanted = formulas.restart(mixture, start, grid, draws(), index, nodes, 3)
+    wanted = formulas.restart(mixture, start, grid, draws(), index, nodes, 3, s_noise)
     level = torch.tensor(walked, dtype=torch.float64)
-    found = run(committed("restart_heun"), mixture, start, level, gauge)
+    found = run(committed("restart_heun"), mixture, start, level, gauge, s_noise=s_noise)
     assert apart(found, wanted) < TOLERANCE
 
 

@@ -1,9 +1,13 @@
 """Grids that rise: noise brings the state up to the new level, whatever the schedule."""
 
+import mpmath
 import pytest
 import torch
 
+from solvergen.derive import derive
+from solvergen.errors import DeriveError
 from solvergen.grids import restarted
+from solvergen.program.unroll import unroll
 from solvergen.spec import parse_solver
 
 LEVELS = [10.0, 4.0, 1.5, 0.6, 0.2, 0.0]
@@ -60,6 +64,30 @@ def test_other_schedules_jump_alike(heun, mixture, schedule):
     found = heun.sample(model, x * alpha[0], grid * alpha, alphas=alpha, noise_sampler=repeated(x))
     wanted = heun.sample(mixture, x, grid, noise_sampler=repeated(x))
     assert (found / alpha[-1] - wanted).abs().max() < 1e-11
+
+
+SCALED = (
+    'name = "scaled"\nintegrand = "noise"\ncoordinate = "clock"\n'
+    "[parameters]\ns_noise = { default = 2 }\n"
+    '[noise]\nform = "explicit"\njumps = true\nscale = "SCALE"\n'
+    '[step]\nrule = "interpolate"\nnodes = ["n"]'
+)
+
+
+def test_the_noise_of_a_jump_has_the_scale_of_the_spec(sampler):
+    solver = parse_solver(SCALED.replace("SCALE", "3*s_noise"))
+    levels = [4.0, 1.0, 2.0, 0.5]
+    x = torch.zeros(1, 2, dtype=torch.float64)
+    options = {"noise_sampler": lambda *_: torch.ones_like(x), "s_noise": 5.0}
+    found = sampler(solver).sample(lambda x, sigma: x, x, levels, **options)
+    assert float(found[0, 0]) == pytest.approx(15 * 3**0.5, rel=1e-14)
+    meant = unroll(derive(solver), [-mpmath.log(level) for level in levels], {"s_noise": 5})
+    assert float(abs(meant.calls[1].noise[0])) == pytest.approx(15 * 3**0.5, rel=1e-14)
+
+
+def test_the_scale_of_a_jump_is_that_of_no_step():
+    with pytest.raises(DeriveError, match="a jump is no step: .* cannot use h"):
+        derive(parse_solver(SCALED.replace("SCALE", "h")))
 
 
 @pytest.mark.parametrize(

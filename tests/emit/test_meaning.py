@@ -199,7 +199,7 @@ STOCHASTIC = {
     ),
     "langevin": '[noise]\nform = "sde"\n[langevin]\nsteps = 2\nrate = "1/20"\n' + ONE,
     "langevin_with_a_stage": (
-        '[noise]\nform = "explicit"\n[langevin]\nsteps = 3\nrate = "h/(1 + h)"\n'
+        '[noise]\nform = "explicit"\n[langevin]\nsteps = 3\nrate = "1/(4 + sigma)"\n'
         '[[stage]]\nname = "a"\nat = "1/2"\nrule = "interpolate"\nnodes = ["n"]\n'
         '[step]\nrule = "weights"\nweights = { a = "h*phi1" }\nnoise = { y = "1/3" }'
     ),

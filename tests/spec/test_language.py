@@ -52,6 +52,7 @@ def _stochastic(table, name, line):
     form = {"down": "ancestral", "form": ""}.get(name, "sde")
     given = f'form = "{form}"\n' if form else ""
     stage = STAGE.replace('"r"', '"1/2"')
+    line += 'window = ["s_tmin", "s_tmax"]\n' if name == "window_at" else ""
     return f"{head}[noise]\n{given}{line}{'' if 'inside' in line else stage}{STEP}"
 
 
