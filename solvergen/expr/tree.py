@@ -358,14 +358,14 @@ def evaluate(
         functions: the ring's functions; ``phi`` is called as ``phi(k, z)`` with an int k, ``integral``
             as ``integral(f, low, high)`` with a function f, ``riemann`` with an int count besides.
         number: the ring's image of an exact rational.
-        kept: values of integrals and named functions under the same symbols; new ones are added.
+        kept: values of functions under the same symbols and functions; new ones are added.
 
     Raises:
         KeyError: a symbol or function has no value.
     """
 
     def value(node: Expr) -> Any:
-        if kept is None or not _dear(node):
+        if kept is None or not _worth_keeping(node):
             return fresh(node)
         if node not in kept:
             kept[node] = fresh(node)
@@ -414,10 +414,9 @@ def evaluate(
     return value(expr)
 
 
-def _dear(node: Expr) -> bool:
-    """Whether a value is worth keeping and the same wherever the expression stands."""
-    named = isinstance(node, Applied) or (isinstance(node, Call) and node.name in BINDERS)
-    return named and BOUND.name not in symbols(node)
+def _worth_keeping(node: Expr) -> bool:
+    """Whether an expression is a function that has the same value wherever it stands."""
+    return isinstance(node, (Applied, Call)) and BOUND.name not in symbols(node)
 
 
 def left_sum(f: Callable[[Any], Any], low: Any, high: Any, count: int) -> Any:

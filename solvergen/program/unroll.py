@@ -100,7 +100,7 @@ class _Run:
         pending: tuple[Row, Step, Vector, dict[str, Any], int] | None = None
         for i, step in self.kinds(n):
             if self.lam[i + 1] < self.lam[i]:
-                scale = evaluate(self.program.jump_scale, self.parameters, _ELEMENTARY, _number)
+                scale = evaluate(self.program.jump_scale, self.parameters, ELEMENTARY, number)
                 state = self.raised(state, i, "jump", self.lam[i], self.lam[i + 1], scale)
                 continue
             last = mpmath.isinf(self.lam[i + 1]) and self.program.zero == "ddim"
