@@ -128,24 +128,21 @@ def slope(c, start, end):
     """d(clock)/d(coordinate) at the fraction c of the step in lambda, in clock steps."""
     lam = start + c * (end - start)
     density = math.exp(start - lam) * (start - end) / math.expm1(start - end)
-    rate = (
-        2
-        * (
-            199
-            * math.exp(-2 * lam)
-            * math.log1p(math.exp(-2 * lam))
-            / (
-                5
-                * math.sqrt(199 * math.log1p(math.exp(-2 * lam)) / 5 + 1 / 100)
-                * (math.sqrt(199 * math.log1p(math.exp(-2 * lam)) / 5 + 1 / 100) + 1 / 10) ** 2
-                * (math.exp(-2 * lam) + 1)
-            )
-            - 2
-            * math.exp(-2 * lam)
-            / (
-                (math.exp(-2 * lam) + 1)
-                * (math.sqrt(199 * math.log1p(math.exp(-2 * lam)) / 5 + 1 / 100) + 1 / 10)
-            )
+    rate = 2 * (
+        199
+        * math.exp(-2 * lam)
+        * math.log1p(math.exp(-2 * lam))
+        / (
+            5
+            * math.sqrt(199 * math.log1p(math.exp(-2 * lam)) / 5 + 1 / 100)
+            * (math.sqrt(199 * math.log1p(math.exp(-2 * lam)) / 5 + 1 / 100) + 1 / 10) ** 2
+            * (math.exp(-2 * lam) + 1)
+        )
+        - 2
+        * math.exp(-2 * lam)
+        / (
+            (math.exp(-2 * lam) + 1)
+            * (math.sqrt(199 * math.log1p(math.exp(-2 * lam)) / 5 + 1 / 100) + 1 / 10)
         )
     )
     return density * (y(end) - y(start)) / (rate * (end - start))

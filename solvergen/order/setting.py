@@ -149,6 +149,7 @@ class SymbolValues(dict[str, Any]):
             self["remaining"] = self["remaining"] * setting.ring.functions["exp"](past)
         self.setting, self.site = setting, site
         self.powers_of_y: list[list[Any]] = []
+        self.places: dict[int, tuple[Any, Any]] = {}
         self.functions: dict[str, Callable[..., Any]] = {
             **setting.ring.functions,
             "moment": self.moment,
@@ -223,10 +224,12 @@ class SymbolValues(dict[str, Any]):
 
     def fraction(self, c: Any) -> Any:
         """Where Y = c: since Y is the fraction itself plus O(h), each round gains a power of h."""
-        found = c
-        for _ in range(self.setting.ring.h.end + 1):
-            found = found + (c - self.offset(found))
-        return found
+        if id(c) not in self.places:  # by identity: series have no hash
+            found = c
+            for _ in range(self.setting.ring.h.end + 1):
+                found = found + (c - self.offset(found))
+            self.places[id(c)] = c, found
+        return self.places[id(c)][1]
 
     def slope(self, c: Any) -> Any:
         """d(clock)/dY at λ_n + c h, per clock step."""
