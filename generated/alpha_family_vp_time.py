@@ -128,8 +128,8 @@ def slope(c, start, end):
     """d(clock)/d(coordinate) at the fraction c of the step in lambda, in clock steps."""
     lam = start + c * (end - start)
     density = math.exp(start - lam) * (start - end) / math.expm1(start - end)
-    rate = 2 * (
-        199
+    rate0 = (
+        398
         * math.exp(-2 * lam)
         * math.log1p(math.exp(-2 * lam))
         / (
@@ -138,13 +138,16 @@ def slope(c, start, end):
             * (math.sqrt(199 * math.log1p(math.exp(-2 * lam)) / 5 + 1 / 100) + 1 / 10) ** 2
             * (math.exp(-2 * lam) + 1)
         )
-        - 2
+    )
+    rate1 = (
+        -4
         * math.exp(-2 * lam)
         / (
             (math.exp(-2 * lam) + 1)
             * (math.sqrt(199 * math.log1p(math.exp(-2 * lam)) / 5 + 1 / 100) + 1 / 10)
         )
     )
+    rate = rate0 + rate1
     return density * (y(end) - y(start)) / (rate * (end - start))
 
 

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..errors import DeriveError
-from ..expr.tree import ONE, Expr, Number, lift, substitute, symbols
+from ..expr.tree import ONE, Expr, Number, lift, symbols
 from ..program.model import KAPPA, Place, Program, Row, Step, depth
-from ..spec.model import Noise, Rule, Solver, Stage
+from ..spec.model import Rule, Solver, Stage
 from .blocks import check_blocks, check_coordinates, check_points
+from .checks import check_corrector, check_draws, check_shared, check_states, check_zero
 from .context import Context
 from .coordinates import further, located, resolve
 from .langevin import langevin, langevin_to_zero
 from .noise import noisy
+from .pinned import fixed_noise, pinned
 from .rules import weigh
 
 Lookup = Callable[[str], Solver]
@@ -55,15 +57,15 @@ class _Deriver:
         start = self.start(main)
         end = self.end(main, len(start))
         if solver.end.zero == "rule":
-            self.check_zero((main, *start, *end))
-        self.check_states((main, *start, *end))
+            check_zero(solver, (main, *start, *end))
+        check_states(solver, (main, *start, *end))
         remainder = tuple(
             tuple(self.other(name, "end") for name in rest) for rest in solver.end.remainder
         )
         check_coordinates((main, *start, *end, *(step for rest in remainder for step in rest)))
         check_points(solver, main, end)
         check_blocks(solver, main, remainder)
-        self.check_draws((main, *start, *end))
+        check_draws(solver, (main, *start, *end))
         if solver.noise and solver.noise.jumps and (main.history or main.corrector or start):
             raise DeriveError(
                 "after a jump past evaluations lie at other levels; jumps need a solver without "
@@ -114,7 +116,7 @@ class _Deriver:
                 stages, final = _swept(stages, final, corrected, solver.corrector.sweeps)
             else:
                 corrector = weigh(rule, END, after, self.context, reach, "corrected")
-                self.check_corrector(corrector, places)
+                check_corrector(corrector, places)
                 final = replace(final, name="predicted")
         built = Step("", tuple(stages), final, corrector, spans=solver.spans)
         built = replace(built, label=label or _label(built), coordinate=self.coordinate(solver))
@@ -125,56 +127,13 @@ class _Deriver:
             built = replace(built, swept=1, sweeps=solver.corrector.sweeps)
         return self.stochastic(built, solver)
 
-    def check_states(self, steps: tuple[Step, ...]) -> None:
-        """Past states are accepted ones, at levels of the grid: no PEC corrector, no noise."""
-        if not any(step.past_states for step in steps):
-            return
-        if any(step.corrector for step in steps):
-            raise DeriveError(
-                "with a PEC corrector the accepted states are never formed; a rule that uses past "
-                'states needs mode = "PECE"',
-                ("corrector", "mode"),
-            )
-        if any(step.stochastic for step in steps) or self.solver.noise or self.solver.langevin:
-            raise DeriveError("past states carry no noise yet; leave [noise] out", ("noise",))
-
-    def check_draws(self, steps: tuple[Step, ...]) -> None:
-        """[noise] and draws come together."""
-        noise = self.solver.noise
-        drawing = any(step.stochastic for step in steps)
-        if drawing and noise is None:
-            raise DeriveError(
-                "a first or last step draws noise, and the solver has no [noise]; add [noise] with "
-                'form = "explicit", or start and end with deterministic solvers',
-                ("start", "using"),
-            )
-        if noise is not None and not drawing and not noise.jumps:
-            raise DeriveError(
-                "nothing draws noise here; give a rule `noise`, or another form", ("noise", "form")
-            )
-
-    def check_shared(self, step: Step) -> Step:
-        """A PEC corrector is applied in the next step, when this step's draws are gone."""
-        final, corrector = step.final, step.corrector
-        carried = any(row.carry for row in step.rows)
-        if (
-            corrector
-            and not carried
-            and ((corrector.decay, corrector.noise) != (final.decay, final.noise))
-        ):
-            raise DeriveError(
-                "a PEC corrector must share the decay and the draws of its predictor",
-                ("corrector",),
-            )
-        return step
-
     def stochastic(self, step: Step, solver: Solver) -> Step:
         """The step with the noise and the Langevin steps that the solver asks for."""
         if solver.noise:
             step = noisy(step, solver.noise, KAPPA[solver.integrand])
         if solver.langevin:
             step = langevin(step, solver.langevin, KAPPA[solver.integrand])
-        return self.check_shared(step)
+        return check_shared(step)
 
     def jump_scale(self) -> Expr:
         """The factor on the noise of jumps, which belong to no step."""
@@ -202,16 +161,6 @@ class _Deriver:
                 ("embedded",),
             )
         return row
-
-    def check_corrector(self, corrector: Row, places: dict[str, Place]) -> None:
-        """A PEC corrector runs in the next step, when this step's inner stages are gone."""
-        inner = [term.source for term in corrector.terms if term.source in places]
-        if inner:
-            raise DeriveError(
-                f"a PEC corrector cannot use the stage `{inner[0]}`: it is applied in the next step; "
-                'use mode = "PECE"',
-                ("corrector", "nodes"),
-            )
 
     def place(self, at: Expr, coordinate: str | None) -> Place:
         """Where a stage lies; a fraction in the solver's own coordinate unless another is named."""
@@ -296,9 +245,9 @@ class _Deriver:
             raise DeriveError(str(error.args[0]), (edge, "using")) from None
         inner = _Deriver(
             replace(
-                _pinned(solver),
+                pinned(solver),
                 integrand=self.solver.integrand,
-                noise=solver.noise and _fixed_noise(solver) or self.solver.noise,
+                noise=solver.noise and fixed_noise(solver) or self.solver.noise,
                 schedule=solver.schedule or self.solver.schedule,
             ),
             self.lookup,
@@ -308,28 +257,6 @@ class _Deriver:
         except DeriveError as error:
             message = f"`{entry}` cannot serve here: {error.message}"
             raise DeriveError(message, (edge, "using")) from None
-
-    def check_zero(self, steps: tuple[Step, ...]) -> None:
-        """A rule has a limit at σ = 0 only in a clock that is finite there, with no stage at σ = 0."""
-        for step in steps:
-            if step.stochastic:
-                raise DeriveError(
-                    'no noise can be added at sigma = 0; a stochastic solver needs zero = "ddim"',
-                    ("end", "zero"),
-                )
-            finite = self.solver.integrand != "data" and step.final.gauge == "clock"
-            if not finite or step.coordinate is not None:
-                raise DeriveError(
-                    'zero = "rule" needs noise or velocity and the clock as coordinate: in lambda '
-                    "the last step is infinitely long",
-                    ("end", "zero"),
-                )
-            if any(row.place.is_end or row.place.coordinate == "lambda" for row in step.stages):
-                raise DeriveError(
-                    'zero = "rule" would evaluate the model at sigma = 0: a place inside the last '
-                    "step must be a fraction of it in the clock",
-                    ("end", "zero"),
-                )
 
 
 def _swept(stages: list[Row], predicted: Row, corrected: Row, sweeps: int) -> tuple[list[Row], Row]:
@@ -352,48 +279,6 @@ def _renamed(row: Row, newest: str) -> Row:
 
 def _name(entry: str | Rule) -> str:
     return entry if isinstance(entry, str) else entry.kind
-
-
-def _pinned(solver: Solver) -> Solver:
-    """The solver with its parameters at their defaults, so that it can serve inside another one."""
-    values: dict[str, Expr] = {p.name: Number(p.default) for p in solver.parameters}
-
-    def fixed(rule: Rule) -> Rule:
-        return replace(
-            rule,
-            theta=rule.theta and substitute(rule.theta, values),
-            scale=rule.scale and substitute(rule.scale, values),
-            factors=tuple(substitute(f, values) for f in rule.factors),
-            weights=tuple((source, substitute(w, values)) for source, w in rule.weights),
-            decay=rule.decay and substitute(rule.decay, values),
-            noise=tuple((draw, substitute(w, values)) for draw, w in rule.noise),
-            deviations=tuple((stage, substitute(w, values)) for stage, w in rule.deviations),
-            carry=tuple((state, substitute(w, values)) for state, w in rule.carry),
-        )
-
-    return replace(
-        solver,
-        step=fixed(solver.step),
-        stages=tuple(
-            replace(stage, at=substitute(stage.at, values), rule=fixed(stage.rule))
-            for stage in solver.stages
-        ),
-        corrector=solver.corrector and replace(solver.corrector, rule=fixed(solver.corrector.rule)),
-        parameters=(),
-    )
-
-
-def _fixed_noise(solver: Solver) -> Noise:
-    """A solver's noise with its parameters at their defaults."""
-    noise, values = solver.noise, {p.name: Number(p.default) for p in solver.parameters}
-    assert noise is not None
-    return replace(
-        noise,
-        strength=substitute(noise.strength, values),
-        scale=substitute(noise.scale, values),
-        window=tuple(substitute(edge, values) for edge in noise.window),
-        down=noise.down and substitute(noise.down, values),
-    )
 
 
 def _close(step: Step, corrected: bool) -> Step:

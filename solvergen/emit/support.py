@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..expr.calculus import derivative
-from ..expr.tree import ZERO, Call, Expr
+from ..expr.tree import ZERO, Call, Expr, Sum
 from ..program.model import FURTHER, Program
 from . import pieces
 from .python_text import assign
@@ -48,8 +48,13 @@ def _further(y: Expr, calls: set[str], density: str) -> list[str]:
     if "moment" in calls:
         out.append(pieces.MOMENT.format(density=density))
     if "slope" in calls:
-        rate = "\n".join(assign("rate", derivative(y, "lam"), len(PAD)))
-        out.append(pieces.SLOPE.format(density=density, rate=rate))
+        rate = derivative(y, "lam")
+        terms = rate.terms if isinstance(rate, Sum) else (rate,)
+        parts = [
+            line for k, term in enumerate(terms) for line in assign(f"rate{k}", term, len(PAD))
+        ]
+        parts.append(f"{PAD}rate = {' + '.join(f'rate{k}' for k in range(len(terms)))}")
+        out.append(pieces.SLOPE.format(density=density, rate="\n".join(parts)))
     return out
 
 

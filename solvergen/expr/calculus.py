@@ -25,11 +25,13 @@ def derivative(expr: Expr, name: str) -> Expr:
         case Sum(terms):
             return add(*(derivative(term, name) for term in terms))
         case Product(coefficient, factors):
-            varied = [
-                multiply(derivative(factor, name), *factors[:i], *factors[i + 1 :])
-                for i, factor in enumerate(factors)
-            ]
-            return multiply(Number(coefficient), add(*varied))
+            number = Number(coefficient)
+            return add(
+                *(
+                    multiply(number, derivative(factor, name), *factors[:i], *factors[i + 1 :])
+                    for i, factor in enumerate(factors)
+                )
+            )
         case Power(base, exponent):
             return exponent * base ** (exponent - 1) * derivative(base, name)
         case Call(function, (argument,)) if (inner := derivative(argument, name)) != ZERO:

@@ -1,6 +1,7 @@
 """The gallery itself: what every spec says, the filters of `list` and `gallery`, the page."""
 
 import argparse
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -39,6 +40,35 @@ def test_every_spec_says_what_it_is_and_where_it_comes_from(name):
     assert source.arxiv or source.doi or source.url or source.title
     assert (solver.claim.order is not None) == (solver.noise is None)
     assert ("_as_shipped_by_" in name) <= bool(source.url)
+
+
+# What publications claim, by family: the name, or the title where it says more, and the order.
+CLAIMED = [
+    (r"(ddim|ddim_noise|euler_sigma|flow_euler)$", lambda _: 1),
+    (r"(?:ab|abm|am|lms|ipndm|ipndm_v|deis_(?:tab|rhoab|logrho))(\d)", int),
+    (r"(?:abnorsett|deis|deis_rhork|bdf|unip|flow_ab)_(\d)", int),
+    (r"(?:dpmpp|dpm_solver|res)_(?:fast_)?(\d)", int),
+    (r"unipc_(\d)", lambda p: int(p) + 1),
+    (r"SA-Solver \(P(\d)\)", int),
+    (r"SA-Solver \(P(\dC\d)", lambda pc: min(int(pc[0]) + 1, int(pc[2]))),
+    (r"dpm_adaptive_\d(\d)", int),
+    (r"(pec4|pndm)", lambda _: 4),
+    (r"(heunpp|bdia|o_belm)", lambda _: 2),
+    (r"(?:ralston|heun|kutta|van_der_houwen|lawson|krogstad|friedli|minchev|cfree)_(\d)", int),
+]
+
+
+@pytest.mark.parametrize("name", gallery.names())
+def test_claims_are_the_published_orders(name):
+    """A spec whose order is lower than published must not claim the lower one: `--falls-short` lists it."""
+    solver = gallery.load(name)
+    if solver.noise or solver.langevin:
+        return
+    texts = (name, solver.title)
+    found = [(rule(m[1])) for key, rule in CLAIMED for text in texts if (m := re.match(key, text))]
+    assert set(found) <= {solver.claim.order}
+    reached = command.entry(name).true_order >= solver.claim.order
+    assert reached or solver.claim.records == "publication"
 
 
 def test_every_spec_is_short():

@@ -105,6 +105,7 @@ def formulas_as_shipped():
         "co.gradient_estimation": "gradient_estimation",
         "co.heunpp2": "heunpp2",
         "un.vary_coeff1": "unipc_1_vary_coeff_as_shipped_by_unipc",
+        "un.vary_coeff2": "unipc_2_vary_coeff_lower_order_final_as_shipped_by_unipc",
         "un.vary_coeff2_lof0": "unipc_2_vary_coeff_as_shipped_by_unipc",
     }
     for library in ("co", "ds"):

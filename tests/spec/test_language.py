@@ -31,6 +31,7 @@ RULE_WITH = {
     "scale": 'rule = "mean-value"\nnodes = ["n"]\nscale = {}',
     "weights": 'rule = "weights"\nweights = {}',
     "states": 'rule = "interpolate"\nnodes = ["n"]\ncoordinate = "clock"\nstates = {}',
+    "deviations": 'rule = "interpolate"\nnodes = ["n"]\ndeviations = {}',
     "carry": 'rule = "weights"\nweights = { n = "2/3" }\ncoordinate = "clock"\ncarry = {}',
     "decay": 'rule = "weights"\nweights = { n = "h" }\ndecay = {}',
     "noise": 'rule = "weights"\nweights = { n = "h" }\nnoise = {}',

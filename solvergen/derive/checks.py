@@ -1,0 +1,89 @@
+"""What a whole solver must keep to: past states, draws, correctors, the step to σ = 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..errors import DeriveError
+from ..program.model import Place, Row, Step
+from ..spec.model import Solver
+
+
+def check_states(solver: Solver, steps: Sequence[Step]) -> None:
+    """Past states are accepted ones, at levels of the grid: no PEC corrector, no noise."""
+    if not any(step.past_states for step in steps):
+        return
+    if any(step.corrector for step in steps):
+        raise DeriveError(
+            "with a PEC corrector the accepted states are never formed; a rule that uses past "
+            'states needs mode = "PECE"',
+            ("corrector", "mode"),
+        )
+    if any(step.stochastic for step in steps) or solver.noise or solver.langevin:
+        raise DeriveError("past states carry no noise yet; leave [noise] out", ("noise",))
+
+
+def check_draws(solver: Solver, steps: Sequence[Step]) -> None:
+    """[noise] and draws come together."""
+    noise = solver.noise
+    drawing = any(step.stochastic for step in steps)
+    if drawing and noise is None:
+        raise DeriveError(
+            "a first or last step draws noise, and the solver has no [noise]; add [noise] with "
+            'form = "explicit", or start and end with deterministic solvers',
+            ("start", "using"),
+        )
+    if noise is not None and not drawing and not noise.jumps:
+        raise DeriveError(
+            "nothing draws noise here; give a rule `noise`, or another form", ("noise", "form")
+        )
+
+
+def check_shared(step: Step) -> Step:
+    """A PEC corrector is applied in the next step, when this step's draws are gone."""
+    final, corrector = step.final, step.corrector
+    carried = any(row.carry for row in step.rows)
+    if (
+        corrector
+        and not carried
+        and ((corrector.decay, corrector.noise) != (final.decay, final.noise))
+    ):
+        raise DeriveError(
+            "a PEC corrector must share the decay and the draws of its predictor",
+            ("corrector",),
+        )
+    return step
+
+
+def check_corrector(corrector: Row, places: Mapping[str, Place]) -> None:
+    """A PEC corrector runs in the next step, when this step's inner stages are gone."""
+    inner = [term.source for term in corrector.terms if term.source in places]
+    if inner:
+        raise DeriveError(
+            f"a PEC corrector cannot use the stage `{inner[0]}`: it is applied in the next step; "
+            'use mode = "PECE"',
+            ("corrector", "nodes"),
+        )
+
+
+def check_zero(solver: Solver, steps: Sequence[Step]) -> None:
+    """A rule has a limit at σ = 0 only in a clock that is finite there, with no stage at σ = 0."""
+    for step in steps:
+        if step.stochastic:
+            raise DeriveError(
+                'no noise can be added at sigma = 0; a stochastic solver needs zero = "ddim"',
+                ("end", "zero"),
+            )
+        finite = solver.integrand != "data" and step.final.gauge == "clock"
+        if not finite or step.coordinate is not None:
+            raise DeriveError(
+                'zero = "rule" needs noise or velocity and the clock as coordinate: in lambda '
+                "the last step is infinitely long",
+                ("end", "zero"),
+            )
+        if any(row.place.is_end or row.place.coordinate == "lambda" for row in step.stages):
+            raise DeriveError(
+                'zero = "rule" would evaluate the model at sigma = 0: a place inside the last '
+                "step must be a fraction of it in the clock",
+                ("end", "zero"),
+            )
