@@ -145,13 +145,14 @@ def walk(
     plan, left = _part(module, sigmas, alphas, start, stop, parameters)
     ones, memory, denoised = x.new_ones([x.shape[0]]), (), None
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))
+    i = opening = plan[0][0] if plan else start
 
     def draw(levels: Sequence[Tensor]) -> Tensor:
         if noise_sampler is None:
             return torch.randn_like(x)
         noise = noise_sampler(*levels)
         with torch.no_grad():
-            module.check_noise(x, noise, dtype, i == plan[0][0])
+            module.check_noise(x, noise, dtype, i == opening)
         return noise.to(x)
 
     for number, (i, row, lifts) in enumerate(plan):
