@@ -92,6 +92,7 @@ def tensors(plan):
 
 def coefficients(sigmas, alphas=None, eta=1, s_noise=1):
     """Plan every model call in float64: rows (step, kind, sigma, weights, draws)."""
+    eta, s_noise = numbers(eta=eta, s_noise=s_noise)
     if not 0 <= eta:
         raise ValueError(f"eta must satisfy 0 <= eta; got {eta}")
     if not 0 <= s_noise:
@@ -187,6 +188,43 @@ def check(x, denoised):
         raise ValueError(f"the model returned NaN at its first call ({source}); float16 overflows")
 
 
+def check_noise(x, noise, dtype, first):
+    """Refuse a draw that does not fit x; values are looked at in the first step, in inference only."""
+    if getattr(noise, "shape", None) != x.shape:
+        found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
+        raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
+    if noise.dtype not in (dtype, x.dtype) or noise.device != x.device:
+        wanted, found = f"{dtype} on {x.device}", f"{noise.dtype} on {noise.device}"
+        raise ValueError(f"noise_sampler must return {wanted}; found {found}")
+    captured = x.is_cuda and torch.cuda.is_current_stream_capturing()
+    if not first or torch.compiler.is_compiling() or torch.is_grad_enabled() or captured:
+        return
+    if not noise.isfinite().all():
+        raise ValueError("noise_sampler returned NaN or infinity in the first step")
+
+
+def numbers(*unlimited, **parameters):
+    """Parameters as floats; what is no number is refused, infinity too where it is not unlimited."""
+    for name, value in parameters.items():
+        try:
+            known = not math.isnan(value) if name in unlimited else math.isfinite(value)
+        except (TypeError, ValueError):
+            known = False
+        if not known:
+            raise ValueError(f"{name} must be a finite number; got {value!r}")
+    return map(float, parameters.values())
+
+
+def same_path(noise_sampler, strength):
+    """Refuse a Brownian path whose clock is known to be that of another equation than this run's."""
+    integrand, known = getattr(noise_sampler, "equation", None) or (INTEGRAND, strength)
+    apart = known is not None and abs(known - strength) > 1e-6 * strength > 0
+    if apart or integrand != INTEGRAND:
+        path = f"{integrand} prediction" + ("" if known is None else f", strength {known}")
+        found = f"the noise is a Brownian path for {path}; this run is for {INTEGRAND} prediction"
+        raise ValueError(f"{found}, strength {strength}: give the path that clock")
+
+
 def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None, empty=None):
     """Run the sampler along a plan; differentiable; no step waits for the device.
 
@@ -199,10 +237,10 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
     memory, previous = (), None
 
     def draw(*levels):
-        noise = noise_sampler(*levels) if noise_sampler else torch.randn_like(x)
-        if getattr(noise, "shape", None) != x.shape:
-            found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
-            raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
+        if noise_sampler is None:
+            return torch.randn_like(x)
+        noise = noise_sampler(*levels)
+        check_noise(x, noise, dtype, row[0] == plan[0][0])
         return noise.to(x)
 
     for row in plan:
@@ -242,4 +280,5 @@ def sample(
     noise_sampler: (sigma, sigma_next) -> unit Gaussian noise like x; torch.randn_like unless given.
     """
     plan = coefficients(sigmas, alphas, eta=eta, s_noise=s_noise)
+    same_path(noise_sampler, math.sqrt(eta))
     return integrate(model, x, plan, extra_args, callback, noise_sampler)

@@ -5,8 +5,8 @@
 #          xₙ₊₁ = σ↓/σₙ xₙ + αₙ₊₁ h↓ φ₁(−h↓) D[mid] + σₙ₊₁ up z₁
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
 #          up = η s_noise sqrt(−expm1(−2 h))
-#          h↓ = h − log1p(expm1(−2 h) η²)/2 is the length of the deterministic part, to which θₖ and
-#              stages are relative; σ↓ = αₙ₊₁ e^(−λₙ − h↓)
+#          h↓ = 2 h − log1p(expm1(2 h) (η + 1) (1 − η))/2 is the length of the deterministic part,
+#              to which θₖ and stages are relative; σ↓ = αₙ₊₁ e^(−λₙ − h↓)
 #          z ~ N(0, I), a draw of its own for each index and step
 #          λ[mid] = λₙ + 1/2 h
 #          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
@@ -25,7 +25,7 @@ NOISE = {"form": "ancestral", "strength": "eta"}
 CLAIM = {}
 EVALUATIONS_PER_STEP = 2
 HISTORY = 0
-SPEC_SHA256 = "f9802dae78c04ccfadd40b0f89e0bd689c9cd87a45153756c15f1aceba20b89a"
+SPEC_SHA256 = "8e43a9aec89a9d45685750283776c04e16b2bb8aad947e720d33bd11e194953e"
 # Proved on Gaussian targets for each kind of grid: [p, True] is exactly p, [p, False] at
 # least p, "exact" no error, None without meaning; path_: draws from one Brownian path.
 WEAK_ORDER = {
@@ -118,6 +118,7 @@ def tensors(plan):
 
 def coefficients(sigmas, alphas=None, eta=1, s_noise=1):
     """Plan every model call in float64: rows (step, kind, sigma, weights, draws)."""
+    eta, s_noise = numbers(eta=eta, s_noise=s_noise)
     if not 0 <= eta:
         raise ValueError(f"eta must satisfy 0 <= eta; got {eta}")
     if not 0 <= s_noise:
@@ -130,12 +131,12 @@ def coefficients(sigmas, alphas=None, eta=1, s_noise=1):
         h = lam[i + 1] - lam[i]
         if a0 == 0 and s1 > 0:  # lambda is infinite: DDIM to the lower level, then noise
             q0, q1 = math.inf, s1 / a1
-            if not math.expm1(-2 * h) * eta**2 + 1 >= -(2.0**-40):
+            if not math.exp(-2 * h) * eta**2 + (eta + 1) * (1 - eta) >= -(2.0**-40):
                 raise ValueError(
                     f"step {i}: the strength must be below {math.sqrt(-1 / math.expm1(-2 * h)):.6g}"
                 )
             up = eta * s_noise * math.sqrt(-math.expm1(-2 * h))
-            s2 = a1 * q1 * math.sqrt(math.expm1(-2 * h) * eta**2 + 1)
+            s2 = a1 * q1 * math.sqrt(math.exp(-2 * h) * eta**2 + (eta + 1) * (1 - eta))
             weights = s2 / s0, a1
             noise = [(s1 * up, q0, q1)]
             plan.append((i, 0, s0, weights, noise))
@@ -144,12 +145,12 @@ def coefficients(sigmas, alphas=None, eta=1, s_noise=1):
             plan.append((i, 0, s0, weights, ()))
         else:  # 2 evaluations
             q0, q1 = s0 / a0, s1 / a1
-            if not math.expm1(-2 * h) * eta**2 + 1 > 0:
+            if not math.exp(-2 * h) * eta**2 + (eta + 1) * (1 - eta) > 0:
                 raise ValueError(
                     f"step {i}: the strength must be below {math.sqrt(-1 / math.expm1(-2 * h)):.6g}"
                 )
             up = eta * s_noise * math.sqrt(-math.expm1(-2 * h))
-            h = h - math.log1p(math.expm1(-2 * h) * eta**2) / 2
+            h = 2 * h - math.log1p(math.expm1(2 * h) * (eta + 1) * (1 - eta)) / 2
             s2 = a1 * math.exp(-lam[i] - h)  # where the deterministic part ends
             a_k1, s_k1 = level(lam[i] + h / 2, gauge)
             p1_k1 = phi(1, -h / 2)
@@ -230,6 +231,33 @@ def check(x, denoised):
         raise ValueError(f"the model returned NaN at its first call ({source}); float16 overflows")
 
 
+def check_noise(x, noise, dtype, first):
+    """Refuse a draw that does not fit x; values are looked at in the first step, in inference only."""
+    if getattr(noise, "shape", None) != x.shape:
+        found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
+        raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
+    if noise.dtype not in (dtype, x.dtype) or noise.device != x.device:
+        wanted, found = f"{dtype} on {x.device}", f"{noise.dtype} on {noise.device}"
+        raise ValueError(f"noise_sampler must return {wanted}; found {found}")
+    captured = x.is_cuda and torch.cuda.is_current_stream_capturing()
+    if not first or torch.compiler.is_compiling() or torch.is_grad_enabled() or captured:
+        return
+    if not noise.isfinite().all():
+        raise ValueError("noise_sampler returned NaN or infinity in the first step")
+
+
+def numbers(*unlimited, **parameters):
+    """Parameters as floats; what is no number is refused, infinity too where it is not unlimited."""
+    for name, value in parameters.items():
+        try:
+            known = not math.isnan(value) if name in unlimited else math.isfinite(value)
+        except (TypeError, ValueError):
+            known = False
+        if not known:
+            raise ValueError(f"{name} must be a finite number; got {value!r}")
+    return map(float, parameters.values())
+
+
 def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None, empty=None):
     """Run the sampler along a plan; differentiable; no step waits for the device.
 
@@ -242,10 +270,10 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
     memory, previous = (), None
 
     def draw(*levels):
-        noise = noise_sampler(*levels) if noise_sampler else torch.randn_like(x)
-        if getattr(noise, "shape", None) != x.shape:
-            found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
-            raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
+        if noise_sampler is None:
+            return torch.randn_like(x)
+        noise = noise_sampler(*levels)
+        check_noise(x, noise, dtype, row[0] == plan[0][0])
         return noise.to(x)
 
     for row in plan:

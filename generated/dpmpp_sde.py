@@ -9,8 +9,8 @@
 #              + down φ₁(−down)/(2 r) D[mid]]
 #            + σₙ₊₁ η s_noise sqrt(−expm1(−2 h)) z₂
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          down₁ = h r − log1p(expm1(−2 h r) η²)/2
-#          down = h − log1p(expm1(−2 h) η²)/2
+#          down₁ = 2 h r − log1p(expm1(2 h r) (η + 1) (1 − η))/2
+#          down = 2 h − log1p(expm1(2 h) (η + 1) (1 − η))/2
 #          z ~ N(0, I), a draw of its own for each index and step
 #          λ[mid] = λₙ + r h
 #          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
@@ -29,7 +29,7 @@ NOISE = {"form": "ancestral", "strength": "eta"}
 CLAIM = {}
 EVALUATIONS_PER_STEP = 2
 HISTORY = 0
-SPEC_SHA256 = "a19cc35462e4aa24649db6c13dacef402cf3305564b414ed7d5c97f95c32dca3"
+SPEC_SHA256 = "2cd32492e76d7857881ef054b6def8cbb8beabd482fb1df5a48897e030114919"
 # Proved on Gaussian targets for each kind of grid: [p, True] is exactly p, [p, False] at
 # least p, "exact" no error, None without meaning; path_: draws from one Brownian path.
 WEAK_ORDER = {
@@ -137,6 +137,7 @@ def tensors(plan):
 
 def coefficients(sigmas, alphas=None, eta=1, s_noise=1, r=1 / 2):
     """Plan every model call in float64: rows (step, kind, sigma, weights, draws)."""
+    eta, s_noise, r = numbers(eta=eta, s_noise=s_noise, r=r)
     if not 0 <= eta:
         raise ValueError(f"eta must satisfy 0 <= eta; got {eta}")
     if not 0 <= s_noise:
@@ -154,12 +155,12 @@ def coefficients(sigmas, alphas=None, eta=1, s_noise=1, r=1 / 2):
             plan.append((i, 0, s0, weights, ()))
         else:  # 2 evaluations
             q0, q1 = s0 / a0, s1 / a1
-            if not math.expm1(-2 * h) * eta**2 + 1 > 0:
+            if not math.exp(-2 * h) * eta**2 + (eta + 1) * (1 - eta) > 0:
                 raise ValueError(
                     f"step {i}: the strength must be below {math.sqrt(-1 / math.expm1(-2 * h)):.6g}"
                 )
-            down1 = h * r - math.log1p(math.expm1(-2 * h * r) * eta**2) / 2
-            down = h - math.log1p(math.expm1(-2 * h) * eta**2) / 2
+            down1 = 2 * h * r - math.log1p(math.expm1(2 * h * r) * (eta + 1) * (1 - eta)) / 2
+            down = 2 * h - math.log1p(math.expm1(2 * h) * (eta + 1) * (1 - eta)) / 2
             a_k1, s_k1 = level(lam[i] + h * r, gauge)
             p1_z = phi(1, -down1)
             p1_z_2 = phi(1, -down)
@@ -243,6 +244,33 @@ def check(x, denoised):
         raise ValueError(f"the model returned NaN at its first call ({source}); float16 overflows")
 
 
+def check_noise(x, noise, dtype, first):
+    """Refuse a draw that does not fit x; values are looked at in the first step, in inference only."""
+    if getattr(noise, "shape", None) != x.shape:
+        found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
+        raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
+    if noise.dtype not in (dtype, x.dtype) or noise.device != x.device:
+        wanted, found = f"{dtype} on {x.device}", f"{noise.dtype} on {noise.device}"
+        raise ValueError(f"noise_sampler must return {wanted}; found {found}")
+    captured = x.is_cuda and torch.cuda.is_current_stream_capturing()
+    if not first or torch.compiler.is_compiling() or torch.is_grad_enabled() or captured:
+        return
+    if not noise.isfinite().all():
+        raise ValueError("noise_sampler returned NaN or infinity in the first step")
+
+
+def numbers(*unlimited, **parameters):
+    """Parameters as floats; what is no number is refused, infinity too where it is not unlimited."""
+    for name, value in parameters.items():
+        try:
+            known = not math.isnan(value) if name in unlimited else math.isfinite(value)
+        except (TypeError, ValueError):
+            known = False
+        if not known:
+            raise ValueError(f"{name} must be a finite number; got {value!r}")
+    return map(float, parameters.values())
+
+
 def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None, empty=None):
     """Run the sampler along a plan; differentiable; no step waits for the device.
 
@@ -255,10 +283,10 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
     memory, previous = (), None
 
     def draw(*levels):
-        noise = noise_sampler(*levels) if noise_sampler else torch.randn_like(x)
-        if getattr(noise, "shape", None) != x.shape:
-            found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
-            raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
+        if noise_sampler is None:
+            return torch.randn_like(x)
+        noise = noise_sampler(*levels)
+        check_noise(x, noise, dtype, row[0] == plan[0][0])
         return noise.to(x)
 
     for row in plan:

@@ -151,6 +151,21 @@ def check(x, denoised):
         raise ValueError(f"the model returned NaN at its first call ({source}); float16 overflows")
 
 
+def check_noise(x, noise, dtype, first):
+    """Refuse a draw that does not fit x; values are looked at in the first step, in inference only."""
+    if getattr(noise, "shape", None) != x.shape:
+        found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
+        raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
+    if noise.dtype not in (dtype, x.dtype) or noise.device != x.device:
+        wanted, found = f"{dtype} on {x.device}", f"{noise.dtype} on {noise.device}"
+        raise ValueError(f"noise_sampler must return {wanted}; found {found}")
+    captured = x.is_cuda and torch.cuda.is_current_stream_capturing()
+    if not first or torch.compiler.is_compiling() or torch.is_grad_enabled() or captured:
+        return
+    if not noise.isfinite().all():
+        raise ValueError("noise_sampler returned NaN or infinity in the first step")
+
+
 def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None, empty=None):
     """Run the sampler along a plan; differentiable; no step waits for the device.
 
@@ -163,10 +178,10 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
     memory, previous = (), None
 
     def draw(*levels):
-        noise = noise_sampler(*levels) if noise_sampler else torch.randn_like(x)
-        if getattr(noise, "shape", None) != x.shape:
-            found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
-            raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
+        if noise_sampler is None:
+            return torch.randn_like(x)
+        noise = noise_sampler(*levels)
+        check_noise(x, noise, dtype, row[0] == plan[0][0])
         return noise.to(x)
 
     for row in plan:

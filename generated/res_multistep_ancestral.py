@@ -2,20 +2,21 @@
 # remake   solvergen generate res_multistep_ancestral
 # source   ComfyUI 2025, https://github.com/comfyanonymous/ComfyUI, sample_res_multistep_ancestral
 # update   xₙ₊₁ = σ↓/σₙ xₙ + αₙ₊₁ [
-#              + (h↓ φ₁(−h↓) + φ₂(−h↓) h↓²/(h↓ θ₁ − log1p(expm1(−2 h↓ θ₁) η²)/2)) Dₙ
-#              − φ₂(−h↓) h↓²/(h↓ θ₁ − log1p(expm1(−2 h↓ θ₁) η²)/2) Dₙ₋₁]
+#              + (h↓ φ₁(−h↓) + φ₂(−h↓) h↓²/(2 h↓ θ₁ − log1p(expm1(2 h↓ θ₁) (η + 1) (1 − η))/2)) Dₙ
+#              − φ₂(−h↓) h↓²/(2 h↓ θ₁ − log1p(expm1(2 h↓ θ₁) (η + 1) (1 − η))/2) Dₙ₋₁]
 #            + σₙ₊₁ up z₁
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
 #          up = η s_noise sqrt(−expm1(−2 h))
-#          h↓ = h − log1p(expm1(−2 h) η²)/2 is the length of the deterministic part, to which θₖ and
-#              stages are relative; σ↓ = αₙ₊₁ e^(−λₙ − h↓)
+#          h↓ = 2 h − log1p(expm1(2 h) (η + 1) (1 − η))/2 is the length of the deterministic part,
+#              to which θₖ and stages are relative; σ↓ = αₙ₊₁ e^(−λₙ − h↓)
 #          z ~ N(0, I), a draw of its own for each index and step
 #          θₖ = (λₙ − λₙ₋ₖ)/h
 #          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
 """RES multistep ancestral.
 
 Down to a lower level as RES-2M, where the evaluation before lies as far back as the descent of its
-own step was long; then noise.
+own step was long; then noise. With the evaluation where it is, a polynomial in lambda would leave
+the covariance at order 1.
 """
 
 import math
@@ -28,7 +29,7 @@ NOISE = {"form": "ancestral", "strength": "eta"}
 CLAIM = {"covariance": 2}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 1
-SPEC_SHA256 = "2fba81e65fb34bbc5275bfeacd944212d561782b687e2e2bd25e7d420d9f86ee"
+SPEC_SHA256 = "4470a9d1c50d182d5eef5319f6c8121371a699f51e846aa71c113f2478d198db"
 # Proved on Gaussian targets for each kind of grid: [p, True] is exactly p, [p, False] at
 # least p, "exact" no error, None without meaning; path_: draws from one Brownian path.
 WEAK_ORDER = {
@@ -96,6 +97,7 @@ def tensors(plan):
 
 def coefficients(sigmas, alphas=None, eta=1, s_noise=1):
     """Plan every model call in float64: rows (step, kind, sigma, weights, draws)."""
+    eta, s_noise = numbers(eta=eta, s_noise=s_noise)
     if not 0 <= eta:
         raise ValueError(f"eta must satisfy 0 <= eta; got {eta}")
     if not 0 <= s_noise:
@@ -108,12 +110,12 @@ def coefficients(sigmas, alphas=None, eta=1, s_noise=1):
         h = lam[i + 1] - lam[i]
         if a0 == 0 and s1 > 0:  # lambda is infinite: DDIM to the lower level, then noise
             q0, q1 = math.inf, s1 / a1
-            if not math.expm1(-2 * h) * eta**2 + 1 >= -(2.0**-40):
+            if not math.exp(-2 * h) * eta**2 + (eta + 1) * (1 - eta) >= -(2.0**-40):
                 raise ValueError(
                     f"step {i}: the strength must be below {math.sqrt(-1 / math.expm1(-2 * h)):.6g}"
                 )
             up = eta * s_noise * math.sqrt(-math.expm1(-2 * h))
-            s2 = a1 * q1 * math.sqrt(math.expm1(-2 * h) * eta**2 + 1)
+            s2 = a1 * q1 * math.sqrt(math.exp(-2 * h) * eta**2 + (eta + 1) * (1 - eta))
             weights = s2 / s0, a1, 0
             noise = [(s1 * up, q0, q1)]
             plan.append((i, 0, s0, weights, noise))
@@ -122,12 +124,12 @@ def coefficients(sigmas, alphas=None, eta=1, s_noise=1):
             plan.append((i, 0, s0, weights, ()))
         elif i == first:  # DDIM
             q0, q1 = s0 / a0, s1 / a1
-            if not math.expm1(-2 * h) * eta**2 + 1 > 0:
+            if not math.exp(-2 * h) * eta**2 + (eta + 1) * (1 - eta) > 0:
                 raise ValueError(
                     f"step {i}: the strength must be below {math.sqrt(-1 / math.expm1(-2 * h)):.6g}"
                 )
             up = eta * s_noise * math.sqrt(-math.expm1(-2 * h))
-            h = h - math.log1p(math.expm1(-2 * h) * eta**2) / 2
+            h = 2 * h - math.log1p(math.expm1(2 * h) * (eta + 1) * (1 - eta)) / 2
             s2 = a1 * math.exp(-lam[i] - h)  # where the deterministic part ends
             p1 = phi(1, -h)
             weights = s2 / s0, a1 * h * p1, 0
@@ -135,20 +137,28 @@ def coefficients(sigmas, alphas=None, eta=1, s_noise=1):
             plan.append((i, 0, s0, weights, noise))
         else:  # 2 nodes
             q0, q1 = s0 / a0, s1 / a1
-            if not math.expm1(-2 * h) * eta**2 + 1 > 0:
+            if not math.exp(-2 * h) * eta**2 + (eta + 1) * (1 - eta) > 0:
                 raise ValueError(
                     f"step {i}: the strength must be below {math.sqrt(-1 / math.expm1(-2 * h)):.6g}"
                 )
             up = eta * s_noise * math.sqrt(-math.expm1(-2 * h))
-            h = h - math.log1p(math.expm1(-2 * h) * eta**2) / 2
+            h = 2 * h - math.log1p(math.expm1(2 * h) * (eta + 1) * (1 - eta)) / 2
             s2 = a1 * math.exp(-lam[i] - h)  # where the deterministic part ends
             t1 = (lam[i] - lam[i - 1]) / h
             p1 = phi(1, -h)
             p2 = phi(2, -h)
             w0 = a1 * (
-                h * p1 + p2 * h**2 / (h * t1 - math.log1p(math.expm1(-2 * h * t1) * eta**2) / 2)
+                h * p1
+                + p2
+                * h**2
+                / (2 * h * t1 - math.log1p(math.expm1(2 * h * t1) * (eta + 1) * (1 - eta)) / 2)
             )
-            w1 = -a1 * p2 * h**2 / (h * t1 - math.log1p(math.expm1(-2 * h * t1) * eta**2) / 2)
+            w1 = (
+                -a1
+                * p2
+                * h**2
+                / (2 * h * t1 - math.log1p(math.expm1(2 * h * t1) * (eta + 1) * (1 - eta)) / 2)
+            )
             weights = s2 / s0, w0, w1
             noise = [(s1 * up, q0, q1)]
             plan.append((i, 0, s0, weights, noise))
@@ -217,6 +227,33 @@ def check(x, denoised):
         raise ValueError(f"the model returned NaN at its first call ({source}); float16 overflows")
 
 
+def check_noise(x, noise, dtype, first):
+    """Refuse a draw that does not fit x; values are looked at in the first step, in inference only."""
+    if getattr(noise, "shape", None) != x.shape:
+        found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
+        raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
+    if noise.dtype not in (dtype, x.dtype) or noise.device != x.device:
+        wanted, found = f"{dtype} on {x.device}", f"{noise.dtype} on {noise.device}"
+        raise ValueError(f"noise_sampler must return {wanted}; found {found}")
+    captured = x.is_cuda and torch.cuda.is_current_stream_capturing()
+    if not first or torch.compiler.is_compiling() or torch.is_grad_enabled() or captured:
+        return
+    if not noise.isfinite().all():
+        raise ValueError("noise_sampler returned NaN or infinity in the first step")
+
+
+def numbers(*unlimited, **parameters):
+    """Parameters as floats; what is no number is refused, infinity too where it is not unlimited."""
+    for name, value in parameters.items():
+        try:
+            known = not math.isnan(value) if name in unlimited else math.isfinite(value)
+        except (TypeError, ValueError):
+            known = False
+        if not known:
+            raise ValueError(f"{name} must be a finite number; got {value!r}")
+    return map(float, parameters.values())
+
+
 def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None, empty=None):
     """Run the sampler along a plan; differentiable; no step waits for the device.
 
@@ -229,10 +266,10 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
     memory, previous = (), None
 
     def draw(*levels):
-        noise = noise_sampler(*levels) if noise_sampler else torch.randn_like(x)
-        if getattr(noise, "shape", None) != x.shape:
-            found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
-            raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
+        if noise_sampler is None:
+            return torch.randn_like(x)
+        noise = noise_sampler(*levels)
+        check_noise(x, noise, dtype, row[0] == plan[0][0])
         return noise.to(x)
 
     for row in plan:

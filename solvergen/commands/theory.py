@@ -94,21 +94,18 @@ def noise_fault(loaded: Loaded, report: StochasticReport) -> str:
     claim, row = loaded.solver.claim, report.orders["arbitrary"]["own_end"]
     if claim.records:
         return ""
+    faults = []
     for name in ("mean", "covariance", "strong"):
         claimed = getattr(claim, name)
         found = [row[key] for key in (name, f"path_{name}") if row.get(key) is not None]
         if claimed is not None and not any(r.value in (None, claimed) for r in found if r):
             shown = " or ".join(_rate(r) for r in found) or "without meaning"
-            return (
-                f"{loaded.path}: claims {name} order {claimed}, derived is {shown}; correct it, or "
-                'set records = "publication" in [claim]'
-            )
+            faults.append(f"claims {name} order {claimed}, derived is {shown}")
+    remedies = ['correct this, or set records = "publication" in [claim]'] * bool(faults)
     if claim.order is not None:
-        return (
-            f"{loaded.path}: a solver with noise has no single order; claim mean, covariance and "
-            "strong in its place"
-        )
-    return ""
+        faults.append("a solver with noise has no single order")
+        remedies.insert(0, "claim mean, covariance and strong in its place")
+    return f"{loaded.path}: {'; '.join([*faults, *remedies[:1]])}" if faults else ""
 
 
 def theory_facts(report: OrderReport) -> dict[str, Any]:

@@ -159,6 +159,14 @@ def _splits(
     return rows, tuple(lets.items())
 
 
+def _kept(strength: Expr, length: Expr) -> Expr:
+    """σ_down² over σ², 1 − η² (1 − e^{−2h}), as a sum whose terms are positive up to η = 1.
+
+    That difference itself would vanish in float64 at η = 1 where steps are long.
+    """
+    return (1 - strength) * (1 + strength) + strength**2 * exp(-2 * length)
+
+
 def _descent(strength: Expr, length: Expr) -> tuple[Expr, Expr]:
     """How far in λ the deterministic part of an ancestral step goes, and σ_down over σ.
 
@@ -166,8 +174,9 @@ def _descent(strength: Expr, length: Expr) -> tuple[Expr, Expr]:
     """
     if strength == ONE:
         return 2 * length, exp(-length)
-    lost = strength**2 * Call("expm1", (-2 * length,))
-    return length - Call("log1p", (lost,)) / 2, Call("sqrt", (1 + lost,))
+    gained = (1 - strength) * (1 + strength) * Call("expm1", (2 * length,))
+    down = 2 * length - Call("log1p", (gained,)) / 2
+    return down, Call("sqrt", (_kept(strength, length),))
 
 
 def _ancestral(step: Step, noise: Noise) -> Step:
@@ -203,7 +212,7 @@ def _possible(noise: Noise) -> tuple[Condition, ...]:
     if isinstance(noise.strength, Number) and 0 <= noise.strength.value <= 1:
         return ()
     text = "the strength must be below {math.sqrt(-1 / math.expm1(-2 * h)):.6g}"
-    return (Condition(1 + noise.strength**2 * Call("expm1", (-2 * H,)), text),)
+    return (Condition(_kept(noise.strength, H), text),)
 
 
 def _churned(step: Step, strength: Expr, scale: Expr, lets: tuple[tuple[str, Expr], ...]) -> Step:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..expr.show import show
-from ..expr.tree import ONE, ZERO, Expr, Symbol, substitute, symbols
+from ..expr.tree import ONE, ZERO, Call, Expr, Symbol, substitute, symbols
 from ..program.model import Program, Step
 from ..spec.model import Solver
 from .layout import Layout
@@ -50,10 +50,10 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
     """
 {begin}
     def draw(*levels):
-        noise = noise_sampler(*levels) if noise_sampler else torch.randn_like(x)
-        if getattr(noise, "shape", None) != x.shape:
-            found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
-            raise ValueError(f"noise_sampler must return shape {{tuple(x.shape)}}; found {{found}}")
+        if noise_sampler is None:
+            return torch.randn_like(x)
+        noise = noise_sampler(*levels)
+        check_noise(x, noise, dtype, row[0] == plan[0][0])
         return noise.to(x)
 
     for row in plan:
@@ -71,7 +71,47 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
 {callback}    noise_sampler: (sigma, sigma_next) -> unit Gaussian noise like x; torch.randn_like unless given.
     """
     plan = {planned}
-    return integrate(model, x, plan, extra_args, callback, noise_sampler)
+{watched}    return integrate(model, x, plan, extra_args, callback, noise_sampler)
+'''
+
+CHECK_NOISE = '''
+def check_noise(x, noise, dtype, first):
+    """Refuse a draw that does not fit x; values are looked at in the first step, in inference only."""
+    if getattr(noise, "shape", None) != x.shape:
+        found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
+        raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
+    if noise.dtype not in (dtype, x.dtype) or noise.device != x.device:
+        wanted, found = f"{dtype} on {x.device}", f"{noise.dtype} on {noise.device}"
+        raise ValueError(f"noise_sampler must return {wanted}; found {found}")
+    captured = x.is_cuda and torch.cuda.is_current_stream_capturing()
+    if not first or torch.compiler.is_compiling() or torch.is_grad_enabled() or captured:
+        return
+    if not noise.isfinite().all():
+        raise ValueError("noise_sampler returned NaN or infinity in the first step")
+'''
+
+NUMBERS = '''
+def numbers(*unlimited, **parameters):
+    """Parameters as floats; what is no number is refused, infinity too where it is not unlimited."""
+    for name, value in parameters.items():
+        try:
+            known = not math.isnan(value) if name in unlimited else math.isfinite(value)
+        except (TypeError, ValueError):
+            known = False
+        if not known:
+            raise ValueError(f"{name} must be a finite number; got {value!r}")
+    return map(float, parameters.values())
+'''
+
+SAME_PATH = '''
+def same_path(noise_sampler, strength):
+    """Refuse a Brownian path whose clock is known to be that of another equation than this run's."""
+    integrand, known = getattr(noise_sampler, "equation", None) or (INTEGRAND, strength)
+    apart = known is not None and abs(known - strength) > 1e-6 * strength > 0
+    if apart or integrand != INTEGRAND:
+        path = f"{integrand} prediction" + ("" if known is None else f", strength {known}")
+        found = f"the noise is a Brownian path for {path}; this run is for {INTEGRAND} prediction"
+        raise ValueError(f"{found}, strength {strength}: give the path that clock")
 '''
 
 LIFT = """        for keep, spread, *levels in row[5]:  # noise before the call
@@ -125,7 +165,7 @@ def planned(layout: Layout) -> str:
     return PLANNED.format(unpacked=unpacked, **parts)
 
 
-def loop(program: Program, signature: str, call: str) -> str:
+def loop(solver: Solver, program: Program, signature: str, call: str) -> str:
     """The definitions of `integrate` and `sample`."""
     return LOOP.format(
         **PARTS,
@@ -133,7 +173,51 @@ def loop(program: Program, signature: str, call: str) -> str:
         signature=signature,
         levels=RISING if program.jumps else DECREASING,
         planned=call,
+        watched=f"{PAD}same_path(noise_sampler, {strength})\n"
+        if (strength := on_path(solver))
+        else "",
     )
+
+
+def checks(solver: Solver, program: Program) -> list[str]:
+    """The definitions of what refuses parameters, draws and paths that do not fit."""
+    if not program.stochastic:
+        return []
+    numbers = [NUMBERS] if program.parameters else []
+    return [CHECK_NOISE, *numbers, *([SAME_PATH] if on_path(solver) else [])]
+
+
+def on_path(solver: Solver) -> str:
+    """The strength of a reverse SDE whose noise is one Brownian path, as Python, if it is constant."""
+    noise, known = solver.noise, {p.name for p in solver.parameters}
+    if noise is None or noise.form != "sde" or not symbols(noise.strength) <= known:
+        return ""
+    return python(noise.strength)
+
+
+def parameter_lines(solver: Solver, program: Program) -> list[str]:
+    """The line that makes parameters floats, if numbers they are; edges of windows may be infinite."""
+    names = [p.name for p in program.parameters]
+    if not names:
+        return []
+    noise = solver.noise
+    edges = set().union(*(symbols(edge) for edge in noise.window)) if noise else set()
+    for expression in (e for step in program.steps for e in step.expressions):
+        edges -= _outside_windows(expression)
+    shown = [f'"{name}"' for name in names if name in edges] + [f"{n}={n}" for n in names]
+    head = f"{PAD}{', '.join(names)} = " if len(names) > 1 else f"{PAD}({names[0]},) = "
+    line = f"{head}numbers({', '.join(shown)})"
+    if len(line) <= WIDTH:
+        return [line]
+    return [f"{head}numbers(", f"{PAD * 2}{', '.join(shown)}", f"{PAD})"]
+
+
+def _outside_windows(expression: Expr) -> set[str]:
+    if isinstance(expression, Symbol):
+        return {expression.name}
+    if isinstance(expression, Call) and expression.name == "between":
+        return set()
+    return set().union(*map(_outside_windows, expression.children()))
 
 
 def constants(solver: Solver, program: Program) -> list[str]:

@@ -47,11 +47,12 @@ def torch_file(
         *(_definition(text) for text in support(program)),
         *([_definition(pieces.CORRECTED[program.integrand == "data"])] if layout.corrects else []),
         *([_definition(noise_text.planned(layout))] if program.stochastic else []),
-        _coefficients(layout),
+        _coefficients(solver, layout),
         _definition(pieces.COMBINE),
         step_function(layout),
         _definition(pieces.CHECK),
-        _definition(_loop(program)),
+        *(_definition(text) for text in noise_text.checks(solver, program)),
+        _definition(_loop(solver, program)),
         *([adaptive_part(layout)] if program.controller else []),
     ]
     return "\n\n".join(parts)
@@ -179,13 +180,14 @@ def _check(parameter: Parameter) -> list[str]:
     return [f"{PAD}if not {spaced}:", f"{PAD}{PAD}raise ValueError({message})"]
 
 
-def _coefficients(layout: Layout) -> str:
+def _coefficients(solver: Solver, layout: Layout) -> str:
     program = layout.program
     keywords = "".join(f", {p.name}={_number(p)}" for p in program.parameters)
     lines = [
         f"def coefficients(sigmas, alphas=None{keywords}):",
         f'{PAD}"""Plan every model call in float64: rows ({_entries(program)})."""',
     ]
+    lines += noise_text.parameter_lines(solver, program) if program.stochastic else []
     for parameter in program.parameters:
         lines += _check(parameter)
     lines.append(f"{PAD}alpha, sigma, lam = grid(sigmas, alphas)")
@@ -240,7 +242,7 @@ def _tensors() -> list[str]:
     ]
 
 
-def _loop(program: Program) -> str:
+def _loop(solver: Solver, program: Program) -> str:
     keywords = "".join(f", {p.name}={_number(p)}" for p in program.parameters)
     passed = "".join(f", {p.name}={p.name}" for p in program.parameters)
     given = "model, x, sigmas, extra_args=None, callback=None, disable=None, *, alphas=None"
@@ -256,7 +258,7 @@ def _loop(program: Program) -> str:
         call = f"coefficients(sigmas, alphas{passed})"
         if len(f"{PAD}plan = {call}") > WIDTH:
             call = f"coefficients(\n{PAD * 2}sigmas, alphas{passed}\n{PAD})"
-        return noise_text.loop(program, signature, call)
+        return noise_text.loop(solver, program, signature, call)
     if sweep_text.swept(program):
         return sweep_text.loop(signature, passed)
     return pieces.LOOP.format(**pieces.PARTS, signature=signature, passed=passed)

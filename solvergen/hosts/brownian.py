@@ -9,16 +9,36 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .noise import Level, Recorded, checked_seeds, level_of, unit_normal
+from .noise import Level, Recorded, Seeded, checked_seeds, level_of, unit_normal
 
 Clock = Callable[[float], float]
 
 
-def data_clock(strength: float = 1.0) -> Clock:
+@dataclass(frozen=True)
+class ReverseClock:
+    """The clock in which the noise of a reverse SDE is Brownian: a function of the level.
+
+    Args:
+        integrand: what is predicted, "data" or "noise".
+        strength: τ of the data form; the clock of the noise form is the same for any.
+    """
+
+    integrand: str
+    strength: float | None = None
+
+    def __call__(self, level: float) -> float:
+        """The clock at a level σ/α."""
+        if self.strength is None:
+            return -(level**2)
+        return math.pow(level, -2 * self.strength**2) if level else math.inf
+
+
+def data_clock(strength: float = 1.0) -> ReverseClock:
     """The clock (α/σ)^(2τ²) of the reverse SDE of strength τ under data prediction.
 
     Its noise over a step is ∫ e^(τ²λ) dW up to a factor, which is Brownian in this clock.
@@ -34,17 +54,11 @@ def data_clock(strength: float = 1.0) -> Clock:
             f"the strength of a Brownian path must be above 0 and finite; found {strength}. "
             "At 0 a sampler draws nothing: leave the noise sampler out"
         )
-    power = -2 * strength**2
-    return lambda level: math.pow(level, power) if level else math.inf
+    return ReverseClock("data", strength)
 
 
-def noise_clock(level: float) -> float:
-    """The clock −(σ/α)² of the reverse SDE under noise prediction, for any strength.
-
-    >>> noise_clock(0.5)
-    -0.25
-    """
-    return -(level**2)
+# The clock −(σ/α)² of the reverse SDE under noise prediction, for any strength.
+noise_clock = ReverseClock("noise")
 
 
 class BrownianPath:
@@ -61,6 +75,9 @@ class BrownianPath:
     shrink until q is met to its last bit: the path is exact, for some 60 normals per sample and
     new level. `bits=20` halves that; the clock is then rounded to 20 bits.
 
+    Draws at one level, as Langevin steps make them, are of no part of the path, and independent.
+    Samplers of the reverse SDE refuse a path whose `equation` is another one's.
+
     Under `data_clock` the draw to level 0 (q = ∞) is independent of the path, which is the limit in
     law of the increments that lead there.
 
@@ -71,8 +88,8 @@ class BrownianPath:
         bits: bits after the leading one that the path resolves of the clock, 1 to 52.
 
     Raises:
-        ValueError: a level that rises (churn, restart, Langevin steps: to go up and down along one
-            path would undo the noise; they take `Seeded`), or a step that is not resolved.
+        ValueError: a level that rises (churn, restart: to go up and down along one path would undo
+            the noise; they take `Seeded`), or a step that is not resolved.
     """
 
     def __init__(
@@ -84,6 +101,13 @@ class BrownianPath:
         self.seeds, self.bits = checked_seeds(x, seeds), bits
         self._clock = data_clock() if clock is None else clock
         self._known: dict[float, Tensor] = {}
+        self._apart = Seeded(x, self.seeds)
+
+    @property
+    def equation(self) -> tuple[str, float | None] | None:
+        """Integrand and strength of the reverse SDE whose noise this is, where the clock tells."""
+        clock = self._clock
+        return (clock.integrand, clock.strength) if isinstance(clock, ReverseClock) else None
 
     def clock(self, sigma: Level) -> float:
         """q of a level, rounded to what the path resolves.
@@ -114,6 +138,8 @@ class BrownianPath:
                 f"a Brownian path leads from high levels to low; found {first} to {last}. "
                 "Use Seeded for samplers that raise the level"
             )
+        if first == last:
+            return self._apart(first, last)
         start, end = self.clock(first), self.clock(last)
         if start == end or math.isinf(start):
             raise ValueError(

@@ -135,7 +135,8 @@ def walk(
         noise is keyed by its interval, as `Seeded`'s is, draw what the whole run draws.
 
     Raises:
-        ValueError: start and stop do not lie on the grid, or the model's first output is wrong.
+        ValueError: start and stop do not lie on the grid, or the model's first output or a
+            draw is wrong.
     """
     count = len(torch.as_tensor(sigmas))
     stop = count - 1 if stop is None else stop
@@ -144,9 +145,15 @@ def walk(
     plan, left = _part(module, sigmas, alphas, start, stop, parameters)
     ones, memory, denoised = x.new_ones([x.shape[0]]), (), None
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))
+    i = opening = plan[0][0] if plan else start
 
     def draw(levels: Sequence[Tensor]) -> Tensor:
-        return (noise_sampler(*levels) if noise_sampler else torch.randn_like(x)).to(x)
+        if noise_sampler is None:
+            return torch.randn_like(x)
+        noise = noise_sampler(*levels)
+        with torch.no_grad():
+            module.check_noise(x, noise, dtype, i == opening)
+        return noise.to(x)
 
     for number, (i, row, lifts) in enumerate(plan):
         for keep, spread, *levels in lifts:

@@ -119,6 +119,9 @@ _TAKEN = {
     "REPEATS",
     "integral",
     "riemann",
+    "numbers",
+    "check_noise",
+    "same_path",
 }
 # Local variables of an emitted `coefficients`: weights, offsets, places, φ-functions and moments.
 _LOCAL = re.compile(

@@ -80,6 +80,23 @@ def test_a_false_claim_fails_the_check_unless_it_records_the_publication(
     assert ("claims order 3, derived is exactly 2" in capsys.readouterr().err) is not records
 
 
+def test_all_false_claims_of_a_spec_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "boast.toml"
+    spec.write_text(
+        'name = "boast"\nintegrand = "data"\n[noise]\nform = "sde"\nstrength = "1/2"\n'
+        '[step]\nrule = "interpolate"\nnodes = ["n"]\n'
+        "[claim]\norder = 2\nmean = 3\ncovariance = 2\nstrong = 2\n"
+    )
+    main(["generate", str(spec), "--out", str(tmp_path)])
+    capsys.readouterr()
+    assert main(["generate", str(spec), "--check", "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    for text in ("mean order 3", "covariance order 2", "strong order 2", "no single order"):
+        assert text in said
+
+
 @pytest.mark.parametrize(
     ("name", "meaning"),
     [("ddim", "the denoised prediction"), ("dpm_solver_2", "minus the noise prediction, −ε")],

@@ -112,6 +112,22 @@ def test_ends():
     assert torch.allclose(noise(2.0, 0.0) * 2, noise(2.0, 0.5) * 3.75**0.5 + noise(0.5, 0.0) * 0.5)
 
 
+def test_draws_at_one_level_are_of_no_part_of_the_path():
+    """Langevin steps: draws of their own, the same for the same seeds."""
+    path, again, plain = (BrownianPath(state(), [5, 6]) for _ in range(3))
+    steps = [(1.0, 1.0), (2.0, 1.0), (1.0, 1.0), (0.5, 0.5)]
+    found = [path(*step) for step in steps]
+    assert torch.equal(torch.stack(found), torch.stack([again(*step) for step in steps]))
+    assert torch.equal(found[1], plain(2.0, 1.0))
+    assert not any(torch.equal(a, b) for a, b in itertools.combinations(found, 2))
+
+
+def test_a_path_tells_whose_noise_it_is():
+    assert BrownianPath(state(), [5, 6]).equation == ("data", 1.0)
+    assert BrownianPath(state(), [5, 6], noise_clock).equation == ("noise", None)
+    assert BrownianPath(state(), [5, 6], float).equation is None
+
+
 def test_what_a_path_cannot_do_is_named():
     for strength in (0.0, -1.0, math.inf, math.nan):
         with pytest.raises(ValueError, match="strength of a Brownian path"):
@@ -120,7 +136,7 @@ def test_what_a_path_cannot_do_is_named():
     with pytest.raises(ValueError, match="Use Seeded"):
         path(1.0, 2.0)
     with pytest.raises(ValueError, match="Levels must differ"):
-        path(1.0, 1.0)
+        BrownianPath(state(), [5, 6], bits=20)(1.0, math.nextafter(1.0, 0.0))
     with pytest.raises(ValueError, match="beyond float64"):
         path(1.0, 1e-200)
     with pytest.raises(ValueError, match="Levels must differ"):
