@@ -20,9 +20,10 @@ import torch
 
 from .errors import VerifyError
 from .hosts.alone import k_diffusion_sampling
-from .judge import Verdict, judge
+from .judge import judge
 from .report.terminal import moments, orders
 from .targets import find
+from .verdict import Verdict
 
 Entry = tuple[str, dict[str, Any], int | None]
 

@@ -138,3 +138,28 @@ def reverse_diffusion(model, x, sigmas, *, noise_sampler=None):
         denoised = model(x, s * ones)
         x = denoised + (t / s) ** 2 * (x - denoised) + torch.sqrt(s**2 - t**2) * noise(s, t)
     return x
+
+
+def restarted(model, x, sigmas, *, size=1.0, heun=False, noise_sampler=None):
+    """The probability-flow ODE where levels fall, the forward process where they rise."""
+    noise, ones = _source(x, noise_sampler), x.new_ones(len(x))
+    for s, t in itertools.pairwise(sigmas):
+        if t > s:
+            x = x + size * torch.sqrt(t**2 - s**2) * noise(s, t)
+            continue
+        slope = (x - model(x, s * ones)) / s
+        ahead = x + (t - s) * slope
+        if heun:
+            ahead = x + (t - s) * (slope + (ahead - model(ahead, t * ones)) / t) / 2
+        x = ahead
+    return x
+
+
+def langevin(model, x, sigmas, *, count=2, rate=0.1, size=1.0, noise_sampler=None):
+    """Annealed Langevin dynamics: `count` steps at each level, the next takes the state as it is."""
+    noise, ones = _source(x, noise_sampler), x.new_ones(len(x))
+    for s in sigmas[:-1]:
+        for _ in range(count):
+            denoised = model(x, s * ones)
+            x = x + rate * (denoised - x) + size * s * math.sqrt(2 * rate) * noise(s, s)
+    return x

@@ -8,7 +8,7 @@ from functools import lru_cache
 from html import escape
 from typing import Any
 
-from ..judge import Verdict
+from ..verdict import Verdict
 from . import chart
 from .machine import _finite
 from .terminal import WORD, noise_lines, orders, ratios, slopes
