@@ -19,6 +19,7 @@ from torch import Tensor
 
 from .audit import CLASSES, Audit, audit
 from .blame import Cause
+from .echo import order_of_echo
 from .grids import GRIDS, LAMBDA, rough
 from .law import Law, limit_law
 from .moments import steps
@@ -104,6 +105,10 @@ def _settled(
             longer = trace_noise(run, GRIDS[CLASS_GRID[kind]](LONGER, lam))
             ladders[kind] = [*ladders[kind], longer]
             found[kind] = _judged(ladders[kind])
+        strong = found[kind].strong
+        if strong.said() == "?" and strong.errors:
+            known = order_of_echo(run, kind, strong)
+            found[kind] = found[kind] if known is None else replace(found[kind], strong=known)
     return found
 
 

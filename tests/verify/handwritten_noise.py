@@ -163,3 +163,17 @@ def langevin(model, x, sigmas, *, count=2, rate=0.1, size=1.0, noise_sampler=Non
             denoised = model(x, s * ones)
             x = x + rate * (denoised - x) + size * s * math.sqrt(2 * rate) * noise(s, s)
     return x
+
+
+def echoing(model, x, sigmas, *, weight=0.5, shift=0.0, noise_sampler=None):
+    """SDE-DPM-Solver++ with second differences of its outputs, of a weight that does not vanish."""
+    noise, ones = _source(x, noise_sampler), x.new_ones(len(x))
+    outputs = []
+    for s, t in itertools.pairwise(sigmas):
+        outputs.append(model(x, s * ones))
+        decay = (t / s) ** 2
+        x = decay * x + (1 - decay) * outputs[-1] + torch.sqrt(t**2 - t**4 / s**2) * noise(s, t)
+        if len(outputs) > 2:
+            new, old, oldest = outputs[-1], outputs[-2], outputs[-3]
+            x = x - weight * (new - (2 - shift) * old + (1 - shift) * oldest)
+    return x
