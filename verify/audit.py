@@ -18,12 +18,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from . import grids
 from .blame import Cause, end_cause, is_frozen, main_causes, past_cause, settled, start_cause
 from .conditions import LADDER
+from .conduct import conduct
 from .display import display, on_grid
 from .errors import ConductError
 from .local import CHECKED, ENDING, EXACT, STEPS, LocalErrors, turns_of
@@ -193,53 +193,6 @@ def _audited(
         tableau=display(table, per_step),
         after=after,
     )
-
-
-def conduct(run: Run, sigmas: Array) -> tuple[Trace, int]:
-    """Trace a run three times and compare: state kept between runs, randomness, call counts.
-
-    Raises:
-        ConductError: "state", "random", and what trace() raises.
-    """
-    made = []
-    # the kept-state test needs equal seeds; the randomness test needs another one
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        calls = count_calls(run, sigmas)
-        torch.manual_seed(seed)
-        made.append(trace(run, sigmas, calls=calls))
-    first, second, third = made
-    if first.calls != second.calls or _gap(first, second) > 1e-12:
-        raise ConductError(
-            "state",
-            "two runs with the same seed and grid differ: the sampler keeps state between runs",
-        )
-    if _gap(first, third) > 1e-12:
-        raise ConductError(
-            "random",
-            "two runs with different seeds differ: the sampler draws noise; switch it off "
-            "(eta = 0, tau = 0) to audit its drift",
-        )
-    return first, first.calls
-
-
-def _gap(one: Trace, other: Trace) -> float:
-    if one.weights.shape != other.weights.shape:
-        return np.inf
-    gap = np.abs(one.weights - other.weights).max() + np.abs(one.start - other.start).max()
-    return float(gap / (np.abs(one.weights).max() + 1.0))
-
-
-def agreement(run: Run, other: Run, sigmas: Array) -> float:
-    """Largest relative difference between the weights of two samplers on one grid.
-
-    Rounding (below about 1e-13) proves that they are the same method there: an emitted file and
-    its derivation, or two libraries' versions of one solver.
-    """
-    one, two = trace(run, sigmas), trace(other, sigmas)
-    if one.calls != two.calls or not np.allclose(one.nodes, two.nodes, rtol=1e-12):
-        return float("inf")
-    return _gap(one, two)
 
 
 def _noise(first: Trace) -> float:
