@@ -11,7 +11,7 @@ import pytest
 from verify import constant
 from verify.audit import audit
 from verify.judge import judge
-from verify.report import terminal
+from verify.report import page, terminal
 from verify.targets import callable_target
 
 from . import handwritten as hand
@@ -136,3 +136,4 @@ def test_the_line_of_the_report():
         "1: 0.333 on uniform grids (zero-stable)"
     )
     assert line in terminal.table([verdict])
+    assert "past states: x[n+1] = 4/3 x[n] - 1/3 x[n-1]" in page.fragment(verdict)

@@ -139,7 +139,7 @@ def noise_lines(verdict: Verdict) -> list[str]:
     if known:
         parts += f", on a mixture {'/'.join(str(o['order']) for o in known)}"
     line = f"noise: order of {parts} ({drawn}{WHERE[kind]}{tau})"
-    return [line, *verdict.noise["said"]]
+    return [line, *verdict.noise.get("said", ())]
 
 
 def past_lines(verdict: Verdict) -> list[str]:
