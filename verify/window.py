@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .audit import CLASSES
 from .moments import steps
@@ -20,6 +21,8 @@ from .noise_found import GridNoise, NoiseAudit
 from .noise_trace import NoiseTrace
 from .strong import risen
 from .weak import Order, Weak
+
+Array = NDArray[np.float64]
 
 SILENT = 1e-14
 # of the steps of a run, so that a step at its start or end is no window
@@ -44,13 +47,11 @@ class Part:
 
 def parts_of(t: NoiseTrace) -> list[Part]:
     """The parts of a run inside and outside its window; [] when all steps are alike."""
-    cut = steps(t)
-    strength = cut.strength[:-1] if risen(t, cut) else cut.strength[1:]
+    lam, strength = _strengths(t)
     loud = strength > SILENT
     turns = np.flatnonzero(np.diff(loud.astype(int))) + 1
     if not PART < loud.mean() < 1 - PART or len(turns) > MOST:
         return []
-    lam = -np.log(t.drift.sigmas[cut.grid])
     edges = [0, *turns.tolist(), len(loud)]
     found = []
     for low, high in itertools.pairwise(edges):
@@ -59,6 +60,20 @@ def parts_of(t: NoiseTrace) -> list[Part]:
         if lam[last] - lam[first] > SHORTEST:
             found.append(Part((float(lam[first]), float(lam[last])), bool(loud[low])))
     return found
+
+
+def _strengths(t: NoiseTrace) -> tuple[Array, Array]:
+    """(n+1,) lambda of the levels, and (n,) the integral of tau^2 over each step."""
+    cut = steps(t)
+    strength = cut.strength[:-1] if risen(t, cut) else cut.strength[1:]
+    return -np.log(t.drift.sigmas[cut.grid]), strength
+
+
+def strength_inside(t: NoiseTrace) -> float:
+    """Mean tau^2 of the steps that draw noise; a churn for a number of steps knows the whole run."""
+    lam, strength = _strengths(t)
+    loud = strength > SILENT
+    return float(strength[loud].sum() / np.diff(lam)[loud].sum())
 
 
 def drawn(t: NoiseTrace) -> float:
@@ -83,7 +98,7 @@ def merged(
 
     Args:
         judged: each part with its orders.
-        finest: a trace of the whole run.
+        finest: a trace of the whole run on many steps.
         whole: class -> weak orders over the whole range; the covariance is used where it settled.
     """
     grids = {}
@@ -98,7 +113,7 @@ def merged(
             None,
             None,
             None,
-            loud.strength,
+            (strength_inside(finest),),
             loud.worst,
             None,
         )

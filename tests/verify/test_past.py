@@ -17,11 +17,13 @@ from verify.targets import callable_target
 from . import handwritten as hand
 
 
-def two_step(model, x, sigmas, *, gamma=1.0, spoiled=1.0):
+def two_step(model, x, sigmas, *, gamma=1.0, spoiled=1.0, gated=False):
     """(1 - gamma) x_n + gamma x_(n-1), and eps_n for the whole way; gamma 1 is the leapfrog rule."""
     ones = x.new_ones(len(x))
     before = last = None
+    strength = gamma
     for s, t in itertools.pairwise(sigmas):
+        gamma = strength * s / sigmas[0] if gated else strength
         eps = (x - model(x, s * ones)) / s
         if before is None:
             ahead = x + (t - s) * eps
@@ -121,6 +123,11 @@ def test_an_unstable_rule_is_refuted():
 
 def test_an_inconsistent_two_step_rule_has_no_order():
     assert {g.order for g in grids_of(two_step, spoiled=1.01).values()} == {0}
+
+
+def test_past_states_that_know_the_whole_grid_are_refused():
+    found = audit(functools.partial(two_step, gamma=0.5, gated=True))
+    assert (found.status, found.grids) == ("nonlocal", {})
 
 
 def test_adams_rules_keep_one_state():

@@ -284,6 +284,7 @@ def test_noise_inside_a_window_is_judged_part_by_part():
     whole = verdict.noise["grids"]["arbitrary"]
     assert [whole[k]["order"] for k in ("mean", "covariance", "strong")] == [1, 1, 1]
     assert judged(windowed, claim=2).status == "fail"
+    assert whole["strength"] == pytest.approx((1.0,), abs=1e-9)
     said = "with noise, sigma 1.96 to 0.5: order of mean exact, covariance 1, strong 1"
     assert said in verdict.noise["said"]
 
