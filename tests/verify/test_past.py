@@ -11,6 +11,7 @@ import pytest
 from verify import constant
 from verify.audit import audit
 from verify.judge import judge
+from verify.measure import convergence
 from verify.report import page, terminal
 from verify.targets import callable_target
 
@@ -50,6 +51,31 @@ def bdf_2(model, x, sigmas, *, swap=False):
             known = ((1 + r) ** 2 * x - r**2 * before) / (1 + 2 * r)
             ahead = known + (1 + r) / (1 + 2 * r) * (t - s) * slope
         before, last, x = x, s, ahead
+    return x
+
+
+def fixed_bdf(model, x, sigmas):
+    """The weights of equal steps whatever the steps are: inconsistent steps that telescope."""
+    ones = x.new_ones(len(x))
+    before = old = None
+    for s, t in itertools.pairwise(sigmas):
+        eps = (x - model(x, s * ones)) / s
+        if before is None:
+            ahead = x + (t - s) * eps
+        else:
+            ahead = 4 / 3 * x - 1 / 3 * before + 2 / 3 * (t - s) * (2 * eps - old)
+        before, old, x = x, eps, ahead
+    return x
+
+
+def momentum(model, x, sigmas, *, beta=0.9):
+    """Euler along a running mean of all predictions: one past state in disguise."""
+    ones = x.new_ones(len(x))
+    mean = None
+    for s, t in itertools.pairwise(sigmas):
+        eps = (x - model(x, s * ones)) / s
+        mean = eps if mean is None else beta * mean + (1 - beta) * eps
+        x = x + (t - s) * mean
     return x
 
 
@@ -94,6 +120,14 @@ def test_two_step_rules(gamma, orders):
     found = grids_of(two_step, gamma=gamma)
     assert [g.order for g in found.values()] == orders
     assert found["uniform"].past["roots"] == pytest.approx([abs(gamma)], abs=1e-6)
+
+
+@pytest.mark.parametrize(("sampler", "root"), [(momentum, 0.9), (fixed_bdf, 1 / 3)])
+def test_errors_that_telescope_cost_no_order(sampler, root):
+    found = grids_of(sampler)
+    assert [g.order for g in found.values()] == [1, 1, 1]
+    assert found["arbitrary"].past["roots"] == pytest.approx([root], abs=1e-6)
+    assert abs(convergence(sampler, "rough").slope - 1) < 0.05
 
 
 def test_leapfrog_errors_are_predicted():
