@@ -154,7 +154,6 @@ def _audited(
             linear=False,
         )
     noise = _noise(first)
-    found: dict[str, GridAudit] = {}
     ladder = _ladder(noise)
     traces = {
         kind: [trace(run, grids.local(kind, STEPS, h, where), calls=calls) for h in ladder]
@@ -168,19 +167,8 @@ def _audited(
         return Audit(
             "nonlocal", said(gap), calls_per_step=per_step, linear=True, noise=noise, after=after
         )
-    both = "uniform" in families and "arbitrary" in families
-    frozen = both and is_frozen(families["arbitrary"], families["uniform"], EXACT[1])
-    turns = range(1, turns_of(families[classes[0]][-1]))
-    for kind, family in families.items():
-        # where steps span several intervals, what is left at the end depends on their number
-        others = [
-            [trace(run, grids.local(kind, STEPS + more, h, where)) for h in ladder]
-            for more in turns
-        ]
-        ends = [_family(made, noise, family[0].form, after) for made in others]
-        found[kind] = _judged(family, ends, ladder, noise, deepest, frozen)
-    causes = settled({kind: list(g.causes) for kind, g in found.items()})
-    found = {kind: replace(g, causes=tuple(causes[kind])) for kind, g in found.items()}
+    more = _more_steps(run, families, ladder, noise, after, where)
+    found = _judged_all(families, more, ladder, noise, deepest)
     table = own_form(first, max(1e-7, 30 * noise))
     return Audit(
         "ok",
@@ -193,6 +181,51 @@ def _audited(
         tableau=display(table, per_step),
         after=after,
     )
+
+
+def _more_steps(
+    run: Run,
+    families: dict[str, list[Tableau]],
+    h: Array,
+    noise: float,
+    after: int,
+    where: float,
+) -> dict[str, list[list[Tableau]]]:
+    """The same grids with more steps where these span several intervals, one for each remainder.
+
+    What is left at the end of such a run depends on the number of steps.
+    """
+    turns = turns_of(next(iter(families.values()))[-1])
+    return {
+        kind: [
+            _family(
+                [trace(run, grids.local(kind, STEPS + more, step, where)) for step in h],
+                noise,
+                family[0].form,
+                after,
+            )
+            for more in range(1, turns)
+        ]
+        for kind, family in families.items()
+    }
+
+
+def _judged_all(
+    families: dict[str, list[Tableau]],
+    more: dict[str, list[list[Tableau]]],
+    h: Array,
+    noise: float,
+    deepest: int,
+) -> dict[str, GridAudit]:
+    """Every class of grids, with causes that agree between them."""
+    both = "uniform" in families and "arbitrary" in families
+    frozen = both and is_frozen(families["arbitrary"], families["uniform"], EXACT[1])
+    found = {
+        kind: _judged(family, more[kind], h, noise, deepest, frozen)
+        for kind, family in families.items()
+    }
+    causes = settled({kind: list(g.causes) for kind, g in found.items()})
+    return {kind: replace(g, causes=tuple(causes[kind])) for kind, g in found.items()}
 
 
 def _noise(first: Trace) -> float:

@@ -21,7 +21,7 @@ from .audit import CLASSES, Audit, audit
 from .blame import Cause
 from .echo import order_of_echo
 from .grids import GRIDS, LAMBDA, rough
-from .law import Law, limit_law
+from .law import limit_law
 from .moments import steps
 from .noise_blame import noise_causes
 from .noise_found import GridNoise, NoiseAudit
@@ -68,8 +68,9 @@ def audit_noise(run: Run, quiet: Run | None = None) -> NoiseAudit:
         return merged(judged, finest, {kind: weak(made) for kind, made in ladders.items()})
     found = _settled(run, ladders, LAMBDA)
     law = limit_law(run) if any(NO_LIMIT in g.mean.reason for g in found.values()) else None
-    if law is not None and law.settles and law.wrong:
-        found = {kind: _of_law(one, law) for kind, one in found.items()}
+    law = law if law is not None and law.settles else None
+    if law is not None and law.wrong:
+        found = {kind: _of_law(one) for kind, one in found.items()}
     strength = [s for s in found["uniform"].strength if s > 0]
     constant = bool(strength) and float(np.ptp(strength)) < STEADY and law is None
     drift = _drift(run, ladders["uniform"], constant)
@@ -112,7 +113,7 @@ def _settled(
     return found
 
 
-def _of_law(one: GridNoise, law: Law) -> GridNoise:
+def _of_law(one: GridNoise) -> GridNoise:
     """With the covariance order of a law that is not the marginal: zero."""
     seen = one.covariance
     reason = "the law of ever more levels is not the marginal"

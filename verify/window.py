@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,16 +106,16 @@ def merged(
         parts = [found[kind] for _, found in judged]
         loud = next((found[kind] for part, found in judged if part.noisy), parts[0])
         across = [o for o in [whole[kind].covariance] if o.order is not None]
-        grids[kind] = GridNoise(
-            lowest([g.mean for g in parts]),
-            lowest([*(g.covariance for g in parts), *across]),
-            lowest([g.strong for g in parts]),
-            None,
-            None,
-            None,
-            (strength_inside(finest),),
-            loud.worst,
-            None,
+        grids[kind] = replace(
+            loud,
+            mean=lowest([g.mean for g in parts]),
+            covariance=lowest([*(g.covariance for g in parts), *across]),
+            strong=lowest([g.strong for g in parts]),
+            exact_mean=None,
+            exact_covariance=None,
+            path_covariance=None,
+            strength=(strength_inside(finest),),
+            martingale=None,
         )
     windows = tuple(
         {"sigma": tuple(np.exp(-np.asarray(p.lam)).tolist()), "noisy": p.noisy, "grids": dict(g)}
