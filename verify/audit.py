@@ -22,22 +22,21 @@ from numpy.typing import NDArray
 
 from . import grids
 from .blame import Cause, end_cause, is_frozen, main_causes, past_cause, settled, start_cause
-from .conditions import LADDER
 from .conduct import conduct
 from .display import display, on_grid
 from .errors import ConductError
-from .local import CHECKED, ENDING, EXACT, STEPS, LocalErrors, turns_of
+from .family import EXACT_ARITHMETIC, accepted_after, family_of, rounding_of, steps_for
+from .local import EXACT, STEPS, LocalErrors, turns_of
 from .locality import far_reach, heed, said
-from .past import PERIOD, own_form, rewritten, shape_of
-from .tableau import Tableau, in_form
-from .trace import Run, Trace, count_calls, trace
+from .past import PERIOD, own_form
+from .tableau import Tableau
+from .trace import Run, count_calls, trace
 
 Array = NDArray[np.float64]
 
 CLASSES = ("uniform", "smooth", "arbitrary")
 DEEPEST = 7
 WHERE = 0.35
-EXACT_ARITHMETIC = 2e-15
 BENT = 1e-4
 
 
@@ -153,14 +152,14 @@ def _audited(
             calls_per_step=per_step,
             linear=False,
         )
-    noise = _noise(first)
-    ladder = _ladder(noise)
+    noise = rounding_of(first)
+    ladder = steps_for(noise)
     traces = {
         kind: [trace(run, grids.local(kind, STEPS, h, where), calls=calls) for h in ladder]
         for kind in classes
     }
-    after = _after(next(iter(traces.values())), ladder, noise)
-    families = {kind: _family(made, noise, form, after) for kind, made in traces.items()}
+    after = accepted_after(next(iter(traces.values())), ladder, noise)
+    families = {kind: family_of(made, noise, form, after) for kind, made in traces.items()}
     heed(families, STEPS)
     gap = far_reach(run, families[classes[0]][-1].form, after, noise, where)
     if gap is not None:
@@ -198,7 +197,7 @@ def _more_steps(
     turns = turns_of(next(iter(families.values()))[-1])
     return {
         kind: [
-            _family(
+            family_of(
                 [trace(run, grids.local(kind, STEPS + more, step, where)) for step in h],
                 noise,
                 family[0].form,
@@ -226,54 +225,6 @@ def _judged_all(
     }
     causes = settled({kind: list(g.causes) for kind, g in found.items()})
     return {kind: replace(g, causes=tuple(causes[kind])) for kind, g in found.items()}
-
-
-def _noise(first: Trace) -> float:
-    """Relative rounding of the weights: from linearity, and from constants where these hold."""
-    table = own_form(first)
-    span = abs(table.c[-1] - table.c[0])
-    constant = np.abs(table.a.sum(axis=1) - (table.c - table.c[0])).max() / span
-    seen = max(first.bend, constant if constant < 1e-5 else 0.0)
-    # single-precision casts leave at least 1e-9; below that it is honest float64
-    return float(max(EXACT_ARITHMETIC, 2 * seen if seen > 1e-9 else 0.0))
-
-
-def _ladder(noise: float) -> Array:
-    """Steps h: larger where rounding is coarse, so that low powers stay visible."""
-    return LADDER if noise < 1e-10 else LADDER * 6
-
-
-def _family(made: list[Trace], noise: float, form: str | None, after: int) -> list[Tableau]:
-    form = form or own_form(made[-1], max(1e-7, 30 * noise)).form
-    family = [in_form(t, form, after) for t in made]
-    shape = shape_of(family[-1], noise)
-    return [rewritten(t, shape) for t in family]
-
-
-def _after(made: list[Trace], h: Array, noise: float) -> int:
-    """Which of several calls at one level is on the accepted state, counted from the last.
-
-    From there the order is highest, and steps use the fewest weights.
-    """
-    count = min(len(calls) for calls in made[-1].levels()[EXACT[0] : ENDING[-1]])
-    if count < 2:
-        return 0
-
-    def merit(after: int) -> tuple[int, int]:
-        family = _family(made, noise, None, after)
-        rows = family[0].accepted
-        reader = LocalErrors(family, h, noise, 6)
-        found = reader.local(rows[EXACT[0]], rows[EXACT[0] + CHECKED])
-        return found.exponent, -family[-1].support()
-
-    after = max(range(count), key=merit)
-    # a stage that repeats the accepted state is not where the step begins
-    weights, calls = made[-1].weights, made[-1].levels()[EXACT[0]]
-    while after + 1 < count and np.allclose(
-        weights[calls[-1 - after]], weights[calls[-2 - after]], rtol=0.0, atol=1e-13
-    ):
-        after += 1
-    return after
 
 
 def _judged(
