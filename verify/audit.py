@@ -18,26 +18,25 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from . import grids
 from .blame import Cause, end_cause, is_frozen, main_causes, past_cause, settled, start_cause
-from .conditions import LADDER
+from .conduct import conduct
 from .display import display, on_grid
 from .errors import ConductError
-from .local import CHECKED, ENDING, EXACT, STEPS, LocalErrors, turns_of
+from .family import EXACT_ARITHMETIC, accepted_after, family_of, rounding_of, steps_for
+from .local import EXACT, STEPS, LocalErrors, turns_of
 from .locality import far_reach, heed, said
-from .past import PERIOD, own_form, rewritten, shape_of
-from .tableau import Tableau, in_form
-from .trace import Run, Trace, count_calls, trace
+from .past import PERIOD, own_form
+from .tableau import Tableau
+from .trace import Run, count_calls, trace
 
 Array = NDArray[np.float64]
 
 CLASSES = ("uniform", "smooth", "arbitrary")
 DEEPEST = 7
 WHERE = 0.35
-EXACT_ARITHMETIC = 2e-15
 BENT = 1e-4
 
 
@@ -153,34 +152,22 @@ def _audited(
             calls_per_step=per_step,
             linear=False,
         )
-    noise = _noise(first)
-    found: dict[str, GridAudit] = {}
-    ladder = _ladder(noise)
+    noise = rounding_of(first)
+    ladder = steps_for(noise)
     traces = {
         kind: [trace(run, grids.local(kind, STEPS, h, where), calls=calls) for h in ladder]
         for kind in classes
     }
-    after = _after(next(iter(traces.values())), ladder, noise)
-    families = {kind: _family(made, noise, form, after) for kind, made in traces.items()}
+    after = accepted_after(next(iter(traces.values())), ladder, noise)
+    families = {kind: family_of(made, noise, form, after) for kind, made in traces.items()}
     heed(families, STEPS)
     gap = far_reach(run, families[classes[0]][-1].form, after, noise, where)
     if gap is not None:
         return Audit(
             "nonlocal", said(gap), calls_per_step=per_step, linear=True, noise=noise, after=after
         )
-    both = "uniform" in families and "arbitrary" in families
-    frozen = both and is_frozen(families["arbitrary"], families["uniform"], EXACT[1])
-    turns = range(1, turns_of(families[classes[0]][-1]))
-    for kind, family in families.items():
-        # where steps span several intervals, what is left at the end depends on their number
-        others = [
-            [trace(run, grids.local(kind, STEPS + more, h, where)) for h in ladder]
-            for more in turns
-        ]
-        ends = [_family(made, noise, family[0].form, after) for made in others]
-        found[kind] = _judged(family, ends, ladder, noise, deepest, frozen)
-    causes = settled({kind: list(g.causes) for kind, g in found.items()})
-    found = {kind: replace(g, causes=tuple(causes[kind])) for kind, g in found.items()}
+    more = _more_steps(run, families, ladder, noise, after, where)
+    found = _judged_all(families, more, ladder, noise, deepest)
     table = own_form(first, max(1e-7, 30 * noise))
     return Audit(
         "ok",
@@ -195,99 +182,49 @@ def _audited(
     )
 
 
-def conduct(run: Run, sigmas: Array) -> tuple[Trace, int]:
-    """Trace a run three times and compare: state kept between runs, randomness, call counts.
+def _more_steps(
+    run: Run,
+    families: dict[str, list[Tableau]],
+    h: Array,
+    noise: float,
+    after: int,
+    where: float,
+) -> dict[str, list[list[Tableau]]]:
+    """The same grids with more steps where these span several intervals, one for each remainder.
 
-    Raises:
-        ConductError: "state", "random", and what trace() raises.
+    What is left at the end of such a run depends on the number of steps.
     """
-    made = []
-    # the kept-state test needs equal seeds; the randomness test needs another one
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        calls = count_calls(run, sigmas)
-        torch.manual_seed(seed)
-        made.append(trace(run, sigmas, calls=calls))
-    first, second, third = made
-    if first.calls != second.calls or _gap(first, second) > 1e-12:
-        raise ConductError(
-            "state",
-            "two runs with the same seed and grid differ: the sampler keeps state between runs",
-        )
-    if _gap(first, third) > 1e-12:
-        raise ConductError(
-            "random",
-            "two runs with different seeds differ: the sampler draws noise; switch it off "
-            "(eta = 0, tau = 0) to audit its drift",
-        )
-    return first, first.calls
+    turns = turns_of(next(iter(families.values()))[-1])
+    return {
+        kind: [
+            family_of(
+                [trace(run, grids.local(kind, STEPS + more, step, where)) for step in h],
+                noise,
+                family[0].form,
+                after,
+            )
+            for more in range(1, turns)
+        ]
+        for kind, family in families.items()
+    }
 
 
-def _gap(one: Trace, other: Trace) -> float:
-    if one.weights.shape != other.weights.shape:
-        return np.inf
-    gap = np.abs(one.weights - other.weights).max() + np.abs(one.start - other.start).max()
-    return float(gap / (np.abs(one.weights).max() + 1.0))
-
-
-def agreement(run: Run, other: Run, sigmas: Array) -> float:
-    """Largest relative difference between the weights of two samplers on one grid.
-
-    Rounding (below about 1e-13) proves that they are the same method there: an emitted file and
-    its derivation, or two libraries' versions of one solver.
-    """
-    one, two = trace(run, sigmas), trace(other, sigmas)
-    if one.calls != two.calls or not np.allclose(one.nodes, two.nodes, rtol=1e-12):
-        return float("inf")
-    return _gap(one, two)
-
-
-def _noise(first: Trace) -> float:
-    """Relative rounding of the weights: from linearity, and from constants where these hold."""
-    table = own_form(first)
-    span = abs(table.c[-1] - table.c[0])
-    constant = np.abs(table.a.sum(axis=1) - (table.c - table.c[0])).max() / span
-    seen = max(first.bend, constant if constant < 1e-5 else 0.0)
-    # single-precision casts leave at least 1e-9; below that it is honest float64
-    return float(max(EXACT_ARITHMETIC, 2 * seen if seen > 1e-9 else 0.0))
-
-
-def _ladder(noise: float) -> Array:
-    """Steps h: larger where rounding is coarse, so that low powers stay visible."""
-    return LADDER if noise < 1e-10 else LADDER * 6
-
-
-def _family(made: list[Trace], noise: float, form: str | None, after: int) -> list[Tableau]:
-    form = form or own_form(made[-1], max(1e-7, 30 * noise)).form
-    family = [in_form(t, form, after) for t in made]
-    shape = shape_of(family[-1], noise)
-    return [rewritten(t, shape) for t in family]
-
-
-def _after(made: list[Trace], h: Array, noise: float) -> int:
-    """Which of several calls at one level is on the accepted state, counted from the last.
-
-    From there the order is highest, and steps use the fewest weights.
-    """
-    count = min(len(calls) for calls in made[-1].levels()[EXACT[0] : ENDING[-1]])
-    if count < 2:
-        return 0
-
-    def merit(after: int) -> tuple[int, int]:
-        family = _family(made, noise, None, after)
-        rows = family[0].accepted
-        reader = LocalErrors(family, h, noise, 6)
-        found = reader.local(rows[EXACT[0]], rows[EXACT[0] + CHECKED])
-        return found.exponent, -family[-1].support()
-
-    after = max(range(count), key=merit)
-    # a stage that repeats the accepted state is not where the step begins
-    weights, calls = made[-1].weights, made[-1].levels()[EXACT[0]]
-    while after + 1 < count and np.allclose(
-        weights[calls[-1 - after]], weights[calls[-2 - after]], rtol=0.0, atol=1e-13
-    ):
-        after += 1
-    return after
+def _judged_all(
+    families: dict[str, list[Tableau]],
+    more: dict[str, list[list[Tableau]]],
+    h: Array,
+    noise: float,
+    deepest: int,
+) -> dict[str, GridAudit]:
+    """Every class of grids, with causes that agree between them."""
+    both = "uniform" in families and "arbitrary" in families
+    frozen = both and is_frozen(families["arbitrary"], families["uniform"], EXACT[1])
+    found = {
+        kind: _judged(family, more[kind], h, noise, deepest, frozen)
+        for kind, family in families.items()
+    }
+    causes = settled({kind: list(g.causes) for kind, g in found.items()})
+    return {kind: replace(g, causes=tuple(causes[kind])) for kind, g in found.items()}
 
 
 def _judged(

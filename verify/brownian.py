@@ -11,11 +11,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from .errors import ConductError
 from .measure import Problem
-from .noise_sources import Source, replaced
+from .noise_sources import Draw, Source, replaced
 from .trace import Run
 
 Array = NDArray[np.float64]
@@ -42,26 +41,21 @@ class BrownianPath(Source):
         size = (len(edges) - 1, int(np.prod(shape)))
         self.cells = torch.randn(size, generator=made, dtype=torch.float64).numpy()
 
-    def answer(
-        self,
-        like: Tensor,
-        levels: tuple[float, float] | None = None,
-        times: tuple[float, float] | None = None,
-    ) -> Tensor:
+    def value(self, draw: Draw) -> Array:
         """The path's own draw between two levels.
 
         Raises:
             ConductError: "random", for a draw without levels, or with one off the fine grid.
         """
-        if levels is None:
+        if draw.levels is None:
             raise ConductError(
                 "random",
                 "a draw does not say which part of the path it belongs to; a common path "
                 "needs noise_sampler(sigma, sigma_next)",
             )
-        weights, low, high = self.composition(*levels)
-        out = torch.from_numpy(weights @ self.cells[low:high])
-        return out.to(like.dtype).reshape(self.shape)
+        weights, low, high = self.composition(*draw.levels)
+        out: Array = weights @ self.cells[low:high]
+        return out
 
     def composition(self, level: float, after: float) -> tuple[Array, int, int]:
         """(weights, first cell, end) of the draw between two levels; the weights have norm one."""

@@ -14,16 +14,15 @@ ratio.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from . import grids, measure
 from .audit import Audit
+from .exact_path import Path, exact_path
 from .jets import integrand_series
 from .mixture import GaussianMixture
 from .past import rewritten, shape_of
@@ -41,6 +40,7 @@ CLOSE = (0.97, 1.03)
 LOOSE = 0.01
 SETTLED = 0.1
 HIGHEST = 4
+TABLES = {"uniform": "uniform", "rough": "symbolic"}
 
 
 def _word_value(tree: Any, series: Array) -> Array:
@@ -51,56 +51,6 @@ def _word_value(tree: Any, series: Array) -> Array:
     for child in children:
         out = out * _word_value(child, series)
     return np.asarray(out)
-
-
-@dataclass(frozen=True)
-class Path:
-    """Exact trajectories: lam (m,), and x, log density (m, b) at each of them."""
-
-    lam: Array
-    x: Array
-    log_density: Array
-
-
-def exact_path(task: measure.Problem, sigmas: Array) -> Path:
-    """Exact 1-D trajectories at any levels, from the conserved distribution function.
-
-    Bisection, then Newton, all levels and trajectories at once in float64.
-    """
-    first = float(np.exp(-task.lam[0]))
-    goal = _distribution(task, task.start[:, 0], np.asarray([first]))[0]
-    shape = (len(sigmas), len(task.start))
-    low, high = np.full(shape, -60.0), np.full(shape, 60.0)
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        below = _distribution(task, middle, sigmas) < goal
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    x = 0.5 * (low + high)
-    for _ in range(3):
-        x = x - (_distribution(task, x, sigmas) - goal) / np.exp(_log_density(task, x, sigmas))
-    return Path(-np.log(sigmas), x, _log_density(task, x, sigmas))
-
-
-def _distribution(task: measure.Problem, x: Array, sigmas: Array) -> Array:
-    w, m, v = _parts(task.mixture)
-    spread = np.sqrt(v + sigmas[:, None, None] ** 2)
-    x = np.broadcast_to(x, (len(sigmas), np.shape(x)[-1]))
-    return np.asarray((w * ndtr((x[..., None] - m) / spread)).sum(-1))
-
-
-def _log_density(task: measure.Problem, x: Array, sigmas: Array) -> Array:
-    w, m, v = _parts(task.mixture)
-    total = v + sigmas[:, None, None] ** 2
-    terms = np.log(w) - 0.5 * (x[..., None] - m) ** 2 / total - 0.5 * np.log(2 * np.pi * total)
-    return np.asarray(np.logaddexp.reduce(terms, axis=-1))
-
-
-def _parts(mixture: GaussianMixture) -> tuple[Array, Array, Array]:
-    return (
-        mixture.weights.numpy(),
-        mixture.means[:, 0].numpy(),
-        mixture.variances[:, 0].numpy(),
-    )
 
 
 def predicted(
@@ -172,51 +122,51 @@ def compare(run: Run, stated: dict[str, Any], audited: Audit) -> dict[str, Any]:
     Raises:
         ClaimError: a statement that cannot be read.
     """
-    out: dict[str, Any] = {}
-    for grid, table, kind in (
-        ("uniform", "uniform", "uniform"),
-        ("rough", "symbolic", "arbitrary"),
-    ):
-        if not (stated.get("LEADING_ERROR") or {}).get(table) or kind not in audited.grids:
-            continue
-        order = audited.grids[kind].exact_start
-        if order <= HIGHEST and not audited.grids[kind].exact:
-            note = f"order {order} is a lower bound, which has no constant"
-            out[grid] = {"ratio": None, "ok": None, "order": order, "fit": None, "note": note}
-            continue
-        if order > HIGHEST:
-            note = f"order {order}: float64 leaves too few digits of the error"
-            out[grid] = {"ratio": None, "ok": None, "order": order, "fit": None, "note": note}
-            continue
-        if bound_only(stated, kind, order):
-            note = f"the file states at least a lower order than the {order} found, so no constant"
-            out[grid] = {"ratio": None, "ok": None, "order": order, "fit": None, "note": note}
-            continue
-        claim = stated_error(stated, table, order + 1)
-        highest = max(weight(tree) for tree, _ in claim.words)
-        if highest > order + 1:
-            note = f"states a local error h^{highest}; the audit finds h^{order + 1}"
-            missing = {"ratio": None, "ok": False, "order": order, "fit": None, "note": note}
-            out[grid] = missing
-            continue
-        pairs = [_ratio(run, claim, grid, n, audited.after) for n in LADDER]
-        (coarse, _), (fine, misfit) = pairs
-        if coarse is None or fine is None:
-            note = "not determined: predicted and accepted states cannot be told apart here"
-            out[grid] = {"ratio": None, "ok": None, "order": order, "fit": misfit, "note": note}
-            continue
-        # the ratio deviates by O(h)
-        ratio = 2 * fine - coarse
-        ok = bool(CLOSE[0] <= ratio <= CLOSE[1])
-        if not ok and abs(fine - coarse) > SETTLED:
-            note = (
-                f"not determined: measured / predicted is {coarse:.2f} at N = {LADDER[0]} and "
-                f"{fine:.2f} at {LADDER[1]}, higher powers of h still outweigh the constant"
-            )
-            out[grid] = {"ratio": None, "ok": None, "order": order, "fit": misfit, "note": note}
-            continue
-        out[grid] = {"ratio": float(ratio), "ok": ok, "order": order, "fit": misfit}
-    return out
+    tables = stated.get("LEADING_ERROR") or {}
+    return {
+        grid: _compared(run, stated, audited, grid, kind)
+        for grid, kind in (("uniform", "uniform"), ("rough", "arbitrary"))
+        if tables.get(TABLES[grid]) and kind in audited.grids
+    }
+
+
+def _compared(
+    run: Run, stated: dict[str, Any], audited: Audit, grid: str, kind: str
+) -> dict[str, Any]:
+    found = audited.grids[kind]
+    order = found.exact_start
+
+    def without(note: str, ok: bool | None = None, fit: float | None = None) -> dict[str, Any]:
+        return {"ratio": None, "ok": ok, "order": order, "fit": fit, "note": note}
+
+    if order > HIGHEST:
+        return without(f"order {order}: float64 leaves too few digits of the error")
+    if not found.exact:
+        return without(f"order {order} is a lower bound, which has no constant")
+    if bound_only(stated, kind, order):
+        return without(
+            f"the file states at least a lower order than the {order} found, so no constant"
+        )
+    claim = stated_error(stated, TABLES[grid], order + 1)
+    highest = max(weight(tree) for tree, _ in claim.words)
+    if highest > order + 1:
+        return without(f"states a local error h^{highest}; the audit finds h^{order + 1}", ok=False)
+    pairs = [_ratio(run, claim, grid, n, audited.after) for n in LADDER]
+    (coarse, _), (fine, misfit) = pairs
+    if coarse is None or fine is None:
+        return without(
+            "not determined: predicted and accepted states cannot be told apart here", fit=misfit
+        )
+    # the ratio deviates by O(h)
+    ratio = 2 * fine - coarse
+    ok = bool(CLOSE[0] <= ratio <= CLOSE[1])
+    if not ok and abs(fine - coarse) > SETTLED:
+        return without(
+            f"not determined: measured / predicted is {coarse:.2f} at N = {LADDER[0]} and "
+            f"{fine:.2f} at {LADDER[1]}, higher powers of h still outweigh the constant",
+            fit=misfit,
+        )
+    return {"ratio": float(ratio), "ok": ok, "order": order, "fit": misfit}
 
 
 def _ratio(run: Run, claim: Stated, grid: str, n: int, after: int) -> tuple[float | None, float]:

@@ -68,18 +68,30 @@ class Source:
     ) -> Tensor:
         """The next draw, in the dtype of `like`.
 
+        Args:
+            levels, times: see Draw.
+
+        Raises:
+            ConductError: "random", what value() raises.
+        """
+        draw = Draw(self.calls, levels, times)
+        self.draws.append(draw)
+        return torch.from_numpy(self.value(draw)).to(like.dtype).reshape(self.shape)
+
+    def value(self, draw: Draw) -> Array:
+        """The numbers of one draw, flattened.
+
         Raises:
             ConductError: "random", more draws than on the same grid a moment ago.
         """
-        index = len(self.draws)
-        self.draws.append(Draw(self.calls, levels, times))
         if self.table is None:
-            return torch.zeros(self.shape, dtype=like.dtype)
-        if index >= len(self.table):
+            return np.zeros(int(np.prod(self.shape)))
+        if len(self.draws) > len(self.table):
             raise ConductError(
                 "random", f"more than {len(self.table)} draws, the number on the same grid before"
             )
-        return torch.from_numpy(self.table[index]).to(like.dtype).reshape(self.shape)
+        out: Array = self.table[len(self.draws) - 1]
+        return out
 
     def sampler(self, like: Tensor) -> Callable[..., Tensor]:
         """A noise_sampler(sigma, sigma_next) that answers from the table."""

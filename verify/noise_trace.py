@@ -22,6 +22,8 @@ from .trace import LOUD, PROBES, Denoiser, Run, Trace, record
 
 Array = NDArray[np.float64]
 
+BENT = 1e-6
+
 
 @dataclass(frozen=True, eq=False)
 class NoiseTrace:
@@ -143,6 +145,21 @@ def _sourced(run: Run, source: Source) -> Run:
             return run(counted, x, sigmas)
 
     return noisy
+
+
+def require_linear(t: NoiseTrace) -> None:
+    """Refuse a run that is not linear in start, outputs and draws.
+
+    Raises:
+        ConductError: "nonlinear".
+    """
+    worst = max(t.drift.bend, t.drift.offset)
+    if worst > BENT:
+        raise ConductError(
+            "nonlinear",
+            "states are not linear in the start value, the model outputs and the draws "
+            f"(thresholding, adaptive steps, a norm, a random scale): deviation {worst:.1e}",
+        )
 
 
 def refinements(run: Run, make: Callable[[int], Array], counts: Sequence[int]) -> list[NoiseTrace]:

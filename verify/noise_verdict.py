@@ -6,9 +6,11 @@ from typing import Any
 
 from .audit import CLASSES
 from .blame import Cause
-from .stochastic import CEILING, GridNoise, NoiseAudit
-from .weak import EXACT, STUCK, Order
+from .noise_found import GridNoise, NoiseAudit
+from .weak import EXACT, NO_LIMIT, STUCK, Order
 
+# white noise caps the covariance of Adams rules
+CEILING = 2
 MOMENTS = ("mean", "covariance", "strong")
 NAMES = {
     "mean": "mean",
@@ -39,9 +41,11 @@ def weigh_noise(
         for part, least in wanted.items():
             _weigh_claim(kind, part, least, one, found.causes.get(kind, ()), refuted, unknown)
         table = (stated.get("WEAK_ORDER") or {}).get(kind) or {}
+        # a file speaks of the strength that it has where it draws noise
+        loud = next((w["grids"][kind] for w in found.windows if w["noisy"]), one)
         for part, value in table.items():
             if part in NAMES and value is not None:
-                _weigh_stated(kind, part, value, measured_part(one, part), refuted, unknown)
+                _weigh_stated(kind, part, value, measured_part(loud, part), refuted, unknown)
     for kind, order in (mixture or {}).items():
         least = wanted.get("covariance")
         if isinstance(least, int) and order.at_least(least) is False:
@@ -143,7 +147,7 @@ def shortfalls(found: NoiseAudit) -> list[str]:
                     f"{kind}|{NAMES[part]} order {order.said()}, while its deterministic part is of "
                     f"order {promise}" + (f" ({why})" if why else "")
                 )
-            elif order.said() == "?":
+            elif order.said() == "?" and not (found.said and order.reason == NO_LIMIT):
                 out.append(f"{kind}|{NAMES[part]} order not measured: {order.reason}")
         if len(one.worst) > 1 and one.covariance.at_least(1):
             last, before = one.worst[-1], one.worst[-2]

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,94 +19,32 @@ from torch import Tensor
 
 from .audit import CLASSES, Audit, audit
 from .blame import Cause
-from .errors import ConductError
-from .grids import GRIDS, rough
+from .echo import order_of_echo
+from .grids import GRIDS, LAMBDA, rough
+from .law import limit_law
 from .moments import steps
 from .noise_blame import noise_causes
-from .noise_trace import NoiseTrace, silenced, trace_noise
+from .noise_found import GridNoise, NoiseAudit
+from .noise_trace import NoiseTrace, require_linear, silenced, trace_noise
 from .restart import exact_start
 from .strong import on_one_path, risen, strong
 from .trace import Denoiser, Run
 from .weak import CLASS_GRID, NO_LIMIT, Order, Weak, ladder, weak
+from .window import drawn, merged, parts_of
 
 Array = NDArray[np.float64]
 
 LONGER = 512
-BENT = 1e-6
-CEILING = 2
 SNAP = 1e-7
 STEADY = 1e-3
-SILENT = 1e-14
-# of the steps of a run, so that a step at its start or end is no window
-PART = 0.02
-
-
-@dataclass(frozen=True)
-class GridNoise:
-    """Orders on one class of grids, as the sampler runs.
-
-    Args:
-        mean, covariance, strong: measured orders, own start and own end.
-        exact_mean, exact_covariance: with exact history, for samplers that keep one.
-        path_covariance: the covariance order when draws over intervals that overlap are taken from
-            one path; None when that changes nothing.
-        strength: tau^2 over each quarter of the range, as h goes to zero.
-        worst: largest relative error of the marginal variance over all steps, at each N.
-        martingale: whether E[x0 | x] keeps its mean at tau = 1; None at another strength.
-    """
-
-    mean: Order
-    covariance: Order
-    strong: Order
-    exact_mean: Order | None
-    exact_covariance: Order | None
-    path_covariance: Order | None
-    strength: tuple[float, ...]
-    worst: tuple[float, ...]
-    martingale: bool | None
-
-    def weak_order(self) -> float | None:
-        """The lower of mean and covariance order; None when one is unknown or both are exact."""
-        known = [o.order for o in (self.mean, self.covariance) if not o.exact]
-        if not known or any(o is None for o in known):
-            return None
-        return min(o for o in known if o is not None)
-
-
-@dataclass(frozen=True)
-class NoiseAudit:
-    """Everything that was found about a sampler that draws noise.
-
-    Args:
-        grids: class -> GridNoise.
-        calls_per_step, draws_per_step: away from start and end.
-        kind: "after" (noise ends a step), "before" (churn: it opens one) or "anew" (no limit).
-        tree: whether draws come from a Brownian tree.
-        shared: whether a stage and its step share noise.
-        drift: audit of the drift alone in its own clock, or None where the strength varies.
-        promise: class -> order of the deterministic part, or None when there is no switch.
-        causes: class -> causes.
-    """
-
-    grids: dict[str, GridNoise]
-    calls_per_step: float
-    draws_per_step: float
-    kind: str
-    tree: bool
-    shared: bool
-    drift: Audit | None = None
-    promise: dict[str, int | None] = field(default_factory=dict)
-    causes: dict[str, tuple[Cause, ...]] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
+# enough steps that one falls into a window of the noise
+SEEN = 24
 
 
 def draws_noise(run: Run) -> bool:
     """Whether noise reaches the states of a sampler; False when it cannot be traced at all."""
     try:
-        return trace_noise(run, rough(6)).noisy
+        return trace_noise(run, rough(SEEN)).noisy
     except Exception:  # noqa: BLE001  (the audit proper names what is wrong)
         return False
 
@@ -120,66 +57,67 @@ def audit_noise(run: Run, quiet: Run | None = None) -> NoiseAudit:
         quiet: the same sampler with its noise switched off by its own option, when it has one.
 
     Raises:
-        ConductError: "nonlinear", "random", "window", and what tracing raises.
+        ConductError: "nonlinear", "random", and what tracing raises.
     """
     ladders = {kind: ladder(run, kind) for kind in CLASSES}
     finest = ladders["arbitrary"][-1]
-    _linear(finest)
-    for made in ladders.values():
-        _unbroken(made)
-    found = {kind: _judged(made) for kind, made in ladders.items()}
-    for kind, one in found.items():
-        if _unsettled(one):
-            longer = [*ladders[kind], trace_noise(run, GRIDS[CLASS_GRID[kind]](LONGER))]
-            ladders[kind], found[kind] = longer, _judged(longer)
+    require_linear(finest)
+    parts = parts_of(ladders["uniform"][-1])
+    if parts:
+        judged = [(part, found_on(run, part.lam)) for part in parts]
+        return merged(judged, finest, {kind: weak(made) for kind, made in ladders.items()})
+    found = _settled(run, ladders, LAMBDA)
+    law = limit_law(run) if any(NO_LIMIT in g.mean.reason for g in found.values()) else None
+    law = law if law is not None and law.settles else None
+    if law is not None and law.wrong:
+        found = {kind: _of_law(one) for kind, one in found.items()}
     strength = [s for s in found["uniform"].strength if s > 0]
-    constant = bool(strength) and float(np.ptp(strength)) < STEADY
+    constant = bool(strength) and float(np.ptp(strength)) < STEADY and law is None
     drift = _drift(run, ladders["uniform"], constant)
     promise = _promise(quiet, drift)
     causes = {kind: _causes(made, found[kind], drift, kind) for kind, made in ladders.items()}
-    steps = finest.drift.steps
-    used = np.abs(finest.weights) > 1e-14
     return NoiseAudit(
         grids=found,
-        calls_per_step=finest.drift.calls / steps,
-        draws_per_step=float(used.any(axis=0).sum()) / steps,
+        calls_per_step=finest.drift.calls / finest.drift.steps,
+        draws_per_step=drawn(finest),
         kind=_kind(finest, found),
         tree=any(d.times is not None for d in finest.draws),
         shared=_shared(finest),
         drift=drift,
         promise=promise,
         causes=causes,
+        law=law.as_dict() if law is not None else None,
+        said=law.sentences() if law is not None else (),
     )
 
 
-def _linear(t: NoiseTrace) -> None:
-    worst = max(t.drift.bend, t.drift.offset)
-    if worst > BENT:
-        raise ConductError(
-            "nonlinear",
-            "states are not linear in the start value, the model outputs and the draws "
-            f"(thresholding, adaptive steps, a norm, a random scale): deviation {worst:.1e}",
-        )
+def found_on(run: Run, lam: tuple[float, float]) -> dict[str, GridNoise]:
+    """Orders on every class of grids over a range of lambda."""
+    return _settled(run, {kind: ladder(run, kind, lam=lam) for kind in CLASSES}, lam)
 
 
-def _unbroken(made: Sequence[NoiseTrace]) -> None:
-    """Noise is drawn along the whole run, or by nothing that a finite part of its steps is.
+def _settled(
+    run: Run, ladders: dict[str, list[NoiseTrace]], lam: tuple[float, float]
+) -> dict[str, GridNoise]:
+    """Orders, from longer runs where those of the ladder do not settle; these join the ladders."""
+    found = {kind: _judged(made) for kind, made in ladders.items()}
+    for kind, one in found.items():
+        if _unsettled(one):
+            longer = trace_noise(run, GRIDS[CLASS_GRID[kind]](LONGER, lam))
+            ladders[kind] = [*ladders[kind], longer]
+            found[kind] = _judged(ladders[kind])
+        strong = found[kind].strong
+        if strong.said() == "?" and strong.errors:
+            known = order_of_echo(run, kind, strong)
+            found[kind] = found[kind] if known is None else replace(found[kind], strong=known)
+    return found
 
-    Raises:
-        ConductError: "window" when a stretch of the run has noise and the rest has none: the strength
-            jumps where its window ends, and no order is that of the run.
-    """
-    for t in made[-2:]:
-        strength = steps(t).strength
-        loud = (strength[:-1] if _risen(t) else strength[1:]) > SILENT
-        share = float(loud.mean())
-        if not PART < share < 1 - PART or int(np.abs(np.diff(loud.astype(int))).sum()) > 2:
-            return
-    raise ConductError(
-        "window",
-        f"not judged: {share:.0%} of the steps draw noise and the others none; orders hold where the "
-        "strength does not change, so judge it with a window that covers the whole run",
-    )
+
+def _of_law(one: GridNoise) -> GridNoise:
+    """With the covariance order of a law that is not the marginal: zero."""
+    seen = one.covariance
+    reason = "the law of ever more levels is not the marginal"
+    return replace(one, covariance=Order(0, False, 0.0, reason, seen.steps, seen.errors))
 
 
 def _judged(made: list[NoiseTrace]) -> GridNoise:

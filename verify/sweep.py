@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from .errors import TargetError, VerifyError
-from .judge import Verdict, judge, versions
+from .judge import judge
 from .report.machine import _finite
 from .targets import find
+from .verdict import Verdict, versions
 
 
 @dataclasses.dataclass(frozen=True)

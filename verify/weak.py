@@ -88,9 +88,15 @@ class Weak:
         return asdict(self)
 
 
-def ladder(run: Run, kind: str, counts: Sequence[int] = LADDER) -> list[NoiseTrace]:
+def ladder(
+    run: Run,
+    kind: str,
+    counts: Sequence[int] = LADDER,
+    lam: tuple[float, float] = grids.LAMBDA,
+) -> list[NoiseTrace]:
     """Traces of one sampler on refinements of one class of grids."""
-    return refinements(run, grids.GRIDS[CLASS_GRID[kind]], counts)
+    make = grids.GRIDS[CLASS_GRID[kind]]
+    return refinements(run, lambda n: make(n, lam), counts)
 
 
 def weak(made: Sequence[NoiseTrace], variances: Sequence[float] = VARIANCES) -> Weak:

@@ -138,3 +138,42 @@ def reverse_diffusion(model, x, sigmas, *, noise_sampler=None):
         denoised = model(x, s * ones)
         x = denoised + (t / s) ** 2 * (x - denoised) + torch.sqrt(s**2 - t**2) * noise(s, t)
     return x
+
+
+def restarted(model, x, sigmas, *, size=1.0, heun=False, noise_sampler=None):
+    """The probability-flow ODE where levels fall, the forward process where they rise."""
+    noise, ones = _source(x, noise_sampler), x.new_ones(len(x))
+    for s, t in itertools.pairwise(sigmas):
+        if t > s:
+            x = x + size * torch.sqrt(t**2 - s**2) * noise(s, t)
+            continue
+        slope = (x - model(x, s * ones)) / s
+        ahead = x + (t - s) * slope
+        if heun:
+            ahead = x + (t - s) * (slope + (ahead - model(ahead, t * ones)) / t) / 2
+        x = ahead
+    return x
+
+
+def langevin(model, x, sigmas, *, count=2, rate=0.1, size=1.0, noise_sampler=None):
+    """Annealed Langevin dynamics: `count` steps at each level, the next takes the state as it is."""
+    noise, ones = _source(x, noise_sampler), x.new_ones(len(x))
+    for s in sigmas[:-1]:
+        for _ in range(count):
+            denoised = model(x, s * ones)
+            x = x + rate * (denoised - x) + size * s * math.sqrt(2 * rate) * noise(s, s)
+    return x
+
+
+def echoing(model, x, sigmas, *, weight=0.5, shift=0.0, noise_sampler=None):
+    """SDE-DPM-Solver++ with second differences of its outputs, of a weight that does not vanish."""
+    noise, ones = _source(x, noise_sampler), x.new_ones(len(x))
+    outputs = []
+    for s, t in itertools.pairwise(sigmas):
+        outputs.append(model(x, s * ones))
+        decay = (t / s) ** 2
+        x = decay * x + (1 - decay) * outputs[-1] + torch.sqrt(t**2 - t**4 / s**2) * noise(s, t)
+        if len(outputs) > 2:
+            new, old, oldest = outputs[-1], outputs[-2], outputs[-3]
+            x = x - weight * (new - (2 - shift) * old + (1 - shift) * oldest)
+    return x

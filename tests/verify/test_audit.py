@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from verify import grids
-from verify.audit import agreement, audit
+from verify.audit import audit
 from verify.conditions import words
+from verify.conduct import agreement
 from verify.tableau import in_form
 from verify.targets import find
 from verify.trace import trace

@@ -11,17 +11,20 @@ import pytest
 from verify import constant
 from verify.audit import audit
 from verify.judge import judge
-from verify.report import terminal
+from verify.measure import convergence
+from verify.report import page, terminal
 from verify.targets import callable_target
 
 from . import handwritten as hand
 
 
-def two_step(model, x, sigmas, *, gamma=1.0, spoiled=1.0):
+def two_step(model, x, sigmas, *, gamma=1.0, spoiled=1.0, gated=False):
     """(1 - gamma) x_n + gamma x_(n-1), and eps_n for the whole way; gamma 1 is the leapfrog rule."""
     ones = x.new_ones(len(x))
     before = last = None
+    strength = gamma
     for s, t in itertools.pairwise(sigmas):
+        gamma = strength * s / sigmas[0] if gated else strength
         eps = (x - model(x, s * ones)) / s
         if before is None:
             ahead = x + (t - s) * eps
@@ -48,6 +51,31 @@ def bdf_2(model, x, sigmas, *, swap=False):
             known = ((1 + r) ** 2 * x - r**2 * before) / (1 + 2 * r)
             ahead = known + (1 + r) / (1 + 2 * r) * (t - s) * slope
         before, last, x = x, s, ahead
+    return x
+
+
+def fixed_bdf(model, x, sigmas):
+    """The weights of equal steps whatever the steps are: inconsistent steps that telescope."""
+    ones = x.new_ones(len(x))
+    before = old = None
+    for s, t in itertools.pairwise(sigmas):
+        eps = (x - model(x, s * ones)) / s
+        if before is None:
+            ahead = x + (t - s) * eps
+        else:
+            ahead = 4 / 3 * x - 1 / 3 * before + 2 / 3 * (t - s) * (2 * eps - old)
+        before, old, x = x, eps, ahead
+    return x
+
+
+def momentum(model, x, sigmas, *, beta=0.9):
+    """Euler along a running mean of all predictions: one past state in disguise."""
+    ones = x.new_ones(len(x))
+    mean = None
+    for s, t in itertools.pairwise(sigmas):
+        eps = (x - model(x, s * ones)) / s
+        mean = eps if mean is None else beta * mean + (1 - beta) * eps
+        x = x + (t - s) * mean
     return x
 
 
@@ -94,6 +122,14 @@ def test_two_step_rules(gamma, orders):
     assert found["uniform"].past["roots"] == pytest.approx([abs(gamma)], abs=1e-6)
 
 
+@pytest.mark.parametrize(("sampler", "root"), [(momentum, 0.9), (fixed_bdf, 1 / 3)])
+def test_errors_that_telescope_cost_no_order(sampler, root):
+    found = grids_of(sampler)
+    assert [g.order for g in found.values()] == [1, 1, 1]
+    assert found["arbitrary"].past["roots"] == pytest.approx([root], abs=1e-6)
+    assert abs(convergence(sampler, "rough").slope - 1) < 0.05
+
+
 def test_leapfrog_errors_are_predicted():
     claim = {
         "INTEGRAND": "noise",
@@ -123,6 +159,11 @@ def test_an_inconsistent_two_step_rule_has_no_order():
     assert {g.order for g in grids_of(two_step, spoiled=1.01).values()} == {0}
 
 
+def test_past_states_that_know_the_whole_grid_are_refused():
+    found = audit(functools.partial(two_step, gamma=0.5, gated=True))
+    assert (found.status, found.grids) == ("nonlocal", {})
+
+
 def test_adams_rules_keep_one_state():
     for sampler in (hand.multistep, hand.heun, hand.frozen_adams, hand.predictor_corrector):
         assert all(g.past is None for g in grids_of(sampler).values())
@@ -136,3 +177,4 @@ def test_the_line_of_the_report():
         "1: 0.333 on uniform grids (zero-stable)"
     )
     assert line in terminal.table([verdict])
+    assert "past states: x[n+1] = 4/3 x[n] - 1/3 x[n-1]" in page.fragment(verdict)

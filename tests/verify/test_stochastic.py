@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
@@ -262,17 +263,36 @@ def test_half_an_order_along_the_path_is_measured():
     assert found["strong"]["order"] == 0.5 and found["mean"]["order"] == 1
 
 
-def test_noise_inside_a_window_is_not_judged():
-    def inside(model, x, sigmas, noise_sampler=None):
-        for s, t in itertools.pairwise(sigmas):
-            tau = 1.0 if 0.5 <= float(s) <= 2 else 0.0
-            pair = torch.stack([s, t])
-            x = hand.sde_adams(model, x, pair, tau=tau, noise_sampler=noise_sampler)
-        return x
+def windowed(model, x, sigmas, scale=1.0, noise_sampler=None):
+    """SDE-DPM-Solver++ of full strength inside a window of sigma, DDIM outside it."""
+    for s, t in itertools.pairwise(sigmas):
+        tau = 1.0 if 0.5 <= float(s) <= 2 else 0.0
+        pair = torch.stack([s, t])
+        x = hand.sde_adams(model, x, pair, tau=tau, scale=scale, noise_sampler=noise_sampler)
+    return x
 
-    verdict = judged(inside, claim=1)
-    assert (verdict.status, verdict.reason) == ("error", "window")
-    assert "orders hold where the strength does not change" in verdict.findings[0]
+
+def test_noise_inside_a_window_is_judged_part_by_part():
+    verdict = judged(windowed, claim=1)
+    assert verdict.status == "pass"
+    above, inside, below = verdict.noise["windows"]
+    assert [w["noisy"] for w in (above, inside, below)] == [False, True, False]
+    assert inside["sigma"] == pytest.approx((2.0, 0.5), rel=0.05)
+    # the martingale of full strength holds inside alone; the run has the lowest order of its parts
+    assert inside["grids"]["uniform"]["mean"]["exact"]
+    assert above["grids"]["uniform"]["mean"]["order"] == 1
+    whole = verdict.noise["grids"]["arbitrary"]
+    assert [whole[k]["order"] for k in ("mean", "covariance", "strong")] == [1, 1, 1]
+    assert judged(windowed, claim=2).status == "fail"
+    assert whole["strength"] == pytest.approx((1.0,), abs=1e-9)
+    said = "with noise, sigma 1.96 to 0.5: order of mean exact, covariance 1, strong 1"
+    assert said in verdict.noise["said"]
+
+
+def test_wrong_noise_inside_a_window_is_refuted():
+    verdict = judged(functools.partial(windowed, scale=1.01), claim=1)
+    assert verdict.status == "fail"
+    assert "claims covariance order 1; it is 0" in " ".join(verdict.findings)
 
 
 def test_draws_are_counted_in_words():

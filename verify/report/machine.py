@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 from xml.etree import ElementTree
 
-from ..judge import Verdict
+from ..verdict import Verdict
 
 
 def exit_code(verdicts: Sequence[Verdict]) -> int:

@@ -8,10 +8,10 @@ from functools import lru_cache
 from html import escape
 from typing import Any
 
-from ..judge import Verdict
+from ..verdict import Verdict
 from . import chart
 from .machine import _finite
-from .terminal import WORD, noise_lines, orders, ratios, slopes
+from .terminal import WORD, noise_lines, orders, past_lines, ratios, slopes
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--line:#d5d9de;--soft:#f4f6f8}
@@ -91,7 +91,7 @@ def _summary(verdicts: Sequence[Verdict]) -> str:
 
 def fragment(verdict: Verdict) -> str:
     """One verdict as HTML, also for notebooks."""
-    said = [*noise_lines(verdict), *verdict.findings]
+    said = [*noise_lines(verdict), *past_lines(verdict), *verdict.findings]
     known = " ".join(said)
     causes: dict[str, list[str]] = {}
     for cause in verdict.causes:

@@ -7,9 +7,16 @@ from collections.abc import Sequence
 
 from ..audit import CLASSES
 from ..blame import plain
-from ..judge import Verdict
+from ..verdict import Verdict
+from ..weak import NO_LIMIT
 
 COLOUR = {"pass": "\033[32m", "fail": "\033[31m", "error": "\033[31m", "none": "\033[36m"}
+WHERE = {
+    "after": "",
+    "before": ", before the model call",
+    "anew": ", noised anew",
+    "jumps": "",
+}
 # below it a weight is rounding
 UNSEEN = 1e-9
 RESET = "\033[0m"
@@ -98,9 +105,9 @@ def moments(verdict: Verdict, part: str) -> str:
     said = []
     for kind in CLASSES:
         found = verdict.noise["grids"][kind][part]
-        said.append(
-            "exact" if found["exact"] else ("?" if found["order"] is None else found["order"])
-        )
+        missing = "-" if found["reason"] == NO_LIMIT else "?"
+        known = missing if found["order"] is None else found["order"]
+        said.append("exact" if found["exact"] else known)
     return str(said[0]) if len(set(said)) == 1 else "/".join(str(s) for s in said)
 
 
@@ -124,12 +131,15 @@ def noise_lines(verdict: Verdict) -> list[str]:
         f"{part} {moments(verdict, part)}" for part in ("mean", "covariance", "strong")
     )
     drawn = draws(verdict.noise["draws_per_step"])
-    where = {"after": "", "before": ", before the model call", "anew": ", noised anew"}
-    tau = "" if verdict.noise["kind"] == "anew" else f", tau^2 = {size}"
+    if verdict.noise["kind"] == "jumps":
+        drawn = drawn.replace("a step", "a rise of the grid")
+    kind = verdict.noise["kind"]
+    tau = f", tau^2 = {size}" if kind in ("after", "before") else ""
     known = [o for o in verdict.noise.get("mixture", {}).values() if o["order"] is not None]
     if known:
         parts += f", on a mixture {'/'.join(str(o['order']) for o in known)}"
-    return [f"noise: order of {parts} ({drawn}{where[verdict.noise['kind']]}{tau})"]
+    line = f"noise: order of {parts} ({drawn}{WHERE[kind]}{tau})"
+    return [line, *verdict.noise.get("said", ())]
 
 
 def past_lines(verdict: Verdict) -> list[str]:

@@ -1,0 +1,100 @@
+"""Strong order of rules whose weights on outputs do not vanish with the step.
+
+A rule such as D_n - 2 D_(n-1) + D_(n-2) with a weight of order one adds nothing to a smooth solution,
+but along a path of noise it answers every draw with an echo of its own size, sqrt(h), over the next
+steps. Its refinements settle only where the echo has died out, which for nearly flat targets takes
+thousands of steps. The echo itself is a linear recursion with weights that one run on a grid of
+vanishing steps shows. If it dies out, the draws of the last steps leave an error of order 1/2 and
+the others none; if it stays, all draws leave one, and there is no order.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import grids
+from .conditions import LADDER
+from .moments import VARIANCES
+from .noise_trace import trace_noise
+from .trace import Run
+from .weak import Order
+
+Array = NDArray[np.float64]
+
+STEPS, FIRST, PERIOD, REACH = 24, 12, 6, 6
+DEGREE = 7
+WHERE = 0.35
+SEEN = 1e-3
+GONE = 1e-4
+TAIL = 6000
+
+
+def lasting_weights(run: Run, kind: str) -> Array | None:
+    """(PERIOD, REACH) weights on the outputs D_n, D_(n-1), ... of steps of vanishing length.
+
+    None when they vanish with the step, or when a step calls the model more than once.
+    """
+    seen = [_weights(run, grids.local(kind, STEPS, h, WHERE)) for h in LADDER]
+    known = [w for w in seen if w is not None]
+    if len(known) < len(seen):
+        return None
+    powers = np.linalg.pinv(np.vander(LADDER / LADDER.max(), DEGREE, increasing=True))
+    out: Array = np.tensordot(powers[0], np.stack(known), axes=1)
+    if np.abs(out).max() < SEEN or np.abs(out.sum(axis=1)).max() > SEEN:
+        return None
+    # a constant is integrated exactly: what the limit leaves of it is rounding
+    return out - out.sum(axis=1, keepdims=True) / np.maximum((out != 0).sum(axis=1), 1)[:, None]
+
+
+def _weights(run: Run, sigmas: Array) -> Array | None:
+    t = trace_noise(run, sigmas)
+    made = t.drift
+    if made.calls != STEPS or not t.noisy:
+        return None
+    out = np.zeros((PERIOD, REACH))
+    for k in range(PERIOD):
+        n = FIRST + k
+        kept = made.start[n + 1] / made.start[n] if made.start[n] else 0.0
+        moves = made.weights[n + 1] - kept * made.weights[n]
+        if kept == 0 or np.abs(moves[: n + 1 - REACH]).max() > GONE:
+            return None
+        out[k] = moves[n : n - REACH : -1]
+    return out
+
+
+def echo(weights: Array, gain: float, phase: int) -> Array:
+    """(TAIL,) what the states after one draw have more, or less, than the draw.
+
+    Args:
+        gain: dD/dx of a Gaussian target.
+        phase: place in the pattern of the grid at which the draw falls.
+    """
+    states = np.zeros(TAIL + REACH)
+    states[REACH] = 1.0
+    for n in range(REACH, TAIL + REACH - 1):
+        row = weights[(phase + n - REACH) % PERIOD]
+        states[n + 1] = states[n] + gain * (row @ states[n : n - REACH : -1])
+        if abs(states[n + 1]) > 1 / GONE:
+            break
+    return states[REACH:] - 1.0
+
+
+def order_of_echo(run: Run, kind: str, measured: Order) -> Order | None:
+    """The strong order that the echo of the draws leaves; None where there is none.
+
+    Args:
+        measured: what the refinements showed, which is kept beside the order.
+    """
+    weights = lasting_weights(run, kind)
+    if weights is None:
+        return None
+    level = np.exp(-2 * WHERE)
+    made = [echo(weights, c2 / (c2 + level), k) for c2 in VARIANCES for k in range(PERIOD)]
+    if max(float(np.abs(e).max()) for e in made) < SEEN:
+        return None
+    dies = all(abs(e[-1]) < GONE for e in made)
+    said = "weights on outputs that do not vanish with the step answer each draw with an echo " + (
+        "that dies out" if dies else "that stays"
+    )
+    return Order(0.5 if dies else 0, False, None, said, measured.steps, measured.errors)

@@ -1,0 +1,82 @@
+"""What the judge says about one target: plain data."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from .audit import CLASSES
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the judge found about one target.
+
+    Args:
+        target, title: names.
+        status: "pass" (claims hold), "fail" (a claim is refuted), "none" (nothing was claimed),
+            "error" (the target misbehaves; `reason` says how).
+        reason: "" or the kind of misbehaviour: raises, nan, shape, dtype, grid, state, calls,
+            random, target, nonlinear, nonlocal, unproved.
+        findings: sentences for people, worst first.
+        claim: order claimed, or None.
+        audited: class of grids -> order as the sampler runs, or None.
+        audit: everything that the audit found, as plain data.
+        measured: grid -> slope on its asymptotic window, or None when refused.
+        rates: grid -> Rate as plain data.
+        causes: {"grid", "step", "kind", "degree", "factor", "caps", "text"}, most limiting first.
+        calls_per_step: model calls per interval.
+        budget: grid -> {evaluations: RMS error}.
+        constants: grid -> predicted / measured global error data, or {}.
+        floor: RMS error that the host's single precision causes, or None.
+        stated: claims of an emitted file that were compared.
+        formula: the file's own description, or "".
+        figures: data for drawing: trajectories, stability region.
+        noise: for a sampler that draws noise: class of grids -> mean, covariance and strong order,
+            and what else stochastic.NoiseAudit holds; then `audited` is the weak order.
+        path: source file, or None.
+    """
+
+    target: str
+    title: str
+    status: str
+    reason: str = ""
+    findings: tuple[str, ...] = ()
+    claim: int | None = None
+    audited: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(CLASSES))
+    audit: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, float | None] = field(default_factory=dict)
+    rates: dict[str, Any] = field(default_factory=dict)
+    causes: tuple[dict[str, Any], ...] = ()
+    calls_per_step: float | None = None
+    budget: dict[str, Any] = field(default_factory=dict)
+    constants: dict[str, Any] = field(default_factory=dict)
+    floor: float | None = None
+    stated: dict[str, Any] = field(default_factory=dict)
+    formula: str = ""
+    figures: dict[str, Any] = field(default_factory=dict)
+    noise: dict[str, Any] = field(default_factory=dict)
+    path: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+    def _repr_html_(self) -> str:
+        from .report.page import fragment
+
+        return fragment(self)
+
+
+def versions() -> dict[str, str]:
+    """What the numbers were made with."""
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+    }
