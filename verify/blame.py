@@ -221,7 +221,7 @@ def is_frozen(rough: list[Tableau], uniform: list[Tableau], step: int) -> bool:
 
 def start_cause(family: list[Tableau], h: Array, start: Local, step: int) -> Cause:
     """The start phase holds the order down."""
-    degree = start.exponent - 1
+    degree = max(start.exponent - 1, 0)
     rows = [r for r in family[0].accepted if r >= 0]
     ratio = moment_ratio(family, h, rows[step], rows[step + 1], degree)
     factor = 1 / ratio if abs(ratio) > 1e-4 else None
@@ -250,7 +250,7 @@ def end_cause(family: list[Tableau], h: Array, end: Local, step: int, some: bool
     Args:
         some: whether they do so for some numbers of steps only.
     """
-    degree = end.exponent - 1
+    degree = max(end.exponent - 1, 0)
     rows = family[0].accepted
     last = step == len(rows) - 2
     ratio = (

@@ -9,10 +9,11 @@ time, or a table of alphas_cumprod by integer time.
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -95,7 +96,9 @@ def scheduler_run(
 
     def run(denoiser: Denoiser, x: Tensor, sigmas: Tensor) -> Tensor:
         with _default_dtype(torch.float64 if exact else torch.float32):
-            return _loop(_placed(made, sigmas), denoiser, x, sigmas, made.step_options)
+            # some change their own options for a number of steps, and keep the change
+            fresh = replace(made, scheduler=copy.deepcopy(made.scheduler))
+            return _loop(_placed(fresh, sigmas), denoiser, x, sigmas, made.step_options)
 
     return run
 
