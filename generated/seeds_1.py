@@ -85,6 +85,18 @@ def tensors(plan):
     return rows
 
 
+def numbers(*unlimited, **parameters):
+    """Parameters as floats; what is no number is refused, infinity too where it is not unlimited."""
+    for name, value in parameters.items():
+        try:
+            known = not math.isnan(value) if name in unlimited else math.isfinite(value)
+        except (TypeError, ValueError):
+            known = False
+        if not known:
+            raise ValueError(f"{name} must be a finite number; got {value!r}")
+    return map(float, parameters.values())
+
+
 def coefficients(sigmas, alphas=None, eta=1, s_noise=1):
     """Plan every model call in float64: rows (step, kind, sigma, weights, draws)."""
     eta, s_noise = numbers(eta=eta, s_noise=s_noise)
@@ -184,18 +196,6 @@ def check_noise(x, noise, dtype, first):
         return
     if not noise.isfinite().all():
         raise ValueError("noise_sampler returned NaN or infinity in the first step")
-
-
-def numbers(*unlimited, **parameters):
-    """Parameters as floats; what is no number is refused, infinity too where it is not unlimited."""
-    for name, value in parameters.items():
-        try:
-            known = not math.isnan(value) if name in unlimited else math.isfinite(value)
-        except (TypeError, ValueError):
-            known = False
-        if not known:
-            raise ValueError(f"{name} must be a finite number; got {value!r}")
-    return map(float, parameters.values())
 
 
 def same_path(noise_sampler, strength):

@@ -180,11 +180,10 @@ def loop(solver: Solver, program: Program, signature: str, call: str) -> str:
 
 
 def checks(solver: Solver, program: Program) -> list[str]:
-    """The definitions of what refuses parameters, draws and paths that do not fit."""
+    """The definitions of what refuses draws and paths that do not fit."""
     if not program.stochastic:
         return []
-    numbers = [NUMBERS] if program.parameters else []
-    return [CHECK_NOISE, *numbers, *([SAME_PATH] if on_path(solver) else [])]
+    return [CHECK_NOISE, *([SAME_PATH] if on_path(solver) else [])]
 
 
 def on_path(solver: Solver) -> str:
@@ -198,7 +197,7 @@ def on_path(solver: Solver) -> str:
 def parameter_lines(solver: Solver, program: Program) -> list[str]:
     """The line that makes parameters floats, if numbers they are; edges of windows may be infinite."""
     names = [p.name for p in program.parameters]
-    if not names:
+    if not (names and program.stochastic):
         return []
     noise = solver.noise
     edges = set().union(*(symbols(edge) for edge in noise.window)) if noise else set()
