@@ -71,7 +71,7 @@ def tensors(plan):
 
 
 def numbers(*unlimited, **parameters):
-    """Parameters as floats; what is no number is refused, infinity too where it is not unlimited."""
+    """Parameters as floats; refuse what is no number, and infinity unless it is unlimited."""
     for name, value in parameters.items():
         try:
             known = not math.isnan(value) if name in unlimited else math.isfinite(value)
@@ -168,7 +168,7 @@ def check(x, denoised):
 
 
 def check_noise(x, noise, dtype, first):
-    """Refuse a draw that does not fit x; values are looked at in the first step, in inference only."""
+    """Refuse a draw unlike x; values are looked at in the first step, in inference only."""
     if getattr(noise, "shape", None) != x.shape:
         found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
         raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
