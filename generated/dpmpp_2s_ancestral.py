@@ -116,6 +116,18 @@ def tensors(plan):
     return rows
 
 
+def numbers(*unlimited, **parameters):
+    """Parameters as floats; refuse what is no number, and infinity unless it is unlimited."""
+    for name, value in parameters.items():
+        try:
+            known = not math.isnan(value) if name in unlimited else math.isfinite(value)
+        except (TypeError, ValueError):
+            known = False
+        if not known:
+            raise ValueError(f"{name} must be a finite number; got {value!r}")
+    return map(float, parameters.values())
+
+
 def coefficients(sigmas, alphas=None, eta=1, s_noise=1):
     """Plan every model call in float64: rows (step, kind, sigma, weights, draws)."""
     eta, s_noise = numbers(eta=eta, s_noise=s_noise)
@@ -232,7 +244,7 @@ def check(x, denoised):
 
 
 def check_noise(x, noise, dtype, first):
-    """Refuse a draw that does not fit x; values are looked at in the first step, in inference only."""
+    """Refuse a draw unlike x; values are looked at in the first step, in inference only."""
     if getattr(noise, "shape", None) != x.shape:
         found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
         raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
@@ -244,18 +256,6 @@ def check_noise(x, noise, dtype, first):
         return
     if not noise.isfinite().all():
         raise ValueError("noise_sampler returned NaN or infinity in the first step")
-
-
-def numbers(*unlimited, **parameters):
-    """Parameters as floats; what is no number is refused, infinity too where it is not unlimited."""
-    for name, value in parameters.items():
-        try:
-            known = not math.isnan(value) if name in unlimited else math.isfinite(value)
-        except (TypeError, ValueError):
-            known = False
-        if not known:
-            raise ValueError(f"{name} must be a finite number; got {value!r}")
-    return map(float, parameters.values())
 
 
 def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None, empty=None):

@@ -69,6 +69,18 @@ def tensors(plan):
     return rows
 
 
+def numbers(*unlimited, **parameters):
+    """Parameters as floats; refuse what is no number, and infinity unless it is unlimited."""
+    for name, value in parameters.items():
+        try:
+            known = not math.isnan(value) if name in unlimited else math.isfinite(value)
+        except (TypeError, ValueError):
+            known = False
+        if not known:
+            raise ValueError(f"{name} must be a finite number; got {value!r}")
+    return map(float, parameters.values())
+
+
 def coefficients(sigmas, alphas=None, snr=3 / 20):
     """Plan every model call in float64: rows (step, kind, sigma, weights, draws)."""
     (snr,) = numbers(snr=snr)
@@ -144,8 +156,7 @@ def step(row, x, denoised, memory, noise=(), empty=None):
     _, kind, _, weights, *_ = row
     if kind == 1:  # a Langevin step of the length that norms give
         toward = weights[1] * denoised - x
-        pair = (v.reshape(len(v), -1) for v in (*noise, toward))
-        drawn, pulled = (torch.linalg.vector_norm(v, dim=1).mean() for v in pair)
+        drawn, pulled = (v.reshape(len(v), -1).norm(dim=1).mean() for v in (*noise, toward))
         root = weights[0] * drawn / pulled
         return x + root * (root * toward + weights[2] * noise[0]), ()
     d0 = denoised
@@ -169,7 +180,7 @@ def check(x, denoised):
 
 
 def check_noise(x, noise, dtype, first):
-    """Refuse a draw that does not fit x; values are looked at in the first step, in inference only."""
+    """Refuse a draw unlike x; values are looked at in the first step, in inference only."""
     if getattr(noise, "shape", None) != x.shape:
         found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
         raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
@@ -181,18 +192,6 @@ def check_noise(x, noise, dtype, first):
         return
     if not noise.isfinite().all():
         raise ValueError("noise_sampler returned NaN or infinity in the first step")
-
-
-def numbers(*unlimited, **parameters):
-    """Parameters as floats; what is no number is refused, infinity too where it is not unlimited."""
-    for name, value in parameters.items():
-        try:
-            known = not math.isnan(value) if name in unlimited else math.isfinite(value)
-        except (TypeError, ValueError):
-            known = False
-        if not known:
-            raise ValueError(f"{name} must be a finite number; got {value!r}")
-    return map(float, parameters.values())
 
 
 def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None, empty=None):

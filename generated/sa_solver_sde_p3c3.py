@@ -113,6 +113,18 @@ def tensors(plan):
     return rows
 
 
+def numbers(*unlimited, **parameters):
+    """Parameters as floats; refuse what is no number, and infinity unless it is unlimited."""
+    for name, value in parameters.items():
+        try:
+            known = not math.isnan(value) if name in unlimited else math.isfinite(value)
+        except (TypeError, ValueError):
+            known = False
+        if not known:
+            raise ValueError(f"{name} must be a finite number; got {value!r}")
+    return map(float, parameters.values())
+
+
 def coefficients(sigmas, alphas=None, tau=1, low=0, high=1000000):
     """Plan every model call in float64: rows (step, kind, sigma, weights, draws)."""
     tau, low, high = numbers("low", "high", tau=tau, low=low, high=high)
@@ -259,7 +271,7 @@ def check(x, denoised):
 
 
 def check_noise(x, noise, dtype, first):
-    """Refuse a draw that does not fit x; values are looked at in the first step, in inference only."""
+    """Refuse a draw unlike x; values are looked at in the first step, in inference only."""
     if getattr(noise, "shape", None) != x.shape:
         found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
         raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
@@ -273,20 +285,8 @@ def check_noise(x, noise, dtype, first):
         raise ValueError("noise_sampler returned NaN or infinity in the first step")
 
 
-def numbers(*unlimited, **parameters):
-    """Parameters as floats; what is no number is refused, infinity too where it is not unlimited."""
-    for name, value in parameters.items():
-        try:
-            known = not math.isnan(value) if name in unlimited else math.isfinite(value)
-        except (TypeError, ValueError):
-            known = False
-        if not known:
-            raise ValueError(f"{name} must be a finite number; got {value!r}")
-    return map(float, parameters.values())
-
-
 def same_path(noise_sampler, strength):
-    """Refuse a Brownian path whose clock is known to be that of another equation than this run's."""
+    """Refuse a Brownian path whose clock is known to be that of another equation."""
     integrand, known = getattr(noise_sampler, "equation", None) or (INTEGRAND, strength)
     apart = known is not None and abs(known - strength) > 1e-6 * strength > 0
     if apart or integrand != INTEGRAND:

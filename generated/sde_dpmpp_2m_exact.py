@@ -183,7 +183,7 @@ def check(x, denoised):
 
 
 def check_noise(x, noise, dtype, first):
-    """Refuse a draw that does not fit x; values are looked at in the first step, in inference only."""
+    """Refuse a draw unlike x; values are looked at in the first step, in inference only."""
     if getattr(noise, "shape", None) != x.shape:
         found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
         raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
@@ -198,7 +198,7 @@ def check_noise(x, noise, dtype, first):
 
 
 def same_path(noise_sampler, strength):
-    """Refuse a Brownian path whose clock is known to be that of another equation than this run's."""
+    """Refuse a Brownian path whose clock is known to be that of another equation."""
     integrand, known = getattr(noise_sampler, "equation", None) or (INTEGRAND, strength)
     apart = known is not None and abs(known - strength) > 1e-6 * strength > 0
     if apart or integrand != INTEGRAND:

@@ -76,7 +76,7 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
 
 CHECK_NOISE = '''
 def check_noise(x, noise, dtype, first):
-    """Refuse a draw that does not fit x; values are looked at in the first step, in inference only."""
+    """Refuse a draw unlike x; values are looked at in the first step, in inference only."""
     if getattr(noise, "shape", None) != x.shape:
         found = tuple(noise.shape) if torch.is_tensor(noise) else type(noise).__name__
         raise ValueError(f"noise_sampler must return shape {tuple(x.shape)}; found {found}")
@@ -92,7 +92,7 @@ def check_noise(x, noise, dtype, first):
 
 NUMBERS = '''
 def numbers(*unlimited, **parameters):
-    """Parameters as floats; what is no number is refused, infinity too where it is not unlimited."""
+    """Parameters as floats; refuse what is no number, and infinity unless it is unlimited."""
     for name, value in parameters.items():
         try:
             known = not math.isnan(value) if name in unlimited else math.isfinite(value)
@@ -105,7 +105,7 @@ def numbers(*unlimited, **parameters):
 
 SAME_PATH = '''
 def same_path(noise_sampler, strength):
-    """Refuse a Brownian path whose clock is known to be that of another equation than this run's."""
+    """Refuse a Brownian path whose clock is known to be that of another equation."""
     integrand, known = getattr(noise_sampler, "equation", None) or (INTEGRAND, strength)
     apart = known is not None and abs(known - strength) > 1e-6 * strength > 0
     if apart or integrand != INTEGRAND:
@@ -180,11 +180,10 @@ def loop(solver: Solver, program: Program, signature: str, call: str) -> str:
 
 
 def checks(solver: Solver, program: Program) -> list[str]:
-    """The definitions of what refuses parameters, draws and paths that do not fit."""
+    """The definitions of what refuses draws and paths that do not fit."""
     if not program.stochastic:
         return []
-    numbers = [NUMBERS] if program.parameters else []
-    return [CHECK_NOISE, *numbers, *([SAME_PATH] if on_path(solver) else [])]
+    return [CHECK_NOISE, *([SAME_PATH] if on_path(solver) else [])]
 
 
 def on_path(solver: Solver) -> str:
@@ -198,7 +197,7 @@ def on_path(solver: Solver) -> str:
 def parameter_lines(solver: Solver, program: Program) -> list[str]:
     """The line that makes parameters floats, if numbers they are; edges of windows may be infinite."""
     names = [p.name for p in program.parameters]
-    if not names:
+    if not (names and program.stochastic):
         return []
     noise = solver.noise
     edges = set().union(*(symbols(edge) for edge in noise.window)) if noise else set()

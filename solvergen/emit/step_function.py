@@ -10,8 +10,7 @@ PAD = " " * 4
 LANGEVIN = """\
     if kind == {kind}:  # a Langevin step of the length that norms give
         toward = weights[1] * denoised - x
-        pair = (v.reshape(len(v), -1) for v in (*noise, toward))
-        drawn, pulled = (torch.linalg.vector_norm(v, dim=1).mean() for v in pair)
+        drawn, pulled = (v.reshape(len(v), -1).norm(dim=1).mean() for v in (*noise, toward))
         root = weights[0] * drawn / pulled
         return x + root * (root * toward + weights[2] * noise[0]), ()
 """

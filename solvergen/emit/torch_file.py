@@ -47,6 +47,7 @@ def torch_file(
         *(_definition(text) for text in support(program)),
         *([_definition(pieces.CORRECTED[program.integrand == "data"])] if layout.corrects else []),
         *([_definition(noise_text.planned(layout))] if program.stochastic else []),
+        *([_definition(noise_text.NUMBERS)] if noise_text.parameter_lines(solver, program) else []),
         _coefficients(solver, layout),
         _definition(pieces.COMBINE),
         step_function(layout),
@@ -187,7 +188,7 @@ def _coefficients(solver: Solver, layout: Layout) -> str:
         f"def coefficients(sigmas, alphas=None{keywords}):",
         f'{PAD}"""Plan every model call in float64: rows ({_entries(program)})."""',
     ]
-    lines += noise_text.parameter_lines(solver, program) if program.stochastic else []
+    lines += noise_text.parameter_lines(solver, program)
     for parameter in program.parameters:
         lines += _check(parameter)
     lines.append(f"{PAD}alpha, sigma, lam = grid(sigmas, alphas)")
