@@ -3,7 +3,7 @@
 A rule such as D_n - 2 D_(n-1) + D_(n-2) with a weight of order one adds nothing to a smooth solution,
 but along a path of noise it answers every draw with an echo of its own size, sqrt(h), over the next
 steps. Its refinements settle only where the echo has died out, which for nearly flat targets takes
-thousands of steps. The echo itself is a linear recursion with weights that one run on a grid of
+thousands of steps, and hide an echo smaller than the errors of their steps. The echo itself is a linear recursion with weights that one run on a grid of
 vanishing steps shows. If it dies out, the draws of the last steps leave an error of order 1/2 and
 the others none; if it stays, all draws leave one, and there is no order.
 """
@@ -25,7 +25,8 @@ Array = NDArray[np.float64]
 STEPS, FIRST, PERIOD, REACH = 24, 12, 6, 6
 DEGREE = 7
 WHERE = 0.35
-SEEN = 1e-3
+SEEN = 1e-6
+ABOVE_ROUNDING = 100
 GONE = 1e-4
 TAIL = 6000
 
@@ -35,15 +36,17 @@ def lasting_weights(run: Run, kind: str) -> Array | None:
 
     None when they vanish with the step, or when a step calls the model more than once.
     """
-    seen = [_weights(run, grids.local(kind, STEPS, h, WHERE)) for h in LADDER]
-    known = [w for w in seen if w is not None]
-    if len(known) < len(seen):
-        return None
+    known: list[Array] = []
+    for h in LADDER:
+        weights = _weights(run, grids.local(kind, STEPS, h, WHERE))
+        if weights is None or not weights[:, 1:].any():  # a rule without history has no echo
+            return None
+        known.append(weights)
     powers = np.linalg.pinv(np.vander(LADDER / LADDER.max(), DEGREE, increasing=True))
     out: Array = np.tensordot(powers[0], np.stack(known), axes=1)
-    if np.abs(out).max() < SEEN or np.abs(out.sum(axis=1)).max() > SEEN:
-        return None
     # a constant is integrated exactly: what the limit leaves of it is rounding
+    if np.abs(out).max() < max(SEEN, ABOVE_ROUNDING * np.abs(out.sum(axis=1)).max()):
+        return None
     return out - out.sum(axis=1, keepdims=True) / np.maximum((out != 0).sum(axis=1), 1)[:, None]
 
 
@@ -75,17 +78,20 @@ def echo(weights: Array, gain: float, phase: int) -> Array:
     for n in range(REACH, TAIL + REACH - 1):
         row = weights[(phase + n - REACH) % PERIOD]
         states[n + 1] = states[n] + gain * (row @ states[n : n - REACH : -1])
-        if abs(states[n + 1]) > 1 / GONE:
+        if abs(states[n + 1]) > 1 / GONE:  # it grows without end
+            states[n + 1 :] = states[n + 1]
             break
     return states[REACH:] - 1.0
 
 
 def order_of_echo(run: Run, kind: str, measured: Order) -> Order | None:
-    """The strong order that the echo of the draws leaves; None where there is none.
+    """The strong order that the echo of the draws leaves; None where it lowers nothing.
 
     Args:
         measured: what the refinements showed, which is kept beside the order.
     """
+    if measured.order is not None and measured.order < 0.5:
+        return None
     weights = lasting_weights(run, kind)
     if weights is None:
         return None
@@ -93,7 +99,9 @@ def order_of_echo(run: Run, kind: str, measured: Order) -> Order | None:
     made = [echo(weights, c2 / (c2 + level), k) for c2 in VARIANCES for k in range(PERIOD)]
     if max(float(np.abs(e).max()) for e in made) < SEEN:
         return None
-    dies = all(abs(e[-1]) < GONE for e in made)
+    dies = all(abs(e[-1]) < GONE * np.abs(e).max() for e in made)
+    if dies and measured.order == 0.5:
+        return None
     said = "weights on outputs that do not vanish with the step answer each draw with an echo " + (
         "that dies out" if dies else "that stays"
     )

@@ -106,17 +106,27 @@ def _settled(
             longer = trace_noise(run, GRIDS[CLASS_GRID[kind]](LONGER, lam))
             ladders[kind] = [*ladders[kind], longer]
             found[kind] = _judged(ladders[kind])
-        strong = found[kind].strong
-        if strong.said() == "?" and strong.errors:
-            known = order_of_echo(run, kind, strong)
-            found[kind] = found[kind] if known is None else replace(found[kind], strong=known)
+        found[kind] = _echoed(run, kind, found[kind])
     return found
 
 
+def _echoed(run: Run, kind: str, one: GridNoise) -> GridNoise:
+    """With the orders that an echo of the draws leaves; one that stays changes the variance."""
+    known = order_of_echo(run, kind, one.strong) if one.strong.errors else None
+    if known is None:
+        return one
+    if known.order == 0 and one.covariance.at_least(0.5):
+        one = _without_covariance(one, known.reason)
+    return replace(one, strong=known)
+
+
 def _of_law(one: GridNoise) -> GridNoise:
-    """With the covariance order of a law that is not the marginal: zero."""
+    """With the covariance order of a law that is not the marginal."""
+    return _without_covariance(one, "the law of ever more levels is not the marginal")
+
+
+def _without_covariance(one: GridNoise, reason: str) -> GridNoise:
     seen = one.covariance
-    reason = "the law of ever more levels is not the marginal"
     return replace(one, covariance=Order(0, False, 0.0, reason, seen.steps, seen.errors))
 
 

@@ -66,3 +66,13 @@ def test_a_verdict_where_refinements_do_not_settle():
     strong = verdict.noise["grids"]["uniform"]["strong"]
     assert strong["order"] == 0.5 and strong["slope"] is None
     assert "an echo that dies out" in strong["reason"]
+
+
+def test_an_echo_smaller_than_the_errors_of_refinements_is_found():
+    """Left sums of 200 parts miss a 400th of the second difference, whatever the step."""
+    name = "er_sde_3_as_shipped_by_comfyui.py"
+    (target,) = find(str(Path(__file__).parents[2] / "generated" / name))
+    assert np.abs(lasting_weights(target.run, "uniform")).max() == pytest.approx(2 / 400, rel=1e-6)
+    grids = judge(target, rates=False).noise["grids"]
+    orders = {kind: (g["covariance"]["order"], g["strong"]["order"]) for kind, g in grids.items()}
+    assert orders == {"uniform": (1, 0.5), "smooth": (1, 0.5), "arbitrary": (0, 0)}
