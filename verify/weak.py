@@ -16,13 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import grids, rate
+from .errors import ConductError
 from .moments import VARIANCES, Rows, Steps, log_variance, pull, states, steps
-from .noise_trace import NoiseTrace, refinements
+from .noise_trace import NoiseTrace, refinements, trace_noise
 from .trace import Run
 
 Array = NDArray[np.float64]
 
 LADDER = (16, 32, 64, 128, 256)
+FEWEST = 4
+MOST_CALLS = 4000  # a trace is a square of them
 CLASS_GRID = {"uniform": "uniform", "smooth": "smooth", "arbitrary": "rough"}
 PARTS = 4
 EXACT = 1e-11
@@ -94,9 +97,19 @@ def ladder(
     counts: Sequence[int] = LADDER,
     lam: tuple[float, float] = grids.LAMBDA,
 ) -> list[NoiseTrace]:
-    """Traces of one sampler on refinements of one class of grids."""
-    make = grids.GRIDS[CLASS_GRID[kind]]
-    return refinements(run, lambda n: make(n, lam), counts)
+    """Traces of one sampler on refinements of one class of grids, coarser where a step is long."""
+    shape = grids.GRIDS[CLASS_GRID[kind]]
+
+    def make(n: int) -> Array:
+        return shape(n, lam)
+
+    try:
+        calls = trace_noise(run, make(FEWEST)).drift.calls / FEWEST
+    except ConductError:  # so short a run says nothing of longer ones
+        return refinements(run, make, counts)
+    while counts[-1] * calls > MOST_CALLS and counts[-1] > 8 * FEWEST:
+        counts = [n // 2 for n in counts]
+    return refinements(run, make, [n for n in counts if n >= FEWEST])
 
 
 def weak(made: Sequence[NoiseTrace], variances: Sequence[float] = VARIANCES) -> Weak:
