@@ -21,6 +21,13 @@ CLAIM = {}
 EVALUATIONS_PER_STEP = 2
 HISTORY = 0
 SPEC_SHA256 = "4db2972a3172a33db29ae4825ff3ad96b75d158e3e255088d0d7f398dfdd298f"
+# Proved on Gaussian targets for each kind of grid: [p, True] is exactly p, [p, False] at
+# least p, "exact" no error, None without meaning; path_: draws from one Brownian path.
+WEAK_ORDER = {
+    "uniform": {"mean": None, "covariance": None, "strong": None},
+    "smooth": {"mean": None, "covariance": None, "strong": None},
+    "arbitrary": {"mean": None, "covariance": None, "strong": None},
+}
 
 
 def grid(sigmas, alphas=None):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -130,7 +130,9 @@ def _judge_noise(target: Target, claim: int | None, rates: bool) -> Verdict:
         found = audit_noise(target.run, target.quiet)
         mixture = {k: mixture_order(target.run, k) for k in DENSITY} if rates else {}
     except ConductError as error:
-        return Verdict(**base, status="error", reason=error.kind, findings=(str(error),))
+        idle = error.kind == "nonlinear" and claim is None and _states_none(target.stated)
+        status = "none" if idle else "error"
+        return Verdict(**base, status=status, reason=error.kind, findings=(str(error),))
     except Exception as error:  # noqa: BLE001  (a stranger's code may raise anything)
         text = f"{type(error).__name__}: {error}"
         return Verdict(**base, status="error", reason="raises", findings=(text,))
@@ -147,6 +149,12 @@ def _judge_noise(target: Target, claim: int | None, rates: bool) -> Verdict:
         calls_per_step=found.calls_per_step,
         noise={**found.as_dict(), "mixture": {k: asdict(o) for k, o in mixture.items()}},
     )
+
+
+def _states_none(stated: Mapping[str, Any]) -> bool:
+    """Whether a file with noise claims no order and says that it has none."""
+    rates = [rate for row in stated.get("WEAK_ORDER", {}).values() for rate in row.values()]
+    return not stated.get("CLAIM") and all(rate is None for rate in rates)
 
 
 def _base(target: Target, claim: int | None, audited: Audit) -> dict[str, Any]:

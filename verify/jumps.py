@@ -60,8 +60,7 @@ def audit_jumps(run: Run, falling: Audit) -> NoiseAudit:
     grids, causes = {}, {}
     for kind in CLASSES:
         made = [trace_noise(run, rising(kind, n)) for n in LADDER]
-        for t in made:
-            require_linear(t)
+        require_linear(run, made)
         grids[kind], causes[kind] = _judged(made), tuple(_causes(made[-1]))
     return NoiseAudit(
         grids=grids,

@@ -147,13 +147,21 @@ def _sourced(run: Run, source: Source) -> Run:
     return noisy
 
 
-def require_linear(t: NoiseTrace) -> None:
-    """Refuse a run that is not linear in start, outputs and draws.
+def require_linear(run: Run, made: Sequence[NoiseTrace]) -> None:
+    """Refuse a sampler that is not linear in start, outputs and draws.
+
+    Norms over a sample scale all its values alike, so that one run looks linear; with other random
+    values beside the unit ones the weights change.
 
     Raises:
         ConductError: "nonlinear".
     """
-    worst = max(t.drift.bend, t.drift.offset)
+    short = min(made, key=lambda t: t.drift.calls)
+    again = trace_noise(run, short.drift.sigmas, seed=1)
+    pairs = ((short.drift.weights, again.drift.weights), (short.weights, again.weights))
+    moved = max(float(np.abs(one - two).max(initial=0.0)) for one, two in pairs)
+    size = max(1.0, float(np.abs(short.drift.weights).max(initial=0.0)))
+    worst = max([moved / size, *(max(t.drift.bend, t.drift.offset) for t in made)])
     if worst > BENT:
         raise ConductError(
             "nonlinear",

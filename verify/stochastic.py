@@ -61,7 +61,7 @@ def audit_noise(run: Run, quiet: Run | None = None) -> NoiseAudit:
     """
     ladders = {kind: ladder(run, kind) for kind in CLASSES}
     finest = ladders["arbitrary"][-1]
-    require_linear(finest)
+    require_linear(run, ladders["arbitrary"])
     parts = parts_of(ladders["uniform"][-1])
     if parts:
         judged = [(part, found_on(run, part.lam)) for part in parts]

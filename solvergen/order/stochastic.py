@@ -30,14 +30,15 @@ from typing import Any
 from ..errors import OrderError
 from ..program.model import Program
 from .analyse import analyse
-from .grid import ARBITRARY, UNIFORM
+from .grid import ARBITRARY, CLASSES, UNIFORM
 from .local import defaults
 from .noise_analysis import ON_PATH, NoiseAnalysis
-from .report import OrderReport
+from .report import MODES, OrderReport
 from .strength import silenced, windowed
 from .verdict import Rate
 
 INSIDE = "orders hold where the strength does not change: inside its window"
+NORMS = "Langevin steps whose length follows from norms are no linear map, of which orders are told"
 QUANTITIES = ("mean", "covariance", "strong")
 
 
@@ -119,19 +120,21 @@ def stochastic_report(
     """
     if not program.stochastic:
         raise OrderError(f"{program.name} draws no noise; ask for its order with `analyse`")
-    if any(step.chain and step.chain.snr for step in program.steps):
-        raise OrderError(
-            f"{program.name} takes Langevin steps whose length follows from norms of the state and the "
-            "noise; it is no linear map, of whose errors the orders are told"
-        )
     known = defaults(program)
     for name in parameters or {}:
         if name not in known:
             raise OrderError(
                 f"{program.name} has no parameter `{name}`; it has {', '.join(known) or 'none'}"
             )
+    if any(step.chain and step.chain.snr for step in program.steps):
+        return StochasticReport(program, _untold(), known, NORMS)
     analysis = NoiseAnalysis(program, {**known, **(parameters or {})}, set(parameters or {}))
     orders, reason = analysis.decide()
     if windowed(program):
         reason = f"{reason}; {INSIDE}" if reason else INSIDE
     return StochasticReport(program, orders, analysis.values, reason)
+
+
+def _untold() -> dict[str, dict[str, dict[str, Rate | None]]]:
+    """No order of any quantity."""
+    return {kind: {mode: dict.fromkeys(QUANTITIES, None) for mode in MODES} for kind in CLASSES}

@@ -313,6 +313,13 @@ def test_reports_of_noise(tmp_path):
     assert '"noise"' in machine.as_junit([verdict])
 
 
+def test_lengths_that_follow_from_norms_are_named():
+    (target,) = find(str(Path(__file__).parents[2] / "generated/predictor_corrector_ve_snr.py"))
+    verdict = judge(target, rates=False)
+    assert (verdict.status, verdict.reason) == ("none", "nonlinear")
+    assert judge(target, claim=1, rates=False).status == "error"
+
+
 def test_misbehaviour_of_a_noisy_sampler_is_named():
     def clipped(model, x, sigmas, noise_sampler=None):
         return hand.sde_adams(
