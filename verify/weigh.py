@@ -111,6 +111,7 @@ def _weigh_stated(stated: dict[str, Any], audited: Audit, refuted: list[str]) ->
             if start not in table:
                 continue
             said, exact = table[start]
+            said = max(said, 0)  # below it: how fast it diverges, which no condition tells
             seen = getattr(found, attribute)
             # where rounding hides the next order, what the audit found is a lower bound
             bound = not found.exact and seen == found.exact_start
@@ -129,7 +130,8 @@ def _weigh_leading(stated: dict[str, Any], audited: Audit, refuted: list[str]) -
         found = audited.grids.get(kind)
         if found is None or not found.exact or found.exact_start > READABLE:
             continue
-        if bound_only(stated, kind, found.exact_start):
+        said, _ = stated.get("ORDER", {}).get(kind, {}).get("exact_start", (0, True))
+        if said < 0 or bound_only(stated, kind, found.exact_start):
             continue
         try:
             read = found.leading, found.blurred, found.shares

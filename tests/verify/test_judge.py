@@ -240,3 +240,21 @@ def test_single_precision_of_a_host_is_reported():
     verdict = judge(target, grids=("uniform",))
     assert 1e-9 < verdict.floor < 1e-5
     assert any("single-precision" in f for f in verdict.findings)
+
+
+def test_weights_that_diverge_contradict_no_statement(tmp_path):
+    """The derivation calls it order -1; conditions only tell that a constant is not integrated."""
+    from solvergen.derive import derive
+    from solvergen.emit.torch_file import torch_file
+    from solvergen.order import analyse
+    from solvergen.spec import parse_solver
+
+    rule = 'rule = "weights"\nweights = { n = "phi1" }'
+    solver = parse_solver(f'name = "diverging"\nintegrand = "data"\n[step]\n{rule}\n')
+    program = derive(solver)
+    path = tmp_path / "diverging.py"
+    path.write_text(torch_file(solver, program, analyse(program).stated()), encoding="utf-8")
+    (target,) = find(str(path))
+    verdict = judge(target, rates=False)
+    assert set(verdict.audited.values()) == {0}
+    assert not [text for text in verdict.findings if "states" in text or "leading" in text]
