@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .audit import Audit
+from .audit import CLASSES, Audit
 from .errors import ClaimError
 from .grids import CLASS
 from .leading import differences
@@ -79,15 +79,15 @@ def _weigh_claim(
     refuted: list[str],
     notes: list[str],
 ) -> None:
+    short: list[tuple[str, str]] = []
     for kind, found in audited.grids.items():
         if found.order < claim and not found.exact and found.order == found.exact_start:
             notes.append(f"on {kind} grids the audit shows at least order {found.order}, no more")
         elif found.order < claim:
             why = next((c.text for c in sorted(found.causes, key=lambda c: c.caps)), "")
-            refuted.append(
-                f"claims order {claim}; on {kind} grids it is {found.order}"
-                + (f" ({why})" if why else "")
-            )
+            reason = f" ({why})" if why else ""
+            short.append((kind, f"claims order {claim}; on {{}} it is {found.order}{reason}"))
+    refuted += _once(short)
     if audited.grids and min(g.order for g in audited.grids.values()) > claim:
         notes.append(f"claims order {claim}, and is of higher order on every grid")
     if not audited.grids:
@@ -103,12 +103,11 @@ def _weigh_stated(stated: dict[str, Any], audited: Audit, refuted: list[str]) ->
             f"weights carry rounding of {audited.noise:.0e}: something inside is single precision, "
             "though the file plans in float64"
         )
+    wrong: list[tuple[str, str]] = []
     for kind, table in (stated.get("ORDER") or {}).items():
         found = audited.grids.get(kind)
-        if found is None:
-            continue
         for start, attribute in STARTS.items():
-            if start not in table:
+            if found is None or start not in table:
                 continue
             said, exact = table[start]
             said = max(said, 0)  # below it: how fast it diverges, which no condition tells
@@ -118,10 +117,23 @@ def _weigh_stated(stated: dict[str, Any], audited: Audit, refuted: list[str]) ->
             if bound and said >= seen:
                 continue
             if seen < said or (exact and seen != said):
-                refuted.append(
-                    f"the file states order {'' if exact else 'at least '}{said} ({start}, {kind} "
-                    f"grids); the audit finds {seen}"
-                )
+                order = f"{'' if exact else 'at least '}{said}"
+                text = f"the file states order {order} ({start}, {{}}); the audit finds {seen}"
+                wrong.append((kind, text))
+    refuted += _once(wrong)
+
+
+def _once(told: list[tuple[str, str]]) -> list[str]:
+    """Sentences about classes of grids, each once; {} in them stands for where they hold."""
+    where: dict[str, list[str]] = {}
+    for kind, text in told:
+        where.setdefault(text, []).append(kind)
+    return [
+        text.replace(
+            "{}", "every grid" if len(kinds) == len(CLASSES) else f"{', '.join(kinds)} grids"
+        )
+        for text, kinds in where.items()
+    ]
 
 
 def _weigh_leading(stated: dict[str, Any], audited: Audit, refuted: list[str]) -> None:

@@ -141,7 +141,7 @@ def test_command_speaks_json_and_exit_codes(folder, capsys):
     assert data["audited"] == {"uniform": 1, "smooth": 1, "arbitrary": 1}
     assert data["claim"] == 1 and data["causes"] == [] and data["calls_per_step"] == 1
     assert command.main(["audit", bad]) == 1
-    assert "claims order 2; on uniform grids it is 1" in capsys.readouterr().out
+    assert "claims order 2; on every grid it is 1" in capsys.readouterr().out
     assert command.main(["audit", good, broken]) == 2
     assert command.main(["audit", good, "--with", "power"]) == 2
     assert "not KEY=VALUE" in capsys.readouterr().err
@@ -165,7 +165,7 @@ def test_reports_are_well_formed(folder, capsys):
     )
     out = capsys.readouterr().out
     assert code == 2
-    assert out.count("::error file=") >= 2 and "claims order 2" in out
+    assert out.count("::error ") == 2 and "claims order 2" in out
     suite = ElementTree.parse(junit).getroot()
     assert suite.attrib["tests"] == "3" and suite.attrib["failures"] == "1"
     assert suite.attrib["errors"] == "1"

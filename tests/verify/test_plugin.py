@@ -54,7 +54,7 @@ def test_one_test_for_each_sampler(pytester):
     pytester.makepyfile("def test_nothing():\n    pass\n")
     result = pytester.runpytest_inprocess(*PLUGIN, "--solvergen", "made", "-q")
     result.assert_outcomes(passed=2, failed=1)
-    result.stdout.fnmatch_lines(["*claims order 2; on uniform grids it is 1*"])
+    result.stdout.fnmatch_lines(["*claims order 2; on every grid it is 1*"])
 
 
 def test_the_fixture_is_there(pytester):
