@@ -8,8 +8,9 @@ from ..program.model import Program, Step
 from .block_text import block_lines, kinds
 from .layout import Layout, uses_clock
 from .noise_text import lift_lines, lifted, opening_lines, opens, renews
-from .python_text import wrap_tuple
-from .step_text import BLOCK, StepText, append_row, bare
+from .python_text import listing
+from .step_quantities import BLOCK
+from .step_text import StepText, append_row
 
 
 def plan_lines(layout: Layout) -> list[str]:
@@ -165,7 +166,7 @@ def _ddim(layout: Layout) -> list[str]:
     call = next(c for c in layout.calls if c.evaluations == 1)
     missing = ["0"] * (len(call.sources) - 1)
     direct = [] if layout.program.integrand == "data" else ["0", "1"]
-    lines = wrap_tuple("weights = ", [*direct, "s1 / s0", "-a1 * math.expm1(-h)", *missing], BLOCK)
-    lines = [bare(line) for line in lines] if len(lines) == 1 else lines
+    items = [*direct, "s1 / s0", "-a1 * math.expm1(-h)", *missing]
+    lines = listing("weights =", items, BLOCK)
     lines.append(append_row(layout, call.kind, "s0"))
     return lines + ([f"{' ' * BLOCK}gap = ()"] if layout.corrects else [])

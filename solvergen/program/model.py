@@ -45,17 +45,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 from ..errors import DeriveError
 from ..expr.tree import ONE, Call, Expr, Number, Symbol, exp, functions_of_x, lift, phi, symbols
 from ..spec.model import Controller, Parameter, Schedule
 
 KAPPA = {"data": 1, "noise": -1, "velocity": 0}
+Level = TypeVar("Level")
 FURTHER = ("moment", "offset", "fraction", "slope")  # functions of a step's further coordinate
 _BOTH_CLOCKS = (
     "velocity needs its stages and the rules that use them in one clock; write coordinate = "
     '"clock", and no place = "lambda"'
 )
+
+
+def scale_terms(integrand: str, alpha: Level, sigma: Level) -> tuple[Level, ...]:
+    """The terms of the scale S of the plain form, in whatever α and σ are written."""
+    return {"data": (sigma,), "noise": (alpha,), "velocity": (alpha, sigma)}[integrand]
 
 
 @dataclass(frozen=True)
