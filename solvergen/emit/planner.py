@@ -24,7 +24,7 @@ def plan_lines(layout: Layout) -> list[str]:
     ]
     churned = any(step.churn is not None for step in program.steps)
     lines += lift_lines(program)
-    if uses(program, "h") or not _regular(program) or program.stochastic:
+    if _uses_length(program) or not _regular(program) or program.stochastic:
         lines.append(f"        h = lam[i + 1] - {'start' if churned else 'lam[i]'}")
     if uses_clock(program) and not churned:
         lines.append("        H = clock[i + 1] - clock[i]")
@@ -75,11 +75,11 @@ def _kinds(layout: Layout) -> list[str]:
     return lines
 
 
-def uses(program: Program, name: str) -> bool:
-    """Whether any weight or place of a Program contains a symbol."""
+def _uses_length(program: Program) -> bool:
+    """Whether any weight or place of a Program contains the length of its step in λ."""
     places = (row.place for step in program.steps for row in step.rows)
-    return name in program.free_symbols() or any(
-        place.coordinate == "lambda" and not place.is_end and name == "h" for place in places
+    return "h" in program.free_symbols() or any(
+        place.coordinate == "lambda" and not place.is_end for place in places
     )
 
 
