@@ -8,7 +8,7 @@ from fractions import Fraction
 from ..errors import DeriveError
 from ..expr.tree import ONE, ZERO, Call, Expr, Number, Symbol, add, substitute
 from ..program.consistency import is_one
-from ..program.model import KAPPA, Place, Term, depth
+from ..program.row import KAPPA, Place, Term, depth
 from ..spec.model import Rule
 from ..spec.names import MAX_STEPS, ratio
 from .context import Context, require

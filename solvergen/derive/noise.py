@@ -30,7 +30,8 @@ from ..expr.tree import (
     substitute,
     symbols,
 )
-from ..program.model import Condition, Draw, Interval, Row, Step, Term
+from ..program.row import Draw, Row, Term
+from ..program.step import Condition, Interval, Step
 from ..spec.model import Noise
 
 H = Symbol("h")
@@ -47,7 +48,7 @@ def noisy(step: Step, noise: Noise, kappa: int) -> Step:
     Raises:
         DeriveError: a rule whose stochastic form does not follow from the strength.
 
-    >>> from solvergen.program.model import Place
+    >>> from solvergen.program.row import Place
     >>> row = Row("x", Place(lift(1)), "lambda", (Term("n", Symbol("h")),))
     >>> one = noisy(Step("", (), row), Noise("sde"), 1).final
     >>> str(one.decay), [str(d.weight) for d in one.noise], [str(t.weight) for t in one.terms]

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from ..errors import DeriveError
 from ..expr.tree import ONE, Expr, Number, lift, symbols
-from ..program.model import KAPPA, Place, Program, Row, Step, depth
+from ..program.model import Program
+from ..program.row import KAPPA, Place, Row, depth
+from ..program.step import Step
 from ..spec.model import Rule, Solver, Stage
 from .blocks import check_blocks, check_coordinates, check_points
 from .checks import check_corrector, check_draws, check_shared, check_states, check_zero

@@ -9,7 +9,9 @@ from dataclasses import replace
 
 from ..expr.show import show
 from ..expr.tree import ONE, ZERO, Expr, Sum, Symbol, split, substitute
-from ..program.model import Program, Row, Step, Term, scale_terms
+from ..program.model import Program
+from ..program.row import Row, Term, scale_terms
+from ..program.step import Step
 from .legend import legend
 from .notation import (
     LATEX,

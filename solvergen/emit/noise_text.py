@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..expr.tree import ONE, ZERO, Expr, Symbol, substitute, symbols
-from ..program.model import Program, Step
+from ..program.model import Program
+from ..program.step import Step
 from .layout import Layout
 from .python_text import WIDTH, assign, python
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..program.model import Program, Step
+from ..program.model import Program
+from ..program.step import Step
 from .block_text import block_lines, kinds
 from .layout import Layout, uses_clock
 from .noise_text import lift_lines, lifted, opening_lines, opens, renews

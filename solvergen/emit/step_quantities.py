@@ -22,7 +22,9 @@ from ..expr.tree import (
     rebuild,
     symbols,
 )
-from ..program.model import Program, Row, Step, scale_terms
+from ..program.model import Program
+from ..program.row import Row, scale_terms
+from ..program.step import Step
 from .layout import CLOCKS, stage_names
 from .noise_text import GRID_NAMES
 from .python_text import WIDTH, python

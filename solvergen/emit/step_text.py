@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from ..expr.tree import ZERO, Call, Expr, Symbol, lift, multiply
-from ..program.model import Row, Step, Term, depth
+from ..program.row import Row, Term, depth
+from ..program.step import Step
 from .layout import Layout, row_after, uses_clock
 from .noise_text import (
     lifted,

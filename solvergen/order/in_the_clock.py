@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..expr.tree import Number, symbols
-from ..program.model import Program, Row, Term
+from ..program.model import Program
+from ..program.row import Row, Term
 from .grid import uniform
 from .local import defaults
 from .ring import SeriesRing

@@ -9,7 +9,9 @@ from typing import Any
 
 from ..errors import OrderError
 from ..expr.tree import ONE, Call, Expr, Number, Symbol, evaluate, substitute, symbols
-from ..program.model import Program, Row, Step
+from ..program.model import Program
+from ..program.row import Row
+from ..program.step import Step
 from .fixed import FixedSeries, RealRing
 from .forms import LENGTH, Form, Walk, located, located_names
 from .gaussian import LEVEL, Target, generic

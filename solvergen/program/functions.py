@@ -9,7 +9,7 @@ from typing import Any
 import mpmath
 
 from ..expr.tree import evaluate, left_sum
-from .model import Step
+from .step import Step
 
 
 def number(value: Any) -> Any:

@@ -16,7 +16,9 @@ import mpmath
 
 from ..expr.tree import ZERO, evaluate
 from .functions import ELEMENTARY, clock, functions, further, number
-from .model import CHAIN, Place, Program, Row, Step, depth
+from .model import Program
+from .row import Place, Row, depth
+from .step import CHAIN, Step
 
 Vector = list[Any]
 
