@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from ..errors import DeriveError
-from ..expr.tree import ONE, ZERO, Call, Expr, Number, Symbol, add, substitute
+from ..expr.substitution import substitute
+from ..expr.tree import ONE, ZERO, Call, Expr, Number, Symbol, add
 from ..program.consistency import is_one
 from ..program.row import KAPPA, Place, Term, depth
 from ..spec.model import Rule

@@ -17,19 +17,8 @@ from dataclasses import replace
 
 from ..errors import DeriveError
 from ..expr.show import show
-from ..expr.tree import (
-    ONE,
-    ZERO,
-    Call,
-    Expr,
-    Number,
-    Symbol,
-    exp,
-    lift,
-    multiply,
-    substitute,
-    symbols,
-)
+from ..expr.substitution import substitute, symbols
+from ..expr.tree import ONE, ZERO, Call, Expr, Number, Symbol, exp, lift, multiply
 from ..program.row import Draw, Row, Term
 from ..program.step import Condition, Interval, Step
 from ..spec.model import Noise

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..errors import DeriveError
-from ..expr.tree import ONE, Expr, Number, lift, symbols
+from ..expr.substitution import symbols
+from ..expr.tree import ONE, Expr, Number, lift
 from ..program.model import Program
 from ..program.row import KAPPA, Place, Row, depth
 from ..program.step import Step

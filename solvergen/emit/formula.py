@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..expr.show import show
-from ..expr.tree import ONE, ZERO, Expr, Sum, Symbol, split, substitute
+from ..expr.substitution import substitute
+from ..expr.tree import ONE, ZERO, Expr, Sum, Symbol, split
 from ..program.model import Program
 from ..program.row import Row, Term, scale_terms
 from ..program.step import Step

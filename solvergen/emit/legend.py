@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from ..expr.show import show
-from ..expr.tree import BOUND, Call, Sum, Symbol, functions_of_x, symbols
+from ..expr.substitution import functions_of_x, symbols
+from ..expr.tree import BOUND, Call, Sum, Symbol
 from ..program.model import Program
 from ..program.row import FURTHER, Row
 from ..program.step import Step

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..expr.show import show
-from ..expr.tree import Call, Expr, Symbol, symbols
+from ..expr.substitution import symbols
+from ..expr.tree import Call, Expr, Symbol
 from ..program.model import Program
 from ..spec.model import Solver
 from .layout import Layout

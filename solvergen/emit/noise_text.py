@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..expr.tree import ONE, ZERO, Expr, Symbol, substitute, symbols
+from ..expr.substitution import substitute, symbols
+from ..expr.tree import ONE, ZERO, Expr, Symbol
 from ..program.model import Program
 from ..program.step import Step
 from .layout import Layout

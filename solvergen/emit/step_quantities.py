@@ -2,26 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from ..expr.tree import (
-    BINDERS,
-    BOUND,
-    ONE,
-    ZERO,
-    Call,
-    Expr,
-    Number,
-    Power,
-    Product,
-    Sum,
-    Symbol,
-    add,
-    multiply,
-    power,
-    rebuild,
-    symbols,
-)
+from ..expr.substitution import rebuild, replace_calls, symbols
+from ..expr.tree import BINDERS, BOUND, ONE, ZERO, Call, Expr, Symbol, add
 from ..program.model import Program
 from ..program.row import Row, scale_terms
 from ..program.step import Step
@@ -113,7 +95,7 @@ class StepQuantities:
                 return Symbol(GRID_NAMES[symbol.name])
             return Symbol(SHORT[prefix] + index) if index and prefix in SHORT else symbol
 
-        return _replace_calls(rebuild(expr, leaf), self.name_call)
+        return replace_calls(rebuild(expr, leaf), self.name_call)
 
     def name_call(self, call: Call) -> Expr:
         """The local variable that holds a φ-function, integral or function of a coordinate."""
@@ -224,19 +206,3 @@ def _opened(name: str, call: Call) -> list[str]:
     integrand = f"lambda {BOUND.name}: {python(call.args[0])}"
     items = [f"{pad}    {item}," for item in (integrand, *ends)]
     return [f"{pad}{name} = {call.name}(", *items, f"{pad})"]
-
-
-def _replace_calls(expr: Expr, name: Callable[[Call], Expr]) -> Expr:
-    """Map calls through a function, the innermost first; what an integral binds stays inside."""
-    match expr:
-        case Call(function, args):
-            if function not in BINDERS:
-                args = tuple(_replace_calls(arg, name) for arg in args)
-            return name(Call(function, args))
-        case Power(base, exponent):
-            return power(_replace_calls(base, name), exponent)
-        case Product(coefficient, factors):
-            return multiply(Number(coefficient), *(_replace_calls(f, name) for f in factors))
-        case Sum(terms):
-            return add(*(_replace_calls(term, name) for term in terms))
-    return expr

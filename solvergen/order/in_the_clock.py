@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..expr.tree import Number, symbols
+from ..expr.substitution import symbols
+from ..expr.tree import Number
 from ..program.model import Program
 from ..program.row import Row, Term
 from .grid import uniform

@@ -8,7 +8,8 @@ from math import factorial
 from typing import Any
 
 from ..errors import OrderError
-from ..expr.tree import Expr, evaluate
+from ..expr.evaluation import evaluate
+from ..expr.tree import Expr
 from ..program.row import FURTHER, Place, Row
 from .blocks import Inner
 from .grid import Grid, generic_ratio

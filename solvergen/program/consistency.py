@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from ..expr.tree import Expr, evaluate, left_sum
+from ..expr.evaluation import evaluate, left_sum
+from ..expr.tree import Expr
 from .model import Program
 from .row import Row, depth
 from .step import Step

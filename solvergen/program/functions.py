@@ -8,7 +8,7 @@ from typing import Any
 
 import mpmath
 
-from ..expr.tree import evaluate, left_sum
+from ..expr.evaluation import evaluate, left_sum
 from .step import Step
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import DeriveError
-from ..expr.tree import ONE, Expr, Number, functions_of_x, symbols
+from ..expr.substitution import functions_of_x, symbols
+from ..expr.tree import ONE, Expr, Number
 from ..spec.model import Controller, Parameter, Schedule
 from .row import KAPPA, Row
 from .step import Step

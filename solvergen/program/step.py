@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..errors import DeriveError
-from ..expr.tree import ONE, Expr, symbols
+from ..expr.substitution import symbols
+from ..expr.tree import ONE, Expr
 from .row import Row, depth
 
 

@@ -15,7 +15,7 @@ from functools import cache
 from math import factorial
 from typing import Any
 
-from solvergen.expr.tree import evaluate
+from solvergen.expr.evaluation import evaluate
 from solvergen.program.model import Program
 from solvergen.program.row import Row
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from solvergen.derive import derive
-from solvergen.expr.tree import evaluate
+from solvergen.expr.evaluation import evaluate
 from solvergen.gallery import load
 from solvergen.order import analyse
 from solvergen.order.cure import cured_solver
