@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import DeriveError
-from ..program.model import Step
+from ..program.step import Step
 from ..spec.model import Solver, Start
 
 _PLAIN = Start()

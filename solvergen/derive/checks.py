@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..errors import DeriveError
-from ..program.model import Place, Row, Step
+from ..program.row import Place, Row
+from ..program.step import Step
 from ..spec.model import Solver
 
 

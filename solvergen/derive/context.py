@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import DeriveError
-from ..program.model import Place
+from ..program.row import Place
 from ..spec.model import Parameter, Rule, Schedule
 from .coordinates import Coordinate, resolve
 

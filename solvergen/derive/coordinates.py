@@ -13,7 +13,7 @@ from math import factorial
 
 from ..errors import DeriveError
 from ..expr.tree import Call, Expr, Number, Symbol, exp, lift, phi
-from ..program.model import KAPPA, Place
+from ..program.row import KAPPA, Place
 from ..spec.model import Schedule
 
 LAM, H = Symbol("lam"), Symbol("h")

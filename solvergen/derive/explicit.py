@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from ..errors import DeriveError
-from ..expr.tree import ONE, ZERO, Call, Expr, Number, Symbol, add, substitute
+from ..expr.substitution import substitute
+from ..expr.tree import ONE, ZERO, Call, Expr, Number, Symbol, add
 from ..program.consistency import is_one
-from ..program.model import KAPPA, Place, Term, depth
+from ..program.row import KAPPA, Place, Term, depth
 from ..spec.model import Rule
 from ..spec.names import MAX_STEPS, ratio
 from .context import Context, require

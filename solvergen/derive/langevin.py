@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from ..errors import DeriveError
 from ..expr.tree import ONE, ZERO, Call, Expr, Symbol, exp
-from ..program.model import CHAIN, Chain, Draw, Interval, Place, Row, Step, Term
+from ..program.row import Draw, Place, Row, Term
+from ..program.step import CHAIN, Chain, Interval, Step
 from ..spec.model import Langevin
 
 H, LAST = Symbol("h"), "y"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..expr.tree import Expr, Number, substitute
+from ..expr.substitution import substitute
+from ..expr.tree import Expr, Number
 from ..spec.model import Noise, Rule, Solver
 
 

@@ -6,13 +6,17 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..errors import DeriveError
-from ..expr.tree import ONE, Expr, Number, lift, symbols
-from ..program.model import KAPPA, Place, Program, Row, Step, depth
+from ..expr.substitution import symbols
+from ..expr.tree import ONE, Expr, Number, lift
+from ..program.model import Program
+from ..program.row import KAPPA, Place, Row, depth
+from ..program.step import Step
 from ..spec.model import Rule, Solver, Stage
 from .blocks import check_blocks, check_coordinates, check_points
 from .checks import check_corrector, check_draws, check_shared, check_states, check_zero
 from .context import Context
 from .coordinates import further, located, resolve
+from .corrected import closed, swept
 from .langevin import langevin, langevin_to_zero
 from .noise import noisy
 from .pinned import fixed_noise, pinned
@@ -55,7 +59,7 @@ class _Deriver:
         solver = self.solver
         main = self.step(solver)
         start = self.start(main)
-        end = self.end(main, len(start))
+        end = self.end(main)
         if solver.end.zero == "rule":
             check_zero(solver, (main, *start, *end))
         check_states(solver, (main, *start, *end))
@@ -113,7 +117,7 @@ class _Deriver:
             rule = solver.corrector.rule
             if solver.corrector.mode == "PECE":
                 corrected = weigh(rule, END, after, self.context, reach, "x")
-                stages, final = _swept(stages, final, corrected, solver.corrector.sweeps)
+                stages, final = swept(stages, final, corrected, solver.corrector.sweeps)
             else:
                 corrector = weigh(rule, END, after, self.context, reach, "corrected")
                 check_corrector(corrector, places)
@@ -213,7 +217,8 @@ class _Deriver:
             steps.append(self.step(self.solver, reach))
         return tuple(steps)
 
-    def end(self, main: Step, started: int) -> tuple[Step, ...]:
+    def end(self, main: Step) -> tuple[Step, ...]:
+        """The last steps: the same rule with fewer nodes, or those that the spec names."""
         end, last = self.solver.end, []
         if end.ramp:
             last = [self.step(self.solver, reach) for reach in reversed(range(main.history))]
@@ -228,7 +233,7 @@ class _Deriver:
         # The final state of a PEC solver is the predicted one: correcting it costs an evaluation.
         if not last:
             last = [replace(main, label=main.label + ", last")]
-        last[-1] = _close(last[-1], end.corrector)
+        last[-1] = closed(last[-1], end.corrector)
         return tuple(last)
 
     def other(self, entry: str | Rule, edge: str) -> Step:
@@ -259,38 +264,8 @@ class _Deriver:
             raise DeriveError(message, (edge, "using")) from None
 
 
-def _swept(stages: list[Row], predicted: Row, corrected: Row, sweeps: int) -> tuple[list[Row], Row]:
-    """P(EC)^m: each sweep evaluates at the newest value and corrects with that evaluation."""
-    newest = "n+1"
-    stages = [*stages, replace(predicted, name=newest)]
-    for sweep in range(2, sweeps + 1):
-        name = f"n+1_{sweep}"
-        stages.append(replace(_renamed(corrected, newest), name=name))
-        newest = name
-    return stages, _renamed(corrected, newest)
-
-
-def _renamed(row: Row, newest: str) -> Row:
-    terms = tuple(
-        replace(term, source=newest) if term.source == "n+1" else term for term in row.terms
-    )
-    return replace(row, terms=terms)
-
-
 def _name(entry: str | Rule) -> str:
     return entry if isinstance(entry, str) else entry.kind
-
-
-def _close(step: Step, corrected: bool) -> Step:
-    """The last step of a PEC solver: without its corrector, or with the evaluation that it needs."""
-    if step.corrector is None:
-        return step
-    if not corrected:
-        return replace(step, corrector=None)
-    stage = replace(step.final, name="n+1")
-    return replace(
-        step, stages=(*step.stages, stage), final=replace(step.corrector, name="x"), corrector=None
-    )
 
 
 def _label(step: Step) -> str:

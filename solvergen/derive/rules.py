@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from ..errors import DeriveError
-from ..expr.tree import ONE, ZERO, Expr, Number, Symbol, add, substitute
-from ..program.model import KAPPA, Draw, Place, Row, Term, depth
+from ..expr.substitution import substitute
+from ..expr.tree import ONE, ZERO, Expr, Number, Symbol, add
+from ..program.row import KAPPA, Draw, Place, Row, Term, depth
 from ..spec.model import Rule
 from ..spec.names import MAX_STEPS
 from .context import Context, require

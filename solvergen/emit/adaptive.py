@@ -10,8 +10,9 @@ from ..expr.tree import Number
 from ..program.model import Program
 from ..spec.model import Controller
 from .layout import Layout, clock_text
-from .python_text import WIDTH, python, wrap_tuple
-from .step_text import BLOCK, StepText, bare
+from .python_text import WIDTH, listing, python
+from .step_quantities import BLOCK
+from .step_text import StepText
 
 PAD = " " * 4
 
@@ -103,9 +104,8 @@ def _embedded(layout: Layout, keywords: str) -> str:
     items = [text.base(inner, layout.program.main.final)]
     for number, source in enumerate(["n", *text.stages.values()]):
         items.append(text.item(inner, f"w{number}", weights.get(source)))
-    inner += wrap_tuple("return ", items, BLOCK)
+    inner += listing("return", items, BLOCK)
     body = [line[BLOCK - len(PAD) :] for line in inner]
-    body[-1] = bare(body[-1]) if "return (" in body[-1] else body[-1]
     lines = [
         f"def embedded(alpha, sigma, lam{keywords}):",
         f'{PAD}"""Weights of x and of the evaluations in the rule of lower order."""',

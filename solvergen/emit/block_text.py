@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..program.model import Program, Step
+from ..program.model import Program
+from ..program.step import Step
 
 PAD = " " * 4
 

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..expr.show import show
-from ..expr.tree import ONE, ZERO, Expr, Sum, Symbol, split, substitute
-from ..program.model import Program, Row, Step, Term
+from ..expr.substitution import substitute
+from ..expr.tree import ONE, ZERO, Expr, Sum, Symbol, split
+from ..program.model import Program
+from ..program.row import Row, Term, scale_terms
+from ..program.step import Step
 from .legend import legend
 from .notation import (
     LATEX,
@@ -75,11 +78,7 @@ def _parts(row: Row, step: Step, program: Program, latex: bool = False) -> tuple
     sub = f"_{{{indexed(at, True)}}}" if latex else subscript(at)
     alpha, sigma = (rf"\alpha{sub}", rf"\sigma{sub}") if latex else (f"α{sub}", f"σ{sub}")
     a_n, s_n = (r"\alpha_{n}", r"\sigma_{n}") if latex else ("αₙ", "σₙ")
-    top, bottom = {
-        "data": (sigma, s_n),
-        "noise": (alpha, a_n),
-        "velocity": (f"({alpha} + {sigma})", f"({a_n} + {s_n})"),
-    }[program.integrand]
+    top, bottom = _scale(program, alpha, sigma), _scale(program, a_n, s_n)
     if row.gauge == "clock":
         delta = r"\Delta" if latex else "Δ"
         front, sign = f"{top} {delta}", "+"
@@ -101,6 +100,12 @@ def _parts(row: Row, step: Step, program: Program, latex: bool = False) -> tuple
     return (f"{state} = {base} {sign} {front}" if terms else f"{state} = {base}"), terms
 
 
+def _scale(program: Program, alpha: str, sigma: str) -> str:
+    """The scale S of the plain form."""
+    terms = scale_terms(program.integrand, alpha, sigma)
+    return terms[0] if len(terms) == 1 else f"({' + '.join(terms)})"
+
+
 def _within(row: Row) -> Row:
     """A row of the deterministic part of an ancestral step, whose length has a symbol of its own."""
     length: dict[str, Expr] = {"h": Symbol("h_lower")}
@@ -120,8 +125,7 @@ def _carried(row: Row, program: Program, top: str, latex: bool) -> str:
     for term in row.carry:
         at = f"_{{{term.source.replace('x', 'n')}}}" if latex else _past(f"n{term.source[1:]}")
         alpha, sigma = (rf"\alpha{at}", rf"\sigma{at}") if latex else (f"α{at}", f"σ{at}")
-        then = {"data": sigma, "noise": alpha, "velocity": f"({alpha} + {sigma})"}
-        below = then[program.integrand]
+        below = _scale(program, alpha, sigma)
         ratio = rf"\frac{{{top}}}{{{below}}}" if latex else f"{top}/{below}"
         negative = split(term.weight)[0] < 0 and not isinstance(term.weight, Sum)
         size = -term.weight if negative else term.weight

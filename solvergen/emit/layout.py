@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..program.model import Program, Row, Step, depth
+from ..program.model import Program
+from ..program.row import Row, depth
+from ..program.step import Step
 
 LETTER = {"data": "d", "noise": "e", "velocity": "v"}
 CLOCKS = {"data": "{a} / {s}", "noise": "{s} / {a}", "velocity": "{s} / ({a} + {s})"}

@@ -6,8 +6,11 @@ import re
 from collections.abc import Sequence
 
 from ..expr.show import show
-from ..expr.tree import BOUND, Call, Sum, Symbol, functions_of_x, symbols
-from ..program.model import FURTHER, Program, Row, Step
+from ..expr.substitution import functions_of_x, symbols
+from ..expr.tree import BOUND, Call, Sum, Symbol
+from ..program.model import Program
+from ..program.row import FURTHER, Row
+from ..program.step import Step
 from .notation import LATEX, OUTPUT, OUTPUT_LATEX, UNICODE, indexed, provisional, subscript
 
 _CLOCKS = {"data": "α/σ", "noise": "σ/α", "velocity": "σ/(α+σ)"}

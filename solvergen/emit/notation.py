@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..expr.show import ATOM, PRODUCT, Notation
-from ..program.model import Step
+from ..program.step import Step
 
 _GREEK = {
     "theta": "θ",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..program.model import Program, Step
+from ..program.model import Program
+from ..program.step import Step
 from .block_text import block_lines, kinds
 from .layout import Layout, uses_clock
 from .noise_text import lift_lines, lifted, opening_lines, opens, renews
-from .python_text import wrap_tuple
-from .step_text import BLOCK, StepText, append_row, bare
+from .python_text import listing
+from .step_quantities import BLOCK
+from .step_text import StepText, append_row
 
 
 def plan_lines(layout: Layout) -> list[str]:
@@ -23,7 +25,7 @@ def plan_lines(layout: Layout) -> list[str]:
     ]
     churned = any(step.churn is not None for step in program.steps)
     lines += lift_lines(program)
-    if uses(program, "h") or not _regular(program) or program.stochastic:
+    if _uses_length(program) or not _regular(program) or program.stochastic:
         lines.append(f"        h = lam[i + 1] - {'start' if churned else 'lam[i]'}")
     if uses_clock(program) and not churned:
         lines.append("        H = clock[i + 1] - clock[i]")
@@ -74,11 +76,11 @@ def _kinds(layout: Layout) -> list[str]:
     return lines
 
 
-def uses(program: Program, name: str) -> bool:
-    """Whether any weight or place of a Program contains a symbol."""
+def _uses_length(program: Program) -> bool:
+    """Whether any weight or place of a Program contains the length of its step in λ."""
     places = (row.place for step in program.steps for row in step.rows)
-    return name in program.free_symbols() or any(
-        place.coordinate == "lambda" and not place.is_end and name == "h" for place in places
+    return "h" in program.free_symbols() or any(
+        place.coordinate == "lambda" and not place.is_end for place in places
     )
 
 
@@ -165,7 +167,7 @@ def _ddim(layout: Layout) -> list[str]:
     call = next(c for c in layout.calls if c.evaluations == 1)
     missing = ["0"] * (len(call.sources) - 1)
     direct = [] if layout.program.integrand == "data" else ["0", "1"]
-    lines = wrap_tuple("weights = ", [*direct, "s1 / s0", "-a1 * math.expm1(-h)", *missing], BLOCK)
-    lines = [bare(line) for line in lines] if len(lines) == 1 else lines
+    items = [*direct, "s1 / s0", "-a1 * math.expm1(-h)", *missing]
+    lines = listing("weights =", items, BLOCK)
     lines.append(append_row(layout, call.kind, "s0"))
     return lines + ([f"{' ' * BLOCK}gap = ()"] if layout.corrects else [])

@@ -129,6 +129,13 @@ def wrap_tuple(head: str, items: list[str], indent: int, tail: str = "") -> list
     return [f"{pad}{head}(", *(f"{pad}    {item}," for item in items), f"{pad}){tail}"]
 
 
+def listing(head: str, items: list[str], indent: int) -> list[str]:
+    """The statement of a tuple, which on one line needs no parentheses."""
+    line = f"{' ' * indent}{head} {', '.join(items)}"
+    bare = len(items) > 1 and len(line) + 2 <= WIDTH
+    return [line] if bare else wrap_tuple(f"{head} ", items, indent)
+
+
 def literal(head: str, value: object, indent: int = 0, tail: str = "") -> list[str]:
     """Plain data (dicts, lists, texts, numbers) as source, broken where a formatter would."""
     pad = " " * indent

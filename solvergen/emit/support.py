@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..expr.calculus import derivative
 from ..expr.tree import ZERO, Call, Expr, Sum
-from ..program.model import FURTHER, Program
+from ..program.model import Program
+from ..program.row import FURTHER
 from . import pieces
 from .python_text import assign
 

@@ -10,10 +10,11 @@ from ..expr.tree import Number, lift
 from ..program.digest import digest
 from ..program.model import Program
 from ..spec.model import Parameter, Solver
-from . import noise_text, pieces, sweep_text
+from . import noise_pieces, pieces, sweep_text
 from .adaptive import adaptive_part
 from .formula import update_lines
 from .layout import Layout, clock_text, lay_out, uses_clock
+from .noise_text import lifted
 from .planner import has_first, plan_lines
 from .python_text import WIDTH, literal, python
 from .step_function import step_function
@@ -46,13 +47,12 @@ def torch_file(
         _definition(_grid(program)),
         *(_definition(text) for text in support(program)),
         *([_definition(pieces.CORRECTED[program.integrand == "data"])] if layout.corrects else []),
-        *([_definition(noise_text.planned(layout))] if program.stochastic else []),
-        *([_definition(noise_text.NUMBERS)] if noise_text.parameter_lines(solver, program) else []),
+        *(_definition(text) for text in noise_pieces.planned(layout)),
         _coefficients(solver, layout),
         _definition(pieces.COMBINE),
         step_function(layout),
         _definition(pieces.CHECK),
-        *(_definition(text) for text in noise_text.checks(solver, program)),
+        *(_definition(text) for text in noise_pieces.checks(solver, program)),
         _definition(_loop(solver, program)),
         *([adaptive_part(layout)] if program.controller else []),
     ]
@@ -63,7 +63,7 @@ def _grid(program: Program) -> str:
     """The grid check: levels fall, or may rise where jumps are allowed."""
     if not program.jumps:
         return pieces.GRID
-    return pieces.GRID.replace(noise_text.FALLING_ONLY, noise_text.WITH_JUMPS)
+    return pieces.GRID.replace(noise_pieces.FALLING_ONLY, noise_pieces.WITH_JUMPS)
 
 
 def _definition(text: str) -> str:
@@ -108,7 +108,7 @@ def _constants(solver: Solver, layout: Layout, theory: Mapping[str, Any] | None)
         [
             f'NAME = "{solver.name}"',
             f'INTEGRAND = "{program.integrand}"',
-            *noise_text.constants(solver, program),
+            *noise_pieces.constants(solver, program),
             *literal("CLAIM = ", claim),
             # What a publication claims and the proof below does not bear out.
             *(literal("PUBLISHED = ", published) if published else []),
@@ -188,7 +188,7 @@ def _coefficients(solver: Solver, layout: Layout) -> str:
         f"def coefficients(sigmas, alphas=None{keywords}):",
         f'{PAD}"""Plan every model call in float64: rows ({_entries(program)})."""',
     ]
-    lines += noise_text.parameter_lines(solver, program)
+    lines += noise_pieces.parameter_lines(solver, program)
     for parameter in program.parameters:
         lines += _check(parameter)
     lines.append(f"{PAD}alpha, sigma, lam = grid(sigmas, alphas)")
@@ -197,7 +197,7 @@ def _coefficients(solver: Solver, layout: Layout) -> str:
     names, values = "n, plan", "len(lam) - 1, []"
     if layout.corrects:
         names, values = names + ", gap", values + ", ()"
-    if noise_text.lifted(program):
+    if lifted(program):
         names, values = names + ", lifts", values + ", []"
     lines.append(f"{PAD}{names} = {values}")
     if has_first(program):
@@ -215,7 +215,7 @@ def _coefficients(solver: Solver, layout: Layout) -> str:
 def _entries(program: Program) -> str:
     """What a row of the plan holds."""
     drawn = ", draws" if program.stochastic else ""
-    return "step, kind, sigma, weights" + drawn + (", lifts" if noise_text.lifted(program) else "")
+    return "step, kind, sigma, weights" + drawn + (", lifts" if lifted(program) else "")
 
 
 def _shrink(program: Program) -> list[str]:
@@ -259,7 +259,7 @@ def _loop(solver: Solver, program: Program) -> str:
         call = f"coefficients(sigmas, alphas{passed})"
         if len(f"{PAD}plan = {call}") > WIDTH:
             call = f"coefficients(\n{PAD * 2}sigmas, alphas{passed}\n{PAD})"
-        return noise_text.loop(solver, program, signature, call)
+        return noise_pieces.loop(solver, program, signature, call)
     if sweep_text.swept(program):
         return sweep_text.loop(signature, passed)
     return pieces.LOOP.format(**pieces.PARTS, signature=signature, passed=passed)

@@ -17,7 +17,7 @@ def derivative(expr: Expr, name: str) -> Expr:
 
     >>> lam = Symbol("lam")
     >>> str(derivative(1 / (1 + exp(lam)), "lam"))
-    '-exp(lam)/(exp(lam) + 1)**2'
+    '-exp(lam)/((exp(lam) + 1)**2)'
     """
     match expr:
         case Symbol():

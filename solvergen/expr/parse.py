@@ -14,20 +14,8 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 from ..errors import ExpressionError
-from .tree import (
-    BINDERS,
-    BOUND,
-    Applied,
-    Call,
-    Expr,
-    Number,
-    add,
-    exp,
-    multiply,
-    power,
-    substitute,
-    symbols,
-)
+from .substitution import substitute, symbols
+from .tree import BINDERS, BOUND, Applied, Call, Expr, Number, add, exp, multiply, power
 
 MAX_LENGTH, MAX_DEPTH, MAX_EXPONENT, MAX_DIGITS = 2000, 40, 32, 60
 MAX_LISTED = 24

@@ -7,12 +7,11 @@ equal derivations give equal trees and equal bytes. Nothing is ever rounded.
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -293,133 +292,3 @@ def phi(k: int, z: Expr) -> Expr:
 def exp(z: Expr) -> Expr:
     """The exponential; exp(0) is 1."""
     return ONE if z == ZERO else Call("exp", (z,))
-
-
-def substitute(expr: Expr, values: Mapping[str, Expr]) -> Expr:
-    """Replace symbols by expressions, keeping everything exact."""
-    return rebuild(expr, lambda symbol: values.get(symbol.name, symbol))
-
-
-def rebuild(expr: Expr, leaf: Callable[[Symbol], Expr]) -> Expr:
-    """The same expression with every symbol mapped through `leaf` and simplified anew."""
-    match expr:
-        case Symbol():
-            return leaf(expr)
-        case Call(name, (integrand, *rest)) if name in BINDERS:
-            inside = rebuild(integrand, lambda s: s if s == BOUND else leaf(s))
-            return Call(name, (inside, *(rebuild(arg, leaf) for arg in rest)))
-        case Call(name, args):
-            inner = tuple(rebuild(arg, leaf) for arg in args)
-            if name == "phi" and isinstance(inner[0], Number):
-                return phi(int(inner[0].value), inner[1])
-            return exp(inner[0]) if name == "exp" else Call(name, inner)
-        case Applied(name, argument, body):
-            return Applied(name, rebuild(argument, leaf), body)
-        case Power(base, exponent):
-            return power(rebuild(base, leaf), exponent)
-        case Product(coefficient, factors):
-            return multiply(Number(coefficient), *(rebuild(factor, leaf) for factor in factors))
-        case Sum(terms):
-            return add(*(rebuild(term, leaf) for term in terms))
-    return expr
-
-
-def symbols(expr: Expr) -> set[str]:
-    """Names of all symbols in an expression, the variables of integrals apart."""
-    if isinstance(expr, Symbol):
-        return {expr.name}
-    if isinstance(expr, Call) and expr.name in BINDERS:
-        integrand, *rest = expr.args
-        return (symbols(integrand) - {BOUND.name}).union(*map(symbols, rest))
-    return set().union(*map(symbols, expr.children()))
-
-
-def functions_of_x(*exprs: Expr) -> dict[str, Expr]:
-    """Bodies of the named functions in some expressions, those that others use first."""
-    found: dict[str, Expr] = {}
-    for node in (node for expr in exprs for node in expr.walk()):
-        if isinstance(node, Applied):
-            found |= {**functions_of_x(node.body), node.name: node.body}
-    return found
-
-
-def evaluate(
-    expr: Expr,
-    values: Mapping[str, Any],
-    functions: Mapping[str, Callable[..., Any]],
-    number: Callable[[Fraction], Any],
-    kept: dict[Expr, Any] | None = None,
-) -> Any:
-    """The value of an expression in any ring: floats, mpmath numbers, power series, sympy.
-
-    Args:
-        expr: the expression.
-        values: the ring's value of every symbol.
-        functions: the ring's functions; ``phi`` is called as ``phi(k, z)`` with an int k, ``integral``
-            as ``integral(f, low, high)`` with a function f, ``riemann`` with an int count besides.
-        number: the ring's image of an exact rational.
-        kept: values of functions under the same symbols and functions; new ones are added.
-
-    Raises:
-        KeyError: a symbol or function has no value.
-    """
-
-    def value(node: Expr) -> Any:
-        if kept is None or not _worth_keeping(node):
-            return fresh(node)
-        if node not in kept:
-            kept[node] = fresh(node)
-        return kept[node]
-
-    def fresh(node: Expr) -> Any:
-        match node:
-            case Number(exact):
-                return number(exact)
-            case Symbol(name):
-                return values[name]
-            case Power(base, exponent):
-                return value(base) ** exponent
-            case Product(coefficient, factors):
-                result = value(factors[0])
-                for factor in factors[1:]:
-                    result = result * value(factor)
-                return result if coefficient == 1 else number(coefficient) * result
-            case Sum(terms):
-                result = value(terms[0])
-                for term in terms[1:]:
-                    result = result + value(term)
-                return result
-            case Call(name, args) if name in ("phi", "moment"):
-                index = args[0]
-                assert isinstance(index, Number)
-                return functions[name](int(index.value), *(value(arg) for arg in args[1:]))
-            case Applied(_, argument, body):
-                return inside(body)(value(argument))
-            case Call(name, (integrand, low, high, *count)) if name in BINDERS:
-                counts = [int(n.value) for n in count if isinstance(n, Number)]
-                return functions[name](inside(integrand), value(low), value(high), *counts)
-            case Call(name, args):
-                return functions[name](*(value(arg) for arg in args))
-        raise TypeError(f"not an expression: {node!r}")
-
-    def inside(integrand: Expr) -> Callable[[Any], Any]:
-        return lambda x: evaluate(
-            integrand,
-            ChainMap({BOUND.name: x}, cast(dict[str, Any], values)),
-            functions,
-            number,
-            kept,
-        )
-
-    return value(expr)
-
-
-def _worth_keeping(node: Expr) -> bool:
-    """Whether an expression is a function that has the same value wherever it stands."""
-    return isinstance(node, (Applied, Call)) and BOUND.name not in symbols(node)
-
-
-def left_sum(f: Callable[[Any], Any], low: Any, high: Any, count: int) -> Any:
-    """The left Riemann sum of a function over equal parts, in any ring."""
-    part = (high - low) / count
-    return part * sum((f(low + k * part) for k in range(1, count)), f(low))

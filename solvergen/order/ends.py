@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ..expr.tree import Number
-from ..program.model import Program, Step
+from ..program.model import Program
+from ..program.step import Step
 from .grid import Grid, from_steps
 from .local import Case, History, Leading, first_error, leading
 from .recursion import Recursion, Words

@@ -16,7 +16,7 @@ from typing import Any
 import mpmath
 
 from ..errors import OrderError
-from ..expr.tree import left_sum
+from ..expr.evaluation import left_sum
 from .quadrature import expanded, settled, vanishes
 from .series import Series
 

@@ -14,7 +14,9 @@ from typing import Any
 
 from ..errors import OrderError
 from ..expr.tree import Call, Expr, Symbol
-from ..program.model import CHAIN, FURTHER, Chain, Place, Program, Row, Step
+from ..program.model import Program
+from ..program.row import FURTHER, Place, Row
+from ..program.step import CHAIN, Chain, Step
 from .fixed import RealRing
 from .gaussian import Target, generic
 from .grid import Grid

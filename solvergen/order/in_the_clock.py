@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..expr.tree import Number, symbols
-from ..program.model import Program, Row, Term
+from ..expr.substitution import symbols
+from ..expr.tree import Number
+from ..program.model import Program
+from ..program.row import Row, Term
 from .grid import uniform
 from .local import defaults
 from .ring import SeriesRing

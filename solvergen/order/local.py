@@ -14,7 +14,8 @@ from fractions import Fraction
 from typing import Any
 
 from ..errors import OrderError
-from ..program.model import Program, Step
+from ..program.model import Program
+from ..program.step import Step
 from .blocks import in_blocks
 from .grid import Grid
 from .modular import PRIMES, NotASquare, PrimeField

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from ..program.model import Step
+from ..program.step import Step
 from .fixed import FixedSeries
 from .forms import MU, Form, Walk
 from .verdict import Rate

@@ -8,7 +8,8 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from ..program.model import Program, Step
+from ..program.model import Program
+from ..program.step import Step
 from .ends import last_steps, shrink_exponent, start_step
 from .fixed import UNIT, FixedSeries, RealRing
 from .forms import Walk

@@ -19,7 +19,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from ..program.model import Row, Step, depth
+from ..program.row import Row, depth
+from ..program.step import Step
 from .setting import Setting
 from .words import Word, leaf, weight
 

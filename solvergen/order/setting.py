@@ -1,4 +1,4 @@
-"""The meaning of every symbol of a step's weights at a site of a grid (see `program.model`)."""
+"""The meaning of every symbol of a step's weights at a site of a grid (see `program.row`)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from math import factorial
 from typing import Any
 
 from ..errors import OrderError
-from ..expr.tree import Expr, evaluate
-from ..program.model import FURTHER, Place, Row
+from ..expr.evaluation import evaluate
+from ..expr.tree import Expr
+from ..program.row import FURTHER, Place, Row
 from .blocks import Inner
 from .grid import Grid, generic_ratio
 from .ring import Ring

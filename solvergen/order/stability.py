@@ -22,7 +22,8 @@ from fractions import Fraction
 from typing import Any
 
 from ..errors import OrderError
-from ..program.model import Program, Row, depth
+from ..program.model import Program
+from ..program.row import Row, depth
 from .blocks import in_blocks
 from .grid import uniform
 from .local import defaults

@@ -19,7 +19,8 @@ from math import factorial
 from typing import Any
 
 from ..errors import OrderError
-from ..program.model import FURTHER, Program
+from ..program.model import Program
+from ..program.row import FURTHER
 from .blocks import in_blocks
 from .grid import generic, uniform
 from .local import History, defaults

@@ -8,8 +8,12 @@ from fractions import Fraction
 from typing import Any
 
 from ..errors import OrderError
-from ..expr.tree import ONE, Call, Expr, Number, Symbol, evaluate, substitute, symbols
-from ..program.model import Program, Row, Step
+from ..expr.evaluation import evaluate
+from ..expr.substitution import substitute, symbols
+from ..expr.tree import ONE, Call, Expr, Number, Symbol
+from ..program.model import Program
+from ..program.row import Row
+from ..program.step import Step
 from .fixed import FixedSeries, RealRing
 from .forms import LENGTH, Form, Walk, located, located_names
 from .gaussian import LEVEL, Target, generic

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from ..program.model import Program, depth
+from ..program.model import Program
+from ..program.row import depth
 from .grid import Grid, from_steps, uniform
 from .ring import SeriesRing
 from .setting import Setting

@@ -2,8 +2,8 @@
 
 from .digest import canonical as canonical
 from .digest import digest as digest
-from .model import Place as Place
 from .model import Program as Program
-from .model import Row as Row
-from .model import Step as Step
-from .model import Term as Term
+from .row import Place as Place
+from .row import Row as Row
+from .row import Term as Term
+from .step import Step as Step

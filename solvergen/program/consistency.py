@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from ..expr.tree import Expr, evaluate, left_sum
-from .model import Program, Row, Step, depth
+from ..expr.evaluation import evaluate, left_sum
+from ..expr.tree import Expr
+from .model import Program
+from .row import Row, depth
+from .step import Step
 
 # So short a step that weights which are right only to a power of h, as Lawson's, pass as well.
 STEP, TOLERANCE = 2.0**-10, 2.0**-6

@@ -8,7 +8,9 @@ from typing import Any
 
 from ..expr.show import rational, show
 from ..expr.tree import ONE
-from .model import Program, Row, Step
+from .model import Program
+from .row import Row
+from .step import Step
 
 
 def canonical(program: Program) -> dict[str, Any]:

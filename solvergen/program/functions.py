@@ -8,8 +8,8 @@ from typing import Any
 
 import mpmath
 
-from ..expr.tree import evaluate, left_sum
-from .model import Step
+from ..expr.evaluation import evaluate, left_sum
+from .step import Step
 
 
 def number(value: Any) -> Any:

@@ -14,9 +14,12 @@ from typing import Any
 
 import mpmath
 
-from ..expr.tree import ZERO, evaluate
+from ..expr.evaluation import evaluate
+from ..expr.tree import ZERO
 from .functions import ELEMENTARY, clock, functions, further, number
-from .model import CHAIN, Place, Program, Row, Step, depth
+from .model import Program
+from .row import Place, Row, depth
+from .step import CHAIN, Step
 
 Vector = list[Any]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import DeriveError, SpecError
 from ..expr.parse import function_of_x
-from ..expr.tree import Expr, Number
+from ..expr.tree import Expr
 from .keys import TABLES
 from .locate import Path as KeyPath
 from .model import (
@@ -17,8 +17,6 @@ from .model import (
     Controller,
     Corrector,
     End,
-    Langevin,
-    Noise,
     Parameter,
     Rule,
     Schedule,
@@ -28,10 +26,10 @@ from .model import (
     Start,
 )
 from .names import GRID_POINT, MAX_STEPS, reserved
-from .rule_reader import RuleReader
+from .noise_reader import NoiseReader
 from .tableau import written_out
 
-MAX_BYTES, MAX_ROWS, MAX_REPEATS = 16 * 1024, 32, 1000
+MAX_BYTES, MAX_ROWS = 16 * 1024, 32
 
 
 def read_solver(path: str | Path) -> Solver:
@@ -73,7 +71,7 @@ def parse_solver(text: str | bytes, source: str = "<spec>") -> Solver:
     return _Reader(decoded, source).solver()
 
 
-class _Reader(RuleReader):
+class _Reader(NoiseReader):
     """Puts the tables of a spec together."""
 
     def solver(self) -> Solver:
@@ -271,59 +269,6 @@ class _Reader(RuleReader):
         if using and fields.get("ramp"):
             self.fail(("end", "ramp"), "give either `ramp` or the steps themselves, not both")
         return End(using, **fields)
-
-    def noise(self) -> Noise | None:
-        """[noise]: what each form takes and what it cannot be combined with."""
-        if "noise" not in self.data:
-            return None
-        fields = self.table(("noise",), self.section("noise"), TABLES["noise"])
-        form = fields["form"]
-        if len(fields.get("window", (0, 0))) != 2:
-            self.fail(("noise", "window"), "a window is two values, the least and the greatest")
-        takes = {
-            "sde": ("strength", "scale", "stages", "window", "window_at"),
-            "ancestral": ("strength", "scale", "stages", "down"),
-            "churn": ("strength", "scale", "window"),
-            "explicit": ("scale",) if fields.get("jumps") else (),
-        }[form]
-        if "window_at" in fields and "window" not in fields:
-            self.fail(("noise", "window_at"), "`window_at` needs a `window`")
-        for name in fields:
-            if name not in (*takes, "form", "jumps"):
-                self.fail(("noise", name), f"the form {form} takes no `{name}`")
-        if "down" in fields and (
-            "strength" in fields or fields.get("stages", "inside") != "inside"
-        ):
-            self.fail(("noise", "down"), "`down` replaces the strength, and stages lie inside it")
-        if fields.get("stages") == "inside" and form == "sde":
-            self.fail(("noise", "stages"), "inside belongs to the form ancestral")
-        if fields.get("stages") == "path" and form == "ancestral":
-            self.fail(("noise", "stages"), "the form ancestral takes own or inside")
-        for other in ("embedded", "controller"):
-            if other in self.data:
-                self.fail((other,), f"[{other}] and [noise] cannot be combined")
-        default = {"sde": "path", "ancestral": "inside"}.get(form, "own")
-        return Noise(**{"stages": default, **fields})
-
-    def langevin(self) -> Langevin | None:
-        if "langevin" not in self.data:
-            return None
-        fields = self.table(("langevin",), self.section("langevin"), TABLES["langevin"])
-        if "noise" not in self.data:
-            self.fail(
-                ("langevin",), '[langevin] needs [noise] beside it; form = "explicit" adds none'
-            )
-        if ("rate" in fields) == ("snr" in fields):
-            self.fail(("langevin",), "[langevin] takes `rate` or `snr`, one of them")
-        size = fields.get("rate", fields.get("snr"))
-        if isinstance(size, Number) and not 0 < size.value < 2:
-            name = "rate" if "rate" in fields else "snr"
-            self.fail(
-                ("langevin", name), f"the {name} lies above 0 and, for steps to be stable, below 2"
-            )
-        if not 1 <= fields["steps"] <= MAX_REPEATS:
-            self.fail(("langevin", "steps"), f"from 1 to {MAX_REPEATS} Langevin steps are taken")
-        return Langevin(**fields)
 
     def schedule(self) -> Schedule | None:
         if "schedule" not in self.data:

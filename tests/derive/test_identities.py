@@ -8,9 +8,9 @@ import sympy
 from solvergen.derive import derive
 from solvergen.derive.lagrange import lagrange
 from solvergen.expr import Number, Symbol
-from solvergen.expr.tree import evaluate
+from solvergen.expr.evaluation import evaluate
 from solvergen.gallery import load
-from solvergen.program.model import KAPPA
+from solvergen.program.row import KAPPA
 from solvergen.spec import parse_solver
 
 H, XI = sympy.Symbol("h", positive=True), sympy.Symbol("xi", positive=True)

@@ -10,7 +10,8 @@ import torch
 from solvergen.derive import derive
 from solvergen.errors import DeriveError
 from solvergen.expr.calculus import derivative
-from solvergen.expr.tree import Call, Symbol, evaluate, exp
+from solvergen.expr.evaluation import evaluate
+from solvergen.expr.tree import Call, Symbol, exp
 from solvergen.order import analyse
 from solvergen.program.functions import ELEMENTARY, functions, further, number
 from solvergen.spec import parse_solver

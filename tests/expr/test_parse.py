@@ -8,19 +8,10 @@ from hypothesis import strategies as st
 
 from solvergen.errors import ExpressionError
 from solvergen.expr import Number, Symbol, parse
+from solvergen.expr.evaluation import evaluate
 from solvergen.expr.parse import QUADRATURE, function_of_x
-from solvergen.expr.tree import (
-    BOUND,
-    Applied,
-    Call,
-    divide,
-    evaluate,
-    exp,
-    functions_of_x,
-    phi,
-    substitute,
-    symbols,
-)
+from solvergen.expr.substitution import functions_of_x, substitute, symbols
+from solvergen.expr.tree import BOUND, Applied, Call, divide, exp, phi
 
 H, R = Symbol("h"), Symbol("r")
 NAMES = {"h": H, "r": R}

@@ -15,8 +15,9 @@ from functools import cache
 from math import factorial
 from typing import Any
 
-from solvergen.expr.tree import evaluate
-from solvergen.program.model import Program, Row
+from solvergen.expr.evaluation import evaluate
+from solvergen.program.model import Program
+from solvergen.program.row import Row
 
 Tree = tuple[Any, ...]  # the multiset of subtrees at the root, sorted
 

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from solvergen.derive import derive
-from solvergen.expr.tree import evaluate
+from solvergen.expr.evaluation import evaluate
 from solvergen.gallery import load
 from solvergen.order import analyse
 from solvergen.order.cure import cured_solver
-from solvergen.program.model import Program, Row
+from solvergen.program.model import Program
+from solvergen.program.row import Row
 from solvergen.spec.model import End, Solver, Start
 
 T = 0.5  # short, so that few steps are already asymptotic

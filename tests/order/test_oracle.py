@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from solvergen.derive import derive
+from solvergen.expr.evaluation import evaluate
 from solvergen.expr.parse import parse
-from solvergen.expr.tree import Symbol, evaluate
+from solvergen.expr.tree import Symbol
 from solvergen.order import analyse
 from solvergen.order.grid import from_steps, generic_ratio, uniform
 from solvergen.order.local import Case, first_error, local_error, predictor_error

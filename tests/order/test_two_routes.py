@@ -13,7 +13,9 @@ from solvergen.derive import derive
 from solvergen.expr.tree import Expr, Number, Symbol, lift, phi
 from solvergen.order.grid import from_steps
 from solvergen.order.local import Case, first_error, local_error, predictor_error
-from solvergen.program.model import Place, Program, Row, Step, Term
+from solvergen.program.model import Program
+from solvergen.program.row import Place, Row, Term
+from solvergen.program.step import Step
 from solvergen.spec import parse_solver
 
 from .oracle import METHODS, program

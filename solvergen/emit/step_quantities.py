@@ -1,0 +1,208 @@
+"""What the weights of a step are written in: its places, offsets and functions, as local variables."""
+
+from __future__ import annotations
+
+from ..expr.substitution import rebuild, replace_calls, symbols
+from ..expr.tree import BINDERS, BOUND, ONE, ZERO, Call, Expr, Symbol, add
+from ..program.model import Program
+from ..program.row import Row, scale_terms
+from ..program.step import Step
+from .layout import CLOCKS, stage_names
+from .noise_text import GRID_NAMES
+from .python_text import WIDTH, python
+
+BLOCK = 12
+# What the local variables that hold functions are called, before an index.
+LETTERS = {
+    "phi": "p",
+    "moment": "m",
+    "offset": "o",
+    "fraction": "c",
+    "slope": "d",
+    "integral": "area",
+    "riemann": "area",
+}
+# The same for quantities that count grid points, before their index.
+SHORT = {"theta": "t", "Theta": "T", "eta": "y", "gamma": "f", "Gamma": "F"}
+OFFSETS = {
+    "theta": "(lam[i] - lam[i - {k}]) / h",
+    "Theta": "(clock[i] - clock[i - {k}]) / H",
+    "eta": "-coordinate(lam[i - {k}], lam[i], lam[i + 1])",
+    "gamma": "(lam[i + {k}] - lam[i]) / h",
+    "Gamma": "(clock[i + {k}] - clock[i]) / H",
+}
+# λ at a value of the clock.
+LAMBDA = {
+    "data": "math.log({})",
+    "noise": "-math.log({})",
+    "velocity": "math.log(1 / ({}) - 1)",
+}
+
+
+class StepQuantities:
+    """The local variables of one kind of step, named as its weights come to need them."""
+
+    def __init__(self, program: Program, step: Step) -> None:
+        self.program, self.step = program, step
+        self.stages = stage_names(step)
+        self.named: dict[Call, str] = {}
+        self.churned = step.churn is not None
+        self.end = "j" if program.remainder else "i + 1"
+        self.origin = "start" if self.churned else "lam[i]"
+
+    def place(self, row: Row) -> str:
+        """Suffix of the variables of a row's place: ``1`` at the end of the step, else ``_k1``.
+
+        ``2`` is the end of the deterministic part of an ancestral step, ``0`` the start.
+        """
+        if row.place.is_end:
+            return "1" if self.step.down is None else "2"
+        if row.place.fraction == ZERO:
+            return "0"
+        twin = next(r for r in self.step.stages if r.place == row.place)
+        return f"_{self.stages[twin.name]}"
+
+    def ratio(self, fraction: Expr) -> str:
+        """σ/α at the start of the step, at its end, or at the place of a stage."""
+        if fraction in (ZERO, ONE):
+            return "q0" if fraction == ZERO else "q1"
+        row = next(row for row in self.step.stages if row.place.fraction == fraction)
+        return f"s{self.place(row)} / a{self.place(row)}"
+
+    def levels(self, at: str) -> tuple[Expr, Expr]:
+        """α and σ at a place; where an ancestral step's deterministic part ends α is that of its end."""
+        return Symbol("a1" if at == "2" else f"a{at}"), Symbol(f"s{at}")
+
+    def scale(self, at: str, past: int = 0) -> Expr:
+        """The scale S of the plain form at a place of the step, or at a grid point before it."""
+        levels = self.levels(at)
+        if past:
+            levels = (Symbol(f"alpha[i - {past}]"), Symbol(f"sigma[i - {past}]"))
+        return add(*scale_terms(self.program.integrand, *levels))
+
+    def clock(self, at: str) -> str:
+        """The clock at a place of the step, as Python."""
+        alpha, sigma = self.levels(at)
+        return CLOCKS[self.program.integrand].format(a=python(alpha), s=python(sigma))
+
+    def localise(self, expr: Expr) -> Expr:
+        """History offsets and functions of the grid become local variables."""
+
+        def leaf(symbol: Symbol) -> Expr:
+            prefix = symbol.name.rstrip("0123456789")
+            index = symbol.name[len(prefix) :]
+            if symbol.name in GRID_NAMES:
+                return Symbol(GRID_NAMES[symbol.name])
+            return Symbol(SHORT[prefix] + index) if index and prefix in SHORT else symbol
+
+        return replace_calls(rebuild(expr, leaf), self.name_call)
+
+    def name_call(self, call: Call) -> Expr:
+        """The local variable that holds a φ-function, integral or function of a coordinate."""
+        if call.name not in LETTERS:
+            return call
+        if call not in self.named:
+            self.named[call] = self.fresh(call)
+        return Symbol(self.named[call])
+
+    def fresh(self, call: Call) -> str:
+        """A short name: ``p2`` for φ_2 of the whole step, ``p2_k1`` at the place of a stage."""
+        name = LETTERS[call.name]
+        if call.name in ("phi", "moment"):
+            name += python(call.args[0])
+        if call.name not in BINDERS:
+            name += self.suffix(call)
+        taken, serial, unique = set(self.named.values()), 2, name
+        while unique in taken:
+            unique, serial = f"{name}_{serial}", serial + 1
+        return unique
+
+    def suffix(self, call: Call) -> str:
+        kappa, where = self.program.kappa, call.args[-1]
+        for row in reversed(self.step.rows):
+            if kappa == 0 and not row.place.is_end:
+                continue
+            c = row.place.lam(kappa)
+            if call.name == "fraction":
+                if c == call:
+                    return self.place(row)
+                continue
+            z = self.localise(-kappa * c * self.step.kernel * Symbol("h"))
+            if where == (z if call.name == "phi" else self.localise(c)):
+                return "" if row.place.is_end else self.place(row)
+        return "_z"
+
+    def offsets(self) -> list[str]:
+        """θ_k, Θ_k, η_k: where past evaluations lie, in units of the step."""
+        names = {name for row in self.step.rows for e in row.expressions for name in symbols(e)}
+        out = []
+        for prefix, text in OFFSETS.items():
+            for k in range(1, 10):
+                if f"{prefix}{k}" in names:
+                    out.append(f"{' ' * BLOCK}{SHORT[prefix]}{k} = {text.format(k=k)}")
+        if "remaining" in names:
+            out.append(f"{' ' * BLOCK}remaining = math.exp(lam[int(alpha[0] == 0)] - lam[i])")
+        return out
+
+    def places(self) -> list[str]:
+        """α, σ, λ of the stages."""
+        out: list[str] = []
+        seen = set()
+        pad = " " * BLOCK
+        for row in self.step.stages:
+            at = self.place(row)
+            if not at.startswith("_") or at in seen:
+                continue
+            seen.add(at)
+            if row.place.ahead:
+                k = row.place.ahead
+                out.append(f"{pad}a{at}, s{at} = alpha[i + {k}], sigma[i + {k}]")
+                continue
+            if row.place.coordinate == "lambda":
+                move = self.localise(row.place.fraction * Symbol("h"))
+                where = f"{self.origin} + {python(move)}"
+            else:
+                begin = self.clock("0") if self.churned else "clock[i]"
+                clock = f"{begin} + {python(row.place.fraction * Symbol('H'))}"
+                where = LAMBDA[self.program.integrand].format(clock)
+            head = f"{pad}a{at}, s{at} = level("
+            line = f"{head}{where}, gauge)"
+            broken = [head, f"{pad}    {where}, gauge", f"{pad})"]
+            out += [line] if len(line) <= WIDTH else broken
+        return out
+
+    def functions(self, fractions: bool) -> list[str]:
+        """φ-functions, integrals and functions of the further coordinate, one assignment each.
+
+        Args:
+            fractions: the places of stages in the further coordinate, or everything else.
+        """
+        out = []
+        for call, name in self.named.items():
+            if (call.name == "fraction") != fractions:
+                continue
+            if call.name in BINDERS:
+                out += _opened(name, call)
+                continue
+            text = ", ".join(python(arg) for arg in call.args)
+            if call.name == "offset":
+                text = f"lam[i] + {python(call.args[0] * Symbol('h'))}"
+            if call.name != "phi":
+                text += f", lam[i], lam[{self.end}]"
+            function = "coordinate" if call.name == "offset" else call.name
+            out.append(f"{' ' * BLOCK}{name} = {function}({text})")
+        return out
+
+
+def _opened(name: str, call: Call) -> list[str]:
+    """The assignment of an integral, broken inside its bracket where it is long."""
+    pad, text = " " * BLOCK, python(call)
+    if len(line := f"{pad}{name} = {text}") <= WIDTH:
+        return [line]
+    inside = text[len(call.name) + 1 : -1]
+    if len(f"{pad}    {inside}") <= WIDTH:
+        return [f"{pad}{name} = {call.name}(", f"{pad}    {inside}", f"{pad})"]
+    ends = [python(arg) for arg in call.args[1:]]
+    integrand = f"lambda {BOUND.name}: {python(call.args[0])}"
+    items = [f"{pad}    {item}," for item in (integrand, *ends)]
+    return [f"{pad}{name} = {call.name}(", *items, f"{pad})"]
