@@ -124,7 +124,7 @@ def coordinate(lam, start, end):
 
 
 def fraction(c, start, end):
-    """Where in the step, as a fraction of it in lambda, the further variable is c (by bisection)."""
+    """Where in the step, as a fraction of it in lambda, the coordinate is c (by bisection)."""
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
