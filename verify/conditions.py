@@ -50,13 +50,6 @@ class Word:
         )
 
     @property
-    def uses_constant(self) -> bool:
-        """Whether a constant's quadrature error appears in it."""
-        if not self.children:
-            return self.leaves == 0 and not self.drift
-        return any(c.uses_constant for c in self.children)
-
-    @property
     def drifts(self) -> int:
         """How often the start value's weight appears in it."""
         return int(self.drift) + sum(c.drifts for c in self.children)

@@ -121,7 +121,7 @@ def differences(
     if any(_is_direct(row["tree"]) for row in rows):
         if kind != "uniform":
             raise ClaimError("a predictor's error is not told apart on unequal steps")
-        candidates.append(_seen_from_predicted(rows, kappa))
+        candidates.append(_seen_from_predicted(rows))
     made = [
         _compared(expected(c, kappa, order + 1, kind, shares), dict(found), dict(blurred))
         for c in candidates
@@ -134,7 +134,7 @@ def _is_direct(tree: Any) -> bool:
     return int(tree[0]) == 0 and len(tree[1]) == 1 and not tree[1][0][1]
 
 
-def _seen_from_predicted(rows: list[dict[str, Any]], kappa: int) -> list[dict[str, Any]]:
+def _seen_from_predicted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the audit sees of a PEC rule whose model inputs are predicted states.
 
     On equal steps the coefficient of J[D^(l)] is the predictor's error of D^(l). From a predicted

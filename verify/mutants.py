@@ -9,7 +9,6 @@ leading constant, faster and it changes neither.
 
 from __future__ import annotations
 
-import ast
 import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,12 +22,9 @@ from . import grids, measure
 from .errors import MutantError, VerifyError
 from .hosts.text import load_text
 from .judge import judge
+from .mutations import POOR_START, Change, Row, plan_changes, source_changes
 from .targets import callable_target
 from .trace import Run
-
-POOR_START = "second start row repeats the first's rule"
-Row = tuple[Any, ...]
-Change = Callable[[list[Row]], list[Row]]
 
 
 @dataclass(frozen=True)
@@ -76,11 +72,11 @@ def mutants(path: Path) -> Iterator[Mutant]:
     honest = load_text(text, path.stem)
     rows = honest.coefficients(torch.from_numpy(grids.uniform(12)))
     width = max(len(row[3]) for row in rows)
-    for name, change in _plan_changes(width):
+    for name, change in plan_changes(width):
         module = load_text(text, path.stem)
         module.coefficients = _changed(module.coefficients, change)  # type: ignore[attr-defined]
         yield Mutant(path.stem, name, module)
-    for name, changed in _source_changes(text):
+    for name, changed in source_changes(text):
         yield Mutant(path.stem, name, load_text(changed, path.stem))
 
 
@@ -89,135 +85,6 @@ def _changed(plan: Callable[..., list[Row]], change: Change) -> Callable[..., li
         return change(plan(*args, **named))
 
     return coefficients
-
-
-def _plan_changes(width: int) -> Iterator[tuple[str, Change]]:
-    for slot in range(width):
-        for factor in (1.01, 2.0, -1.0):
-            yield f"weight {slot} times {factor:g}", _weights(_scaled(slot, factor))
-    if width > 2:
-        yield "oldest weight moved to the newest", _weights(_dropped)
-        yield "weights 1 and 2 exchanged", _weights(_exchanged)
-        yield "1 % of weight 2 moved to weight 1", _weights(_moved)
-    yield POOR_START, _poor_start
-    yield "inner nodes 1 % off", _misplaced
-    yield "weights rounded to float32", _weights(_single)
-
-
-Weights = tuple[torch.Tensor, ...]
-
-
-def _weights(change: Callable[[Weights], Weights]) -> Change:
-    def rows(plan: list[Row]) -> list[Row]:
-        return [(*row[:3], change(tuple(row[3])), *row[4:]) for row in plan]
-
-    return rows
-
-
-def _scaled(slot: int, factor: float) -> Callable[[Weights], Weights]:
-    def change(w: Weights) -> Weights:
-        return tuple(v * factor if i == slot else v for i, v in enumerate(w))
-
-    return change
-
-
-def _dropped(w: Weights) -> Weights:
-    return (w[0], w[1] + w[-1], *w[2:-1], w[-1] * 0)
-
-
-def _exchanged(w: Weights) -> Weights:
-    return (w[0], w[2], w[1], *w[3:])
-
-
-def _moved(w: Weights) -> Weights:
-    return (w[0], w[1] + 0.01 * w[2], 0.99 * w[2], *w[3:])
-
-
-def _single(w: Weights) -> Weights:
-    return tuple(v.float().double() for v in w)
-
-
-def _poor_start(plan: list[Row]) -> list[Row]:
-    """The second step takes all its weight from the newest evaluation."""
-    out = []
-    for row in plan:
-        w = tuple(row[3])
-        if row[0] == 1 and len(w) > 2:
-            w = (w[0], sum(w[2:], w[1]), *[v * 0 for v in w[2:]])
-        out.append((*row[:3], w, *row[4:]))
-    return out
-
-
-def _misplaced(plan: list[Row]) -> list[Row]:
-    """Calls that do not open a step see a level 1 % too high."""
-    out, before = [], None
-    for row in plan:
-        inner = row[0] == before
-        out.append((*row[:2], row[2] * 1.01, *row[3:]) if inner else row)
-        before = row[0]
-    return out
-
-
-def _source_changes(text: str) -> Iterator[tuple[str, str]]:
-    for name, change in (
-        ("phi_2 for phi_1 / 2", _Phi(2, ast.parse("phi(1, z) / 2", mode="eval").body)),
-        ("phi_3 for phi_2 / 3", _Phi(3, ast.parse("phi(2, z) / 3", mode="eval").body)),
-        ("step ratio upside down", _Ratio()),
-        ("history in the wrong order", _Memory()),
-    ):
-        tree = ast.parse(text)
-        changed = ast.unparse(ast.fix_missing_locations(change.visit(tree)))
-        if changed != ast.unparse(ast.parse(text)):
-            yield name, changed
-
-
-class _Phi(ast.NodeTransformer):
-    """phi(k, z) replaced by what it tends to from below."""
-
-    def __init__(self, k: int, other: ast.expr) -> None:
-        self.k, self.other = k, other
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        named = isinstance(node.func, ast.Name) and node.func.id == "phi"
-        if not named or len(node.args) != 2 or not isinstance(node.args[0], ast.Constant):
-            return node
-        if node.args[0].value != self.k:
-            return node
-        return _Named(node.args[1]).visit(ast.parse(ast.unparse(self.other), mode="eval").body)
-
-
-class _Named(ast.NodeTransformer):
-    """z replaced by an expression."""
-
-    def __init__(self, value: ast.expr) -> None:
-        self.value = value
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        return self.value if node.id == "z" else node
-
-
-class _Ratio(ast.NodeTransformer):
-    """t1 = (lam[i] - lam[i - 1]) / h upside down: h and the step before exchanged."""
-
-    def visit_Assign(self, node: ast.Assign) -> ast.AST:
-        target, value = node.targets[0], node.value
-        ratio = isinstance(value, ast.BinOp) and isinstance(value.op, ast.Div)
-        if ratio and isinstance(target, ast.Name) and target.id == "t1":
-            assert isinstance(value, ast.BinOp)
-            node.value = ast.BinOp(value.right, ast.Div(), value.left)
-        return node
-
-
-class _Memory(ast.NodeTransformer):
-    """`d1, d2 = memory ...` read in the other order."""
-
-    def visit_Assign(self, node: ast.Assign) -> ast.AST:
-        target = node.targets[0]
-        read = isinstance(target, ast.Tuple) and "memory" in ast.unparse(node.value)
-        if read and isinstance(target, ast.Tuple) and len(target.elts) > 1:
-            target.elts = [*target.elts[1:], target.elts[0]]
-        return node
 
 
 FINE = (192, 384)

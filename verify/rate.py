@@ -125,10 +125,7 @@ def measure(
 
     if not np.all(np.isfinite(errors)):
         return refused("the error is not finite")
-    last = next((i for i, e in enumerate(errors) if e <= floor), len(errors))
-    while last > FEWEST and errors[last - 1] < CLEAR * floor:
-        last -= 1
-    first = max(0, last - WINDOW)
+    first, last = _above(errors, floor)
     if last - first < FEWEST:
         return refused(
             f"only {last} point(s) above the rounding floor {floor:.1e}; {FEWEST} are needed"
@@ -143,10 +140,8 @@ def measure(
             f"no asymptotic window: the leading term is {share:.0%} of the error at N = {n[-1]:g}",
             misfit,
         )
-    order: float = round(slope)
-    if abs(slope - order) > CLOSE and halves:
-        order = math.floor(slope) + 0.5
-    if abs(slope - order) > CLOSE:
+    order = _nearest(slope, halves)
+    if order is None:
         kinds = "neither whole nor half" if halves else "no whole number"
         return refused(f"the slope settles at {slope:.2f}, which is {kinds}", misfit)
     hidden = _hidden_share(n, table, floor, order)
@@ -158,6 +153,20 @@ def measure(
         )
     window = (int(n[0]), int(n[-1]))
     return Rate(order, slope, window, floor, "", misfit, *kept)
+
+
+def _above(errors: Sequence[float], floor: float) -> tuple[int, int]:
+    """The finest runs whose errors stand clear of rounding: from a first one, up to a last one."""
+    last = next((i for i, e in enumerate(errors) if e <= floor), len(errors))
+    while last > FEWEST and errors[last - 1] < CLEAR * floor:
+        last -= 1
+    return max(0, last - WINDOW), last
+
+
+def _nearest(slope: float, halves: bool) -> float | None:
+    """The whole number, or half of one, to which a slope is close."""
+    known = [round(slope), *([math.floor(slope) + 0.5] if halves else [])]
+    return next((order for order in known if abs(slope - order) <= CLOSE), None)
 
 
 def _series_fit(n: Array, table: Array, floor: float) -> tuple[float | None, float, float]:

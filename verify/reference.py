@@ -30,19 +30,17 @@ class Ends:
     Args:
         value: (b, d) float64.
         bound: largest error that `value` can have, absolute, in any coordinate.
-        how: the method, for reports.
     """
 
     value: Array
     bound: float
-    how: str
 
 
 def exact_ends(mixture: GaussianMixture, x: Array, sigma: float, sigma_end: float) -> Ends:
     """Exact end points of 1-D trajectories that start at x (b, 1) at level sigma."""
     twin = PreciseMixture.of(mixture)
     values = [float(transport(twin, float(v), sigma, sigma_end, digits=20)) for v in x[:, 0]]
-    return Ends(np.asarray(values)[:, None], 2.0**-52, "conserved distribution function")
+    return Ends(np.asarray(values)[:, None], 2.0**-52)
 
 
 def integrated_ends(
@@ -68,7 +66,7 @@ def integrated_ends(
             f"reference: DOP853 and extrapolation agree only to {found:.1e}; asked {bound:.1e}; "
             "shorten the range of sigma or accept a larger bound"
         )
-    return Ends(fine, found, "DOP853 and Gragg-Bulirsch-Stoer, two tolerances each")
+    return Ends(fine, found)
 
 
 def ends(mixture: GaussianMixture, x: Array, sigma: float, sigma_end: float) -> Ends:

@@ -166,37 +166,40 @@ def run_explain(args: argparse.Namespace) -> int:
     """The derived update: for a terminal, as LaTeX, Markdown or JSON."""
     from ..emit import formula
     from ..loading import load
-    from .theory import (
-        analysed,
-        noise_analysed,
-        noise_fault,
-        noise_lines,
-        order_lines,
-        theory_facts,
-    )
 
     loaded = load(args.spec)
-    if args.json:
-        if loaded.program.stochastic:
-            theory = {"weak_order": noise_analysed(loaded).json()}
-        else:
-            theory = theory_facts(analysed(loaded))
-        print(json.dumps({**facts(loaded), **theory}, indent=2, ensure_ascii=False))
-        return 0
     solver, program = loaded.solver, loaded.program
-    if args.derivation:
+    if args.json:
+        print(json.dumps({**facts(loaded), **_theory(loaded)}, indent=2, ensure_ascii=False))
+    elif args.derivation:
         from ..order.derivation import derivation
 
         told = derivation(program)
         print(told.latex() if args.latex else told.markdown())
-        return 0
-    if args.latex:
+    elif args.latex:
         print(formula.latex(program))
-        return 0
-    if args.markdown:
+    elif args.markdown:
         print(formula.markdown(program, solver.source.cite()), end="")
-        return 0
-    _warn(args.spec, program)
+    else:
+        _warn(args.spec, program)
+        _explain(loaded)
+    return 0
+
+
+def _theory(loaded: Loaded) -> dict[str, Any]:
+    """The order analysis as plain data."""
+    from .theory import analysed, noise_analysed, theory_facts
+
+    if loaded.program.stochastic:
+        return {"weak_order": noise_analysed(loaded).json()}
+    return theory_facts(analysed(loaded))
+
+
+def _explain(loaded: Loaded) -> None:
+    """The update, the parameters and the orders, for a terminal."""
+    from ..emit import formula
+
+    solver, program = loaded.solver, loaded.program
     print(program.title)
     for text in (solver.description, solver.source.cite()):
         if text:
@@ -208,23 +211,34 @@ def run_explain(args: argparse.Namespace) -> int:
         bounds = f" ({parameter.doc})" if parameter.doc else ""
         print(f"parameter {parameter.name} = {parameter.default}{bounds}")
     print(f"evaluations a step {program.evaluations_per_step}, history {program.history}\n")
-    if program.stochastic:
-        found = noise_analysed(loaded)
-        print("\n".join(noise_lines(found)))
-        claims = facts(loaded)["claim"]
-        if fault := noise_fault(loaded, found):
-            print(fault)
-        elif claims:
-            shown = ", ".join(f"{name} {order}" for name, order in claims.items())
-            print(f"claims {shown}: holds")
-        return 0
-    report = analysed(loaded)
-    print("\n".join(order_lines(report)))
-    if solver.claim.order is not None:
-        source = "the publication claims" if solver.claim.records else "claims"
-        verdict = "holds" if solver.claim.order == report.order.value else f"is {report.order}"
-        print(f"{source} order {solver.claim.order}: {verdict}")
-    return 0
+    print("\n".join(_noise_orders(loaded) if program.stochastic else _orders(loaded)))
+
+
+def _orders(loaded: Loaded) -> list[str]:
+    """The orders of a deterministic solver, and whether its claim holds."""
+    from .theory import analysed, order_lines
+
+    report, claim = analysed(loaded), loaded.solver.claim
+    lines = [*order_lines(report)]
+    if claim.order is not None:
+        source = "the publication claims" if claim.records else "claims"
+        verdict = "holds" if claim.order == report.order.value else f"is {report.order}"
+        lines.append(f"{source} order {claim.order}: {verdict}")
+    return lines
+
+
+def _noise_orders(loaded: Loaded) -> list[str]:
+    """The orders of a stochastic solver, and whether its claims hold."""
+    from .theory import noise_analysed, noise_fault, noise_lines
+
+    found = noise_analysed(loaded)
+    lines, claims = [*noise_lines(found)], facts(loaded)["claim"]
+    if fault := noise_fault(loaded, found):
+        lines.append(fault)
+    elif claims:
+        shown = ", ".join(f"{name} {order}" for name, order in claims.items())
+        lines.append(f"claims {shown}: holds")
+    return lines
 
 
 def run_same(args: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from ..expr.show import show
@@ -85,40 +84,15 @@ def legend(program: Program, steps: Sequence[Step] = (), latex: bool = False) ->
     """What the symbols in the formulas of some steps (all unless given) mean; those that occur."""
     steps = steps or program.steps
     rows = [row for step in steps for row in step.rows]
-    written = [e for row in rows for e in (row.place.fraction, *row.expressions)]
-    nodes = [node for expression in written for node in expression.walk()]
-    used = {node.name for node in nodes if isinstance(node, Symbol)}
-    calls = {node.name for node in nodes if isinstance(node, Call)}
     places = _places(rows, latex)
-    in_clock = any(row.gauge == "clock" for row in rows) or any("clock" in text for text in places)
-
-    points = {"gamma1" for row in rows if row.place.ahead}
-
-    def histories(name: str) -> bool:
-        return any(re.fullmatch(rf"{name}\d+", symbol) for symbol in used)
-
-    keys = ["lam", *(["clock"] if in_clock or histories("Theta") else [])]
+    keys = _present(steps, any("clock" in text for text in places))
     spans = {step.spans for step in steps}
-    keys += ["spans"] if max(spans) > 1 else []
-    keys += [name for name in ("gamma", "Gamma") if histories(name) or f"{name}1" in points]
-    keys += ["remaining"] if "remaining" in used else []
-    keys += [name for name in ("theta", "Theta") if histories(name)]
-    further = histories("eta") or bool(calls & set(FURTHER))
-    keys += [
-        key
-        for key, present in (
-            ("eta", histories("eta")),
-            ("moment", "moment" in calls),
-            *((name, name in calls) for name in ("offset", "fraction", "slope", "phi")),
-        )
-        if present
-    ]
     table = _MEANINGS_LATEX if latex else _MEANINGS
     clock = (_CLOCKS_LATEX if latex else _CLOCKS)[program.integrand]
     reach = " or ".join(map(str, sorted(spans, reverse=True)))
     lines = [table[key].replace("CLOCK", clock).replace("SPANS", reach) for key in keys]
     lines[1:1] = [*_scalars(steps, latex), *_functions(steps, latex), *places]
-    if further:
+    if {"eta", *FURTHER} & set(keys):
         lines += _coordinates(steps, latex)
     if any(step.corrector is not None for step in steps):
         lines.append(table["predicted"])
@@ -126,6 +100,27 @@ def legend(program: Program, steps: Sequence[Step] = (), latex: bool = False) ->
         output = (OUTPUT_LATEX if latex else OUTPUT)[program.integrand]
         lines.append(table["hat"].replace("D", output))
     return lines
+
+
+def _present(steps: Sequence[Step], clock: bool) -> list[str]:
+    """Keys of the symbols that occur in the rows of some steps, in the order of the legend."""
+    rows = [row for step in steps for row in step.rows]
+    written = [e for row in rows for e in (row.place.fraction, *row.expressions)]
+    nodes = [node for expression in written for node in expression.walk()]
+    used = {node.name for node in nodes if isinstance(node, Symbol)}
+    calls = {node.name for node in nodes if isinstance(node, Call)}
+    counted = {name.rstrip("0123456789") for name in used if name[-1].isdigit()}
+    counted |= {"gamma" for row in rows if row.place.ahead}
+    found = {
+        "lam": True,
+        "clock": clock or "Theta" in counted or any(row.gauge == "clock" for row in rows),
+        "spans": any(step.spans > 1 for step in steps),
+        **{name: name in counted for name in ("gamma", "Gamma")},
+        "remaining": "remaining" in used,
+        **{name: name in counted for name in ("theta", "Theta", "eta")},
+        **{name: name in calls for name in ("moment", "offset", "fraction", "slope", "phi")},
+    }
+    return [key for key, present in found.items() if present]
 
 
 def _scalars(steps: Sequence[Step], latex: bool) -> list[str]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ..expr.show import show
-from ..expr.substitution import symbols
-from ..expr.tree import Call, Expr, Symbol
+from ..expr.substitution import symbols, symbols_outside_windows
 from ..program.model import Program
 from ..spec.model import Solver
 from .layout import Layout
@@ -194,21 +193,13 @@ def parameter_lines(solver: Solver, program: Program) -> list[str]:
     noise = solver.noise
     edges = set().union(*(symbols(edge) for edge in noise.window)) if noise else set()
     for expression in (e for step in program.steps for e in step.expressions):
-        edges -= _outside_windows(expression)
+        edges -= symbols_outside_windows(expression)
     shown = [f'"{name}"' for name in names if name in edges] + [f"{n}={n}" for n in names]
     head = f"{PAD}{', '.join(names)} = " if len(names) > 1 else f"{PAD}({names[0]},) = "
     line = f"{head}numbers({', '.join(shown)})"
     if len(line) <= WIDTH:
         return [line]
     return [f"{head}numbers(", f"{PAD * 2}{', '.join(shown)}", f"{PAD})"]
-
-
-def _outside_windows(expression: Expr) -> set[str]:
-    if isinstance(expression, Symbol):
-        return {expression.name}
-    if isinstance(expression, Call) and expression.name == "between":
-        return set()
-    return set().union(*map(_outside_windows, expression.children()))
 
 
 def constants(solver: Solver, program: Program) -> list[str]:

@@ -62,6 +62,15 @@ def symbols(expr: Expr) -> set[str]:
     return set().union(*map(symbols, expr.children()))
 
 
+def symbols_outside_windows(expr: Expr) -> set[str]:
+    """Names of the symbols by which an expression varies, the bounds of `between` apart."""
+    if isinstance(expr, Symbol):
+        return {expr.name}
+    if isinstance(expr, Call) and expr.name == "between":
+        return set()
+    return set().union(*map(symbols_outside_windows, expr.children()))
+
+
 def functions_of_x(*exprs: Expr) -> dict[str, Expr]:
     """Bodies of the named functions in some expressions, those that others use first."""
     found: dict[str, Expr] = {}

@@ -191,13 +191,7 @@ class PlanWalk:
         check_strength(eta, type(self).coefficients, self.config.solver_parameters)
         if self.num_inference_steps is None:
             raise ValueError("call set_timesteps before the first step")
-        index, walk = self._step_index, self._walk
-        if index is None:
-            index = self._begin_index
-            index = self.index_for_timestep(timestep) if index is None else index
-            walk = self._begin(index)
-        if index not in walk:
-            raise ValueError("the run is over; call set_timesteps to begin another")
+        index, walk = self._place(timestep)
         if self.config.variance_type in ("learned", "learned_range"):
             model_output = model_output[:, : sample.shape[1]]
         self._check(model_output, sample, first=self._step_index is None)
@@ -215,16 +209,24 @@ class PlanWalk:
         else:
             drawn = {"noise": [draw(levels) for levels in row[4]]} if row[4:] else {}
             if kind == "fill":
-                _, seen = advance(row, x, denoised, (), **drawn)
-                held = [m for m in seen if torch.is_tensor(m)]
-                size = len(held) - 2 if any(m is x for m in held) else len(held)
-                memory = tuple([next(m for m in held if m is not x)] * size) if size else ()
+                memory = _filled(x, advance(row, x, denoised, (), **drawn)[1])
             following, memory = advance(row, x, denoised, memory, **drawn)
         for keep, spread, *levels in lifts[0] if lifts else ():  # noise before the next call
             following = keep * following + spread * draw(levels)
         self._walk, self._memory, self._step_index = walk, memory, index + 1
         previous = following.to(sample.dtype)
         return SchedulerOutput(prev_sample=previous) if return_dict else (previous,)
+
+    def _place(self, timestep: float | torch.Tensor) -> tuple[int, dict[int, Any]]:
+        """The entry of `timesteps` that is next, and the run to which it belongs."""
+        index, walk = self._step_index, self._walk
+        if index is None:
+            index = self._begin_index
+            index = self.index_for_timestep(timestep) if index is None else index
+            walk = self._begin(index)
+        if index not in walk:
+            raise ValueError("the run is over; call set_timesteps to begin another")
+        return index, walk
 
     def _check(self, model_output: torch.Tensor, sample: torch.Tensor, first: bool) -> None:
         """Refuse what cannot be stepped with, before anything changes."""
@@ -284,3 +286,10 @@ class PlanWalk:
         """The target of v-prediction training, α ε − σ x0."""
         alpha, sigma = self._noise_scales(timesteps, sample)
         return alpha * noise - sigma * sample
+
+
+def _filled(x: torch.Tensor, memory: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:
+    """What a step from x that knew no past leaves, its one evaluation in the place of every earlier."""
+    held = [m for m in memory if torch.is_tensor(m)]
+    size = len(held) - 2 if any(m is x for m in held) else len(held)
+    return tuple([next(m for m in held if m is not x)] * size) if size else ()

@@ -75,9 +75,9 @@ def generic_ratio(seed: int, index: int) -> Fraction:
     return Fraction(random.randrange(500_000, 2_000_000), 1_000_003)
 
 
-def pattern(sizes: tuple[Fraction, ...]) -> Grid:
+def pattern(sizes: tuple[Fraction, ...], kind: str = ARBITRARY) -> Grid:
     """Step sizes that repeat."""
-    return from_steps(lambda i: sizes[i % len(sizes)], periodic=len(sizes))
+    return from_steps(lambda i: sizes[i % len(sizes)], kind, len(sizes))
 
 
 def symbolic(spans: int = 1) -> Grid:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -14,7 +13,7 @@ from .ends import last_steps, shrink_exponent, start_step
 from .fixed import UNIT, FixedSeries, RealRing
 from .forms import Walk
 from .gaussian import LEVEL, Target, generic
-from .grid import ARBITRARY, CLASSES, SMOOTH, UNIFORM, Grid, from_steps
+from .grid import ARBITRARY, CLASSES, UNIFORM, Grid
 from .growth import polynomial
 from .moments import (
     Added,
@@ -25,8 +24,9 @@ from .moments import (
     mean_errors,
     variance_error,
 )
+from .noise_grids import GridClass, generic_sizes
 from .report import MODES
-from .strength import density, lingers, pattern, raising, strength
+from .strength import lingers, raising, strength
 from .verdict import Rate
 
 ON_PATH = "path_covariance"
@@ -37,24 +37,6 @@ NO_LIMIT = (
     "steps do not become the identity with noise of variance O(h) as they shrink, so that no "
     "reverse SDE is solved; only the covariance has an order"
 )
-
-
-@dataclass
-class GridClass:
-    """A class of grids, and the solution that the solver tends to there.
-
-    Args:
-        sizes: a period of steps.
-        limit: τ² as a Taylor series, ``None`` without a limit.
-    """
-
-    kind: str
-    sizes: list[Fraction]
-    limit: FixedSeries | None = field(default=None)
-
-    @property
-    def period(self) -> int:
-        return len(self.sizes)
 
 
 class NoiseAnalysis:
@@ -88,7 +70,7 @@ class NoiseAnalysis:
         """All orders, and why some have no meaning."""
         orders, reason = {}, ""
         for kind in CLASSES:
-            sizes = pattern(self.depth + 2) if kind == ARBITRARY else [ONE]
+            sizes = generic_sizes(self.depth + 2) if kind == ARBITRARY else [ONE]
             grids = GridClass(kind, sizes)
             grids.limit = strength(self.program, self.values, kind, sizes, LIMITS[-1] + 4)
             if grids.limit is None:
@@ -114,17 +96,12 @@ class NoiseAnalysis:
 
     def grid(self, grids: GridClass, ring: RealRing, shrunk: bool) -> Grid:
         """Positions of its points, those of a shortened first step included."""
-        plain = _smooth(ring) if grids.kind == SMOOTH else self._pattern(grids)
+        plain = grids.points(ring)
         exponent_ = shrink_exponent(self.program)
         if not shrunk or exponent_ == 1:
             return plain
         first = ring.x ** int((exponent_ - 1) * ring.power)
         return Grid(grids.kind, lambda i: first if i == 1 else plain.position(i))
-
-    def _pattern(self, grids: GridClass) -> Grid:
-        sizes = grids.sizes
-        made = from_steps(lambda i: sizes[i % len(sizes)], grids.kind, len(sizes))
-        return made
 
     def ring(self, limit: int) -> RealRing:
         """Series up to h^(limit + 1), with some terms to lose."""
@@ -177,7 +154,7 @@ class NoiseAnalysis:
         steady = grids.limit is not None and len(grids.limit.terms) <= 1
         if not steady or any(step.coordinate is not None for step in self.program.steps):
             return False
-        finite = GridClass(ARBITRARY, pattern(self.depth + 2), grids.limit)
+        finite = GridClass(ARBITRARY, generic_sizes(self.depth + 2), grids.limit)
         walk = self.finite.setdefault(grids.kind, self.made(finite, RealRing(1, 0, FINITE)))
         found = errors(walk, 0, self.flush)
         return not any(found)
@@ -295,23 +272,3 @@ def _overlapping(step: Step) -> bool:
     """Whether two draws of a step belong to parts of it that may overlap."""
     inner = [draw for draw in step.draws if draw.start != draw.end]
     return any(a.start == b.start for i, a in enumerate(inner) for b in inner[i + 1 :])
-
-
-def _smooth(ring: RealRing) -> Grid:
-    """Points of a generic smooth grid: dλ/dt = density(λ), one point per h in t."""
-    line = RealRing(ring.end // ring.power + 3, 1)
-    curve: Any = line.x
-    for _ in range(line.end):
-        slope: Any = line.constant(0)
-        for value in reversed(density()):
-            slope = slope * curve + value
-        curve = Target.integrated(slope).truncated(line.end)
-    made: dict[int, Any] = {}
-
-    def position(site: int) -> Any:
-        if site not in made:
-            at = ring.composed(curve, site * ring.h) if site else None
-            made[site] = Fraction(0) if at is None else at / ring.h
-        return made[site]
-
-    return Grid(SMOOTH, position)

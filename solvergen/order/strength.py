@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from ..errors import OrderError
 from ..expr.evaluation import evaluate
-from ..expr.substitution import substitute, symbols
+from ..expr.substitution import substitute, symbols, symbols_outside_windows
 from ..expr.tree import ONE, Call, Expr, Number, Symbol
 from ..program.model import Program
 from ..program.row import Row
 from ..program.step import Step
 from .fixed import FixedSeries, RealRing
-from .forms import LENGTH, Form, Walk, located, located_names
+from .forms import LENGTH, Form, Walk
 from .gaussian import LEVEL, Target, generic
-from .grid import SMOOTH, Grid, from_steps
-
-Density = list[Fraction]
-
-
-def density() -> Density:
-    """A generic smooth density of grid points: dλ per step, in units of h, as a polynomial in λ."""
-    return [Fraction(1), *(generic(113, i) - 1 for i in (1, 2, 3))]
-
-
-def pattern(period: int) -> list[Fraction]:
-    """Generic step sizes that repeat, 1 on average."""
-    sizes = [generic(127, i) for i in range(period)]
-    return [size * period / sum(sizes) for size in sizes]
+from .grid import SMOOTH, Grid, pattern, uniform
+from .noise_grids import density
+from .step_symbols import located, located_names
 
 
 def strength(
@@ -77,7 +66,7 @@ def strength(
             return None
         level = ring.exp(-(grid.position(site) * ring.h)) * LEVEL
         total = total + drawn / (2 * level**2 * ring.h)
-    span = ring.lifted(sum(sizes)) if kind != SMOOTH else _polynomial(ring)
+    span = ring.lifted(sum(sizes)) if kind != SMOOTH else density(ring.x, ring)
     found = total / span
     terms = [int(found.coefficient(k)) for k in range(min(count, found.end) if half > 1 else 1)]
     return FixedSeries(0, terms, count)
@@ -88,7 +77,7 @@ def lingers(program: Program, parameters: Mapping[str, Any]) -> bool:
     ring = RealRing(8)
     flat = Target(ring, FixedSeries(0, [], 2))
     main = program.main
-    walk = Walk(program, ring, from_steps(lambda i: Fraction(1)), flat, dict(parameters))
+    walk = Walk(program, ring, uniform(), flat, dict(parameters))
     form = walk.run([main], 0, main.history, bare=True)[0]
     return any(v.low <= 0 for key, v in form.items() if key[0] == "w" and key[1] < 0)
 
@@ -104,18 +93,11 @@ def _has_window(expression: Expr) -> bool:
     return any(map(_has_window, expression.children()))
 
 
-def _polynomial(ring: RealRing) -> Any:
-    total: Any = ring.constant(0)
-    for value in reversed(density()):
-        total = total * ring.x + value
-    return total
-
-
 def _local(ring: RealRing, shift: Any, kind: str, sizes: list[Fraction], site: int) -> Grid:
     if kind == SMOOTH:
-        scale = _polynomial(ring)
+        scale = density(ring.x, ring)
         return Grid(kind, lambda i: shift + i * scale)
-    plain = from_steps(lambda i: sizes[i % len(sizes)])
+    plain = pattern(tuple(sizes))
     return Grid(kind, lambda i: shift + (plain.position(i) - plain.position(site)))
 
 
@@ -161,16 +143,8 @@ def _noise_symbols(program: Program) -> set[str]:
         extra = [e for _, e in step.lets] + [e for e in (step.down, step.churn) if e is not None]
         rows = [e for r in step.rows for e in (r.decay, *(d.weight for d in r.noise))]
         for expression in (*extra, *rows):
-            found |= set(_outside_windows(expression))
+            found |= symbols_outside_windows(expression)
     return found & known
-
-
-def _outside_windows(expression: Expr) -> Iterator[str]:
-    if isinstance(expression, Symbol):
-        yield expression.name
-    if not (isinstance(expression, Call) and expression.name == "between"):
-        for child in expression.children():
-            yield from _outside_windows(child)
 
 
 def _without(program: Program, name: str) -> Program | None:

@@ -110,64 +110,61 @@ class Values:
 
     def value(self, path: KeyPath, value: Any, key: Key) -> Any:
         """One value, checked and made exact according to its kind."""
+        number = isinstance(value, (str, int)) and not isinstance(value, bool)
         match key.kind, value:
             case "boolean", bool():
                 return value
-            case "integer", int() if not isinstance(value, bool) and abs(value) < 10**6:
+            case "integer", int() if number and abs(value) < 10**6:
                 return value
             case "text", str() if len(value) <= 2000:
-                value = self.one_line(path, value)
-                if key.choices and value not in key.choices:
-                    self.fail(
-                        path,
-                        f"`{value}` is not one of {', '.join(key.choices)}"
-                        + _close(value, key.choices),
-                        value,
-                    )
-                return value
+                return self.one_of(path, self.one_line(path, value), key.choices)
             case "name", str() if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", value):
-                if len(path) == 1 and (value in SHADOWING or keyword.iskeyword(value)):
-                    self.fail(
-                        path,
-                        f"`{value}` is a module or a keyword of Python, which the "
-                        "emitted file would hide; choose another name",
-                        value,
-                    )
-                return value
-            case "exact", str() | int() if not isinstance(value, bool):
+                return self.free_name(path, value)
+            case "exact", _ if number:
                 return self.exact(path, value)
-            case "expression", str() | int() if not isinstance(value, bool):
+            case "place", str() if found := GRID_POINT.fullmatch(value):
+                return Symbol(f"gamma{found[1]}")
+            case "expression" | "place", _ if number:
                 return self.expression(path, value)
-            case "scalar", str() | int() if not isinstance(value, bool):
+            case "weight", _ if number:
+                return self.expression(path, value, weights=True)
+            case "scalar", _ if number:
                 return self.scalar(path, value)
             case "scalars", list():
                 return tuple(self.scalar(path, item) for item in value)
-            case "weight", str() | int() if not isinstance(value, bool):
-                return self.expression(path, value, weights=True)
-            case "texts", list() if all(isinstance(item, str) for item in value):
-                return tuple(value)
-            case "lists", list() if all(
-                isinstance(row, list) and all(isinstance(item, str) for item in row)
-                for row in value
-            ):
-                return tuple(tuple(row) for row in value)
-            case "place", str() if found := GRID_POINT.fullmatch(value):
-                return Symbol(f"gamma{found[1]}")
-            case "place", str() | int() if not isinstance(value, bool):
-                return self.expression(path, value)
             case "expressions", list():
                 return tuple(self.expression(path, item) for item in value)
-            case "list", list():
-                return value
+            case "texts", list() if _texts(value):
+                return tuple(value)
+            case "lists", list() if all(map(_texts, value)):
+                return tuple(map(tuple, value))
             case "rows", list() if all(isinstance(row, list) for row in value):
                 return value
-            case "weights", dict():
+            case ("list", list()) | ("weights", dict()):
                 return value
         self.fail(
             path,
             f"must be {KINDS[key.kind]}, found {shown(value)}; "
             f"for example: {path[-1]} = {key.example}",
         )
+
+    def one_of(self, path: KeyPath, text: str, choices: tuple[str, ...]) -> str:
+        """A text that is one of some choices, where there are any."""
+        if choices and text not in choices:
+            told = f"`{text}` is not one of {', '.join(choices)}" + _close(text, choices)
+            self.fail(path, told, text)
+        return text
+
+    def free_name(self, path: KeyPath, name: str) -> str:
+        """A name that hides nothing of Python, where it becomes that of a file."""
+        if len(path) == 1 and (name in SHADOWING or keyword.iskeyword(name)):
+            self.fail(
+                path,
+                f"`{name}` is a module or a keyword of Python, which the "
+                "emitted file would hide; choose another name",
+                name,
+            )
+        return name
 
     def one_line(self, path: KeyPath, text: str) -> str:
         """The text with every run of white space as one space: it goes into comments of code."""
@@ -245,3 +242,7 @@ def shown(value: Any) -> str:
 def _close(value: str, choices: tuple[str, ...]) -> str:
     shown = hint(value, choices)
     return shown if "did you mean" in shown else ""
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

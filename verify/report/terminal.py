@@ -83,8 +83,12 @@ def table(verdicts: Sequence[Verdict], *, colour: bool = False) -> str:
         lines.extend("    " + f for f in verdict.findings)
         if verdict.status != "error":
             lines.extend(_causes(verdict))
-    lines.append("")
-    lines.append("audited: order on uniform/smooth/arbitrary grids, own start and end (exact)")
+    return "\n".join([*lines, "", *_keys(verdicts, measured)])
+
+
+def _keys(verdicts: Sequence[Verdict], measured: bool) -> list[str]:
+    """What the columns of the table mean."""
+    lines = ["audited: order on uniform/smooth/arbitrary grids, own start and end (exact)"]
     if any(v.noise for v in verdicts):
         lines.append(
             "noise: audited is the weak order, the lower of mean and covariance; errors on Gaussian "
@@ -96,8 +100,7 @@ def table(verdicts: Sequence[Verdict], *, colour: bool = False) -> str:
             "constant: measured / predicted leading error on uniform/rough grids, 1 where the file "
             "states it right; ? where it could not be determined"
         )
-    lines.append("calls: model calls per step, away from start and end")
-    return "\n".join(lines)
+    return [*lines, "calls: model calls per step, away from start and end"]
 
 
 def moments(verdict: Verdict, part: str) -> str:
