@@ -100,10 +100,11 @@ def _embedded(layout: Layout, keywords: str) -> str:
     assert program.embedded is not None
     text = StepText(layout, replace(program.main, final=program.embedded))
     weights = text.weights(text.step.final)
-    inner = [*text.offsets(), *text.functions(True), *text.functions(False)]
-    items = [text.base(inner, layout.program.main.final)]
+    named: list[str] = []
+    items = [text.base(named, layout.program.main.final)]
     for number, source in enumerate(["n", *text.stages.values()]):
-        items.append(text.item(inner, f"w{number}", weights.get(source)))
+        items.append(text.item(named, f"w{number}", weights.get(source)))
+    inner = [*text.offsets(), *text.functions(True), *text.functions(False), *named]
     inner += listing("return", items, BLOCK)
     body = [line[BLOCK - len(PAD) :] for line in inner]
     lines = [

@@ -40,15 +40,16 @@ class StepText(StepQuantities):
         self.factors = {row.name: self.factor(row) for row in step.rows}
 
     def lines(self) -> list[str]:
+        # What the lines name decides which functions come before them.
         weights = {row: self.weights(row) for row in self.step.rows}
-        places = self.places()
-        out = [*self.scalars(), *self.chain(), *self.offsets(), *self.functions(True), *places]
-        out += self.functions(False)
+        places, calls = self.places(), []
         for index in range(self.step.evaluations):
             row = row_after(self.step, index)
-            out += self.call_lines(index, row, weights[row])
+            calls += self.call_lines(index, row, weights[row])
         if self.layout.corrects:
-            out += self.corrector_lines()
+            calls += self.corrector_lines()
+        out = [*self.scalars(), *self.chain(), *self.offsets(), *self.functions(True), *places]
+        out += [*self.functions(False), *calls]
         return self.without_unused(out)
 
     @staticmethod

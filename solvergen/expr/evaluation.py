@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, cast
 
+from ..errors import ExpressionError
+from .show import show
 from .substitution import symbols
 from .tree import BINDERS, BOUND, Applied, Call, Expr, Number, Power, Product, Sum, Symbol
 
@@ -73,9 +75,25 @@ class _Ring:
                 return result
             case Applied(_, argument, body):
                 return self.inside(body)(self.value(argument))
+            case Call(name, _) if name in BINDERS:
+                return self.bound(node)
             case Call(name, args):
                 return self.functions[name](*self.arguments(name, args))
         raise TypeError(f"not an expression: {node!r}")
+
+    def bound(self, node: Call) -> Any:
+        """The value of an integral or a Riemann sum.
+
+        Raises:
+            ExpressionError: its integrand is singular between its ends.
+        """
+        try:
+            return self.functions[node.name](*self.arguments(node.name, node.args))
+        except (ArithmeticError, ValueError) as error:
+            raise ExpressionError(
+                f"{show(node)}: {show(node.args[0])} is singular at an end or between "
+                "the ends, so that nothing can be proved of it; write it in closed form, or with ends where the integrand is smooth"
+            ) from error
 
     def arguments(self, name: str, args: tuple[Expr, ...]) -> list[Any]:
         """The arguments of a function as the ring's own takes them: integers and functions of x too."""

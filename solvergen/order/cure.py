@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from itertools import groupby
+from math import inf
 
 from ..derive import derive
 from ..errors import OrderError, SolvergenError
@@ -229,7 +230,9 @@ def _rated(name: str, integrand: str) -> tuple[int, float]:
         report = analyse(derive(replace(load(name), integrand=integrand)))
     except SolvergenError:  # not every coordinate exists for every integrand
         return 0, 0.0
-    return report.orders[ARBITRARY]["exact_start"].value, round(report.error_norm, 9)
+    norm = report.error_norm
+    size = inf if norm is None else round(norm, 9)
+    return report.orders[ARBITRARY]["exact_start"].value, size
 
 
 def _fits(solver: Solver) -> bool:

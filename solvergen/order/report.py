@@ -105,18 +105,18 @@ class OrderReport:
         return part is not None
 
     @property
-    def error_norm(self) -> float:
-        """Principal error norm of the uniform leading error."""
+    def error_norm(self) -> float | None:
+        """Principal error norm of the uniform leading error; ``None`` where it depends on the schedule."""
         return self.uniform.norm()
 
     @property
-    def cost_constant(self) -> float:
+    def cost_constant(self) -> float | None:
         """Error constant at equal cost: C s^p, with s evaluations per step and order p.
 
         After M evaluations the step is s/M of the whole, so the error is about C (s/M)^p.
         """
-        order = self.orders[UNIFORM]["exact_start"].value
-        return self.error_norm * float(self.evaluations_per_step) ** order
+        order, norm = self.orders[UNIFORM]["exact_start"].value, self.error_norm
+        return None if norm is None else norm * float(self.evaluations_per_step) ** order
 
     def json(self, symbolic: bool = True) -> dict[str, Any]:
         """The report in the documented encoding.

@@ -19,6 +19,7 @@ from math import factorial
 from typing import Any
 
 from ..errors import OrderError
+from ..expr.evaluation import left_sum
 from ..program.model import Program
 from ..program.row import FURTHER
 from .blocks import in_blocks
@@ -161,9 +162,9 @@ def phi(k: int, z: Any) -> Any:
     return ExpSum({**parts, (c, -k): c**-k})
 
 
-def _refused(name: str) -> Callable[..., Any]:
+def _refused(name: str, why: str = "not a sum of exponentials") -> Callable[..., Any]:
     def refuse(*_: Any) -> Any:
-        raise OrderError(f"{name} in the weights or places: not a sum of exponentials")
+        raise OrderError(f"{name} in the weights or places: {why}")
 
     return refuse
 
@@ -179,6 +180,8 @@ class ExpRing:
             "phi": phi,
             "log1p": _refused("log1p"),
             "sqrt": _refused("sqrt"),
+            "integral": _refused("an integral", "write it in closed form, if it has one"),
+            "riemann": left_sum,
         }
 
     def trim(self, value: Any, weight: int) -> Any:

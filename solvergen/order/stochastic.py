@@ -9,8 +9,8 @@ On a Gaussian target a solver with noise is a linear recursion, and its errors a
                  Gaussian start Var u errs by E² too, so that its order is the lesser of the two
     strong       the mean square distance to that SDE's solution along one Brownian path
 
-Jumps of the grid add noise exactly and keep the marginal law: orders hold between them. The reverse
-SDE's own strength is the limit τ² = lim Var/(2hσ̃²) of the solver's draws.
+Jumps of the grid add noise exactly and keep the marginal law: orders hold between them. A scale that
+is not 1 breaks this by an error that no step size lessens. The reverse SDE's own strength is the limit τ² = lim Var/(2hσ̃²) of the solver's draws.
 
 What is rigorous: a rate is derived from the exact recursion, by the rule in `moments`; that a
 coefficient is not zero is certain up to rounding sixty digits below it. What is generic: a
@@ -28,6 +28,8 @@ from functools import cached_property
 from typing import Any
 
 from ..errors import OrderError
+from ..expr.evaluation import evaluate
+from ..program.functions import ELEMENTARY, number
 from ..program.model import Program
 from .analyse import analyse
 from .grid import ARBITRARY, CLASSES, UNIFORM
@@ -38,6 +40,10 @@ from .strength import silenced, windowed
 from .verdict import Rate
 
 INSIDE = "orders hold where the strength does not change: inside its window"
+RAISED = (
+    "a rise of the grid adds scale^2 times the variance between its levels: no step size lessens that "
+    "error unless scale = 1"
+)
 NORMS = "Langevin steps whose length follows from norms are no linear map, of which orders are told"
 QUANTITIES = ("mean", "covariance", "strong")
 
@@ -54,7 +60,8 @@ class StochasticReport:
             that are independent, and ``path_covariance`` for draws from one Brownian path.
         parameters: values of the parameters at which the orders were derived; those of the noise that are
             0 unless given have generic values.
-        reason: why a quantity has no meaning, and where along a run the orders hold, or "".
+        reason: why a quantity has no meaning, and where along a run the orders hold or what
+            they come from, or "".
     """
 
     program: Program
@@ -128,11 +135,25 @@ def stochastic_report(
             )
     if any(step.chain and step.chain.snr for step in program.steps):
         return StochasticReport(program, _untold(), known, NORMS)
-    analysis = NoiseAnalysis(program, {**known, **(parameters or {})}, set(parameters or {}))
+    values = {**known, **(parameters or {})}
+    analysis = NoiseAnalysis(program, values, set(parameters or {}))
     orders, reason = analysis.decide()
+    if program.jumps and evaluate(program.jump_scale, values, ELEMENTARY, number) != 1:
+        orders = {
+            kind: {mode: _off(row) for mode, row in modes.items()} for kind, modes in orders.items()
+        }
+        reason = f"{reason}; {RAISED}" if reason else RAISED
     if windowed(program):
         reason = f"{reason}; {INSIDE}" if reason else INSIDE
     return StochasticReport(program, orders, analysis.values, reason)
+
+
+def _off(row: Mapping[str, Rate | None]) -> dict[str, Rate | None]:
+    """Rates where rises leave a wrong variance, which leaves the mean as it is."""
+    return {
+        name: rate if rate is None or name == "mean" else Rate(Fraction(0))
+        for name, rate in row.items()
+    }
 
 
 def _untold() -> dict[str, dict[str, dict[str, Rate | None]]]:

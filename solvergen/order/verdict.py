@@ -8,6 +8,7 @@ from fractions import Fraction
 from math import sqrt
 from typing import Any
 
+from .traced import Traced
 from .words import Word, reading_order, spell, tree
 
 
@@ -97,12 +98,18 @@ class LeadingError:
 
         return [spell_coefficient(value) for value in values]
 
-    def norm(self) -> float:
+    def norm(self) -> float | None:
         """The principal error norm √Σ coef²: the size of the local error per h^exponent.
+
+        Returns:
+            The norm, or ``None`` where the coefficients hold symbols, such as a schedule's derivatives.
 
         Source: Prince and Dormand, J. Comput. Appl. Math. 7 (1981), with words for trees.
         """
-        return sqrt(sum(float(value) ** 2 for _, value in self.terms))
+        values = [value for _, value in self.terms]
+        if any(isinstance(value, Traced) for value in values):
+            return None
+        return sqrt(sum(float(value) ** 2 for value in values))
 
     def __str__(self) -> str:
         shown = ""

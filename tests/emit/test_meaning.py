@@ -207,6 +207,11 @@ STOCHASTIC = {
         '[noise]\nform = "explicit"\n[step]\nrule = "weights"\nweights = { n = "2*h" }\n'
         'decay = "(1 - 2*h)*exp(h)"\nnoise = { z = "sqrt(2*h)*sigma/sigma_next" }'
     ),
+    "explicit_integrals": (
+        '[noise]\nform = "explicit"\n[step]\nrule = "weights"\nweights = { n = "2*h" }\n'
+        'decay = "integral(exp(-x), sigma_next, sigma)"\n'
+        'noise = { y = "integral(1/(1 + x), sigma_next, sigma)", z = "sqrt(h)" }'
+    ),
 }
 
 

@@ -1,15 +1,18 @@
 """Integrals in the rings of the order engine, against closed forms."""
 
+import re
 from fractions import Fraction
 
 import pytest
 
 from solvergen.derive import derive
-from solvergen.errors import OrderError
+from solvergen.errors import OrderError, SolvergenError
 from solvergen.gallery import load
+from solvergen.order import analyse
 from solvergen.order.fixed import UNIT, RealRing
 from solvergen.order.modular import PRIMES, PrimeField
 from solvergen.order.ring import SeriesRing
+from solvergen.program.consistency import inconsistent_rows
 from solvergen.program.digest import digest
 from solvergen.program.same import same
 from solvergen.spec import parse_solver
@@ -104,3 +107,25 @@ def test_an_integral_is_its_closed_form():
     assert same(made, other) is None and digest(made) != digest(other)
     wrong = derive(parse_solver(QUADRATURE.replace("x*sqrt(x)", "x*x")))
     assert same(made, wrong) is not None
+
+
+@pytest.mark.parametrize("integrand", ["1/x", "1/sqrt(x)"])
+def test_an_integral_that_is_singular_at_its_end_is_named(integrand: str) -> None:
+    text = (
+        'name = "singular"\nintegrand = "data"\n[step]\nrule = "weights"\n'
+        f'weights = {{ n = "h*phi1 + h*h*integral({integrand}, 0, h)" }}\n'
+    )
+    with pytest.raises(
+        SolvergenError, match=rf"^integral\({re.escape(integrand)}, 0, h\): .*singular"
+    ):
+        print(analyse(derive(parse_solver(text))).uniform)
+
+
+def test_the_check_of_constants_names_a_singular_integral() -> None:
+    text = (
+        'name = "singular"\nintegrand = "data"\n[noise]\nform = "explicit"\n[step]\n'
+        'rule = "weights"\ndecay = "exp(-h)"\nnoise = { z = "sqrt(-expm1(-2*h))" }\n'
+        'weights = { n = "-expm1(-2*h) + h*h*integral(1/(x - sigma_next), sigma_next, sigma)" }\n'
+    )
+    with pytest.raises(SolvergenError, match=r"1/\(x - sigma_next\) is singular"):
+        inconsistent_rows(derive(parse_solver(text)))

@@ -186,6 +186,15 @@ def test_a_constant_that_does_not_limit_the_error_is_not_ranked() -> None:
     assert "does not apply" in last.no_constant and not ranked[0].no_constant
 
 
+def test_a_constant_that_depends_on_the_schedule_is_not_ranked() -> None:
+    ranked = compare(analyse(made(name)) for name in ("deis_tab2", "ddim", "dpmpp_2m"))
+    assert [entry.name for entry in ranked] == ["dpmpp_2m", "deis_tab2", "ddim"]
+    known, unknown = ranked[:2]
+    assert known.cost_constant and not known.no_constant
+    assert (unknown.error_norm, unknown.cost_constant) == (None, None)
+    assert "depends on the schedule" in unknown.no_constant
+
+
 # -- stability -------------------------------------------------------------------------------------
 
 

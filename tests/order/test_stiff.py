@@ -86,3 +86,14 @@ def test_exponentials_are_independent() -> None:
     assert not phi(2, -h) * h * h - exp(-h) + 1 - h
     assert exp(h) - 1 - h
     assert phi(3, 2 * h).at_zero() == pytest.approx(1 / 6)
+
+
+def test_an_integral_leaves_the_stiff_order_unknown_and_a_riemann_sum_does_not() -> None:
+    text = 'name = "{0}"\nintegrand = "data"\n[step]\nrule = "weights"\nweights = {{ n = "{1}" }}\n'
+    weight = {"integral": "integral(exp(x - h), 0, h)", "riemann": "riemann(exp(x - h), 0, h, 2)"}
+    found = {
+        name: analyse(derive(parse_solver(text.format(name, given)))).stiff
+        for name, given in weight.items()
+    }
+    assert found["integral"].strong is None and "an integral" in found["integral"].reason
+    assert (found["riemann"].strong, found["riemann"].violated) == (0, ((0, ()),))

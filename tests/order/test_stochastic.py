@@ -464,3 +464,19 @@ def test_constants_predict_the_errors_of_whole_runs(name: str) -> None:
         found = [errors(program, tau, [1.0] * n)[i] / (2.8 / n) ** power for n in (24, 48)]
         # The next power of h is taken out by extrapolation.
         assert 2 * found[1] - found[0] == pytest.approx(sqrt(total), rel=0.03)
+
+
+# -- jumps -------------------------------------------------------------------------------------
+
+
+def test_a_scale_on_the_noise_of_jumps_leaves_a_variance_that_stays_wrong() -> None:
+    program = load("restart_heun").program
+    exact = stochastic_report(program)
+    row = stochastic_report(program, {"s_noise": Fraction(2)}).json()["arbitrary"]
+    assert exact.json()["arbitrary"] == {
+        "mean": [2, True],
+        "covariance": [2, True],
+        "strong": [2, True],
+    }
+    assert row == {"mean": [2, True], "covariance": [0, True], "strong": [0, True]}
+    assert not exact.reason
