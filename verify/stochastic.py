@@ -20,6 +20,7 @@ from torch import Tensor
 from .audit import CLASSES, Audit, audit
 from .blame import Cause
 from .echo import order_of_echo
+from .errors import ANYTHING
 from .grids import GRIDS, LAMBDA, rough
 from .law import limit_law
 from .moments import steps
@@ -45,7 +46,7 @@ def draws_noise(run: Run) -> bool:
     """Whether noise reaches the states of a sampler; False when it cannot be traced at all."""
     try:
         return trace_noise(run, rough(SEEN)).noisy
-    except Exception:  # noqa: BLE001  (the audit proper names what is wrong)
+    except ANYTHING:  # the audit proper names what is wrong
         return False
 
 

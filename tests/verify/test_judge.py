@@ -104,6 +104,24 @@ def test_one_bad_target_does_not_stop_the_others(folder):
     assert by_name["claims2.py"].status == "fail"
 
 
+def test_a_sampler_that_exits_stops_nobody_and_ctrl_c_does(folder):
+    def leaving(error):
+        def sample(model, x, sigmas):
+            raise error
+
+        return callable_target(sample, name="leaving")
+
+    verdict = judge(leaving(SystemExit(3)), rates=False)
+    assert (verdict.status, verdict.reason) == ("error", "raises")
+    assert "SystemExit: 3" in verdict.findings[0]
+    with pytest.raises(KeyboardInterrupt):
+        judge(leaving(KeyboardInterrupt()), rates=False)
+    script = folder / "script.py"
+    script.write_text("import sys\nsys.exit(0)\n", encoding="utf-8")
+    (verdict,) = sweep.sweep([sweep.Request(str(script))])
+    assert "SystemExit on import" in verdict.findings[0]
+
+
 def test_a_stopped_sweep_is_resumed(folder, monkeypatch):
     record = folder / "record.jsonl"
     requests = [sweep.Request(str(folder), settings={"rates": False})]
