@@ -26,6 +26,8 @@ Run = Callable[[Denoiser, Tensor, Tensor], Tensor]
 
 PROBES = 3
 LOUD = 6.0
+# entries of a table of weights: some hundred megabytes
+MOST = 5 * 10**7
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,12 @@ def trace(run: Run, sigmas: Array, *, calls: int | None = None, seed: int = 0) -
         calls: number of model calls, when known; otherwise one run is spent on counting.
 
     Raises:
-        ConductError: "shape", "dtype", "nan", "calls" or "grid", when the run shows one.
+        ConductError: "shape", "dtype", "nan", "calls", "size" or "grid", when the run shows one.
     """
     calls = count_calls(run, sigmas) if calls is None else calls
     if calls == 0:
         raise ConductError("calls", "the sampler never calls the model; nothing to audit")
+    require_room(sigmas, calls)
     rng = np.random.default_rng(seed)
     answers = np.concatenate(
         [np.eye(calls), np.zeros((calls, 2)), LOUD * rng.standard_normal((calls, PROBES))], axis=1
@@ -124,6 +127,22 @@ def trace(run: Run, sigmas: Array, *, calls: int | None = None, seed: int = 0) -
         weights=weights,
         bend=float(np.abs(said - told).max() / scale),
         offset=float(np.abs(rows[:, calls + 1]).max()),
+    )
+
+
+def require_room(sigmas: Array, calls: int, draws: int = 0) -> None:
+    """Refuse a run whose table of weights would not fit into memory, before it is made.
+
+    Raises:
+        ConductError: "size".
+    """
+    if calls * (calls + draws) <= MOST:
+        return
+    made = f"{calls} model calls" + (f" and {draws} draws" if draws else "")
+    raise ConductError(
+        "size",
+        f"{made} on a grid of {len(sigmas) - 1} steps: too large to be traced (a table of "
+        f"{calls * (calls + draws):.1e} weights; {MOST:.0e} fit); judge it with fewer calls a step",
     )
 
 
