@@ -165,6 +165,24 @@ def test_command_speaks_json_and_exit_codes(folder, capsys):
     assert "not KEY=VALUE" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--jobs", "0"], "--jobs 0"),
+        (["--jobs", "2", "--backend", "nosuch"], "--backend nosuch"),
+        (["--html", "nowhere/page.html"], "no folder nowhere"),
+        (["--junit", "."], "a folder"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_judging(folder, capsys, monkeypatch, flags, said):
+    if "--backend" in flags:
+        pytest.importorskip("joblib")
+    monkeypatch.setattr(sweep, "settle", None)
+    assert command.main(["verify", str(folder / "good.py"), *flags]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ") and said in told and told.count("\n") == 1
+
+
 def test_options_reach_the_sampler(folder, capsys):
     good = str(folder / "claims2.py")
     assert command.main(["audit", good, "--with", "power=2", "--json"]) == 1
