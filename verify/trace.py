@@ -155,6 +155,7 @@ def record(run: Run, sigmas: Array, answers: Array, first: Array) -> tuple[Array
     seen: list[Array] = []
     nodes: list[float] = []
     shape = (1, len(first), 1, 1)
+    # tensors of its own: a sampler may change in place what it is given
     table = torch.from_numpy(answers)
 
     def denoiser(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
@@ -170,9 +171,9 @@ def record(run: Run, sigmas: Array, answers: Array, first: Array) -> tuple[Array
             )
         seen.append(_values(x))
         nodes.append(_level(sigma))
-        return table[len(seen) - 1].to(x.dtype).reshape(shape)
+        return table[len(seen) - 1].to(x.dtype, copy=True).reshape(shape)
 
-    x = torch.from_numpy(first).reshape(shape)
+    x = torch.from_numpy(first.copy()).reshape(shape)
     out = run(denoiser, x, torch.from_numpy(sigmas.copy()))
     if not isinstance(out, Tensor) or tuple(out.shape) != shape:
         found = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
