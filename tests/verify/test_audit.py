@@ -187,7 +187,8 @@ def test_changing_call_counts_are_named():
 def test_a_sampler_may_change_in_place_what_it_is_given():
     def in_place(model, x, sigmas):
         for s, t in itertools.pairwise(sigmas):
-            x.mul_(t / s).add_(model(x, s * x.new_ones(len(x))).mul_(1 - t / s))
+            output = model(x, s * x.new_ones(len(x)))
+            x.mul_(t / s).add_(output.mul_(1 - t / s))
         return x
 
     def noised(model, x, sigmas):
