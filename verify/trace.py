@@ -26,6 +26,8 @@ Run = Callable[[Denoiser, Tensor, Tensor], Tensor]
 
 PROBES = 3
 LOUD = 6.0
+# what a level may lose where a sampler computes in single precision
+SINGLE = 1e-6
 # entries of a table of weights: some hundred megabytes
 MOST = 5 * 10**7
 
@@ -60,12 +62,18 @@ class Trace:
         """Number of intervals of the grid."""
         return len(self.sigmas) - 1
 
+    def on_grid(self) -> NDArray[np.bool_]:
+        """(n+1, k) whether each level of the grid is that of each model call, to single precision."""
+        apart = float(np.abs(np.diff(np.log(self.sigmas))).min())
+        near = max(1e-9, min(SINGLE, 0.01 * apart))
+        out: NDArray[np.bool_] = np.isclose(
+            self.nodes[None, :-1], self.sigmas[:, None], rtol=near, atol=0.0
+        )
+        return out
+
     def levels(self) -> list[list[int]]:
         """Calls at each grid level, in order; at the end of the grid, the result itself."""
-        rows = [
-            np.flatnonzero(np.isclose(self.nodes[:-1], level, rtol=1e-9, atol=0.0)).tolist()
-            for level in self.sigmas[:-1]
-        ]
+        rows = [np.flatnonzero(same).tolist() for same in self.on_grid()[:-1]]
         return [*rows, [self.calls]]
 
     def accepted(self, after: int = 0) -> list[int]:

@@ -278,6 +278,15 @@ def test_single_precision_of_a_host_is_reported():
     assert any("single-precision" in f for f in verdict.findings)
 
 
+def test_a_sampler_in_single_precision_is_judged_and_told_so():
+    def rounded(model, x, sigmas):
+        return hand.heun(model, x.float(), sigmas.float()).to(x.dtype)
+
+    verdict = judge(callable_target(rounded), rates=False)
+    assert set(verdict.audited.values()) == {2} and verdict.reason == ""
+    assert any("single precision" in text for text in verdict.findings)
+
+
 def test_weights_that_diverge_contradict_no_statement(tmp_path):
     """The derivation calls it order -1; conditions only tell that a constant is not integrated."""
     from solvergen.derive import derive
