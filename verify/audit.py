@@ -24,7 +24,7 @@ from . import grids
 from .blame import Cause, end_cause, is_frozen, main_causes, past_cause, settled, start_cause
 from .conduct import conduct
 from .display import display, on_grid
-from .errors import ConductError
+from .errors import ANYTHING, ConductError
 from .family import EXACT_ARITHMETIC, accepted_after, family_of, rounding_of, steps_for
 from .local import EXACT, STEPS, LocalErrors, turns_of
 from .locality import far_reach, heed, said
@@ -133,7 +133,7 @@ def audit(
         return _audited(run, classes, deepest, form, float(where))
     except ConductError as error:
         return Audit(error.kind, str(error))
-    except Exception as error:  # noqa: BLE001  (a stranger's code may raise anything)
+    except ANYTHING as error:
         return Audit("raises", f"{type(error).__name__}: {error}")
 
 

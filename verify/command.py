@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,8 @@ def _run(args: argparse.Namespace, settings: dict[str, Any]) -> int:
 def _verdicts(args: argparse.Namespace, settings: dict[str, Any]) -> list[Any]:
     for target in args.targets:
         require(target)
+    for path in (getattr(args, "html", None), getattr(args, "junit", None), args.record):
+        _writable(path)
     options = parse_options(args.options)
     # a user's own module lies where the command is run
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
@@ -157,6 +160,22 @@ def _verdicts(args: argparse.Namespace, settings: dict[str, Any]) -> list[Any]:
     finally:
         if shown:
             print(file=sys.stderr)
+
+
+def _writable(path: Path | None) -> None:
+    """Refuse a file that cannot be written before anything is judged.
+
+    Raises:
+        TargetError: no such folder, or a folder in its place.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise TargetError(f"{path}: a folder; name a file")
+    if not path.parent.is_dir():
+        raise TargetError(f"{path}: cannot be written: there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise TargetError(f"{path}: cannot be written: no permission")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -12,7 +12,7 @@ from .trace import Trace
 
 def on_grid(first: Trace) -> str:
     """One line on where the model is called."""
-    on = sum(bool(np.any(np.isclose(n, first.sigmas, rtol=1e-9))) for n in first.nodes[:-1])
+    on = int(first.on_grid().any(axis=0).sum())
     off = first.calls - on
     return f"{on} of {first.calls} calls on grid levels" + (f", {off} between" if off else "")
 

@@ -36,3 +36,7 @@ class ClaimError(VerifyError):
 
 class MutantError(VerifyError):
     """A mutation that could not be applied to the given program or source."""
+
+
+# What a stranger's code may raise: sys.exit() in it must not end the judge; Ctrl-C still does.
+ANYTHING = (Exception, SystemExit)

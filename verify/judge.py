@@ -11,7 +11,7 @@ import torch
 from . import measure
 from .audit import CLASSES, Audit, audit
 from .density import mixture_order
-from .errors import ConductError, VerifyError
+from .errors import ANYTHING, ConductError, VerifyError
 from .grids import GRIDS
 from .jumps import audit_jumps, rises
 from .noise_verdict import weigh_noise
@@ -80,7 +80,7 @@ def _judge_drift(
             extra["figures"] = _figures(target, audited)
         except ConductError as error:
             return Verdict(**base, status="error", reason=error.kind, findings=(str(error),))
-        except Exception as error:  # noqa: BLE001  (a stranger's code may raise anything)
+        except ANYTHING as error:
             text = f"{type(error).__name__}: {error}"
             return Verdict(**base, status="error", reason="raises", findings=(text,))
     if constants and grids and target.stated.get("LEADING_ERROR") and audited.status == "ok":
@@ -133,7 +133,7 @@ def _judge_noise(target: Target, claim: int | None, rates: bool) -> Verdict:
         idle = error.kind == "nonlinear" and claim is None and _states_none(target.stated)
         status = "none" if idle else "error"
         return Verdict(**base, status=status, reason=error.kind, findings=(str(error),))
-    except Exception as error:  # noqa: BLE001  (a stranger's code may raise anything)
+    except ANYTHING as error:
         text = f"{type(error).__name__}: {error}"
         return Verdict(**base, status="error", reason="raises", findings=(text,))
     status, reason, findings = weigh_noise(claim, target.stated, found, mixture)

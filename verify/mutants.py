@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from . import grids, measure
-from .errors import MutantError, VerifyError
+from .errors import ANYTHING, MutantError, VerifyError
 from .hosts.text import load_text
 from .judge import judge
 from .mutations import POOR_START, Change, Row, plan_changes, source_changes
@@ -122,7 +122,7 @@ def outcome(mutant: Mutant, honest: Run, order: int) -> Outcome:
     target = callable_target(mutant.module, name=f"{mutant.origin}: {mutant.name}")
     try:
         kind, shift = effect(honest, target.run, order)
-    except Exception:  # noqa: BLE001  (a mutant may break in any way; then it has no order)
+    except ANYTHING:  # a mutant may break in any way; then it has no order
         kind, shift = "order", float("inf")
     if kind == "constant" and mutant.name == POOR_START:
         kind = "start"

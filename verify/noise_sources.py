@@ -76,7 +76,7 @@ class Source:
         """
         draw = Draw(self.calls, levels, times)
         self.draws.append(draw)
-        return torch.from_numpy(self.value(draw)).to(like.dtype).reshape(self.shape)
+        return torch.from_numpy(self.value(draw)).to(like.dtype, copy=True).reshape(self.shape)
 
     def value(self, draw: Draw) -> Array:
         """The numbers of one draw, flattened.

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .errors import ConductError
 from .noise_sources import Draw, Source, mixing, replaced
-from .trace import LOUD, PROBES, Denoiser, Run, Trace, record
+from .trace import LOUD, PROBES, Denoiser, Run, Trace, record, require_room
 
 Array = NDArray[np.float64]
 
@@ -91,11 +91,12 @@ def trace_noise(
         size: numbers of calls and of draws, when known; otherwise one run is spent on counting.
 
     Raises:
-        ConductError: "shape", "dtype", "nan", "calls" or "random", when the run shows one.
+        ConductError: "shape", "dtype", "nan", "calls", "size" or "random", when the run shows one.
     """
     calls, drawn = count(run, sigmas) if size is None else size
     if calls == 0:
         raise ConductError("calls", "the sampler never calls the model; nothing to audit")
+    require_room(sigmas, calls, drawn)
     rng = np.random.default_rng(seed)
     blocks = [calls, drawn, 1, 1]
     quiet = np.zeros((calls, drawn + 2))

@@ -20,6 +20,7 @@ from torch import Tensor
 from .audit import CLASSES, Audit, audit
 from .blame import Cause
 from .echo import order_of_echo
+from .errors import ANYTHING, ConductError
 from .grids import GRIDS, LAMBDA, rough
 from .law import limit_law
 from .moments import steps
@@ -45,7 +46,10 @@ def draws_noise(run: Run) -> bool:
     """Whether noise reaches the states of a sampler; False when it cannot be traced at all."""
     try:
         return trace_noise(run, rough(SEEN)).noisy
-    except Exception:  # noqa: BLE001  (the audit proper names what is wrong)
+    except ConductError as error:
+        # without noise too, a table that is too large here is too large on the ladder
+        return error.kind == "size"
+    except ANYTHING:  # the audit proper names what is wrong
         return False
 
 
@@ -103,11 +107,20 @@ def _settled(
     found = {kind: _judged(made) for kind, made in ladders.items()}
     for kind, one in found.items():
         if _unsettled(one):
-            longer = trace_noise(run, GRIDS[CLASS_GRID[kind]](LONGER, lam))
-            ladders[kind] = [*ladders[kind], longer]
+            ladders[kind] = _longer(run, ladders[kind], GRIDS[CLASS_GRID[kind]](LONGER, lam))
             found[kind] = _judged(ladders[kind])
         found[kind] = _echoed(run, kind, found[kind])
     return found
+
+
+def _longer(run: Run, made: list[NoiseTrace], sigmas: Array) -> list[NoiseTrace]:
+    """A ladder with one more trace, where that is not too large."""
+    try:
+        return [*made, trace_noise(run, sigmas)]
+    except ConductError as error:
+        if error.kind != "size":
+            raise
+        return made
 
 
 def _echoed(run: Run, kind: str, one: GridNoise) -> GridNoise:

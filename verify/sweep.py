@@ -100,8 +100,9 @@ def sweep(
         progress: called with (done, all, target) after each target.
 
     Raises:
-        TargetError: jobs > 1 without joblib.
+        TargetError: no jobs, jobs > 1 without joblib, or a backend that joblib does not have.
     """
+    parallel = _parallel(jobs, backend)
     parts = [p for r in requests for p in split(r)]
     keys = [p.key() for p in parts]
     known = _recorded(record)
@@ -109,7 +110,7 @@ def sweep(
     results: dict[int, list[Verdict]] = {
         i: known[key] for i, key in enumerate(keys) if key in known
     }
-    for i, made in _computed([(i, parts[i]) for i in todo], jobs, backend):
+    for i, made in _computed([(i, parts[i]) for i in todo], parallel):
         results[i] = made
         if record is not None:
             _append(record, keys[i], made)
@@ -118,20 +119,37 @@ def sweep(
     return [v for i in range(len(parts)) for v in results[i]]
 
 
-def _computed(
-    todo: list[tuple[int, Request]], jobs: int, backend: str | None
-) -> Iterator[tuple[int, list[Verdict]]]:
+def _parallel(jobs: int, backend: str | None) -> Any:
+    """joblib's Parallel as asked for; None for one process and no backend.
+
+    Raises:
+        TargetError: see sweep().
+    """
+    if jobs == 0:
+        raise TargetError("--jobs 0: nobody would judge; give 1 or more, or -1 for every core")
     if jobs == 1 and backend is None:
-        for i, request in todo:
-            yield i, settle(request)
-        return
+        return None
     try:
         import joblib
     except ImportError as error:
         raise TargetError("several jobs need joblib; pip install joblib, or use one") from error
-    with joblib.parallel_config(backend=backend or "loky"):
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-        yield from parallel(joblib.delayed(_numbered)(i, r) for i, r in todo)
+    try:
+        with joblib.parallel_config(backend=backend or "loky"):
+            return joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+    except (ValueError, ImportError) as error:
+        raise TargetError(f"--backend {backend}: joblib cannot use it: {error}") from error
+
+
+def _computed(
+    todo: list[tuple[int, Request]], parallel: Any
+) -> Iterator[tuple[int, list[Verdict]]]:
+    if parallel is None:
+        for i, request in todo:
+            yield i, settle(request)
+        return
+    import joblib
+
+    yield from parallel(joblib.delayed(_numbered)(i, r) for i, r in todo)
 
 
 def _numbered(i: int, request: Request) -> tuple[int, list[Verdict]]:

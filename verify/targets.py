@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import TargetError
+from .errors import ANYTHING, TargetError
 from .hosts import functions
 from .hosts.alone import k_diffusion_sampling, load_file
 from .hosts.schedulers import scheduler_run
@@ -151,7 +151,7 @@ def _module(name: str) -> types.ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         raise TargetError(f"{name}: cannot be imported: {error}") from error
-    except Exception as error:  # a stranger's module may raise anything while it is imported
+    except ANYTHING as error:
         raise TargetError(f"{name}: {type(error).__name__} on import: {error}") from error
 
 

@@ -26,6 +26,10 @@ Run = Callable[[Denoiser, Tensor, Tensor], Tensor]
 
 PROBES = 3
 LOUD = 6.0
+# what a level may lose where a sampler computes in single precision
+SINGLE = 1e-6
+# entries of a table of weights: some hundred megabytes
+MOST = 5 * 10**7
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,18 @@ class Trace:
         """Number of intervals of the grid."""
         return len(self.sigmas) - 1
 
+    def on_grid(self) -> NDArray[np.bool_]:
+        """(n+1, k) whether each level of the grid is that of each model call, to single precision."""
+        apart = float(np.abs(np.diff(np.log(self.sigmas))).min())
+        near = max(1e-9, min(SINGLE, 0.01 * apart))
+        out: NDArray[np.bool_] = np.isclose(
+            self.nodes[None, :-1], self.sigmas[:, None], rtol=near, atol=0.0
+        )
+        return out
+
     def levels(self) -> list[list[int]]:
         """Calls at each grid level, in order; at the end of the grid, the result itself."""
-        rows = [
-            np.flatnonzero(np.isclose(self.nodes[:-1], level, rtol=1e-9, atol=0.0)).tolist()
-            for level in self.sigmas[:-1]
-        ]
+        rows = [np.flatnonzero(same).tolist() for same in self.on_grid()[:-1]]
         return [*rows, [self.calls]]
 
     def accepted(self, after: int = 0) -> list[int]:
@@ -100,11 +110,12 @@ def trace(run: Run, sigmas: Array, *, calls: int | None = None, seed: int = 0) -
         calls: number of model calls, when known; otherwise one run is spent on counting.
 
     Raises:
-        ConductError: "shape", "dtype", "nan", "calls" or "grid", when the run shows one.
+        ConductError: "shape", "dtype", "nan", "calls", "size" or "grid", when the run shows one.
     """
     calls = count_calls(run, sigmas) if calls is None else calls
     if calls == 0:
         raise ConductError("calls", "the sampler never calls the model; nothing to audit")
+    require_room(sigmas, calls)
     rng = np.random.default_rng(seed)
     answers = np.concatenate(
         [np.eye(calls), np.zeros((calls, 2)), LOUD * rng.standard_normal((calls, PROBES))], axis=1
@@ -127,6 +138,22 @@ def trace(run: Run, sigmas: Array, *, calls: int | None = None, seed: int = 0) -
     )
 
 
+def require_room(sigmas: Array, calls: int, draws: int = 0) -> None:
+    """Refuse a run whose table of weights would not fit into memory, before it is made.
+
+    Raises:
+        ConductError: "size".
+    """
+    if calls * (calls + draws) <= MOST:
+        return
+    made = f"{calls} model calls" + (f" and {draws} draws" if draws else "")
+    raise ConductError(
+        "size",
+        f"{made} on a grid of {len(sigmas) - 1} steps: too large to be traced (a table of "
+        f"{calls * (calls + draws):.1e} weights; {MOST:.0e} fit); judge it with fewer calls a step",
+    )
+
+
 def record(run: Run, sigmas: Array, answers: Array, first: Array) -> tuple[Array, Array]:
     """Run once; rows of states as the model saw them, then the result; and the nodes.
 
@@ -136,6 +163,7 @@ def record(run: Run, sigmas: Array, answers: Array, first: Array) -> tuple[Array
     seen: list[Array] = []
     nodes: list[float] = []
     shape = (1, len(first), 1, 1)
+    # tensors of its own: a sampler may change in place what it is given
     table = torch.from_numpy(answers)
 
     def denoiser(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
@@ -151,9 +179,9 @@ def record(run: Run, sigmas: Array, answers: Array, first: Array) -> tuple[Array
             )
         seen.append(_values(x))
         nodes.append(_level(sigma))
-        return table[len(seen) - 1].to(x.dtype).reshape(shape)
+        return table[len(seen) - 1].to(x.dtype, copy=True).reshape(shape)
 
-    x = torch.from_numpy(first).reshape(shape)
+    x = torch.from_numpy(first.copy()).reshape(shape)
     out = run(denoiser, x, torch.from_numpy(sigmas.copy()))
     if not isinstance(out, Tensor) or tuple(out.shape) != shape:
         found = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__

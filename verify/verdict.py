@@ -21,7 +21,7 @@ class Verdict:
         status: "pass" (claims hold), "fail" (a claim is refuted), "none" (nothing was claimed),
             "error" (the target misbehaves; `reason` says how).
         reason: "" or the kind of misbehaviour: raises, nan, shape, dtype, grid, state, calls,
-            random, target, nonlinear, nonlocal, unproved.
+            size, random, target, nonlinear, nonlocal, unproved.
         findings: sentences for people, worst first.
         claim: order claimed, or None.
         audited: class of grids -> order as the sampler runs, or None.

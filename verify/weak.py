@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from . import grids, rate
 from .errors import ConductError
 from .moments import VARIANCES, Rows, Steps, log_variance, pull, states, steps
-from .noise_trace import NoiseTrace, refinements, trace_noise
-from .trace import Run
+from .noise_trace import NoiseTrace, count, refinements
+from .trace import Run, require_room
 
 Array = NDArray[np.float64]
 
@@ -104,11 +104,14 @@ def ladder(
         return shape(n, lam)
 
     try:
-        calls = trace_noise(run, make(FEWEST)).drift.calls / FEWEST
+        calls, draws = (made / FEWEST for made in count(run, make(FEWEST)))
     except ConductError:  # so short a run says nothing of longer ones
         return refinements(run, make, counts)
     while counts[-1] * calls > MOST_CALLS and counts[-1] > 8 * FEWEST:
         counts = [n // 2 for n in counts]
+    longest = counts[-1]
+    # before the short ones are traced: they take their time too
+    require_room(make(longest), round(longest * calls), round(longest * draws))
     return refinements(run, make, [n for n in counts if n >= FEWEST])
 
 

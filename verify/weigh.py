@@ -13,6 +13,8 @@ from .targets import Target
 
 # float64 leaves too few digits of the small coefficients of higher orders
 READABLE = 4
+# of weights, above what float64 leaves
+ROUNDED = 1e-10
 STARTS = {"exact_start": "exact_start", "own_start": "own_start", "own_end": "own_end"}
 
 
@@ -28,6 +30,8 @@ def weigh(
     notes: list[str] = []
     if audited.status != "ok":
         notes.append(audited.message)
+    if audited.noise > ROUNDED and not target.stated.get("ORDER"):
+        notes.append(_single(audited))
     orders = audited.orders()
     if claim is not None:
         _weigh_claim(claim, audited, measured, refuted, notes)
@@ -96,13 +100,14 @@ def _weigh_claim(
                 refuted.append(f"claims order {claim}; on {grid} the slope is {rate.slope:.2f}")
 
 
+def _single(audited: Audit) -> str:
+    return f"weights carry rounding of {audited.noise:.0e}: something inside is single precision"
+
+
 def _weigh_stated(stated: dict[str, Any], audited: Audit, refuted: list[str]) -> None:
     """ORDER of an emitted file against the audit, for every grid class, start and end."""
-    if stated.get("ORDER") and audited.noise > 1e-10:
-        refuted.append(
-            f"weights carry rounding of {audited.noise:.0e}: something inside is single precision, "
-            "though the file plans in float64"
-        )
+    if stated.get("ORDER") and audited.noise > ROUNDED:
+        refuted.append(f"{_single(audited)}, though the file plans in float64")
     wrong: list[tuple[str, str]] = []
     for kind, table in (stated.get("ORDER") or {}).items():
         found = audited.grids.get(kind)

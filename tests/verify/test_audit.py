@@ -14,6 +14,7 @@ from verify import grids
 from verify.audit import audit
 from verify.conditions import words
 from verify.conduct import agreement
+from verify.noise_trace import trace_noise
 from verify.tableau import in_form
 from verify.targets import find
 from verify.trace import trace
@@ -181,6 +182,21 @@ def test_changing_call_counts_are_named():
     assert audit(misbehaved()["calls"]).status == "calls"
     found = audit(misbehaved()["none"])
     assert found.status == "calls" and "never calls" in found.message
+
+
+def test_a_sampler_may_change_in_place_what_it_is_given():
+    def in_place(model, x, sigmas):
+        for s, t in itertools.pairwise(sigmas):
+            output = model(x, s * x.new_ones(len(x)))
+            x.mul_(t / s).add_(output.mul_(1 - t / s))
+        return x
+
+    def noised(model, x, sigmas):
+        return in_place(model, x, sigmas).add_(torch.randn_like(x).mul_(0.1))
+
+    assert orders(in_place) == (1, 1, 1)
+    seen = trace_noise(noised, grids.rough(6))
+    assert seen.noisy and seen.drift.bend < 1e-12
 
 
 def test_clipping_is_recognised():

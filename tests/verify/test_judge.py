@@ -104,6 +104,24 @@ def test_one_bad_target_does_not_stop_the_others(folder):
     assert by_name["claims2.py"].status == "fail"
 
 
+def test_a_sampler_that_exits_stops_nobody_and_ctrl_c_does(folder):
+    def leaving(error):
+        def sample(model, x, sigmas):
+            raise error
+
+        return callable_target(sample, name="leaving")
+
+    verdict = judge(leaving(SystemExit(3)), rates=False)
+    assert (verdict.status, verdict.reason) == ("error", "raises")
+    assert "SystemExit: 3" in verdict.findings[0]
+    with pytest.raises(KeyboardInterrupt):
+        judge(leaving(KeyboardInterrupt()), rates=False)
+    script = folder / "script.py"
+    script.write_text("import sys\nsys.exit(0)\n", encoding="utf-8")
+    (verdict,) = sweep.sweep([sweep.Request(str(script))])
+    assert "SystemExit on import" in verdict.findings[0]
+
+
 def test_a_stopped_sweep_is_resumed(folder, monkeypatch):
     record = folder / "record.jsonl"
     requests = [sweep.Request(str(folder), settings={"rates": False})]
@@ -145,6 +163,24 @@ def test_command_speaks_json_and_exit_codes(folder, capsys):
     assert command.main(["audit", good, broken]) == 2
     assert command.main(["audit", good, "--with", "power"]) == 2
     assert "not KEY=VALUE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--jobs", "0"], "--jobs 0"),
+        (["--jobs", "2", "--backend", "nosuch"], "--backend nosuch"),
+        (["--html", "nowhere/page.html"], "no folder nowhere"),
+        (["--junit", "."], "a folder"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_judging(folder, capsys, monkeypatch, flags, said):
+    if "--backend" in flags:
+        pytest.importorskip("joblib")
+    monkeypatch.setattr(sweep, "settle", None)
+    assert command.main(["verify", str(folder / "good.py"), *flags]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ") and said in told and told.count("\n") == 1
 
 
 def test_options_reach_the_sampler(folder, capsys):
@@ -240,6 +276,15 @@ def test_single_precision_of_a_host_is_reported():
     verdict = judge(target, grids=("uniform",))
     assert 1e-9 < verdict.floor < 1e-5
     assert any("single-precision" in f for f in verdict.findings)
+
+
+def test_a_sampler_in_single_precision_is_judged_and_told_so():
+    def rounded(model, x, sigmas):
+        return hand.heun(model, x.float(), sigmas.float()).to(x.dtype)
+
+    verdict = judge(callable_target(rounded), rates=False)
+    assert set(verdict.audited.values()) == {2} and verdict.reason == ""
+    assert any("single precision" in text for text in verdict.findings)
 
 
 def test_weights_that_diverge_contradict_no_statement(tmp_path):

@@ -149,6 +149,20 @@ def test_noise_is_recognised_without_a_hint():
     assert verdict.audited == {"uniform": 2, "smooth": 2, "arbitrary": 2}
 
 
+def test_a_run_too_large_to_be_traced_is_refused_before_it_is(monkeypatch):
+    def langevin(model, x, sigmas):
+        for s in sigmas:
+            for _ in range(300):
+                x = x + 0.01 * (model(x, s * x.new_ones(len(x))) - x)
+                x = x + math.sqrt(0.02) * s * torch.randn_like(x)
+        return x
+
+    monkeypatch.setattr("verify.noise_trace.record", None)
+    verdict = judge(callable_target(langevin), rates=False)
+    assert (verdict.status, verdict.reason) == ("error", "size")
+    assert "model calls" in verdict.findings[0] and "too large to be traced" in verdict.findings[0]
+
+
 def test_a_wrong_variance_is_named_and_sized():
     verdict = judged(hand.sde_adams, order=2, scale=1.01, claim=2)
     assert verdict.status == "fail"

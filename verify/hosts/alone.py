@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import TargetError
+from ..errors import ANYTHING, TargetError
 
 PREFIX = "_judged_"
 
@@ -65,7 +65,7 @@ def load_file(
     sys.modules[name] = module
     try:
         loader.exec_module(module)
-    except Exception as error:
+    except ANYTHING as error:
         sys.modules.pop(name, None)
         raise TargetError(f"{path}: {type(error).__name__} on import: {error}") from error
     return module

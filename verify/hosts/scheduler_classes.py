@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ..errors import TargetError
+from ..errors import ANYTHING, TargetError
 from .alone import double, stood_in
 
 VP = {
@@ -106,7 +106,7 @@ def instance(scheduler: Any, options: dict[str, Any], exact: bool) -> Made:
     with default_dtype(torch.float64 if exact else torch.float32):
         try:
             made = scheduler(**options)
-        except Exception as error:
+        except ANYTHING as error:
             raise TargetError(f"{scheduler.__name__}({options}): {error}") from error
     return Made(made, scheduler, options, family, step_options)
 

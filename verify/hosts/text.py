@@ -6,7 +6,7 @@ import importlib.abc
 import importlib.util
 import types
 
-from ..errors import MutantError
+from ..errors import ANYTHING, MutantError
 
 
 class TextLoader(importlib.abc.InspectLoader):
@@ -33,6 +33,6 @@ def load_text(text: str, name: str) -> types.ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         loader.exec_module(module)
-    except Exception as error:
+    except ANYTHING as error:
         raise MutantError(f"{name}: {type(error).__name__} on import: {error}") from error
     return module
