@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any, NoReturn
 
-from ..errors import ExpressionError, SpecError
+from ..errors import Consequence, ExpressionError, SpecError
 from ..expr.parse import Functions, hint, parse
 from ..expr.tree import BOUND, Expr, Number, Symbol
 from .locate import Locator
@@ -37,6 +37,7 @@ class Values:
         self.parameters: tuple[Parameter, ...] = ()
         self.abbreviations: dict[str, Expr] = {}
         self.functions: Functions = {}
+        self.unsure: set[str] = set()  # names of the spec whose own meaning is wrong
         self.mistakes: list[SpecError] = []
 
     def parsed(self, text: str) -> dict[str, Any]:
@@ -131,22 +132,36 @@ class Values:
             case "scalar", _ if number:
                 return self.scalar(path, value)
             case "scalars", list():
-                return tuple(self.scalar(path, item) for item in value)
+                return self.each(self.scalar, ((path, item) for item in value))
             case "expressions", list():
-                return tuple(self.expression(path, item) for item in value)
+                return self.each(self.expression, ((path, item) for item in value))
             case "texts", list() if _texts(value):
-                return tuple(value)
+                return self.each(self.member, ((path, item) for item in value))
             case "lists", list() if all(map(_texts, value)):
                 return tuple(map(tuple, value))
             case "rows", list() if all(isinstance(row, list) for row in value):
                 return value
-            case ("list", list()) | ("weights", dict()):
+            case "weights", dict():
+                return self.each(self.weight, ((path, *item) for item in value.items()))
+            case "list", list():
                 return value
         self.fail(
             path,
             f"must be {KINDS[key.kind]}, found {shown(value)}; "
             f"for example: {path[-1]} = {key.example}",
         )
+
+    def weight(self, path: KeyPath, name: str, value: Any) -> tuple[str, Expr]:
+        """A node, a state or a draw with its weight."""
+        before = len(self.mistakes)
+        self.attempt(self.member, path, name)
+        weight = self.attempt(self.expression, (*path, name), value, None, True)
+        self.settle(before)
+        return name, weight
+
+    def member(self, path: KeyPath, name: str) -> str:
+        """A text in a list or a key of weights; those of rules are of a certain form."""
+        return name
 
     def one_of(self, path: KeyPath, text: str, choices: tuple[str, ...]) -> str:
         """A text that is one of some choices, where there are any."""
@@ -184,8 +199,8 @@ class Values:
         return self.expression(path, value, {**scalar_names(), **self.symbols()}, extra=True)
 
     def symbols(self) -> dict[str, Expr]:
-        """The parameters as symbols."""
-        return {p.name: Symbol(p.name) for p in self.parameters}
+        """The parameters as symbols; names that are wrong stand for something too."""
+        return {name: Symbol(name) for name in (*self.unsure, *(p.name for p in self.parameters))}
 
     def expression(
         self,
@@ -220,7 +235,9 @@ class Values:
             return parse(str(value), known, functions)
         except ExpressionError as error:
             line, column, _ = self.locator.value(path, str(value))
-            raise SpecError(
+            refused = str(value)[error.column : error.column + error.width]
+            wrong = self.unsure.isdisjoint(re.findall(r"[A-Za-z]\w*", refused))
+            raise (SpecError if wrong else Consequence)(
                 error.message,
                 self.source,
                 line,

@@ -165,10 +165,27 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_text():
     assert str(found).count("<spec>:") == 6
 
 
-def test_expressions_are_read_only_when_their_names_are_known():
-    text = (
-        TOP + '[parameters.a]\ndefault = 1.5\n[step]\nrule = "weights"\nweights = { n = "a*h" }\n'
-    )
+def told_lines(text):
     with pytest.raises(SpecError) as caught:
         parse_solver(text)
-    assert not caught.value.others
+    return [one.line for one in (caught.value, *caught.value.others)]
+
+
+def test_what_uses_a_wrong_name_is_not_told_beside_it():
+    rule = '[step]\nrule = "weights"\nweights = { n = "a*h" }\n'
+    assert told_lines(TOP + "[parameters.a]\ndefault = 1.5\n" + rule) == [4]
+    names = '[let]\nw = "h*q"\nv = "w**h"\nu = "v*foo(3)"\n"f(x)" = "y"\n'
+    rule = '[step]\nrule = "weights"\nweights = { n = "riemann(x, 0, h, u)", n-1 = "f(h)" }\n'
+    assert told_lines(TOP + names + rule) == [4, 6, 7]
+
+
+def test_mistakes_in_expressions_nodes_and_tables_are_told_together():
+    text = (
+        'name = "x"\nintegrand = "dat"\n'
+        '[[stage]]\nname = "n"\nat = "1/0"\nplace = "q"\nrule = "interpolat"\n'
+        '[step]\nrule = "weights"\nnodes = ["n", "2n"]\ntheta = "z"\n'
+        'weights = { n = "h*", m = "h*zz" }\n'
+        '[noise]\nform = "sdee"\nwindow_at = "middle"\n'
+        '[langevin]\nsteps = 0\n[start]\nshrink = "1/2"\n'
+    )
+    assert told_lines(text) == [2, 4, 5, 6, 7, 10, 10, 11, 11, 12, 12, 14, 15, 16, 17, 19]
