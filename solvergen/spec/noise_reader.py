@@ -36,6 +36,9 @@ class NoiseReader(RuleReader):
             "churn": ("strength", "scale", "window"),
             "explicit": ("scale",) if fields.get("jumps") else (),
         }[form]
+        strength = fields.get("strength")
+        if isinstance(strength, Number) and strength.value < 0:
+            yield ("noise", "strength"), f"the strength is at least 0, found {strength.value}"
         if "window_at" in fields and "window" not in fields:
             yield ("noise", "window_at"), "`window_at` needs a `window`"
         for name in fields:

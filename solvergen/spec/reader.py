@@ -25,7 +25,7 @@ from .model import (
     Stage,
     Start,
 )
-from .names import GRID_POINT, MAX_STEPS, reserved
+from .names import GRID_POINT, MAX_STEPS, language_names, reserved
 from .noise_reader import NoiseReader
 from .tableau import written_out
 
@@ -197,13 +197,32 @@ class _Reader(NoiseReader):
         found = re.fullmatch(r"([A-Za-z][A-Za-z0-9_]{0,31})(\(x\))?", name)
         if not found or name == "x":
             self.fail(path, f"`{name}` is not a plain name; a function is written `f(x)`")
+        self.check_above(path, found[1], value)
         if not found[2]:
             self.abbreviations[name] = self.expression(path, value, weights=True)
             return
-        if reserved(found[1]) or any(p.name == found[1] for p in self.parameters):
-            self.fail(path, f"`{found[1]}` cannot name a function: it is taken")
+        if holder := self.holder(found[1]):
+            self.fail(path, f"`{found[1]}` cannot name a function: it is {holder}; choose another")
         body = self.expression(path, value, weights=True, of_x=True)
         self.functions = {**self.functions, found[1]: function_of_x(found[1], body)}
+
+    def holder(self, name: str) -> str:
+        """Whose a name is that [let] cannot give to a function."""
+        if any(p.name == name for p in self.parameters):
+            return "a parameter"
+        if name in language_names():
+            return "a name of the spec language"
+        return "a name that emitted files or Python use" if reserved(name) else ""
+
+    def check_above(self, path: KeyPath, own: str, value: Any) -> None:
+        """An entry of [let] uses neither itself nor what is written below it."""
+        listed = [key.removesuffix("(x)") for key in self.section("let")]
+        above = {*language_names(), *self.symbols(), *listed[: listed.index(own)], "x"}
+        for used in re.findall(r"[A-Za-z]\w*", str(value)):
+            if used in listed and used not in above:
+                place = "itself" if used == own else f"`{used}`, which is written below it"
+                told = f"`{own}` uses {place}; an entry of [let] may use those above it"
+                self.fail(path, told, used)
 
     def stage(self, path: KeyPath, value: Any) -> Stage:
         before = len(self.mistakes)

@@ -20,6 +20,7 @@ from .names import GRID_POINT, scalar_functions, scalar_names, weight_functions,
 from .rule_keys import KINDS, Key, Table
 
 # An emitted file of such a name would be imported in place of the module.
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 SHADOWING = {*sys.stdlib_module_names, "torch", "numpy", "scipy", "sympy", "solvergen", "generated"}
 
 
@@ -119,7 +120,7 @@ class Values:
                 return value
             case "text", str() if len(value) <= 2000:
                 return self.one_of(path, self.one_line(path, value), key.choices)
-            case "name", str() if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", value):
+            case "name", str() if NAME.fullmatch(value):
                 return self.free_name(path, value)
             case "exact", _ if number:
                 return self.exact(path, value)
@@ -172,13 +173,8 @@ class Values:
 
     def free_name(self, path: KeyPath, name: str) -> str:
         """A name that hides nothing of Python, where it becomes that of a file."""
-        if len(path) == 1 and (name in SHADOWING or keyword.iskeyword(name)):
-            self.fail(
-                path,
-                f"`{name}` is a module or a keyword of Python, which the "
-                "emitted file would hide; choose another name",
-                name,
-            )
+        if len(path) == 1 and (refusal := name_refusal(name)):
+            self.fail(path, f"`{name}` cannot name a solver: {refusal}", name)
         return name
 
     def one_line(self, path: KeyPath, text: str) -> str:
@@ -245,6 +241,18 @@ class Values:
                 self.locator.line(line),
                 error.width,
             ) from None
+
+
+def name_refusal(name: str) -> str:
+    """Why a solver, and so the file that is emitted of it, cannot have a name; nothing if it can."""
+    if not NAME.fullmatch(name):
+        return "use letters, digits and underscores, a letter first"
+    if name in SHADOWING or keyword.iskeyword(name):
+        return (
+            "it is a module or a keyword of Python, which the emitted file would hide; choose "
+            "another name"
+        )
+    return ""
 
 
 def shown(value: Any) -> str:
