@@ -107,8 +107,21 @@ def phi(k, z):
     return value
 
 
+def numbers(*unlimited, **parameters):
+    """Parameters as floats; refuse what is no number, and infinity unless it is unlimited."""
+    for name, value in parameters.items():
+        try:
+            known = not math.isnan(value) if name in unlimited else math.isfinite(value)
+        except (TypeError, ValueError, OverflowError):
+            known = False
+        if not known:
+            raise ValueError(f"{name} must be a finite number; got {value!r}")
+    return map(float, parameters.values())
+
+
 def coefficients(sigmas, alphas=None, theta=1 / 2, c=1):
     """Plan every model call in float64: rows (step, kind, sigma, weights)."""
+    theta, c = numbers(theta=theta, c=c)
     if not 0 < theta < 1:
         raise ValueError(f"theta must satisfy 0 < theta < 1; got {theta}")
     if not 0 < c:

@@ -63,8 +63,21 @@ def grid(sigmas, alphas=None):
     return alpha, sigma, lam
 
 
+def numbers(*unlimited, **parameters):
+    """Parameters as floats; refuse what is no number, and infinity unless it is unlimited."""
+    for name, value in parameters.items():
+        try:
+            known = not math.isnan(value) if name in unlimited else math.isfinite(value)
+        except (TypeError, ValueError, OverflowError):
+            known = False
+        if not known:
+            raise ValueError(f"{name} must be a finite number; got {value!r}")
+    return map(float, parameters.values())
+
+
 def coefficients(sigmas, alphas=None, gamma=1):
     """Plan every model call in float64: rows (step, kind, sigma, weights)."""
+    (gamma,) = numbers(gamma=gamma)
     if not 0 < gamma <= 1:
         raise ValueError(f"gamma must satisfy 0 < gamma <= 1; got {gamma}")
     alpha, sigma, lam = grid(sigmas, alphas)

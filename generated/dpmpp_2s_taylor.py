@@ -104,8 +104,21 @@ def phi(k, z):
     return value
 
 
+def numbers(*unlimited, **parameters):
+    """Parameters as floats; refuse what is no number, and infinity unless it is unlimited."""
+    for name, value in parameters.items():
+        try:
+            known = not math.isnan(value) if name in unlimited else math.isfinite(value)
+        except (TypeError, ValueError, OverflowError):
+            known = False
+        if not known:
+            raise ValueError(f"{name} must be a finite number; got {value!r}")
+    return map(float, parameters.values())
+
+
 def coefficients(sigmas, alphas=None, r=1 / 2):
     """Plan every model call in float64: rows (step, kind, sigma, weights)."""
+    (r,) = numbers(r=r)
     if not 0 < r <= 1:
         raise ValueError(f"r must satisfy 0 < r <= 1; got {r}")
     alpha, sigma, lam = grid(sigmas, alphas)

@@ -97,7 +97,7 @@ def numbers(*unlimited, **parameters):
     for name, value in parameters.items():
         try:
             known = not math.isnan(value) if name in unlimited else math.isfinite(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             known = False
         if not known:
             raise ValueError(f"{name} must be a finite number; got {value!r}")

@@ -71,8 +71,21 @@ def phi(k, z):
     return value
 
 
+def numbers(*unlimited, **parameters):
+    """Parameters as floats; refuse what is no number, and infinity unless it is unlimited."""
+    for name, value in parameters.items():
+        try:
+            known = not math.isnan(value) if name in unlimited else math.isfinite(value)
+        except (TypeError, ValueError, OverflowError):
+            known = False
+        if not known:
+            raise ValueError(f"{name} must be a finite number; got {value!r}")
+    return map(float, parameters.values())
+
+
 def coefficients(sigmas, alphas=None, gamma=2):
     """Plan every model call in float64: rows (step, kind, sigma, weights)."""
+    (gamma,) = numbers(gamma=gamma)
     alpha, sigma, lam = grid(sigmas, alphas)
     n, plan = len(lam) - 1, []
     first = 1 if alpha[0] == 0 else 0  # history begins where lambda is finite

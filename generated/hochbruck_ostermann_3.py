@@ -112,8 +112,21 @@ def phi(k, z):
     return value
 
 
+def numbers(*unlimited, **parameters):
+    """Parameters as floats; refuse what is no number, and infinity unless it is unlimited."""
+    for name, value in parameters.items():
+        try:
+            known = not math.isnan(value) if name in unlimited else math.isfinite(value)
+        except (TypeError, ValueError, OverflowError):
+            known = False
+        if not known:
+            raise ValueError(f"{name} must be a finite number; got {value!r}")
+    return map(float, parameters.values())
+
+
 def coefficients(sigmas, alphas=None, c2=1 / 3):
     """Plan every model call in float64: rows (step, kind, sigma, weights)."""
+    (c2,) = numbers(c2=c2)
     if not 0 < c2 <= 1:
         raise ValueError(f"c2 must satisfy 0 < c2 <= 1; got {c2}")
     alpha, sigma, lam = grid(sigmas, alphas)

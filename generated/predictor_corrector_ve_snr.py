@@ -81,7 +81,7 @@ def numbers(*unlimited, **parameters):
     for name, value in parameters.items():
         try:
             known = not math.isnan(value) if name in unlimited else math.isfinite(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             known = False
         if not known:
             raise ValueError(f"{name} must be a finite number; got {value!r}")
@@ -163,8 +163,8 @@ def step(row, x, denoised, memory, noise=(), empty=None):
     _, kind, _, weights, *_ = row
     if kind == 1:  # a Langevin step of the length that norms give
         toward = weights[1] * denoised - x
-        drawn, pulled = (v.reshape(len(v), -1).norm(dim=1).mean() for v in (*noise, toward))
-        root = weights[0] * drawn / pulled
+        drawn, pulled = (v[:, None].flatten(1).norm(dim=1).mean() for v in (*noise, toward))
+        root = weights[0] * drawn / pulled.where(pulled > 0, math.inf)  # nothing pulls: no step
         return x + root * (root * toward + weights[2] * noise[0]), ()
     d0 = denoised
     return combine(weights, (x, d0, *noise), empty), ()

@@ -42,7 +42,8 @@ class SpecError(SolvergenError):
     def together(cls, mistakes: Iterable[SpecError]) -> SpecError:
         """All mistakes in a spec as one error: the first of the text, which knows the others."""
         flat = [one for mistake in mistakes for one in (mistake, *mistake.others)]
-        told = {(one.line, one.column, one.message): one for one in flat}
+        own = [one for one in flat if not isinstance(one, Consequence)] or flat[:1]
+        told = {(one.line, one.column, one.message): one for one in own}
         first, *others = (told[place] for place in sorted(told))
         for other in others:
             other.others = ()
@@ -58,6 +59,10 @@ class SpecError(SolvergenError):
             caret = " " * (self.column - 1) + "^" * max(1, self.width)
             shown += f"\n{self.line:5d} | {self.text}\n      | {caret}"
         return "\n".join([shown, *map(str, self.others)])
+
+
+class Consequence(SpecError):
+    """A part of a spec that uses what is wrong elsewhere; only that other mistake is told."""
 
 
 class ExpressionError(SolvergenError):

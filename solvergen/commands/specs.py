@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -61,12 +60,11 @@ def add(commands: Any) -> None:
 def run_new(args: argparse.Namespace) -> int:
     """Write a starter spec; an existing file is left alone."""
     from ..spec.starter import starter
+    from ..spec.values import name_refusal
     from ..writing import write
 
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", args.name):
-        raise SolvergenError(
-            f"`{args.name}` cannot name a solver; use letters, digits and underscores, a letter first"
-        )
+    if refusal := name_refusal(args.name):
+        raise SolvergenError(f"`{args.name}` cannot name a solver: {refusal}")
     path = args.out or Path(f"{args.name}.toml")
     if path.exists():
         raise SolvergenError(f"{path} exists; give another name or --out")

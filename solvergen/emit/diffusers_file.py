@@ -72,7 +72,7 @@ def sampler_text(text: str, remake: str, imports: str) -> str:
 
 
 def diffusers_file(
-    solver: Solver, program: Program, theory: Mapping[str, Any] | None = None
+    solver: Solver, program: Program, theory: Mapping[str, Any] | None = None, spec: str = ""
 ) -> str:
     """The scheduler file of a solver; it imports math, torch and diffusers.
 
@@ -80,8 +80,9 @@ def diffusers_file(
         solver: the spec, for the header.
         program: what was derived from it.
         theory: the order report as plain data.
+        spec: what the header tells to export; the solver's name unless given.
     """
-    remake = f"solvergen export diffusers {solver.name}"
+    remake = f"solvergen export diffusers {spec or solver.name}"
     sampler = sampler_text(torch_file(solver, program, theory), remake, IMPORTS)
     count = program.evaluations_per_step
     scheduler = SCHEDULER.format(

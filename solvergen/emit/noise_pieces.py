@@ -86,7 +86,7 @@ def numbers(*unlimited, **parameters):
     for name, value in parameters.items():
         try:
             known = not math.isnan(value) if name in unlimited else math.isfinite(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             known = False
         if not known:
             raise ValueError(f"{name} must be a finite number; got {value!r}")
@@ -134,10 +134,10 @@ PLACES = """    places, p = [], 0
 
 
 def planned(layout: Layout) -> list[str]:
-    """The definitions of `tensors`, and of `numbers` where there are parameters."""
-    if not layout.program.stochastic:
-        return []
-    return [_tensors(layout), *([NUMBERS] if layout.program.parameters else [])]
+    """The definitions of `tensors` where noise is drawn, of `numbers` where there are parameters."""
+    program = layout.program
+    drawn = [_tensors(layout)] if program.stochastic else []
+    return [*drawn, *([NUMBERS] if program.parameters else [])]
 
 
 def _tensors(layout: Layout) -> str:
@@ -188,7 +188,7 @@ def on_path(solver: Solver) -> str:
 def parameter_lines(solver: Solver, program: Program) -> list[str]:
     """The line that makes parameters floats, if numbers they are; edges of windows may be infinite."""
     names = [p.name for p in program.parameters]
-    if not (names and program.stochastic):
+    if not names:
         return []
     noise = solver.noise
     edges = set().union(*(symbols(edge) for edge in noise.window)) if noise else set()

@@ -10,8 +10,8 @@ PAD = " " * 4
 LANGEVIN = """\
     if kind == {kind}:  # a Langevin step of the length that norms give
         toward = weights[1] * denoised - x
-        drawn, pulled = (v.reshape(len(v), -1).norm(dim=1).mean() for v in (*noise, toward))
-        root = weights[0] * drawn / pulled
+        drawn, pulled = (v[:, None].flatten(1).norm(dim=1).mean() for v in (*noise, toward))
+        root = weights[0] * drawn / pulled.where(pulled > 0, math.inf)  # nothing pulls: no step
         return x + root * (root * toward + weights[2] * noise[0]), ()
 """
 

@@ -95,7 +95,7 @@ class BrownianPath:
     def __init__(
         self, x: Tensor, seeds: Sequence[int], clock: Clock | None = None, bits: int = 52
     ) -> None:
-        if not 1 <= bits <= 52:
+        if not (isinstance(bits, int) and 1 <= bits <= 52):
             raise ValueError(f"bits must be from 1 to 52, those of a float64; found {bits}")
         self.like, self.shape = x.new_empty(0), x.shape
         self.seeds, self.bits = checked_seeds(x, seeds), bits

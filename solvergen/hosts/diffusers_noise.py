@@ -31,6 +31,17 @@ def check_strength(eta: float, coefficients: Callable[..., Any], planned: Any) -
         )
 
 
+def check_parameters(coefficients: Callable[..., Any], given: Any) -> None:
+    """Refuse a name that is not a parameter of the sampler's `coefficients`."""
+    known = list(inspect.signature(coefficients).parameters)[2:]
+    unknown = [name for name in given or {} if name not in known]
+    if unknown:
+        raise ValueError(
+            f"solver_parameters are {', '.join(known) or 'none of this solver'}; "
+            f"found {', '.join(unknown)}"
+        )
+
+
 def noise_source(
     x: torch.Tensor,
     generator: torch.Generator | list[torch.Generator] | None,

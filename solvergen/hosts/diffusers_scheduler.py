@@ -21,6 +21,7 @@ from .diffusers_grid import (
     train_alphas_cumprod,
     train_levels,
 )
+from .diffusers_noise import check_parameters
 from .diffusers_walk import PlanWalk
 
 
@@ -81,6 +82,7 @@ class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc
             raise ValueError(
                 f"final_sigmas_type must be zero or sigma_min; found {final_sigmas_type!r}"
             )
+        check_parameters(type(self).coefficients, solver_parameters)
         self.alphas_cumprod = train_alphas_cumprod(self.config)
         self.init_noise_sigma = 1.0
         self._levels = train_levels(self.alphas_cumprod)

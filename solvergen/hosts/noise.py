@@ -17,6 +17,7 @@ torch's own CPU generator keeps 32 bits of a seed, which 10^5 draws already repe
 from __future__ import annotations
 
 import hashlib
+import operator
 import struct
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -152,7 +153,7 @@ def level_of(value: Level) -> float:
 
 def checked_seeds(x: Tensor, seeds: Sequence[int]) -> tuple[int, ...]:
     """Seeds that there are as many of as samples, each within 128 bits."""
-    found = tuple(int(seed) for seed in seeds)
+    found = whole_seeds(seeds)
     if x.ndim == 0 or len(found) != len(x):
         raise ValueError(
             f"{len(found)} seeds for a state of shape {tuple(x.shape)}; give one per sample"
@@ -160,6 +161,18 @@ def checked_seeds(x: Tensor, seeds: Sequence[int]) -> tuple[int, ...]:
     if any(not -(2**127) <= seed < 2**127 for seed in found):
         raise ValueError("a seed must be from -2^127 to 2^127 - 1")
     return found
+
+
+def whole_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
+    """Seeds as integers.
+
+    Raises:
+        ValueError: one of them is no integer.
+    """
+    try:
+        return tuple(map(operator.index, seeds))
+    except TypeError:
+        raise ValueError(f"seeds are integers, one per sample; found {seeds!r:.80}") from None
 
 
 def unit_normal(seed: int, place: bytes, shape: Sequence[int]) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import torch
 from torch import Tensor, nn
 
-from .noise import NoiseSampler, level_of
+from .noise import NoiseSampler, level_of, whole_seeds
 
 Model = Callable[..., Tensor]
 Lifts = tuple[tuple[Tensor, ...], ...]
@@ -25,10 +25,17 @@ def noise_of(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """One draw of unit noise per seed: the same whatever the batch, the rank or the device."""
+    """One draw of unit noise per seed: the same whatever the batch, the rank or the device.
+
+    Raises:
+        ValueError: there are no seeds, or one of them is no integer.
+    """
     draws = [
-        torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed)) for seed in seeds
+        torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed))
+        for seed in whole_seeds(seeds)
     ]
+    if not draws:
+        raise ValueError("there are no seeds; give one per sample")
     return torch.stack(draws).to(device, dtype)
 
 
@@ -84,7 +91,13 @@ def progress(
         disable: True hides the line, False shows it anywhere; None shows it on terminals alone.
         stream: where the line goes, standard error unless given.
         clock: what tells the seconds.
+
+    Raises:
+        ValueError: steps or every is no integer above 0.
     """
+    for name, value in (("steps", 1 if steps is None else steps), ("every", every)):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be an integer, 1 or more; found {value!r}")
     out, begun = sys.stderr if stream is None else stream, clock()
     hidden = not out.isatty() if disable is None else disable
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from ..errors import ExpressionError
-from ..expr.parse import QUADRATURE
+from ..expr.parse import FUNCTIONS, QUADRATURE
 from ..expr.tree import Call, Expr, Number, Symbol, phi
 
 MAX_STEPS, MAX_PHI = 9, 12
@@ -178,6 +178,12 @@ def scalar_functions() -> dict[str, Callable[..., Expr]]:
         "between": lambda low, value, high: Call("between", (low, value, high)),
         **QUADRATURE,
     }
+
+
+def language_names() -> set[str]:
+    """All names and functions that expressions of a spec may use without declaring them."""
+    names = {*weight_names({}), *scalar_names()}
+    return names | {*FUNCTIONS, *weight_functions(), *scalar_functions()}
 
 
 def ratio(prefix: str, k: int) -> Expr:

@@ -25,7 +25,7 @@ from .model import (
     Stage,
     Start,
 )
-from .names import GRID_POINT, MAX_STEPS, reserved
+from .names import GRID_POINT, MAX_STEPS, language_names, reserved
 from .noise_reader import NoiseReader
 from .tableau import written_out
 
@@ -78,8 +78,8 @@ class _Reader(NoiseReader):
         """The whole spec, table by table."""
         fields = self.attempt(self.top)
         parts = {name: self.attempt(read) for name, read in self.plain().items()}
-        if self.attempt(self.read_names):  # expressions can be read once their names are known
-            parts |= {name: self.attempt(read) for name, read in self.expressed().items()}
+        self.attempt(self.read_names)  # what expressions may call
+        parts |= {name: self.attempt(read) for name, read in self.expressed().items()}
         self.settle(0)
         stages, step = parts.pop("steps")
         return Solver(stages=stages, step=step, parameters=self.parameters, **fields, **parts)
@@ -117,11 +117,16 @@ class _Reader(NoiseReader):
             "langevin": self.langevin,
         }
 
-    def read_names(self) -> bool:
-        """Parameters and abbreviations."""
-        self.parameters = self.each(self.parameter, self.section("parameters").items())
-        self.abbreviations = self.read_abbreviations()
-        return True
+    def read_names(self) -> None:
+        """Parameters and abbreviations, each of which may use those before it."""
+        before = len(self.mistakes)
+        for read, table in ((self.parameter, "parameters"), (self.abbreviation, "let")):
+            for name, value in (self.attempt(self.section, table) or {}).items():
+                known = len(self.mistakes)
+                self.attempt(read, name, value)
+                if self.mistakes[known:]:
+                    self.unsure |= set(re.findall(r"^[A-Za-z]\w*", name))
+        self.settle(before)
 
     def spans(self) -> int:
         """How many intervals of the grid a step spans."""
@@ -139,14 +144,21 @@ class _Reader(NoiseReader):
             )
         if len(rows) > MAX_ROWS:
             self.fail(("stage", MAX_ROWS), f"{len(rows)} stages; at most {MAX_ROWS} are read")
-        stages = self.each(self.stage, ((("stage", i), row) for i, row in enumerate(rows)))
+        before = len(self.mistakes)
+        stages = [self.attempt(self.stage, ("stage", i), row) for i, row in enumerate(rows)]
+        step = self.attempt(self.last_rule)
+        self.settle(before)
+        return tuple(stages), step
+
+    def last_rule(self) -> Rule:
+        """[step], which no solver lacks."""
         if "step" not in self.data:
             self.fail(
                 (),
                 "there is no [step]; add the rule that ends the step, for example\n"
                 '[step]\nrule = "interpolate"\nnodes = ["n"]',
             )
-        return stages, self.rule(("step",), self.section("step"))
+        return self.rule(("step",), self.section("step"))
 
     def table_of_stages(self) -> tuple[tuple[Stage, ...], Rule]:
         """[tableau], written out as stages and a final rule."""
@@ -154,8 +166,10 @@ class _Reader(NoiseReader):
             if other in self.data:
                 self.fail((other,), f"[tableau] takes the place of [{other}]; give one of them")
         fields = self.table(("tableau",), self.section("tableau"), TABLES["tableau"])
-        rows = [[self.entry("a", weight) for weight in row] for row in fields["a"]]
-        final = [self.entry("b", weight) for weight in fields["b"]]
+        before = len(self.mistakes)
+        rows = [[self.attempt(self.entry, "a", weight) for weight in row] for row in fields["a"]]
+        final = [self.attempt(self.entry, "b", weight) for weight in fields["b"]]
+        self.settle(before)
         sweeps = fields.get("sweeps")
         if sweeps is not None and not 1 <= sweeps <= 10:
             self.fail(("tableau", "sweeps"), "between 1 and 10 sweeps are written out")
@@ -168,39 +182,55 @@ class _Reader(NoiseReader):
     def entry(self, key: str, value: Any) -> Expr:
         return self.expression(("tableau", key), value, weights=True)
 
-    def parameter(self, name: str, value: Any) -> Parameter:
+    def parameter(self, name: str, value: Any) -> None:
         path = ("parameters", name)
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,31}", name) or reserved(name):
             self.fail(path, f"`{name}` cannot name a parameter: it is reserved or not a plain name")
         parameter = Parameter(name, **self.table(path, value, TABLES["parameters"]))
         if refusal := parameter.refusal(parameter.default):
             self.fail((*path, "default"), f"the default is outside its own bounds: {refusal}")
-        return parameter
+        self.parameters = (*self.parameters, parameter)
 
-    def read_abbreviations(self) -> dict[str, Expr]:
-        """[let]: each abbreviation may use the parameters and those written before it.
+    def abbreviation(self, name: str, value: Any) -> None:
+        """An entry of [let]; a key such as `"f(x)"` makes a function of x."""
+        path = ("let", name)
+        found = re.fullmatch(r"([A-Za-z][A-Za-z0-9_]{0,31})(\(x\))?", name)
+        if not found or name == "x":
+            self.fail(path, f"`{name}` is not a plain name; a function is written `f(x)`")
+        self.check_above(path, found[1], value)
+        if not found[2]:
+            self.abbreviations[name] = self.expression(path, value, weights=True)
+            return
+        if holder := self.holder(found[1]):
+            self.fail(path, f"`{found[1]}` cannot name a function: it is {holder}; choose another")
+        body = self.expression(path, value, weights=True, of_x=True)
+        self.functions = {**self.functions, found[1]: function_of_x(found[1], body)}
 
-        A key such as `"f(x)"` makes a function of x.
-        """
-        section = self.section("let")
-        for name, value in section.items():
-            path = ("let", name)
-            found = re.fullmatch(r"([A-Za-z][A-Za-z0-9_]{0,31})(\(x\))?", name)
-            if not found or name == "x":
-                self.fail(path, f"`{name}` is not a plain name; a function is written `f(x)`")
-            if not found[2]:
-                self.abbreviations[name] = self.expression(path, value, weights=True)
-                continue
-            if reserved(found[1]) or any(p.name == found[1] for p in self.parameters):
-                self.fail(path, f"`{found[1]}` cannot name a function: it is taken")
-            body = self.expression(path, value, weights=True, of_x=True)
-            self.functions = {**self.functions, found[1]: function_of_x(found[1], body)}
-        return self.abbreviations
+    def holder(self, name: str) -> str:
+        """Whose a name is that [let] cannot give to a function."""
+        if any(p.name == name for p in self.parameters):
+            return "a parameter"
+        if name in language_names():
+            return "a name of the spec language"
+        return "a name that emitted files or Python use" if reserved(name) else ""
+
+    def check_above(self, path: KeyPath, own: str, value: Any) -> None:
+        """An entry of [let] uses neither itself nor what is written below it."""
+        listed = [key.removesuffix("(x)") for key in self.section("let")]
+        above = {*language_names(), *self.symbols(), *listed[: listed.index(own)], "x"}
+        for used in re.findall(r"[A-Za-z]\w*", str(value)):
+            if used in listed and used not in above:
+                place = "itself" if used == own else f"`{used}`, which is written below it"
+                told = f"`{own}` uses {place}; an entry of [let] may use those above it"
+                self.fail(path, told, used)
 
     def stage(self, path: KeyPath, value: Any) -> Stage:
-        fields = self.table(path, value, TABLES["stage"])
-        if fields["name"] in ("n", "x"):
-            self.fail((*path, "name"), f"`{fields['name']}` is a reserved name; choose another")
+        before = len(self.mistakes)
+        if isinstance(value, dict) and value.get("name") in ("n", "x"):
+            told = f"`{value['name']}` is a reserved name; choose another"
+            self.attempt(self.fail, (*path, "name"), told)
+        fields = self.attempt(self.rule_table, path, value, TABLES["stage"])
+        self.settle(before)
         own = {key: fields.pop(key) for key in ("name", "at", "place") if key in fields}
         if GRID_POINT.fullmatch(str(value["at"])):
             if "place" in own:

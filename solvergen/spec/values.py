@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any, NoReturn
 
-from ..errors import ExpressionError, SpecError
+from ..errors import Consequence, ExpressionError, SpecError
 from ..expr.parse import Functions, hint, parse
 from ..expr.tree import BOUND, Expr, Number, Symbol
 from .locate import Locator
@@ -20,6 +20,7 @@ from .names import GRID_POINT, scalar_functions, scalar_names, weight_functions,
 from .rule_keys import KINDS, Key, Table
 
 # An emitted file of such a name would be imported in place of the module.
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 SHADOWING = {*sys.stdlib_module_names, "torch", "numpy", "scipy", "sympy", "solvergen", "generated"}
 
 
@@ -37,6 +38,7 @@ class Values:
         self.parameters: tuple[Parameter, ...] = ()
         self.abbreviations: dict[str, Expr] = {}
         self.functions: Functions = {}
+        self.unsure: set[str] = set()  # names of the spec whose own meaning is wrong
         self.mistakes: list[SpecError] = []
 
     def parsed(self, text: str) -> dict[str, Any]:
@@ -118,7 +120,7 @@ class Values:
                 return value
             case "text", str() if len(value) <= 2000:
                 return self.one_of(path, self.one_line(path, value), key.choices)
-            case "name", str() if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", value):
+            case "name", str() if NAME.fullmatch(value):
                 return self.free_name(path, value)
             case "exact", _ if number:
                 return self.exact(path, value)
@@ -131,22 +133,36 @@ class Values:
             case "scalar", _ if number:
                 return self.scalar(path, value)
             case "scalars", list():
-                return tuple(self.scalar(path, item) for item in value)
+                return self.each(self.scalar, ((path, item) for item in value))
             case "expressions", list():
-                return tuple(self.expression(path, item) for item in value)
+                return self.each(self.expression, ((path, item) for item in value))
             case "texts", list() if _texts(value):
-                return tuple(value)
+                return self.each(self.member, ((path, item) for item in value))
             case "lists", list() if all(map(_texts, value)):
                 return tuple(map(tuple, value))
             case "rows", list() if all(isinstance(row, list) for row in value):
                 return value
-            case ("list", list()) | ("weights", dict()):
+            case "weights", dict():
+                return self.each(self.weight, ((path, *item) for item in value.items()))
+            case "list", list():
                 return value
         self.fail(
             path,
             f"must be {KINDS[key.kind]}, found {shown(value)}; "
             f"for example: {path[-1]} = {key.example}",
         )
+
+    def weight(self, path: KeyPath, name: str, value: Any) -> tuple[str, Expr]:
+        """A node, a state or a draw with its weight."""
+        before = len(self.mistakes)
+        self.attempt(self.member, path, name)
+        weight = self.attempt(self.expression, (*path, name), value, None, True)
+        self.settle(before)
+        return name, weight
+
+    def member(self, path: KeyPath, name: str) -> str:
+        """A text in a list or a key of weights; those of rules are of a certain form."""
+        return name
 
     def one_of(self, path: KeyPath, text: str, choices: tuple[str, ...]) -> str:
         """A text that is one of some choices, where there are any."""
@@ -157,13 +173,8 @@ class Values:
 
     def free_name(self, path: KeyPath, name: str) -> str:
         """A name that hides nothing of Python, where it becomes that of a file."""
-        if len(path) == 1 and (name in SHADOWING or keyword.iskeyword(name)):
-            self.fail(
-                path,
-                f"`{name}` is a module or a keyword of Python, which the "
-                "emitted file would hide; choose another name",
-                name,
-            )
+        if len(path) == 1 and (refusal := name_refusal(name)):
+            self.fail(path, f"`{name}` cannot name a solver: {refusal}", name)
         return name
 
     def one_line(self, path: KeyPath, text: str) -> str:
@@ -184,8 +195,8 @@ class Values:
         return self.expression(path, value, {**scalar_names(), **self.symbols()}, extra=True)
 
     def symbols(self) -> dict[str, Expr]:
-        """The parameters as symbols."""
-        return {p.name: Symbol(p.name) for p in self.parameters}
+        """The parameters as symbols; names that are wrong stand for something too."""
+        return {name: Symbol(name) for name in (*self.unsure, *(p.name for p in self.parameters))}
 
     def expression(
         self,
@@ -220,7 +231,9 @@ class Values:
             return parse(str(value), known, functions)
         except ExpressionError as error:
             line, column, _ = self.locator.value(path, str(value))
-            raise SpecError(
+            refused = str(value)[error.column : error.column + error.width]
+            wrong = self.unsure.isdisjoint(re.findall(r"[A-Za-z]\w*", refused))
+            raise (SpecError if wrong else Consequence)(
                 error.message,
                 self.source,
                 line,
@@ -228,6 +241,18 @@ class Values:
                 self.locator.line(line),
                 error.width,
             ) from None
+
+
+def name_refusal(name: str) -> str:
+    """Why a solver, and so the file that is emitted of it, cannot have a name; nothing if it can."""
+    if not NAME.fullmatch(name):
+        return "use letters, digits and underscores, a letter first"
+    if name in SHADOWING or keyword.iskeyword(name):
+        return (
+            "it is a module or a keyword of Python, which the emitted file would hide; choose "
+            "another name"
+        )
+    return ""
 
 
 def shown(value: Any) -> str:

@@ -206,6 +206,15 @@ def test_norms_do_not_depend_on_the_gauge(gauge, committed, mixture, start):
     assert apart(run(module, mixture, start, grid, gauge), wanted) < TOLERANCE
 
 
+def test_no_step_is_taken_where_nothing_pulls(committed):
+    step = committed("predictor_corrector_ve_snr").step
+    weights, x = torch.tensor([0.2, 1.0, 3.0], dtype=torch.float64).unbind(), torch.ones(2, 5)
+    row = (0, 1, 1.0, weights, ())
+    assert torch.equal(step(row, x, x, (), (x,))[0], x)
+    assert not torch.equal(step(row, x, 2 * x, (), (x,))[0], x)
+    assert step(row, x[:0], x[:0], (), (x[:0],))[0].shape == (0, 5)
+
+
 @pytest.mark.parametrize("gauge", GAUGES)
 @pytest.mark.parametrize("s_noise", [1.0, 1.003])
 def test_restart(s_noise, gauge, committed, mixture, start):

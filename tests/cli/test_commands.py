@@ -55,7 +55,7 @@ def test_new_writes_a_spec_that_lints(family, tmp_path, capsys):
     assert "exists" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["3m", "a-b", "", "a b", "../x", "é"])
+@pytest.mark.parametrize("name", ["3m", "a-b", "", "a b", "../x", "é", "class", "torch"])
 def test_new_refuses_names_that_cannot_be_files(name, capsys):
     assert main(["new", name]) == 2
     assert "cannot name a solver" in capsys.readouterr().err

@@ -44,6 +44,17 @@ def test_diffusers_file_stands_alone(tmp_path, capsys):
     assert ran.stdout.split()[-1] == "5"
 
 
+def test_a_scheduler_names_the_file_it_is_made_from(tmp_path):
+    spec, path = tmp_path / "my spec.toml", tmp_path / "made.py"
+    spec.write_text(
+        'name = "mine"\nintegrand = "data"\n[step]\nrule = "interpolate"\nnodes = ["n"]\n',
+        encoding="utf-8",
+    )
+    assert main(["export", "diffusers", str(spec), "--out", str(path)]) == 0
+    remake = "# remake   solvergen export diffusers my spec.toml\n"
+    assert remake in path.read_text(encoding="utf-8")
+
+
 def test_comfyui_folder_stands_alone(tmp_path):
     folder = tmp_path / "nodes"
     assert main(["export", "comfyui", str(folder), "dpmpp_2m", "ddim"]) == 0

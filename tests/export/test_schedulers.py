@@ -295,6 +295,12 @@ def test_parameters_reach_the_solver(scheduler):
     assert not torch.equal(run(default, 5), run(other, 5))
     with pytest.raises(ValueError, match="c2"):
         cls(solver_parameters={"c2": 2.0}).set_timesteps(5)
+    with pytest.raises(ValueError, match="c2 must be a finite number; got None"):
+        cls(solver_parameters={"c2": None}).set_timesteps(5)
+    with pytest.raises(ValueError, match="solver_parameters are c2, .*; found b"):
+        cls(solver_parameters={"b": 1.0})
+    with pytest.raises(ValueError, match="none of this solver; found b"):
+        scheduler("dpmpp_2m")(solver_parameters={"b": 1.0})
 
 
 def test_learned_variance_is_cut_off(scheduler):

@@ -141,7 +141,9 @@ def test_what_a_path_cannot_do_is_named():
         path(1.0, 1e-200)
     with pytest.raises(ValueError, match="Levels must differ"):
         BrownianPath(state(), [5, 6], noise_clock)(math.inf, 1.0)
-    for bits in (0, 53):
+    with pytest.raises(ValueError, match="seeds are integers"):
+        BrownianPath(state(), [5, 6.5])
+    for bits in (0, 53, 20.5):
         with pytest.raises(ValueError, match="bits must be"):
             BrownianPath(state(), [5, 6], bits=bits)
     with pytest.raises(ValueError, match="1 seeds"):

@@ -89,6 +89,10 @@ def test_seeds_and_levels_that_do_not_fit_are_named():
         Seeded(state(), [1, 2, 3])
     with pytest.raises(ValueError, match="2\\^127"):
         Seeded(state(1), [2**127])
+    for seeds in ([1.5], ["1"], torch.tensor([1.5])):
+        with pytest.raises(ValueError, match="seeds are integers, one per sample; found"):
+            Seeded(state(1), seeds)
+    assert torch.equal(drawn(Seeded(state(1), torch.tensor([5]))), drawn(Seeded(state(1), [5])))
     for wrong in (-0.1, math.nan):
         with pytest.raises(ValueError, match="level must not be negative"):
             Seeded(state(1), [1])(1.0, wrong)

@@ -21,6 +21,17 @@ def test_noise_depends_on_the_seed_alone():
     whole = noise_of([3, 1, 4, 1], (2, 3))
     assert torch.equal(whole[:2], noise_of([3, 1], (2, 3)))
     assert torch.equal(whole[1], whole[3]) and not torch.equal(whole[0], whole[1])
+    with pytest.raises(ValueError, match="there are no seeds"):
+        noise_of([], (2, 3))
+    with pytest.raises(ValueError, match="seeds are integers"):
+        noise_of([1.5], (2, 3))
+
+
+@pytest.mark.parametrize("wrong", [{"every": 0}, {"every": -1}, {"every": None}, {"steps": "a"}])
+def test_progress_refuses_what_is_no_count(wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"{name} must be an integer, 1 or more; found"):
+        progress(**wrong)
 
 
 @pytest.mark.parametrize("name", SOLVERS)

@@ -46,7 +46,23 @@ TABLE = [
     (TOP + '[noise]\nform = "sde"\n[langevin]\nsteps = 2\n' + STEP, 5, 1, ["one of them"]),
     (TOP + STEP + '[let]\nx = "h"\n', 7, 1, ["`x` is not a plain name", "`f(x)`"]),
     (TOP + STEP + '[let]\n"f(y)" = "h"\n', 7, 1, ["`f(y)` is not a plain name"]),
-    (TOP + STEP + '[let]\n"exp(x)" = "h"\n', 7, 1, ["`exp` cannot name a function"]),
+    (
+        TOP + STEP + '[let]\n"exp(x)" = "h"\n',
+        7,
+        1,
+        ["`exp` cannot name a function", "spec language"],
+    ),
+    (TOP + STEP + '[let]\n"k(x)" = "x"\n', 7, 1, ["a name that emitted files or Python use"]),
+    (TOP + STEP + '[let]\n"f(x)" = "f(x) + 1"\n', 7, 11, ["`f` uses itself", "above it"]),
+    (TOP + STEP + '[let]\n"f(x)" = "w(x)"\n"w(x)" = "x"\n', 7, 11, ["`w`, which is written below"]),
+    (
+        TOP + STEP + '[parameters]\na = { default = 1 }\n[let]\n"a(x)" = "x"\n',
+        9,
+        1,
+        ["a parameter"],
+    ),
+    (TOP + '[noise]\nform = "sde"\nstrength = "-1"\n' + STEP, 5, 1, ["at least 0, found -1"]),
+    (TOP.replace('"x"', '"class"') + STEP, 1, 9, ["`class` cannot name a solver", "keyword"]),
     (TOP + STEP + '[let]\nw = "h*x"\n', 7, 8, ["unknown name `x`"]),
     (TOP + STEP + '[start]\nshrink = "1/2"\n', 7, 1, ["greater than 1"]),
     (TOP + STEP + '[start]\nusing = ["dim"]\n', 7, 1, ["no solver is named `dim`", "`ddim`"]),
@@ -165,10 +181,27 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_text():
     assert str(found).count("<spec>:") == 6
 
 
-def test_expressions_are_read_only_when_their_names_are_known():
-    text = (
-        TOP + '[parameters.a]\ndefault = 1.5\n[step]\nrule = "weights"\nweights = { n = "a*h" }\n'
-    )
+def told_lines(text):
     with pytest.raises(SpecError) as caught:
         parse_solver(text)
-    assert not caught.value.others
+    return [one.line for one in (caught.value, *caught.value.others)]
+
+
+def test_what_uses_a_wrong_name_is_not_told_beside_it():
+    rule = '[step]\nrule = "weights"\nweights = { n = "a*h" }\n'
+    assert told_lines(TOP + "[parameters.a]\ndefault = 1.5\n" + rule) == [4]
+    names = '[let]\nw = "h*q"\nv = "w**h"\nu = "v*foo(3)"\n"f(x)" = "y"\n'
+    rule = '[step]\nrule = "weights"\nweights = { n = "riemann(x, 0, h, u)", n-1 = "f(h)" }\n'
+    assert told_lines(TOP + names + rule) == [4, 6, 7]
+
+
+def test_mistakes_in_expressions_nodes_and_tables_are_told_together():
+    text = (
+        'name = "x"\nintegrand = "dat"\n'
+        '[[stage]]\nname = "n"\nat = "1/0"\nplace = "q"\nrule = "interpolat"\n'
+        '[step]\nrule = "weights"\nnodes = ["n", "2n"]\ntheta = "z"\n'
+        'weights = { n = "h*", m = "h*zz" }\n'
+        '[noise]\nform = "sdee"\nwindow_at = "middle"\n'
+        '[langevin]\nsteps = 0\n[start]\nshrink = "1/2"\n'
+    )
+    assert told_lines(text) == [2, 4, 5, 6, 7, 10, 10, 11, 11, 12, 12, 14, 15, 16, 17, 19]
