@@ -5,7 +5,7 @@
 #          x̂ₙ₊₁ = σₙ₊₁/σₙ xₙ + αₙ₊₁ [− h φ₁(−h) Dₙ + 2 h φ₁(−h) D[k2]]
 #          xₙ₊₁ = σₙ₊₁/σₙ xₙ + αₙ₊₁ [h φ₁(−h)/6 Dₙ + 2 h φ₁(−h)/3 D[k2] + h φ₁(−h)/6 D̂ₙ₊₁]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          λ[k2] = λₙ + −log1p(expm1(−h)/2)/h h
+#          λ[k2] = λₙ − log1p(expm1(−h)/2)
 #          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
 #          x̂ₙ₊₁ provisional: the model is called there and gives D̂ₙ₊₁
 """Kutta 3 of RES4LYF.

@@ -4,7 +4,7 @@
 # update   x[k2] = σ[k2]/σₙ xₙ + α[k2] h φ₁(−h)/2 Dₙ
 #          xₙ₊₁ = σₙ₊₁/σₙ xₙ + αₙ₊₁ h φ₁(−h) D[k2]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          λ[k2] = λₙ + −log1p(expm1(−h)/2)/h h
+#          λ[k2] = λₙ − log1p(expm1(−h)/2)
 #          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
 """Midpoint of RES4LYF.
 

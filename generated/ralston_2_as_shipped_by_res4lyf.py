@@ -4,7 +4,7 @@
 # update   x[k2] = σ[k2]/σₙ xₙ + α[k2] 2 h φ₁(−h)/3 Dₙ
 #          xₙ₊₁ = σₙ₊₁/σₙ xₙ + αₙ₊₁ [h φ₁(−h)/4 Dₙ + 3 h φ₁(−h)/4 D[k2]]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          λ[k2] = λₙ + −log1p(2 expm1(−h)/3)/h h
+#          λ[k2] = λₙ − log1p(2 expm1(−h)/3)
 #          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
 """Ralston 2 of RES4LYF.
 

@@ -15,8 +15,8 @@
 #              + 1024 h φ₁(−h) (1623 sqrt(5) + 3346)/5924787 D[k3]
 #              + h φ₁(−h) (30 − 4 sqrt(5))/123 D̂ₙ₊₁]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          λ[k2] = λₙ + −log1p(2 expm1(−h)/5)/h h
-#          λ[k3] = λₙ + −log1p(expm1(−h) (7/8 − 3 sqrt(5)/16))/h h
+#          λ[k2] = λₙ − log1p(2 expm1(−h)/5)
+#          λ[k3] = λₙ − log1p(expm1(−h) (7/8 − 3 sqrt(5)/16))
 #          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
 #          x̂ₙ₊₁ provisional: the model is called there and gives D̂ₙ₊₁
 """Ralston 4 of RES4LYF.

@@ -5,8 +5,8 @@
 #          x[k3] = σ[k3]/σₙ xₙ + α[k3] [h φ₁(−h)/4 Dₙ + 5 h φ₁(−h)/12 D[k2]]
 #          xₙ₊₁ = σₙ₊₁/σₙ xₙ + αₙ₊₁ [h φ₁(−h)/4 Dₙ + 3 h φ₁(−h)/4 D[k3]]
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
-#          λ[k2] = λₙ + −log1p(8 expm1(−h)/15)/h h
-#          λ[k3] = λₙ + −log1p(2 expm1(−h)/3)/h h
+#          λ[k2] = λₙ − log1p(8 expm1(−h)/15)
+#          λ[k3] = λₙ − log1p(2 expm1(−h)/3)
 #          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
 """Van der Houwen 3 of RES4LYF.
 

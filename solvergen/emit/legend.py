@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..expr.show import show
-from ..expr.substitution import functions_of_x, symbols
-from ..expr.tree import BOUND, Call, Sum, Symbol
+from ..expr.substitution import functions_of_x, substitute, symbols
+from ..expr.tree import BINDERS, BOUND, Call, Sum, Symbol
 from ..program.model import Program
 from ..program.row import FURTHER, Row
 from ..program.step import Step
@@ -147,10 +147,13 @@ def _functions(steps: Sequence[Step], latex: bool) -> list[str]:
     notation = LATEX if latex else UNICODE
     bodies = functions_of_x(*(e for step in steps for e in step.expressions))
     left, right = notation.parentheses
-    lines = [
-        f"{notation.symbol(name)}{left}{BOUND.name}{right} = {show(body, notation)}"
-        for name, body in bodies.items()
-    ]
+    lines = []
+    for name, body in bodies.items():
+        own = any(isinstance(node, Call) and node.name in BINDERS for node in body.walk())
+        taken = symbols(body)
+        argument = next((c for c in "yuvw" if own and c not in taken), BOUND.name)
+        shown = show(substitute(body, {BOUND.name: Symbol(argument)}), notation)
+        lines.append(f"{notation.symbol(name)}{left}{argument}{right} = {shown}")
     return lines if latex else [line.replace("-", "−") for line in lines]
 
 
@@ -165,7 +168,8 @@ def _places(rows: Sequence[Row], latex: bool) -> list[str]:
         if row.place.is_end:
             continue
         in_clock = row.place.coordinate == "clock"
-        fraction = show(row.place.fraction, LATEX if latex else UNICODE)
+        notation = LATEX if latex else UNICODE
+        fraction = show(row.place.fraction, notation)
         if isinstance(row.place.fraction, Sum):
             fraction = rf"\left({fraction}\right)" if latex else f"({fraction})"
         if latex:
@@ -175,6 +179,9 @@ def _places(rows: Sequence[Row], latex: bool) -> list[str]:
             name, unit = ("clock", "Δ") if in_clock else ("λ", "h")
             at = f"{name}{subscript(row.name)} = {name}ₙ"
         move = "" if fraction == "0" else f" + {fraction} {unit}"
+        if not in_clock and "h" in symbols(row.place.fraction):  # the unit may cancel
+            distance = show(row.place.fraction * Symbol("h"), notation)
+            move = f" - {distance[1:]}" if distance.startswith("-") else f" + {distance}"
         found[at + (move if latex else move.replace("-", "−"))] = None
     return list(found)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..expr.substitution import rebuild, replace_calls, symbols
-from ..expr.tree import BINDERS, BOUND, ONE, ZERO, Call, Expr, Symbol, add
+from ..expr.tree import BINDERS, BOUND, ONE, ZERO, Call, Expr, Number, Symbol, add, split
 from ..program.model import Program
 from ..program.row import Row, scale_terms
 from ..program.step import Step
@@ -162,14 +162,43 @@ class StepQuantities:
                 move = self.localise(row.place.fraction * Symbol("h"))
                 where = f"{self.origin} + {python(move)}"
             else:
-                begin = self.clock("0") if self.churned else "clock[i]"
-                clock = f"{begin} + {python(row.place.fraction * Symbol('H'))}"
-                where = LAMBDA[self.program.integrand].format(clock)
+                where = LAMBDA[self.program.integrand].format(self.on_clock(row))
+            out += self.reached(row)
             head = f"{pad}a{at}, s{at} = level("
             line = f"{head}{where}, gauge)"
             broken = [head, f"{pad}    {where}, gauge", f"{pad})"]
             out += [line] if len(line) <= WIDTH else broken
         return out
+
+    def on_clock(self, row: Row) -> str:
+        """The clock at a stage that lies at a fraction of the step in it, as Python."""
+        begin = self.clock("0") if self.churned else "clock[i]"
+        return f"{begin} + {python(row.place.fraction * Symbol('H'))}"
+
+    def reached(self, row: Row) -> list[str]:
+        """The refusal of steps so long that a stage outside them has no level, where there are any."""
+        fraction, pad = row.place.fraction, " " * BLOCK
+        if row.place.coordinate == "lambda":
+            found = _outside_in_lambda(fraction)
+            if found is None:
+                return []
+            value, above = found
+            fails = f"{python(self.localise(value))} <= 0"
+        else:
+            if not isinstance(fraction, Number) or 0 <= fraction.value <= 1:
+                return []
+            above = fraction.value > 1
+            if above and self.program.kappa == 1 or not above and self.program.kappa == -1:
+                return []  # the clock ends on the other side alone
+            bound = ">= 1" if self.program.kappa == 0 and not above else "<= 0"
+            fails = f"{self.on_clock(row)} {bound}"
+        end = "sigma = 0" if above else "alpha = 0"
+        return [
+            f"{pad}if {fails}:",
+            f'{pad}    where = f"step {{i}}, from sigma / alpha = {{s0 / a0}} to {{s1 / a1}}"',
+            f'{pad}    why = "its stage {row.name} lies beyond {end}; take more steps"',
+            f'{pad}    raise ValueError(f"{{where}}: {{why}}")',
+        ]
 
     def functions(self, fractions: bool) -> list[str]:
         """φ-functions, integrals and functions of the further coordinate, one assignment each.
@@ -192,6 +221,22 @@ class StepQuantities:
             function = "coordinate" if call.name == "offset" else call.name
             out.append(f"{' ' * BLOCK}{name} = {function}({text})")
         return out
+
+
+def _outside_in_lambda(fraction: Expr) -> tuple[Expr, bool] | None:
+    """What must stay positive for a place log1p(c expm1(z)), and whether it lies after the step.
+
+    Returns:
+        1 + c expm1(z) and whether c > 1, or ``None`` where it is positive for every step, or c is a
+        parameter.
+    """
+    for node in fraction.walk():
+        if isinstance(node, Call) and node.name == "log1p":
+            c, factors = split(node.args[0])
+            match factors:
+                case [Call("expm1", (z,))] if c > 1 if split(z)[0] < 0 else c < 0:
+                    return 1 + node.args[0], c > 1
+    return None
 
 
 def _opened(name: str, call: Call) -> list[str]:

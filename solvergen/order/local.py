@@ -87,7 +87,8 @@ class Case:
             except PrecisionError:
                 continue
         raise OrderError(
-            f"{self.program.name}: the weights are divided by too high powers of h to be expanded"
+            f"{self.program.name}: weights or deviations lack the factor h, or are divided by too high "
+            "powers of it to be expanded; `solvergen lint` tells of those that lack it"
         )
 
 

@@ -112,6 +112,8 @@ class LeadingError:
         return sqrt(sum(float(value) ** 2 for value in values))
 
     def __str__(self) -> str:
+        if not self.terms and self.exponent <= 1:
+            return f"h^{self.exponent}, a constant left unsaid: the solver does not converge"
         shown = ""
         for text, (word, _) in zip(self.coefficients(), self.terms, strict=True):
             negative = text.startswith("-") and " " not in text

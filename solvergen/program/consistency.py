@@ -15,6 +15,7 @@ from .step import Step
 
 # So short a step that weights which are right only to a power of h, as Lawson's, pass as well.
 STEP, TOLERANCE = 2.0**-10, 2.0**-6
+HEAVY = 2.0**7  # how many steps long a weight may be: a number without the factor h is 2^10
 
 
 def inconsistent_rows(program: Program) -> list[str]:
@@ -35,6 +36,11 @@ def inconsistent_rows(program: Program) -> list[str]:
             known = step.coordinate is None and (program.kappa == 1 or not step.stochastic)
             if known and abs(excess := _excess(row, step, program)) > TOLERANCE:
                 found.append(f"{row.name} ({step.label}): {_fault(1 + excess)}")
+            elif known and (sources := _heavy(row, step, program)):
+                found.append(
+                    f"{row.name} ({step.label}): the weight or deviation of {', '.join(sources)} lacks "
+                    "the factor h (h*phi1 has it); the solver does not converge"
+                )
     return found
 
 
@@ -46,7 +52,17 @@ def _fault(share: float) -> str:
     return f"{told}; the solver does not converge"
 
 
-def _excess(row: Row, step: Step, program: Program) -> float:
+def _heavy(row: Row, step: Step, program: Program) -> list[str]:
+    """Evaluations whose weights stay as h tends to 0, though the sum of all is right."""
+    if row.gauge == "clock" or step.stochastic:
+        return []
+    values, functions = _values(step, program), _FUNCTIONS
+    sizes = {t.source: abs(float(evaluate(t.weight, values, functions, float))) for t in row.terms}
+    return [source for source, size in sizes.items() if size > HEAVY * values["h"]]
+
+
+def _values(step: Step, program: Program) -> dict[str, Any]:
+    """Values of the symbols of a short step among equal ones."""
     kappa = program.kappa
     values: dict[str, Any] = {p.name: float(p.default) for p in program.parameters}
     values |= {"h": STEP, "sigma": 1.0, "sigma_next": math.exp(-STEP), "steps": 1 / STEP}
@@ -61,6 +77,11 @@ def _excess(row: Row, step: Step, program: Program) -> float:
         values[f"gamma{k}"] = point = k / step.spans
         values[f"Gamma{k}"] = math.expm1(kappa * point * STEP) / ahead if kappa else point
     values["remaining"] = 0.5
+    return values
+
+
+def _excess(row: Row, step: Step, program: Program) -> float:
+    kappa, values = program.kappa, _values(step, program)
 
     def number(weight: Expr) -> float:
         return float(evaluate(weight, values, _FUNCTIONS, float))

@@ -10,6 +10,7 @@ from solvergen import gallery
 from solvergen.derive import derive
 from solvergen.emit.formula import latex, legend, markdown, row_formula, terminal
 from solvergen.program.model import Program
+from solvergen.spec import parse_solver
 
 
 def program(name: str) -> Program:
@@ -64,3 +65,19 @@ def test_symbols_that_occur_are_defined(name: str) -> None:
         assert form.count("{") == form.count("}")
         assert form.count(r"\left") == form.count(r"\right")
     assert latex(made).isascii()
+
+
+def test_a_place_in_sigma_is_written_without_its_unit() -> None:
+    text = (
+        'name = "m"\nintegrand = "data"\n[[stage]]\nname = "mid"\nat = "1/3"\nplace = "sigma"\n'
+        'rule = "interpolate"\nnodes = ["n"]\n[step]\nrule = "interpolate"\nnodes = ["n", "mid"]\n'
+    )
+    assert "λ[mid] = λₙ − log1p(expm1(−h)/3)" in legend(derive(parse_solver(text)))
+
+
+def test_a_function_and_the_integral_inside_it_have_variables_of_their_own() -> None:
+    text = (
+        'name = "m"\nintegrand = "data"\n[let]\n"f(x)" = "integral(exp(-x), 0, x)"\n'
+        '[step]\nrule = "weights"\nweights = { n = "f(h)" }\n'
+    )
+    assert "f(y) = ∫[0, y] (exp(−x)) dx" in legend(derive(parse_solver(text)))

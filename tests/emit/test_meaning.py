@@ -223,3 +223,24 @@ def test_stochastic_files_are_their_programs(name, integrand, sampler):
     solver = parse_solver(f'name = "{name}"\nintegrand = "{integrand}"\n' + STOCHASTIC[name])
     for n in (1, 2, 3, 5):
         check(solver, sampler(solver), n, zero=n % 2 == 0)
+
+
+@pytest.mark.parametrize(
+    ("place", "at", "end"),
+    [
+        ('integrand = "data"\ncoordinate = "s"', "3/2", "sigma"),
+        ('integrand = "data"\ncoordinate = "clock"', "-1/2", "alpha"),
+        ('integrand = "noise"\ncoordinate = "clock"', "3/2", "sigma"),
+        ('integrand = "velocity"\ncoordinate = "clock"', "3/2", "sigma"),
+        ('integrand = "velocity"\ncoordinate = "clock"', "-2", "alpha"),
+    ],
+)
+def test_a_stage_beyond_the_ends_of_the_schedule_is_refused(place, at, end, sampler):
+    stage = f'[[stage]]\nname = "mid"\nat = "{at}"\nrule = "interpolate"\nnodes = ["n"]\n'
+    rule = '[step]\nrule = "interpolate"\nnodes = ["n", "mid"]\n'
+    module = sampler(parse_solver(f'name = "far"\n{place}\n{stage}{rule}'))
+    sigmas = torch.tensor([0.6, 0.5, 0.02], dtype=torch.float64)
+    assert len(module.coefficients(sigmas[:2], 1 - sigmas[:2])) >= 1
+    told = f"step 1, from sigma / alpha = 1.0 to 0.02.*: its stage mid lies beyond {end} = 0"
+    with pytest.raises(ValueError, match=told):
+        module.coefficients(sigmas, 1 - sigmas)

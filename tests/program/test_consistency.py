@@ -34,3 +34,13 @@ def test_weights_without_h_are_told_so() -> None:
     rule = 'rule = "weights"\nweights = { n = "phi1" }'
     solver = parse_solver(f'name = "bad"\nintegrand = "data"\n[step]\n{rule}\n')
     assert any("lack the factor h" in told for told in inconsistent_rows(derive(solver)))
+
+
+def test_a_deviation_without_h_is_told_so() -> None:
+    stage = '[[stage]]\nname = "a"\nat = "1/2"\nrule = "interpolate"\nnodes = ["n"]\n'
+    rule = '[step]\nrule = "interpolate"\nnodes = ["n"]\ndeviations = {{ a = "{}" }}\n'
+    head = 'name = "bad"\nintegrand = "data"\n'
+    for weight, count in (("h*phi1*5", 0), ("1", 1)):
+        told = inconsistent_rows(derive(parse_solver(head + stage + rule.format(weight))))
+        assert sum("deviation of n, a lacks the factor h" in line for line in told) == count
+        assert len(told) == count
