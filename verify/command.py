@@ -75,7 +75,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_options(pairs: list[str]) -> dict[str, Any]:
-    """KEY=VALUE pairs; values are Python literals, or text when they are not.
+    """KEY=VALUE pairs; values are Python literals, numbers (nan, inf too), or text.
 
     Raises:
         TargetError: a pair without "=" or with a key that is no name.
@@ -85,11 +85,16 @@ def parse_options(pairs: list[str]) -> dict[str, Any]:
         key, equals, text = pair.partition("=")
         if not equals or not key.isidentifier():
             raise TargetError(f"--with {pair}: not KEY=VALUE; write for example solver_order=3")
-        try:
-            out[key] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            out[key] = {"true": True, "false": False, "none": None}.get(text.lower(), text)
+        out[key] = _value(text)
     return out
+
+
+def _value(text: str) -> Any:
+    """A Python literal, a number in any spelling of float(), a word for one, or the text itself."""
+    for read in (ast.literal_eval, float):
+        with contextlib.suppress(ValueError, SyntaxError):
+            return read(text)
+    return {"true": True, "false": False, "none": None}.get(text.lower(), text)
 
 
 def verify_command(args: argparse.Namespace) -> int:

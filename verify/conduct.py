@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,18 +20,20 @@ def conduct(run: Run, sigmas: Array) -> tuple[Trace, int]:
     Raises:
         ConductError: "state", "random", and what trace() raises.
     """
-    made = []
     # the kept-state test needs equal seeds; the randomness test needs another one
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        calls = count_calls(run, sigmas)
-        torch.manual_seed(seed)
-        made.append(trace(run, sigmas, calls=calls))
-    first, second, third = made
+    first, second, third = (_seeded(run, sigmas, seed) for seed in (0, 0, 1))
     if first.calls != second.calls or _gap(first, second) > 1e-12:
+        again = [_seeded(run, sigmas, 0, everywhere=True) for _ in range(2)]
+        if _gap(*again) < 1e-12:
+            raise ConductError(
+                "random",
+                "two runs differ unless the seeds of `numpy.random` and `random` are set too: the "
+                "sampler draws random numbers from there; only torch's draws are judged as noise",
+            )
         raise ConductError(
             "state",
-            "two runs with the same seed and grid differ: the sampler keeps state between runs",
+            "two runs with the same seed and grid differ: the sampler keeps state between runs, "
+            "or draws from a generator that it never seeds",
         )
     if _gap(first, third) > 1e-12:
         raise ConductError(
@@ -38,6 +42,21 @@ def conduct(run: Run, sigmas: Array) -> tuple[Trace, int]:
             "(eta = 0, tau = 0) to audit its drift",
         )
     return first, first.calls
+
+
+def _seeded(run: Run, sigmas: Array, seed: int, *, everywhere: bool = False) -> Trace:
+    """A trace with torch's generator seeded, or with numpy's and Python's as well."""
+
+    def start() -> None:
+        torch.manual_seed(seed)
+        if everywhere:
+            random.seed(seed)
+            np.random.seed(seed)
+
+    start()
+    calls = count_calls(run, sigmas)
+    start()
+    return trace(run, sigmas, calls=calls)
 
 
 def _gap(one: Trace, other: Trace) -> float:

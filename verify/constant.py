@@ -117,7 +117,8 @@ def compare(run: Run, stated: dict[str, Any], audited: Audit) -> dict[str, Any]:
     Returns:
         grid -> {"ratio", "ok", "order", "fit"}: the ratio extrapolated to h = 0, whether it lies
         within 0.97 to 1.03, the order whose constant it is, and the relative misfit of the
-        whole error curve over time and trajectories. Grids without a stated table are absent.
+        whole error curve over time and trajectories. Grids without a stated table are absent, and
+        those of order 0, whose error tends to no multiple of a local one.
 
     Raises:
         ClaimError: a statement that cannot be read.
@@ -126,7 +127,9 @@ def compare(run: Run, stated: dict[str, Any], audited: Audit) -> dict[str, Any]:
     return {
         grid: _compared(run, stated, audited, grid, kind)
         for grid, kind in (("uniform", "uniform"), ("rough", "arbitrary"))
-        if tables.get(TABLES[grid]) and kind in audited.grids
+        if tables.get(TABLES[grid])
+        and kind in audited.grids
+        and audited.grids[kind].exact_start > 0
     }
 
 

@@ -89,6 +89,8 @@ def _repeated(middle: Sequence[StepNoise], order: float) -> list[Cause]:
 def _variance_text(where: str, ratio: float) -> str:
     if abs(ratio) < OFF:
         return f"{where} adds no noise, where its drift needs some"
+    if _factor(ratio) is None:  # what is needed vanishes faster than what is there
+        return f"{where} adds noise, where its drift needs none"
     return (
         f"the noise variance of {where} is {ratio:.4g} of what its drift needs; its weight must be "
         f"multiplied by {_factor(ratio):.5g}"
@@ -96,7 +98,7 @@ def _variance_text(where: str, ratio: float) -> str:
 
 
 def _factor(ratio: float) -> float | None:
-    return float(1 / np.sqrt(ratio)) if ratio > OFF else None
+    return float(1 / np.sqrt(ratio)) if OFF < ratio < np.inf else None
 
 
 def _limit(values: Sequence[float]) -> float:

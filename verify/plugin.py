@@ -100,11 +100,11 @@ class Refuted(AssertionError):
 
 
 def explanation(verdict: Any) -> str:
-    """Why a verdict is what it is, in lines."""
+    """Why a verdict is what it is, in lines; its status is told where a claim was weighed."""
     from .report.terminal import noise_lines, orders
 
     lines = [
-        f"{verdict.target}: {verdict.status}",
+        verdict.target if verdict.status == "none" else f"{verdict.target}: {verdict.status}",
         f"  audited order on uniform/smooth/arbitrary grids: {orders(verdict)}",
         *[f"  {line}" for line in noise_lines(verdict)],
         *[f"  {finding}" for finding in verdict.findings],
@@ -149,7 +149,8 @@ def assert_order(
     verdict = judge(target, claim=None, rates=False, constants=False)
     kinds = CLASSES if grid is None else (grid,)
     if verdict.status == "error" or any(verdict.audited[k] != order for k in kinds):
-        raise Refuted(f"expected order {order}\n{explanation(verdict)}")
+        where = "every class of grids" if grid is None else f"{grid} grids"
+        raise Refuted(f"not of the expected order {order} on {where}: {explanation(verdict)}")
 
 
 @pytest.fixture(name="assert_order")

@@ -17,7 +17,7 @@ from scipy.interpolate import CubicSpline
 from .grids import ROUGH
 from .moments import VARIANCES, Steps, states, steps
 from .noise_trace import NoiseTrace
-from .weak import EXACT, NO_LIMIT, STUCK, Order, measured
+from .weak import EXACT, NO_LIMIT, STUCK, Order, held_down, measured
 
 Array = NDArray[np.float64]
 Strength = Callable[[Array], Array]
@@ -63,9 +63,12 @@ def strong(made: Sequence[NoiseTrace], variances: Sequence[float] = VARIANCES) -
     vectors = []
     for t in made:
         path = laid(t, steps(t), limit)
-        vectors.append(np.asarray([strong_error(t, path, c2) for c2 in variances]))
+        vectors.append(np.asarray([strong_parts(t, path, c2) for c2 in variances]))
     precision = max([2.0**-52, *(t.drift.bend for t in made)])
-    return measured(counts, vectors, precision)
+    whole = measured(counts, [np.hypot(*v.T) for v in vectors], precision)
+    for part in (0, 1):
+        whole = held_down(whole, measured(counts, [v[:, part] for v in vectors], precision))
+    return whole
 
 
 def on_one_path(made: Sequence[NoiseTrace]) -> list[NoiseTrace] | None:
@@ -97,6 +100,11 @@ def on_one_path(made: Sequence[NoiseTrace]) -> list[NoiseTrace] | None:
 
 def strong_error(t: NoiseTrace, path: Path, c2: float) -> float:
     """Root mean square difference at the end of a run from a start in the marginal on N(0, c2)."""
+    return float(np.hypot(*strong_parts(t, path, c2)))
+
+
+def strong_parts(t: NoiseTrace, path: Path, c2: float) -> tuple[float, float]:
+    """What start value and draws leave of that difference; they are independent."""
     solved = states(t, c2, t.weights)
     level = np.log(c2 + np.exp(-2 * path.edges))
     # decay of the exact solution from the start of each step to the end of the run
@@ -110,7 +118,7 @@ def strong_error(t: NoiseTrace, path: Path, c2: float) -> float:
     first = (solved.start[-1] - np.exp(whole.sum())) ** 2 * (c2 + t.drift.sigmas[0] ** 2)
     # the path may be read with either sign, once for all
     rest = min(float(path.weights @ (ours - s * exact) ** 2) for s in (1.0, -1.0))
-    return float(np.sqrt(first + rest))
+    return float(np.sqrt(first)), float(np.sqrt(rest))
 
 
 def laid(t: NoiseTrace, cut: Steps, limit: Strength) -> Path:

@@ -68,7 +68,15 @@ def settle(request: Request) -> list[Verdict]:
         targets = find(request.target, request.options, request.convention)
     except VerifyError as error:
         return [_broken(request, "target", str(error))]
-    return [judge(t, claim=request.claim, **request.settings) for t in targets]
+    made = [judge(t, claim=request.claim, **request.settings) for t in targets]
+    texts = [f"{k} = {v!r}" for k, v in request.options.items() if isinstance(v, str)]
+    if not texts:
+        return made
+    told = f"options given as text, not as numbers: {', '.join(texts)}"
+    return [
+        dataclasses.replace(v, findings=(*v.findings, told)) if v.reason == "raises" else v
+        for v in made
+    ]
 
 
 def _broken(request: Request, reason: str, text: str) -> Verdict:

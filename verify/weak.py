@@ -9,7 +9,7 @@ traced weights, and their orders are read from refinements like any other rate.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -121,11 +121,11 @@ def weak(made: Sequence[NoiseTrace], variances: Sequence[float] = VARIANCES) -> 
     counts = [t.drift.steps for t in made]
     precision = max([2.0**-52, *(t.drift.bend for t in made)])
     limit = _limit(made, cuts, variances)
-    mean, covariance, worst, kept = [], [], [], []
+    mean, covariance, added, worst, kept = [], [], [], [], []
     for t, cut in zip(made, cuts, strict=True):
         rows, marks = cut.rows, marks_of(cut)
         first = t.drift.sigmas[0] ** 2
-        off, spread, all_steps, kept_mean = [], [], [0.0], []
+        off, spread, brought, all_steps, kept_mean = [], [], [], [0.0], []
         for i, c2 in enumerate(variances):
             solved = states(t, c2)
             change = np.diff(log_variance(c2, np.append(t.drift.sigmas[0], cut.levels[1:][marks])))
@@ -135,17 +135,22 @@ def weak(made: Sequence[NoiseTrace], variances: Sequence[float] = VARIANCES) -> 
             exact = c2 + cut.levels[1:] ** 2
             error = solved.covariance(rows, c2 + first) / exact - 1
             spread.append(error[marks])
+            brought.append(((solved.noise[rows] ** 2).sum(axis=1) / exact)[marks])
             all_steps.append(float(np.abs(error).max()))
             kept_mean.append(solved.start[rows] / exact * (c2 + first) - 1)
         mean.append(np.concatenate(off))
         covariance.append(np.concatenate(spread))
+        added.append(np.concatenate(brought))
         worst.append(max(all_steps))
         kept.append(float(np.abs(np.concatenate(kept_mean)).max()))
     full = limit.steady and bool(np.allclose(limit.strength[-1], 1.0, atol=1e-9))
+    variance = measured(counts, covariance, precision)
+    if not limit.strength.any():  # of no noise in the limit, all that is there is error
+        variance = held_down(variance, measured(counts, added, precision))
     unsettled = "" if limit.settled else NO_LIMIT
     return Weak(
         mean=measured(counts, mean, precision, unsettled),
-        covariance=measured(counts, covariance, precision),
+        covariance=variance,
         strength=tuple(limit.strength.tolist()),
         steady=limit.steady,
         worst=tuple(worst),
@@ -168,6 +173,18 @@ def measured(
         said = f"at the finest steps the error changes like h^{slope:.2f}"
         return Order(0, False, slope, said, tuple(counts), sizes)
     return Order(found.order, False, found.slope, found.reason, tuple(counts), sizes)
+
+
+def held_down(whole: Order, part: Order) -> Order:
+    """The order of an error, one part of which may be of a lower one.
+
+    A small part shows in the whole only at steps far shorter than those that were run.
+    """
+    if whole.order is None or part.order is None or part.order >= whole.order:
+        return whole
+    share = part.errors[-1] / whole.errors[-1]
+    reason = f"{share:.1e} of the error at the finest steps is of this order, the rest is of higher"
+    return replace(whole, order=part.order, reason=reason)
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,9 @@ def weigh(
 def _unproved(target: Target, audited: Audit, measured: dict[str, Any]) -> str:
     """Why a claim that nothing refutes is not proved either; "" when it is."""
     decided = any(rate.order is not None for rate in measured.values())
-    stuck = [grid for grid, rate in measured.items() if not rate.vanishes()]
+    orders = audited.orders()
+    # at order 0 an error that stays is what the audit found
+    stuck = [g for g, rate in measured.items() if orders[CLASS[g]] != 0 and not rate.vanishes()]
     if stuck and not decided:
         return f"could not be judged: the error does not tend to zero on {', '.join(stuck)} grids"
     if target.stated.get("ORDER") and audited.status == "nonlocal":

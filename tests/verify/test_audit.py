@@ -178,6 +178,15 @@ def test_misbehaviour_is_named(kind):
     assert found.status == kind and found.message and not found.grids
 
 
+def test_random_numbers_from_elsewhere_are_told_from_kept_state():
+    def elsewhere(model, x, sigmas):
+        noise = np.random.standard_normal(x.shape)
+        return hand.ddim(model, x, sigmas) + 0.1 * torch.from_numpy(noise)
+
+    found = audit(elsewhere)
+    assert found.status == "random" and "numpy.random" in found.message
+
+
 def test_changing_call_counts_are_named():
     assert audit(misbehaved()["calls"]).status == "calls"
     found = audit(misbehaved()["none"])

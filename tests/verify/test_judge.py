@@ -287,6 +287,29 @@ def test_a_sampler_in_single_precision_is_judged_and_told_so():
     assert any("single precision" in text for text in verdict.findings)
 
 
+def test_options_are_numbers_where_they_can_be(folder, capsys):
+    parsed = command.parse_options(["a=1", "c=-inf", "d=1e3", "e=heun", "f=true"])
+    assert parsed == {"a": 1, "c": float("-inf"), "d": 1e3, "e": "heun", "f": True}
+    assert isinstance(command.parse_options(["b=nan"])["b"], float)
+    command.main(["audit", str(folder / "claims2.py"), "--with", "power=abc"])
+    assert "given as text, not as numbers: power = 'abc'" in capsys.readouterr().out
+
+
+def test_order_zero_has_no_constant(folder):
+    """With D left out the state shrinks to x t / s: the error does not vanish, nor is it a multiple."""
+    words = [{"word": "1", "tree": [0, []], "coef": "-1"}]
+    stated = {
+        "INTEGRAND": "data",
+        "ORDER": {kind: {key: [0, True] for key in starts} for kind, starts in TRUE_ORDER.items()},
+        "LEADING_ERROR": {"uniform": words, "symbolic": words},
+    }
+    path = folder / "zero.py"
+    path.write_text(emitted(**stated).replace("model(x,", "0 * model(x,"), encoding="utf-8")
+    (target,) = find(str(path))
+    verdict = judge(target, grids=("uniform",))
+    assert (verdict.status, verdict.constants) == ("pass", {}), verdict.findings
+
+
 def test_weights_that_diverge_contradict_no_statement(tmp_path):
     """The derivation calls it order -1; conditions only tell that a constant is not integrated."""
     from solvergen.derive import derive

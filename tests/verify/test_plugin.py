@@ -24,7 +24,8 @@ def test_assert_order_passes_and_explains():
     with pytest.raises(Refuted) as caught:
         assert_order(third, 3)
     text = str(caught.value)
-    assert "expected order 3" in text and "2/2/2" in text and "multiplied by 2" in text
+    assert "not of the expected order 3" in text and "none" not in text
+    assert "2/2/2" in text and "multiplied by 2" in text
 
 
 def test_assert_order_is_two_sided():

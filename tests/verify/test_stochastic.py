@@ -172,6 +172,20 @@ def test_a_wrong_variance_is_named_and_sized():
     assert "noise variance of every step is 1.02" in verdict.findings[0]
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_noise_that_belongs_to_no_strength_is_seen_whatever_its_size(scale):
+    def spoilt(model, x, sigmas):
+        for s, t in itertools.pairwise(sigmas):
+            x = plain.heun(model, x, torch.stack([s, t]))
+            x = x + scale * (s - t) * torch.randn_like(x)
+        return x
+
+    verdict = judged(spoilt)
+    assert said(verdict, "strong") == ["0.5"]
+    assert said(verdict, "covariance") == ["1"] and said(verdict, "mean") == ["2"]
+    assert any("needs none" in cause["text"] for cause in verdict.causes)
+
+
 def test_a_missing_share_is_named():
     verdict = judged(hand.seeds_2, share=False, claim=2)
     assert verdict.status == "fail"
