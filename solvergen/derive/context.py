@@ -29,7 +29,8 @@ class Context:
                 'coordinate = "clock"',
                 (*rule.where, "weights"),
             )
-        return resolve(name, self.integrand, self.schedule)
+        where = (*rule.where, "coordinate") if rule.coordinate else ("coordinate",)
+        return resolve(name, self.integrand, self.schedule, where)
 
 
 def require(node: str, stages: Mapping[str, Place], rule: Rule) -> None:

@@ -14,6 +14,7 @@ from math import factorial
 from ..errors import DeriveError
 from ..expr.tree import Call, Expr, Number, Symbol, exp, lift, phi
 from ..program.row import KAPPA, Place
+from ..spec.locate import Path as KeyPath
 from ..spec.model import Schedule
 
 LAM, H = Symbol("lam"), Symbol("h")
@@ -36,8 +37,10 @@ class Coordinate:
     expression: Expr | None = None
 
 
-def resolve(name: str, integrand: str, schedule: Schedule | None) -> Coordinate:
-    """The coordinate that a name means for an integrand.
+def resolve(
+    name: str, integrand: str, schedule: Schedule | None, where: KeyPath = ("coordinate",)
+) -> Coordinate:
+    """The coordinate that a name means for an integrand; `where` is the key that names it.
 
     Raises:
         DeriveError: sigma or t without a declared schedule where they would need one.
@@ -48,7 +51,7 @@ def resolve(name: str, integrand: str, schedule: Schedule | None) -> Coordinate:
     name = _plain(name, schedule)
     if name in ("clock", own_clock):
         return Coordinate("clock", "clock", "Theta")
-    return Coordinate("other", "clock", "eta", _expression(name, schedule))
+    return Coordinate("other", "clock", "eta", _expression(name, schedule, where))
 
 
 def _plain(name: str, schedule: Schedule | None) -> str:
@@ -57,13 +60,15 @@ def _plain(name: str, schedule: Schedule | None) -> str:
     return {"ve": "s", "flow": "tau"}.get(kind, name) if name in ("sigma", "t") else name
 
 
-def located(at: Expr, name: str, integrand: str, schedule: Schedule | None) -> Place:
+def located(
+    at: Expr, name: str, integrand: str, schedule: Schedule | None, where: KeyPath
+) -> Place:
     """A fraction of the step in some coordinate as a place in λ or in the integrand's clock.
 
     Raises:
         DeriveError: sigma or t without a declared schedule where they would need one.
     """
-    kind, plain = resolve(name, integrand, schedule).kind, _plain(name, schedule)
+    kind, plain = resolve(name, integrand, schedule, where).kind, _plain(name, schedule)
     if name == "lambda" or kind != "other" or at == lift(1):
         return Place(at, "lambda" if name == "lambda" else "clock")
     if plain in ("rho", "s"):
@@ -76,7 +81,7 @@ def further(place: Place) -> bool:
     return isinstance(place.fraction, Call) and place.fraction.name == "fraction"
 
 
-def _expression(name: str, schedule: Schedule | None) -> Expr:
+def _expression(name: str, schedule: Schedule | None, where: KeyPath) -> Expr:
     """y(λ) of a coordinate other than λ and the integrand's clock."""
     direct: dict[str, Expr] = {
         "lambda": LAM,
@@ -87,14 +92,14 @@ def _expression(name: str, schedule: Schedule | None) -> Expr:
     if name in direct:
         return direct[name]
     if schedule is None or schedule.name not in ("vp", "vp-linear", "cosine"):
-        raise DeriveError(f"the coordinate `{name}` needs a [schedule]", ("coordinate",))
+        raise DeriveError(f"the coordinate `{name}` needs a [schedule]", where)
     if name == "sigma":
         return 1 / Call("sqrt", (1 + exp(2 * LAM),))
     if schedule.name == "vp-linear":
         return _linear_time(schedule.beta_min, schedule.beta_max)
     raise DeriveError(
         f"t of the schedule `{schedule.name}` is not defined here; use vp-linear, or lambda",
-        ("coordinate",),
+        where,
     )
 
 

@@ -11,6 +11,7 @@ from ..expr.tree import ONE, Expr, Number, lift
 from ..program.model import Program
 from ..program.row import KAPPA, Place, Row, depth
 from ..program.step import Step
+from ..spec.locate import Path as KeyPath
 from ..spec.model import Rule, Solver, Stage
 from .blocks import check_blocks, check_coordinates, check_points
 from .checks import check_corrector, check_draws, check_shared, check_states, check_zero
@@ -101,7 +102,7 @@ class _Deriver:
         places: dict[str, Place] = {}
         stages: list[Row] = []
         for stage in solver.stages:
-            place = self.place(stage.at, stage.place)
+            place = self.place(stage)
             if place.ahead == solver.spans:
                 place = END
             if stage.name in places:
@@ -157,7 +158,7 @@ class _Deriver:
         rule = self.solver.embedded
         if rule is None:
             return None
-        places = {s.name: self.place(s.at, s.place) for s in self.solver.stages}
+        places = {s.name: self.place(s) for s in self.solver.stages}
         row = weigh(rule, END, places, self.context, 0, "embedded")
         if any(depth(term.source) for term in row.terms) or self.step(self.solver).history:
             raise DeriveError(
@@ -166,11 +167,12 @@ class _Deriver:
             )
         return row
 
-    def place(self, at: Expr, coordinate: str | None) -> Place:
+    def place(self, stage: Stage) -> Place:
         """Where a stage lies; a fraction in the solver's own coordinate unless another is named."""
-        if coordinate == "grid":
-            return Place(at, coordinate)
-        return located(at, self.placed_in(coordinate), self.context.integrand, self.solver.schedule)
+        if stage.place == "grid":
+            return Place(stage.at, stage.place)
+        name, where = self.placed_in(stage.place), place_key(stage)
+        return located(stage.at, name, self.context.integrand, self.solver.schedule, where)
 
     def placed_in(self, coordinate: str | None) -> str:
         """The coordinate of a place; a velocity solver has no stages in λ."""
@@ -183,19 +185,21 @@ class _Deriver:
         """The one coordinate besides λ and the clock that a step's rows use, if any."""
         rules = [stage.rule for stage in solver.stages] + [solver.step]
         rules += [solver.corrector.rule] if solver.corrector else []
-        used = {self.context.resolve(rule).expression for rule in rules}
-        used |= {self.further(stage) for stage in solver.stages}
-        used.discard(None)
+        used = {
+            self.context.resolve(rule).expression: (*rule.where, "coordinate") for rule in rules
+        }
+        used |= {self.further(stage): place_key(stage) for stage in solver.stages}
+        used.pop(None, None)
         if len(used) > 1:
             raise DeriveError(
                 "a step can use one coordinate besides lambda and the clock, found two",
-                ("coordinate",),
+                [*used.values()][-1],
             )
-        return used.pop() if used else None
+        return next(iter(used), None)
 
     def further(self, stage: Stage) -> Expr | None:
         """The coordinate besides λ and the clocks in which a stage is placed, if any."""
-        if not further(self.place(stage.at, stage.place)):
+        if not further(self.place(stage)):
             return None
         name = self.placed_in(stage.place)
         return resolve(name, self.context.integrand, self.solver.schedule).expression
@@ -276,3 +280,8 @@ def _label(step: Step) -> str:
     else:
         text = "one node" if nodes == 1 else f"{nodes} nodes"
     return text + (", corrected" if step.corrector else "")
+
+
+def place_key(stage: Stage) -> KeyPath:
+    """The key that says in which coordinate a stage's place is a fraction."""
+    return (*stage.rule.where, "place") if stage.place else ("coordinate",)

@@ -26,7 +26,7 @@ TABLES: dict[str, Table] = {
                 "text",
                 "Variable of the polynomials: lambda, the integrand's own clock, rho = e^lambda, "
                 "s = e^-lambda, or sigma and t of the declared schedule (of x = x0 + sigma*eps unless one "
-                "is declared).",
+                "is declared; cosine defines no t).",
                 '"lambda"',
                 False,
                 COORDINATES,
@@ -70,7 +70,8 @@ TABLES: dict[str, Table] = {
     "let": Table(
         "[let]",
         "Abbreviations for explicit weights: any name = expression, usable below it; a function of x "
-        'where the key says so, as in `"f(x)" = "x*exp(x)"`.',
+        'where the key says so, as in `"f(x)" = "x*exp(x)"`. None can use itself or one written below '
+        "it.",
     ),
     "stage": Table(
         "[[stage]]",
@@ -86,7 +87,8 @@ TABLES: dict[str, Table] = {
             ),
             "place": Key(
                 "text",
-                "Variable in which the place is a fraction; the solver's unless given.",
+                "Variable in which the place is a fraction; the solver's unless given. All rules and places "
+                "of a step share one variable at most besides lambda and the clocks.",
                 '"lambda"',
                 False,
                 COORDINATES,

@@ -25,7 +25,7 @@ NOISE_TABLES: dict[str, Table] = {
             ),
             "strength": Key(
                 "scalar",
-                "tau, eta or S_churn, as the form says; 1 unless given. 0 is the ODE.",
+                "tau, eta or S_churn, as the form says, at least 0; 1 unless given. 0 is the ODE.",
                 '"tau"',
             ),
             "scale": Key(
@@ -46,7 +46,7 @@ NOISE_TABLES: dict[str, Table] = {
             "window": Key(
                 "scalars",
                 "Least and greatest sigma/alpha, where a step begins, at which the strength holds; it is "
-                "0 elsewhere.",
+                "0 elsewhere. The forms sde and churn take one, ancestral and explicit take none.",
                 '["s_tmin", "s_tmax"]',
             ),
             "window_at": Key(
@@ -64,7 +64,8 @@ NOISE_TABLES: dict[str, Table] = {
             ),
             "jumps": Key(
                 "boolean",
-                "The grid may rise: noise then brings the state up to the new level (restart).",
+                "The grid may rise: noise then brings the state up to the new level (restart). "
+                "For solvers without history, corrector and special first steps.",
                 "true",
             ),
         },
@@ -73,10 +74,10 @@ NOISE_TABLES: dict[str, Table] = {
         "[langevin]",
         "Langevin steps at the level where a step begins, each with a model call of its own and from the "
         "one before: x + rate*(alpha*D - x) + sigma*sqrt(2*rate)*z. For solvers of data without history "
-        "and corrector.",
+        "and corrector. [noise] stands beside it; its form explicit adds no noise of its own.",
         {
             "steps": Key("integer", "How many, from 1 to 1000.", "1", True),
-            "rate": Key("scalar", "Their length.", '"delta"'),
+            "rate": Key("scalar", "Their length, above 0 and below 2.", '"delta"'),
             "snr": Key(
                 "scalar",
                 "Or what their length follows from, 2*(snr*sigma*|z|/|alpha*D - x|)^2, with the means over "

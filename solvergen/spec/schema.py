@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..expr.parse import MAX_PARTS
 from .keys import TABLES
 from .rule_keys import Key, Table
 
@@ -85,9 +86,10 @@ def reference() -> str:
         "is 1 where low <= x <= high and 0 elsewhere.",
         "",
         "Weights without a closed form: `integral(f, a, b)` is the integral of f from a to b, where f is",
-        "an expression in `x`, smooth between the ends; it stays exact in what is proved, and emitted files",
-        "compute it to float64. `riemann(f, a, b, count)` is the left sum of that many equal parts, as",
-        "libraries have it: `integral(1/(x + x**2), sigma_next, sigma)`.",
+        "an expression in `x`, smooth up to its ends (1/sqrt(x) from 0 is not) and without integrals of its",
+        "own; it stays exact in what is proved, and emitted files compute it to float64.",
+        f"`riemann(f, a, b, count)` is the left sum of that many equal parts, at most {MAX_PARTS}, as libraries",
+        "have it: `integral(1/(x + x**2), sigma_next, sigma)`.",
         "",
     ]
     rules = TABLES["step"].keys

@@ -74,6 +74,28 @@ TABLE = [
     (TOP + STEP + '[start]\nrule = "x"\n', 7, 1, ["[[start.rule]]"]),
     (TOP + STEP + "step = 3\n", 6, 1, []),
     ('coordinate = "t"\nschedule = { name = "vp" }\n' + TOP + STEP, 1, 1, ["not defined here"]),
+    (
+        TOP + '[schedule]\nname = "cosine"\n[[stage]]\nname = "a"\nat = "1/2"\nplace = "t"\n'
+        'rule = "interpolate"\nnodes = ["n"]\n' + STEP,
+        8,
+        1,
+        ["t of the schedule `cosine` is not defined"],
+    ),
+    (
+        TOP
+        + '[schedule]\nname = "vp-linear"\n'
+        + STEP.replace("nodes", 'coordinate = "t"\nnodes')
+        + '[corrector]\nrule = "interpolate"\ncoordinate = "sigma"\nnodes = ["n+1", "n"]\n',
+        11,
+        1,
+        ["one coordinate besides lambda and the clock, found two"],
+    ),
+    (
+        TOP + '[schedule]\nname = "cosine"\n' + STEP + 'coordinate = "t"\n',
+        8,
+        1,
+        ["t of the schedule `cosine` is not defined"],
+    ),
     (TOP + STEP + '[schedule]\nname = "vp"\nbeta_min = 30\n', 6, 1, ["less than beta_max"]),
     (
         TOP + '[step]\nrule = "interpolate"\nnodes = ["n", "mid"]\n',

@@ -2,11 +2,12 @@
 
 import json
 import tomllib
+from pathlib import Path
 
 import jsonschema
 import pytest
 
-from solvergen import gallery
+from solvergen import gallery, spec
 from solvergen.derive import derive
 from solvergen.spec import parse_solver
 from solvergen.spec.keys import TABLES
@@ -190,6 +191,13 @@ def test_the_schema_refuses_what_the_reader_refuses(text):
         jsonschema.validate(tomllib.loads(text), SCHEMA)
     with pytest.raises(Exception, match="<spec>"):
         parse_solver(text)
+
+
+def test_the_written_schema_and_page_are_current():
+    folder = Path(spec.__file__).parent
+    page, schema = folder / "reference.md", folder / "solver.schema.json"
+    assert page.read_text(encoding="utf-8") == reference() + "\n"
+    assert json.loads(schema.read_text(encoding="utf-8")) == json_schema()
 
 
 def test_the_reference_page_has_every_key():
