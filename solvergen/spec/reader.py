@@ -10,26 +10,25 @@ from typing import Any
 from ..errors import DeriveError, SpecError
 from ..expr.parse import function_of_x
 from ..expr.tree import Expr
+from .edge_reader import MAX_ROWS, EdgeReader
 from .keys import TABLES
 from .locate import Path as KeyPath
 from .model import (
     Claim,
     Controller,
     Corrector,
-    End,
     Parameter,
     Rule,
     Schedule,
     Solver,
     Source,
     Stage,
-    Start,
 )
 from .names import GRID_POINT, MAX_STEPS, language_names, reserved
 from .noise_reader import NoiseReader
 from .tableau import written_out
 
-MAX_BYTES, MAX_ROWS = 16 * 1024, 32
+MAX_BYTES = 16 * 1024
 
 
 def read_solver(path: str | Path) -> Solver:
@@ -71,7 +70,7 @@ def parse_solver(text: str | bytes, source: str = "<spec>") -> Solver:
     return _Reader(decoded, source).solver()
 
 
-class _Reader(NoiseReader):
+class _Reader(NoiseReader, EdgeReader):
     """Puts the tables of a spec together."""
 
     def solver(self) -> Solver:
@@ -269,36 +268,6 @@ class _Reader(NoiseReader):
         if not 1 <= fields["order"] <= 12:
             self.fail(("controller", "order"), "the order must be from 1 to 12")
         return Controller(**fields)
-
-    def edge(self, name: str) -> tuple[dict[str, Any], tuple[str | Rule, ...]]:
-        """[start] or [end]: their keys, and the steps that they list."""
-        section = dict(self.section(name))
-        rules = section.pop("rule", [])
-        fields = self.table((name,), section, TABLES[name])
-        if rules and "using" in fields:
-            self.fail((name, "using"), f"give either `using` or [[{name}.rule]] tables, not both")
-        if not isinstance(rules, list):
-            self.fail((name, "rule"), f"write [[{name}.rule]] with two brackets")
-        if rules:
-            fields["using"] = tuple(
-                self.rule((name, "rule", i), rule) for i, rule in enumerate(rules)
-            )
-        using = fields.pop("using", ())
-        if len(using) > MAX_ROWS:
-            self.fail((name,), f"{len(using)} special steps; at most {MAX_ROWS} are read")
-        return fields, using
-
-    def start(self) -> Start:
-        fields, using = self.edge("start")
-        if fields.get("shrink") is not None and not 1 < fields["shrink"] <= 8:
-            self.fail(("start", "shrink"), "the exponent must be greater than 1 and at most 8")
-        return Start(using, **fields)
-
-    def end(self) -> End:
-        fields, using = self.edge("end")
-        if using and fields.get("ramp"):
-            self.fail(("end", "ramp"), "give either `ramp` or the steps themselves, not both")
-        return End(using, **fields)
 
     def schedule(self) -> Schedule | None:
         if "schedule" not in self.data:
