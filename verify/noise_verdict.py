@@ -54,6 +54,10 @@ def weigh_noise(
                 f"{order.said()}"
             )
     notes = shortfalls(found)
+    for cause in (c for each in found.causes.values() for c in each):
+        told = f" ({cause.text})"
+        if any(told in text for text in refuted):
+            notes = [note.replace(told, "") for note in notes]
     held = bool(wanted) or bool(stated.get("WEAK_ORDER"))
     if refuted:
         return "fail", "", (*_merged(refuted), *notes)
@@ -137,18 +141,23 @@ def shortfalls(found: NoiseAudit) -> list[str]:
     for kind, one in found.grids.items():
         promise = found.promise.get(kind)
         causes = found.causes.get(kind, ())
+        below: dict[tuple[str, str], list[str]] = {}
         for part, least in _promised(promise).items():
             order: Order = getattr(one, part)
             if order.at_least(least) is False:
                 why = next(
                     (c.text for c in sorted(causes, key=lambda c: c.caps) if c.caps <= least), ""
                 )
-                out.append(
-                    f"{kind}|{NAMES[part]} order {order.said()}, while its deterministic part is of "
-                    f"order {promise}" + (f" ({why})" if why else "")
-                )
+                # what has one cause is told once
+                below.setdefault((order.said(), why or part), []).append(NAMES[part])
             elif order.said() == "?" and not (found.said and order.reason == NO_LIMIT):
                 out.append(f"{kind}|{NAMES[part]} order not measured: {order.reason}")
+        for (said, why), parts in below.items():
+            out.append(
+                f"{kind}|{_listed(parts)} order {said}, while its deterministic part is of order "
+                f"{promise}" + ("" if why in NAMES else f" ({why})")
+            )
+        out += [f"{kind}|{text}" for text in _strengths(one, causes)]
         if len(one.worst) > 1 and one.covariance.at_least(1):
             last, before = one.worst[-1], one.worst[-2]
             if last > STUCK * before and last > EXACT:
@@ -165,6 +174,23 @@ def shortfalls(found: NoiseAudit) -> list[str]:
                 "constants exactly keeps it"
             )
     return _merged(out)
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _strengths(one: GridNoise, causes: tuple[Cause, ...]) -> list[str]:
+    """Why the mean is off where the noise of every step is: it is held to the strength of the noise."""
+    spoilt = next((c for c in causes if (c.kind, c.step) == ("variance", "every")), None)
+    found = float(one.strength[-1])
+    if spoilt is None or spoilt.factor is None or one.mean.order != 0 or found <= 0:
+        return []
+    said = (
+        f"the mean decays as at tau^2 = {found * spoilt.factor**2:.3g}, and is measured against "
+        f"tau^2 = {found:.3g}, the strength of the noise"
+    )
+    return [said]
 
 
 def _promised(promise: int | None) -> dict[str, int]:

@@ -170,6 +170,9 @@ def test_a_wrong_variance_is_named_and_sized():
     assert (cause["kind"], cause["step"]) == ("variance", "every")
     assert cause["factor"] == pytest.approx(1 / 1.01, abs=1e-4)
     assert "noise variance of every step is 1.02" in verdict.findings[0]
+    (alone,) = (t for t in verdict.findings if "mean, covariance and strong order 0" in t)
+    assert "(" not in alone  # the claim that it refutes has told the cause
+    assert any(t.startswith("the mean decays as at tau^2 = 1,") for t in verdict.findings)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-3])
