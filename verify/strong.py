@@ -26,6 +26,7 @@ POINTS = 4
 PATTERN = len(ROUGH)
 RISEN = 1e-9
 SHARED = 1e-6
+SILENT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ def strong(made: Sequence[NoiseTrace], variances: Sequence[float] = VARIANCES) -
         vectors.append(np.asarray([strong_parts(t, path, c2) for c2 in variances]))
     precision = max([2.0**-52, *(t.drift.bend for t in made)])
     whole = measured(counts, [np.hypot(*v.T) for v in vectors], precision)
+    if path.density.max(initial=0.0) > SILENT:
+        return whole  # either part holds what is uncertain in the limit strength
     for part in (0, 1):
         whole = held_down(whole, measured(counts, [v[:, part] for v in vectors], precision))
     return whole
