@@ -3,9 +3,10 @@
 A rule such as D_n - 2 D_(n-1) + D_(n-2) with a weight of order one adds nothing to a smooth solution,
 but along a path of noise it answers every draw with an echo of its own size, sqrt(h), over the next
 steps. Its refinements settle only where the echo has died out, which for nearly flat targets takes
-thousands of steps, and hide an echo smaller than the errors of their steps. The echo itself is a linear recursion with weights that one run on a grid of
-vanishing steps shows. If it dies out, the draws of the last steps leave an error of order 1/2 and
-the others none; if it stays, all draws leave one, and there is no order.
+thousands of steps, and hide an echo smaller than the errors of their steps. The echo itself is a
+linear recursion with weights that one run on a grid of vanishing steps shows. If it dies out, the
+draws of the last steps leave an error of order 1/2 and the others none; if it stays, all draws leave
+one, and there is no order.
 """
 
 from __future__ import annotations
