@@ -101,13 +101,11 @@ def on_one_path(made: Sequence[NoiseTrace]) -> list[NoiseTrace] | None:
     return out
 
 
-def strong_error(t: NoiseTrace, path: Path, c2: float) -> float:
-    """Root mean square difference at the end of a run from a start in the marginal on N(0, c2)."""
-    return float(np.hypot(*strong_parts(t, path, c2)))
-
-
 def strong_parts(t: NoiseTrace, path: Path, c2: float) -> tuple[float, float]:
-    """What start value and draws leave of that difference; they are independent."""
+    """Root mean square difference at the end of a run from a start in the marginal on N(0, c2).
+
+    What the start value and the draws leave of it, which are independent.
+    """
     solved = states(t, c2, t.weights)
     level = np.log(c2 + np.exp(-2 * path.edges))
     # decay of the exact solution from the start of each step to the end of the run

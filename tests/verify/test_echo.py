@@ -11,7 +11,7 @@ from verify.echo import echo, lasting_weights, order_of_echo
 from verify.hosts.functions import adapted
 from verify.judge import judge
 from verify.moments import steps
-from verify.strong import laid, strong_error
+from verify.strong import laid, strong_parts
 from verify.targets import find
 from verify.weak import Order, ladder
 
@@ -51,7 +51,7 @@ def test_the_echo_is_the_error():
     sizes = []
     for t in ladder(run, "uniform", (256, 512)):
         path = laid(t, steps(t), np.asarray)
-        sizes.append(strong_error(t, path, c2) ** 2 * t.drift.steps / 2.8)
+        sizes.append(np.hypot(*strong_parts(t, path, c2)) ** 2 * t.drift.steps / 2.8)
     end = float(t.drift.sigmas[-1])
     after = echo(lasting_weights(run, "uniform"), c2 / (c2 + end**2), 0)
     # the mean square is a series in the step

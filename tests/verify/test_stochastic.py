@@ -20,7 +20,7 @@ from verify.noise_trace import trace_noise
 from verify.report import machine, page, terminal
 from verify.restart import exact_start
 from verify.stochastic import audit_noise, draws_noise
-from verify.strong import laid, on_one_path, strong, strong_error
+from verify.strong import laid, on_one_path, strong, strong_parts
 from verify.targets import Target, callable_target, find
 from verify.weak import ladder, weak
 
@@ -119,8 +119,8 @@ def test_strong_error_of_an_exact_step_is_that_of_the_integral():
     made = trace_noise(run_of(hand.sde_adams, tau=0.7), sigmas)
     edges = -np.log(sigmas)
     path = laid(made, steps(made), lambda at: 0.49 * (at - edges[0]))
-    assert strong_error(made, path, 0.0) < 1e-12
-    assert strong_error(made, path, 1.0) > 1e-2
+    assert np.hypot(*strong_parts(made, path, 0.0)) < 1e-12
+    assert np.hypot(*strong_parts(made, path, 1.0)) > 1e-2
 
 
 def test_draws_that_do_not_say_where_they_belong_have_no_strong_order():
