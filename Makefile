@@ -4,12 +4,12 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint check clean
+.PHONY: demo test test-all lint check clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch numpy
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[verify,hosts,test,lint]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[verify,hosts,fit,train,pages,fast,test,lint]'
 	# Only its sampling.py is used; its other needs are a training stack.
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps k-diffusion==0.1.1.post1
 	touch $@
@@ -18,6 +18,9 @@ demo: $(READY)
 	$(BIN)/python -m solvergen demo --out demo
 
 test: $(READY)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n 2 -m 'not nightly'
+
+test-all: $(READY)
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n 2
 
 lint: $(READY)

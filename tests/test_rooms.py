@@ -12,11 +12,12 @@ GENERATED = sorted((ROOT / "generated").glob("*.py"))
 MAY = {
     "errors": set(),
     "expr": {"errors"},
+    "algebra": {"errors", "expr"},
     "spec": {"errors", "expr"},
     "program": {"errors", "expr", "spec"},
     "gallery": {"errors", "expr", "spec"},
     "derive": {"errors", "expr", "spec", "program", "gallery"},
-    "order": {"errors", "expr", "spec", "program", "derive", "gallery"},
+    "order": {"errors", "expr", "algebra", "spec", "program", "derive", "gallery"},
     "emit": {"errors", "expr", "spec", "program"},
     "writing": set(),
     "grids": set(),

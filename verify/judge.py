@@ -8,19 +8,19 @@ from typing import Any
 
 import torch
 
-from . import measure
-from .audit import CLASSES, Audit, audit
-from .density import mixture_order
 from .errors import ANYTHING, ConductError, VerifyError
-from .grids import GRIDS
-from .jumps import audit_jumps, rises
-from .noise_verdict import weigh_noise
-from .stability import region
-from .stochastic import audit_noise, draws_noise
-from .tableau import FORMS
+from .noise.audit import audit_noise, draws_noise
+from .noise.claims import weigh_noise
+from .noise.density import mixture_order
+from .noise.jumps import audit_jumps, rises
+from .order.audit import CLASSES, Audit, audit
+from .order.claims import weigh
+from .order.stability import region
+from .probe.tableau import FORMS
+from .problems.grids import GRIDS
+from .rates import measure
 from .targets import Target
 from .verdict import Verdict, versions
-from .weigh import weigh
 
 GRAVEST = ("error", "fail", "pass", "none")
 # classes of grids on which densities are carried over a mixture
@@ -195,7 +195,7 @@ def _figures(target: Target, audited: Audit) -> dict[str, Any]:
 
 
 def _constants(target: Target, audited: Audit) -> dict[str, Any]:
-    from .constant import compare
+    from .order.constant import compare
 
     try:
         return compare(target.run, target.stated, audited)

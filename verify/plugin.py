@@ -136,8 +136,8 @@ def assert_order(
     Raises:
         Refuted: with the audited orders and what is to blame.
     """
-    from .audit import CLASSES
     from .judge import judge
+    from .order.audit import CLASSES
     from .targets import callable_target, find
 
     if grid is not None and grid not in CLASSES:

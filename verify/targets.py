@@ -15,7 +15,7 @@ from .hosts import functions
 from .hosts.alone import k_diffusion_sampling, load_file
 from .hosts.schedulers import scheduler_run
 from .names import require
-from .trace import Run
+from .probe.trace import Run
 
 
 @dataclass(frozen=True)

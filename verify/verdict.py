@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .audit import CLASSES
+from .order.audit import CLASSES
 
 
 @dataclass(frozen=True)

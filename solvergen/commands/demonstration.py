@@ -77,8 +77,8 @@ class Problem:
     def __init__(self) -> None:
         import torch
 
-        from solvergen.verify.mixture import GaussianMixture
-        from solvergen.verify.reference import ends
+        from solvergen.verify.problems.mixture import GaussianMixture
+        from solvergen.verify.problems.reference import ends
 
         self.mixture = GaussianMixture(
             weights=[0.3, 0.25, 0.25, 0.2],

@@ -170,7 +170,7 @@ def run_explain(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({**facts(loaded), **_theory(loaded)}, indent=2, ensure_ascii=False))
     elif args.derivation:
-        from ..order.derivation import derivation
+        from ..order.questions.derivation import derivation
 
         told = derivation(program)
         print(told.latex() if args.latex else told.markdown())

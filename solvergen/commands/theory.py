@@ -14,7 +14,7 @@ from ..loading import Loaded
 
 if TYPE_CHECKING:
     from ..order import OrderReport
-    from ..order.stochastic import StochasticReport
+    from ..order.sde.report import StochasticReport
 
 
 def add(commands: Any) -> None:
@@ -51,7 +51,7 @@ def analysed(loaded: Loaded) -> OrderReport:
 
 def noise_analysed(loaded: Loaded) -> StochasticReport:
     """The order report of a loaded solver with noise."""
-    from ..order.stochastic import stochastic_report
+    from ..order.sde.report import stochastic_report
 
     return stochastic_report(loaded.program)
 
@@ -110,7 +110,7 @@ def noise_fault(loaded: Loaded, report: StochasticReport) -> str:
 
 def theory_facts(report: OrderReport) -> dict[str, Any]:
     """Everything that is proved of a solver, as plain data for programs and plots."""
-    from ..order.stability import stability
+    from ..order.ode.stability import stability
 
     facts = report.json()
     try:
@@ -197,7 +197,7 @@ def run_cure(args: argparse.Namespace) -> int:
     from ..derive import derive
     from ..loading import load, sibling
     from ..order import analyse
-    from ..order.cure import cured_solver, cures
+    from ..order.questions.cure import cured_solver, cures
     from ..spec.edit import changed
     from ..spec.reader import parse_solver
     from ..writing import write
@@ -238,7 +238,7 @@ def run_cure(args: argparse.Namespace) -> int:
 def run_compare(args: argparse.Namespace) -> int:
     """Rank solvers: order first, then the error constant at equal cost."""
     from ..loading import load
-    from ..order.compare import compare
+    from ..order.questions.compare import compare
 
     ranked = compare([analysed(load(spec)) for spec in args.specs], args.grid, args.start)
     if args.json:
@@ -282,7 +282,7 @@ def run_compare(args: argparse.Namespace) -> int:
 def run_conditions(args: argparse.Namespace) -> int:
     """Solve the order conditions for a solver's parameters."""
     from ..loading import load
-    from ..order.conditions import conditions
+    from ..order.questions.conditions import conditions
 
     found = conditions(load(args.spec).program, args.order, args.names)
     print("\n".join([str(found), *found.lines()]))

@@ -8,15 +8,7 @@ from ..expr.tree import ZERO, Call, Expr, Symbol, lift, multiply
 from ..program.row import Row, Term, depth
 from ..program.step import Step
 from .layout import Layout, row_after, uses_clock
-from .noise_text import (
-    lifted,
-    listed,
-    local,
-    needs_levels,
-    noise_lines,
-    renews,
-    scalar_lines,
-)
+from .noise_text import lifted, listed, local, needs_levels, noise_lines, renews, scalar_lines
 from .python_text import assign, listing, python
 from .step_quantities import BLOCK, StepQuantities
 

@@ -4,12 +4,12 @@ The further questions live in modules of their own, imported where they are aske
 (parameter values that reach an order), `cure`, `compare`, `stability`, `derivation`.
 """
 
-from .analyse import analyse as analyse
-from .explosion import Explosion as Explosion
-from .report import OrderReport as OrderReport
-from .stiff import StiffOrder as StiffOrder
-from .stochastic import StochasticReport as StochasticReport
-from .stochastic import stochastic_report as stochastic_report
+from ..algebra.explosion import Explosion as Explosion
+from .ode.analyse import analyse as analyse
+from .ode.report import OrderReport as OrderReport
+from .ode.stiff import StiffOrder as StiffOrder
+from .sde.report import StochasticReport as StochasticReport
+from .sde.report import stochastic_report as stochastic_report
 from .verdict import Bottleneck as Bottleneck
 from .verdict import LeadingError as LeadingError
 from .verdict import Order as Order

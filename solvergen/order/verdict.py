@@ -8,8 +8,8 @@ from fractions import Fraction
 from math import sqrt
 from typing import Any
 
-from .traced import Traced
-from .words import Word, reading_order, spell, tree
+from ..algebra.traced import Traced
+from .expansion.words import Word, reading_order, spell, tree
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class LeadingError:
         values = [value for _, value in self.terms]
         if all(isinstance(value, Fraction | int) for value in values):
             return [str(value) for value in values]
-        from .rational import spell as spell_coefficient
+        from ..algebra.rational import spell as spell_coefficient
 
         return [spell_coefficient(value) for value in values]
 

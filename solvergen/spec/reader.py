@@ -13,17 +13,7 @@ from ..expr.tree import Expr
 from .edge_reader import MAX_ROWS, EdgeReader
 from .keys import TABLES
 from .locate import Path as KeyPath
-from .model import (
-    Claim,
-    Controller,
-    Corrector,
-    Parameter,
-    Rule,
-    Schedule,
-    Solver,
-    Source,
-    Stage,
-)
+from .model import Claim, Controller, Corrector, Parameter, Rule, Schedule, Solver, Source, Stage
 from .names import GRID_POINT, MAX_STEPS, language_names, reserved
 from .noise_reader import NoiseReader
 from .tableau import written_out

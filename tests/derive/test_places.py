@@ -15,7 +15,7 @@ from solvergen.expr.tree import Call, Symbol, exp
 from solvergen.order import analyse
 from solvergen.program.functions import ELEMENTARY, functions, further, number
 from solvergen.spec import parse_solver
-from verify.audit import audit
+from verify.order.audit import audit
 
 TABLE = """
 [parameters.r]

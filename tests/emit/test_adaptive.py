@@ -7,7 +7,7 @@ import importlib
 import pytest
 import torch
 
-from verify.mixture import GaussianMixture
+from verify.problems.mixture import GaussianMixture
 
 # The problem and the end points are those of the recorded peers (2-D mixture, sigma 3 to 0.1).
 MIXTURE = GaussianMixture(

@@ -7,13 +7,7 @@ import random
 import pytest
 import torch
 
-from solvergen.hosts.brownian import (
-    BrownianPath,
-    Coarsened,
-    data_clock,
-    noise_clock,
-    path_nodes,
-)
+from solvergen.hosts.brownian import BrownianPath, Coarsened, data_clock, noise_clock, path_nodes
 from solvergen.hosts.noise import Recorded, Seeded
 from tests.peer_code import crowson_sampling
 

@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from solvergen.verify.mixture import coupled_mixture
+from solvergen.verify.problems.mixture import coupled_mixture
 
 from solvergen.hosts.models import Denoiser, Guided, Preconditioned, discrete_time, dynamic, static
 

@@ -10,9 +10,9 @@ import pytest
 
 from solvergen.derive import derive
 from solvergen.order import analyse
-from solvergen.order.grid import from_steps
-from solvergen.order.local import Case, first_error, local_error, predictor_error
-from solvergen.order.words import from_tree, reading_order, spell, tree, weight, words
+from solvergen.order.expansion.grid import from_steps
+from solvergen.order.expansion.local_error import Case, first_error, local_error, predictor_error
+from solvergen.order.expansion.words import from_tree, reading_order, spell, tree, weight, words
 from solvergen.spec import parse_solver
 
 

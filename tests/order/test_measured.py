@@ -14,7 +14,7 @@ from solvergen.derive import derive
 from solvergen.expr.evaluation import evaluate
 from solvergen.gallery import load
 from solvergen.order import analyse
-from solvergen.order.cure import cured_solver
+from solvergen.order.questions.cure import cured_solver
 from solvergen.program.model import Program
 from solvergen.program.row import Row
 from solvergen.spec.model import End, Solver, Start

@@ -13,9 +13,9 @@ from solvergen.expr.evaluation import evaluate
 from solvergen.expr.parse import parse
 from solvergen.expr.tree import Symbol
 from solvergen.order import analyse
-from solvergen.order.grid import from_steps, generic_ratio, uniform
-from solvergen.order.local import Case, first_error, local_error, predictor_error
-from solvergen.order.words import from_tree
+from solvergen.order.expansion.grid import from_steps, generic_ratio, uniform
+from solvergen.order.expansion.local_error import Case, first_error, local_error, predictor_error
+from solvergen.order.expansion.words import from_tree
 
 from .oracle import METHODS, ORACLE, program, spec
 
@@ -99,8 +99,8 @@ def test_frozen_weights_on_every_class_of_grid(identifier: str) -> None:
 def test_frozen_weights_reach_their_order_when_the_clock_is_uniform(identifier: str) -> None:
     from math import factorial
 
-    from solvergen.order.ends import start_error
-    from solvergen.order.grid import smooth
+    from solvergen.order.expansion.grid import smooth
+    from solvergen.order.ode.ends import start_error
 
     wanted = METHODS[identifier]["global_order"]
     # s = e^{−λ} falls in equal steps: Λ^(j) = (j − 1)! Λ'^j.
@@ -147,7 +147,7 @@ def stiff_entry(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", STIFF)
 def test_stiff_order(name: str) -> None:
-    from solvergen.order.words import spell
+    from solvergen.order.expansion.words import spell
 
     wanted, report = stiff_entry(name), analyse(program(STIFF[name]))
     assert report.orders["uniform"]["exact_start"].value == wanted["classical"]
@@ -171,7 +171,7 @@ def test_every_method_of_the_oracle_with_a_stiff_order() -> None:
 
 @pytest.mark.parametrize("kappa", [1, -1])
 def test_startup_constants_of_ddim(kappa: int) -> None:
-    from solvergen.order.ends import end_error, start_error
+    from solvergen.order.ode.ends import end_error, start_error
 
     identifier = "dpm_3m_corrected_data" if kappa == 1 else "dpm_3m_corrected_noise"
     case = Case(program(identifier, ramp_down=True), lambda ring: uniform(), lambda ring: {})
@@ -188,7 +188,7 @@ def test_startup_constants_of_unipc(b: str, prediction: str, p: int, w: Fraction
     from dataclasses import replace
 
     from solvergen.gallery import load
-    from solvergen.order.ends import start_error
+    from solvergen.order.ode.ends import start_error
     from solvergen.spec import parse_solver
 
     solver = load(f"unipc_3_{b}")

@@ -8,7 +8,7 @@ from solvergen import gallery
 from solvergen.derive import derive
 from solvergen.errors import OrderError
 from solvergen.order import analyse
-from solvergen.order.derivation import derivation
+from solvergen.order.questions.derivation import derivation
 from solvergen.spec import parse_solver
 
 

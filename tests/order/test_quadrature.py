@@ -5,13 +5,13 @@ from fractions import Fraction
 
 import pytest
 
+from solvergen.algebra.fixed import UNIT, RealRing
+from solvergen.algebra.modular import PRIMES, PrimeField
+from solvergen.algebra.ring import SeriesRing
 from solvergen.derive import derive
 from solvergen.errors import OrderError, SolvergenError
 from solvergen.gallery import load
 from solvergen.order import analyse
-from solvergen.order.fixed import UNIT, RealRing
-from solvergen.order.modular import PRIMES, PrimeField
-from solvergen.order.ring import SeriesRing
 from solvergen.program.consistency import inconsistent_rows
 from solvergen.program.digest import digest
 from solvergen.program.same import same

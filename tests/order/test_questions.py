@@ -12,11 +12,11 @@ from solvergen.derive import derive
 from solvergen.errors import OrderError
 from solvergen.gallery import load
 from solvergen.order import analyse
-from solvergen.order.compare import compare
-from solvergen.order.conditions import conditions
-from solvergen.order.cure import cured_solver, cures
-from solvergen.order.derivation import derivation
-from solvergen.order.stability import stability
+from solvergen.order.ode.stability import stability
+from solvergen.order.questions.compare import compare
+from solvergen.order.questions.conditions import conditions
+from solvergen.order.questions.cure import cured_solver, cures
+from solvergen.order.questions.derivation import derivation
 from solvergen.spec import parse_solver
 from solvergen.spec.model import End
 

@@ -6,10 +6,10 @@ import pytest
 from sympy.polys.domains import QQ
 
 from solvergen import gallery
+from solvergen.algebra.rational import canonical
+from solvergen.algebra.traced import Traced, symbol
 from solvergen.derive import derive
 from solvergen.order import analyse
-from solvergen.order.rational import canonical
-from solvergen.order.traced import Traced, symbol
 
 
 def at(value, point):
@@ -33,7 +33,7 @@ def test_products_cancel_across_without_losing_factors():
 
 @pytest.mark.parametrize("name", ["bdf_2", "o_belm", "deis_rhoab3", "unipc_2_bh2", "lms3"])
 def test_symbolic_constants_of_solvers_keep_their_values(name):
-    from solvergen.order.grid import _ratio_values
+    from solvergen.order.expansion.grid import _ratio_values
 
     terms = analyse(derive(gallery.load(name))).symbolic.terms
     checked = [value for _, value in terms if isinstance(value, Traced)]

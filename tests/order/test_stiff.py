@@ -7,8 +7,8 @@ import pytest
 from solvergen.derive import derive
 from solvergen.gallery import load
 from solvergen.order import analyse
-from solvergen.order.stiff import ExpSum, exp, phi
-from solvergen.order.words import spell
+from solvergen.order.expansion.words import spell
+from solvergen.order.ode.stiff import ExpSum, exp, phi
 from solvergen.spec import parse_solver
 
 from .oracle import ORACLE

@@ -10,14 +10,14 @@ from typing import Any
 import mpmath
 import pytest
 
+from solvergen.algebra.fixed import FixedSeries, RealRing, real
 from solvergen.derive import derive
 from solvergen.errors import OrderError
 from solvergen.loading import load
 from solvergen.order import analyse, stochastic_report
-from solvergen.order.conditions import conditions
-from solvergen.order.derivation import derivation
-from solvergen.order.fixed import FixedSeries, RealRing, real
-from solvergen.order.strength import strength
+from solvergen.order.questions.conditions import conditions
+from solvergen.order.questions.derivation import derivation
+from solvergen.order.sde.strength import strength
 from solvergen.program.model import Program
 from solvergen.program.unroll import Unrolled, unroll
 from solvergen.spec import parse_solver

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from solvergen.derive import derive
 from solvergen.expr.tree import Expr, Number, Symbol, lift, phi
-from solvergen.order.grid import from_steps
-from solvergen.order.local import Case, first_error, local_error, predictor_error
+from solvergen.order.expansion.grid import from_steps
+from solvergen.order.expansion.local_error import Case, first_error, local_error, predictor_error
 from solvergen.program.model import Program
 from solvergen.program.row import Place, Row, Term
 from solvergen.program.step import Step

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from verify import grids
-from verify.audit import audit
-from verify.conditions import words
-from verify.conduct import agreement
-from verify.noise_trace import trace_noise
-from verify.tableau import in_form
+from verify.order.audit import audit
+from verify.order.conditions import words
+from verify.probe.noise_trace import trace_noise
+from verify.probe.repeatability import agreement
+from verify.probe.tableau import in_form
+from verify.probe.trace import trace
+from verify.problems import grids
 from verify.targets import find
-from verify.trace import trace
 
 from . import handwritten as hand
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from verify import constant, jets, leading
-from verify.audit import audit
 from verify.errors import ClaimError
-from verify.mixture import oracle_mixture
-from verify.stated import evaluate
+from verify.order import constant
+from verify.order import leading_error as leading
+from verify.order.audit import audit
+from verify.order.stated_error import evaluate
+from verify.problems import jets
+from verify.problems.mixture import oracle_mixture
 
 from . import handwritten as hand
 

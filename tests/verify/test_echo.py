@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from verify.echo import echo, lasting_weights, order_of_echo
 from verify.hosts.functions import adapted
 from verify.judge import judge
-from verify.moments import steps
-from verify.strong import laid, strong_parts
+from verify.noise.echo import echo, lasting_weights, order_of_echo
+from verify.noise.moments import steps
+from verify.noise.strong import laid, strong_parts
+from verify.noise.weak import Order, ladder
 from verify.targets import find
-from verify.weak import Order, ladder
 
 from . import handwritten_noise as hand
 

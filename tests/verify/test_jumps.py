@@ -7,12 +7,12 @@ import functools
 import numpy as np
 import pytest
 
-from verify.audit import audit
 from verify.hosts.functions import adapted
 from verify.judge import judge
-from verify.jumps import audit_jumps, rises, rising
-from verify.law import limit_law
-from verify.moments import VARIANCES
+from verify.noise.jumps import audit_jumps, rises, rising
+from verify.noise.limit_law import limit_law
+from verify.noise.moments import VARIANCES
+from verify.order.audit import audit
 from verify.report import terminal
 from verify.targets import callable_target
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from verify import command
-from verify.audit import audit
-from verify.grids import GRIDS
 from verify.judge import judge
-from verify.stated import bound_only
+from verify.order.audit import audit
+from verify.order.stated_error import bound_only
+from verify.problems.grids import GRIDS
 from verify.targets import callable_target, find
 
 from . import handwritten as hand

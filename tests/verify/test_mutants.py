@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from verify import mutants
+from verify.mutants.judging import judging as mutants
 
 GENERATED = Path(__file__).parents[2] / "generated"
 CHOSEN = [GENERATED / f"{n}.py" for n in ("dpmpp_2m", "dpmpp_3m_as_published", "unipc_2_bh2")]

@@ -8,10 +8,10 @@ import itertools
 import numpy as np
 import pytest
 
-from verify import constant
-from verify.audit import audit
 from verify.judge import judge
-from verify.measure import convergence
+from verify.order import constant
+from verify.order.audit import audit
+from verify.rates.measure import convergence
 from verify.report import page, terminal
 from verify.targets import callable_target
 

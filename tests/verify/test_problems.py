@@ -11,10 +11,10 @@ import pytest
 import torch
 from mpmath import mp, mpf
 
-from verify import digits, grids, paths, reference
 from verify.errors import ExactnessError, ProblemError
-from verify.mixture import GaussianMixture, coupled_mixture, oracle_mixture
-from verify.precise import PreciseMixture, transport
+from verify.problems import digits, grids, paths, reference
+from verify.problems.mixture import GaussianMixture, coupled_mixture, oracle_mixture
+from verify.problems.precise import PreciseMixture, transport
 
 from .conftest import needs_sklearn
 

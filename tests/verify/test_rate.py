@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from verify import rate
+from verify.rates import rate
 
 STEPS = (12, 24, 48, 96, 192, 384)
 

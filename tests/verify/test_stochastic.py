@@ -15,14 +15,14 @@ import torch
 
 from verify.hosts.functions import adapted
 from verify.judge import judge
-from verify.moments import steps
-from verify.noise_trace import trace_noise
+from verify.noise.audit import audit_noise, draws_noise
+from verify.noise.moments import steps
+from verify.noise.restart import exact_start
+from verify.noise.strong import laid, on_one_path, strong, strong_parts
+from verify.noise.weak import ladder, weak
+from verify.probe.noise_trace import trace_noise
 from verify.report import machine, page, terminal
-from verify.restart import exact_start
-from verify.stochastic import audit_noise, draws_noise
-from verify.strong import laid, on_one_path, strong, strong_parts
 from verify.targets import Target, callable_target, find
-from verify.weak import ladder, weak
 
 from . import handwritten as plain
 from . import handwritten_noise as hand
@@ -157,7 +157,7 @@ def test_a_run_too_large_to_be_traced_is_refused_before_it_is(monkeypatch):
                 x = x + math.sqrt(0.02) * s * torch.randn_like(x)
         return x
 
-    monkeypatch.setattr("verify.noise_trace.record", None)
+    monkeypatch.setattr("verify.probe.noise_trace.record", None)
     verdict = judge(callable_target(langevin), rates=False)
     assert (verdict.status, verdict.reason) == ("error", "size")
     assert "model calls" in verdict.findings[0] and "too large to be traced" in verdict.findings[0]

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from verify import grids, measure
-from verify.brownian import BrownianPath, gaps, on_path
-from verify.density import final_density, marginal, rules, weak_errors
 from verify.errors import ConductError
 from verify.hosts.functions import adapted
-from verify.mixture import GaussianMixture, oracle_mixture
-from verify.moments import states
-from verify.noise_trace import trace_noise
-from verify.weak import measured
+from verify.noise.brownian import BrownianPath, gaps, on_path
+from verify.noise.density import final_density, marginal, rules, weak_errors
+from verify.noise.moments import states
+from verify.noise.weak import measured
+from verify.probe.noise_trace import trace_noise
+from verify.problems import grids
+from verify.problems.mixture import GaussianMixture, oracle_mixture
+from verify.rates import measure
 
 from . import handwritten_noise as hand
 

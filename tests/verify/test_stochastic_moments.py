@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from verify import grids
 from verify.hosts.functions import adapted
-from verify.moments import states, steps
-from verify.noise_trace import silenced, trace_noise
-from verify.trace import trace
-from verify.weak import ladder, weak
+from verify.noise.moments import states, steps
+from verify.noise.weak import ladder, weak
+from verify.probe.noise_trace import silenced, trace_noise
+from verify.probe.trace import trace
+from verify.problems import grids
 
 from . import handwritten as plain
 from . import handwritten_noise as hand

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from ..errors import TargetError
-from ..noise_sources import hooked
-from ..trace import Denoiser, Run
+from ..probe.noise_sources import hooked
+from ..probe.trace import Denoiser, Run
 from . import CONVENTIONS
 
 PREDICTIONS = ("data", "noise", "v", "velocity")

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..trace import Denoiser, Run
+from ..probe.trace import Denoiser, Run
 from .functions import predicted
 from .scheduler_classes import EDM, VE, VE_PAIRS, default_dtype, instance
 from .scheduler_grids import Placed, place

@@ -145,7 +145,7 @@ def _density(first: float, last: float, reach: float) -> list[list[float]]:
     import numpy as np
     import torch
 
-    from ..mixture import oracle_mixture
+    from ..problems.mixture import oracle_mixture
 
     mixture = oracle_mixture()
     x = torch.linspace(-reach, reach, 49, dtype=torch.float64)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..audit import CLASSES
-from ..blame import plain
+from ..noise.weak import NO_LIMIT
+from ..order.audit import CLASSES
+from ..order.causes import plain
 from ..verdict import Verdict
-from ..weak import NO_LIMIT
 
 COLOUR = {"pass": "\033[32m", "fail": "\033[31m", "error": "\033[31m", "none": "\033[36m"}
 WHERE = {

@@ -1,0 +1,1 @@
+"""Exact arithmetic: power series, residues, fixed point, surds, rational functions. No order theory."""

@@ -1,0 +1,1 @@
+"""The expansions behind every order: words, grids, symbols, the recursion, local errors."""

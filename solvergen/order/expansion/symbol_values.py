@@ -1,0 +1,294 @@
+"""The meaning of every symbol of a step's weights at a site of a grid (see `program.row`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from math import factorial
+from typing import Any
+
+from ...algebra.ring import Ring
+from ...algebra.series import ONE
+from ...algebra.traced import symbol
+from ...errors import OrderError
+from ...expr.evaluation import evaluate
+from ...expr.tree import Expr
+from ...program.row import FURTHER, Place, Row
+from .block_grid import Inner
+from .grid import Grid, generic_ratio
+
+Jet = Callable[[int], Any]
+
+
+def generic_coordinate(j: int) -> Fraction:
+    """Generic derivatives y^(j)/y' of a further coordinate."""
+    return ONE if j == 1 else generic_ratio(43, j) - (j % 3)
+
+
+def symbolic_coordinate(j: int) -> Any:
+    """Derivatives y^(j)/y' of a further coordinate as symbols y2, y3, …"""
+    if j == 1:
+        return ONE
+    return symbol(f"y{j}", (generic_ratio(47, j) - 1, generic_ratio(53, j)))
+
+
+GENERIC_TAU = Fraction(331, 907)  # where a velocity solver stands in its clock σ/(α+σ)
+
+
+def _lam_of_clock(j: int) -> Fraction:
+    """Derivatives of λ = log((1 − τ)/τ) at a generic point of the velocity clock."""
+    tau = GENERIC_TAU
+    return -factorial(j - 1) * (1 / (1 - tau) ** j - Fraction(-1) ** j / tau**j)
+
+
+class Setting:
+    """Values of weights at the steps of a grid.
+
+    Args:
+        kappa: +1 data, −1 noise, 0 velocity (the independent variable is then the clock).
+        ring: where the values live.
+        grid: positions of the sites.
+        parameters: value of every parameter.
+        coordinate: j to y^(j)/y' of the step's further coordinate.
+        inner: from a site and k, the place of the k-th next grid point as a fraction of the step.
+    """
+
+    def __init__(
+        self,
+        kappa: int,
+        ring: Ring,
+        grid: Grid,
+        parameters: Mapping[str, Any],
+        coordinate: Jet = generic_coordinate,
+        inner: Inner | None = None,
+    ) -> None:
+        self.inner = inner or _next_sites(grid)
+        self.kappa, self.ring, self.grid = kappa, ring, grid
+        self.parameters, self.coordinate = parameters, coordinate
+        self.kept: dict[tuple[int, int], Any] = {}
+        self.symbols: dict[int, SymbolValues] = {}
+
+    def at(self, site: int) -> SymbolValues:
+        """The symbols of a step that starts at a site."""
+        if site not in self.symbols:
+            self.symbols[site] = SymbolValues(self, site)
+        return self.symbols[site]
+
+    def size(self, site: int) -> Any:
+        """The step from a site to the next, in units of h."""
+        return self.grid.position(site + 1) - self.grid.position(site)
+
+    def clock_offset(self, start: Any, end: Any) -> Any:
+        """clock(end) − clock(start) in units of clock'(start) for data and noise."""
+        return self.ring.functions["expm1"](self.kappa * (end - start) * self.ring.h)
+
+    def along(self, jet: Jet, offset: Any) -> Any:
+        """The Taylor series Σ jet(j) (offset·h)^j / j! of a coordinate's increment."""
+        total: Any = Fraction(0)
+        power: Any = ONE
+        for j in range(1, self.ring.h.end + 1):
+            power = power * (offset * self.ring.h)
+            if not power:
+                break
+            total = total + power * (jet(j) / factorial(j))
+        return total
+
+    def weights(self, row: Row, site: int) -> tuple[tuple[str, Any], ...]:
+        """(source, weight / h) pairs of a row in the λ gauge (velocity: per clock unit)."""
+        repeats = self.grid.periodic and self.kappa and not _bends(row)
+        place = site % self.grid.periodic if repeats else site
+        if (id(row), place) not in self.kept:
+            values = self.at(site)
+            if self.kappa == 0 and row.gauge != "clock":
+                raise OrderError(
+                    f"row {row.name}: velocity weights are in the gauge {row.gauge!r}; the "
+                    "analysis of velocity solvers needs the clock gauge"
+                )
+            scale = self.size(site) if self.kappa == 0 else 1 / self.ring.h
+            pairs = [(s, values.expr(w) * scale) for s, w in row.u_weights(self.kappa)]
+            self.kept[id(row), place] = tuple((s, w) for s, w in pairs if w)
+        return self.kept[id(row), place]
+
+    def place(self, place: Place, site: int) -> Any:
+        """Offset of a row's place, in units of h from the base point."""
+        start, size = self.grid.position(site), self.size(site)
+        if self.kappa:
+            fraction = self.at(site).expr(place.lam(self.kappa))
+        elif place.ahead:
+            fraction = self.inner(site, place.ahead)
+        elif place.coordinate == "clock" or place.is_end:
+            fraction = self.at(site).expr(place.fraction)
+        else:
+            raise OrderError("a stage of a velocity solver must be placed in the clock")
+        return start + fraction * size
+
+
+def _next_sites(grid: Grid) -> Inner:
+    """Grid points of steps of one interval each."""
+
+    def inner(site: int, k: int) -> Any:
+        start, end = grid.position(site), grid.position(site + 1)
+        return (grid.position(site + k) - start) / (end - start)
+
+    return inner
+
+
+def _bends(row: Row) -> bool:
+    """Whether a row's weights depend on where the step lies, through a further coordinate."""
+    roots = (row.place.fraction, *(term.weight for term in row.terms))
+    named = (getattr(node, "name", "") for root in roots for node in root.walk())
+    return any(name in FURTHER or name.startswith("eta") for name in named)
+
+
+class SymbolValues(dict[str, Any]):
+    """Values of the symbols h, theta1, Theta1, eta1, … of one step, made when first used."""
+
+    def __init__(self, setting: Setting, site: int) -> None:
+        super().__init__(setting.parameters)
+        if "remaining" in self and site:
+            past = -setting.grid.position(site) * setting.ring.h
+            self["remaining"] = self["remaining"] * setting.ring.functions["exp"](past)
+        self.setting, self.site = setting, site
+        self.powers_of_y: list[list[Any]] = []
+        self.kept: dict[Expr, Any] = {}
+        self.functions: dict[str, Callable[..., Any]] = {
+            **setting.ring.functions,
+            "moment": self.moment,
+            "offset": self.offset,
+            "fraction": self.fraction,
+            "slope": self.slope,
+        }
+
+    def expr(self, expr: Expr) -> Any:
+        """The value of an expression."""
+        return evaluate(expr, self, self.functions, lambda number: number, self.kept)
+
+    def __missing__(self, name: str) -> Any:
+        stem, digits = name.rstrip("0123456789"), name[len(name.rstrip("0123456789")) :]
+        if name == "h":
+            value = self._lam(self.site, self.site + 1)
+        elif digits and stem in ("theta", "Theta", "eta"):
+            past = self.site - int(digits)
+            measure = {"theta": self._lam, "Theta": self._clock, "eta": self._further}[stem]
+            value = measure(past, self.site) / measure(self.site, self.site + 1)
+        elif digits and stem in ("gamma", "Gamma"):
+            value = self._point(stem, int(digits))
+        elif name == "remaining":
+            raise OrderError("how far a run has come is no property of a step")
+        else:
+            raise OrderError(f"a weight contains the unknown symbol {name!r}")
+        self[name] = value
+        return value
+
+    def _point(self, stem: str, k: int) -> Any:
+        """The k-th next grid point as a fraction of the step in λ or in the clock."""
+        setting, start = self.setting, self._position(self.site)
+        fraction = setting.inner(self.site, k)
+        if (stem == "gamma") == bool(setting.kappa):
+            return fraction
+        target = start + fraction * setting.size(self.site)
+        if setting.kappa:
+            return setting.clock_offset(start, target) / self._clock(self.site, self.site + 1)
+        ends = [setting.along(_lam_of_clock, offset) for offset in (start, target)]
+        return (ends[1] - ends[0]) / self._lam(self.site, self.site + 1)
+
+    def _position(self, site: int) -> Any:
+        return self.setting.grid.position(site)
+
+    def _lam(self, first: int, last: int) -> Any:
+        setting = self.setting
+        if setting.kappa:
+            return (self._position(last) - self._position(first)) * setting.ring.h
+        ends = (setting.along(_lam_of_clock, self._position(site)) for site in (last, first))
+        return next(ends) - next(ends)
+
+    def _clock(self, first: int, last: int) -> Any:
+        setting = self.setting
+        if not setting.kappa:
+            return self._position(last) - self._position(first)
+        base = self._position(self.site)
+        ends = [setting.clock_offset(base, self._position(site)) for site in (first, last)]
+        return ends[1] - ends[0]
+
+    def _further(self, first: int, last: int) -> Any:
+        ends = [self._y(self._position(site)) for site in (first, last)]
+        return ends[1] - ends[0]
+
+    def _y(self, offset: Any) -> Any:
+        return self.setting.along(self.setting.coordinate, offset)
+
+    def offset(self, c: Any) -> Any:
+        """Y at the fraction c of the step: (y(λ_n + c h) − y_n)/(y_{n+1} − y_n)."""
+        start, size = self._position(self.site), self.setting.size(self.site)
+        whole = self._further(self.site, self.site + 1)
+        return (self._y(start + c * size) - self._y(start)) / whole
+
+    def fraction(self, c: Any) -> Any:
+        """Where Y = c: since Y is the fraction itself plus O(h), each round gains a power of h."""
+        found = c
+        for _ in range(self.setting.ring.h.end + 1):
+            found = found + (c - self.offset(found))
+        return found
+
+    def slope(self, c: Any) -> Any:
+        """d(clock)/dY at λ_n + c h, per clock step."""
+        setting = self.setting
+        place = self._position(self.site) + c * setting.size(self.site)
+
+        def higher(j: int) -> Any:
+            return setting.coordinate(1 + j)
+
+        rate = ONE + setting.along(higher, place)
+        ends = self.site, self.site + 1
+        if not setting.kappa:
+            return self._further(*ends) / (rate * self._clock(*ends))
+        clock = setting.kappa * setting.ring.functions["exp"](setting.kappa * c * self["h"])
+        return clock * self._further(*ends) / (rate * self._clock(*ends))
+
+    def moment(self, m: int, c: Any) -> Any:
+        """∫ Y^m d(clock) over [0, c] of the step, per clock step.
+
+        Y is expanded in powers of the fraction ξ, then ∫_0^c ξ^j e^{zξ} dξ = j! c^{j+1} e^{zc}
+        φ_{j+1}(−zc) with z = κh.
+        """
+        ring, kappa = self.setting.ring, self.setting.kappa
+        z = kappa * self["h"] if kappa else Fraction(0)
+        exp, phi = ring.functions["exp"], ring.functions["phi"]
+        total: Any = Fraction(0)
+        for j, value in enumerate(self._power_of_y(m)):
+            if value:
+                integral = factorial(j) * c ** (j + 1) * exp(z * c) * phi(j + 1, -z * c)
+                total = total + value * integral
+        return total / phi(1, z)
+
+    def _power_of_y(self, m: int) -> list[Any]:
+        """Coefficients of Y^m in powers of the fraction ξ of the step."""
+        if not self.powers_of_y:
+            self.powers_of_y += [[ONE], self._line()]
+        while len(self.powers_of_y) <= m:
+            shorter, line = self.powers_of_y[-1], self.powers_of_y[1]
+            longer: list[Any] = [Fraction(0)] * (len(shorter) + len(line) - 1)
+            for i, left in enumerate(shorter):
+                for j, right in enumerate(line):
+                    if left and right:
+                        longer[i + j] = longer[i + j] + left * right
+            self.powers_of_y.append(longer[: self.setting.ring.h.end + 1])
+        return self.powers_of_y[m]
+
+    def _line(self) -> list[Any]:
+        """Coefficients of Y: y^(j) at the start of the step, by Taylor from the base point."""
+        setting = self.setting
+        start, step = self._position(self.site), setting.size(self.site) * setting.ring.h
+        whole = self._further(self.site, self.site + 1)
+        line: list[Any] = [Fraction(0)]
+        for j in range(1, setting.ring.h.end + 1):
+
+            def higher(k: int, j: int = j) -> Any:
+                return setting.coordinate(j + k)
+
+            slope = setting.coordinate(j) + setting.along(higher, start)
+            term = slope * step**j / factorial(j)
+            if not term:
+                break
+            line.append(term / whole)
+        return line

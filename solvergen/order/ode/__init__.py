@@ -1,0 +1,1 @@
+"""Orders of solvers without noise: local and global errors, start and end, stability."""

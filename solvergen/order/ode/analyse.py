@@ -1,0 +1,288 @@
+"""From a Program to its true order: three classes of grids, start and end counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from ...algebra.explosion import check
+from ...algebra.ring import SeriesRing
+from ...algebra.traced import symbol, symbols_of
+from ...errors import OrderError
+from ...program.model import Program
+from ..expansion import grid as grids
+from ..expansion.grid import ARBITRARY, CLASSES, SMOOTH, UNIFORM, Grid
+from ..expansion.local_error import (
+    LARGEST,
+    Case,
+    Leading,
+    defaults,
+    first_error,
+    local_error,
+    predictor_error,
+)
+from ..expansion.surd_errors import leading_with_roots, radicands
+from ..expansion.symbol_values import Jet, generic_coordinate, symbolic_coordinate
+from ..expansion.words import spell
+from ..verdict import LeadingError, Order
+from .ends import end_error, endings, shrink_exponent, start_error
+from .persistence import accumulates, growth
+from .report import OrderReport
+from .zero_stability import zero_stability
+
+WITH_STAGES = 9  # heaviest words expanded for steps with stages: 1,842 of them
+
+
+def analyse(
+    program: Program,
+    parameters: Mapping[str, Fraction] | None = None,
+    symbolic: tuple[str, ...] = (),
+) -> OrderReport:
+    """Derive the true order of a solver.
+
+    Orders are decided exactly at random rational step ratios, modulo a prime of 61 bits: what is
+    non-zero there is non-zero, so "not p + 1" is proved. What vanishes there vanishes identically
+    up to the error of Schwartz and Zippel: a coefficient of degree d in the ratios vanishes by
+    accident with a chance of (d/1.5·10⁶)² at both points. Constants are expanded over the
+    rationals, and in symbols, only when they are asked for.
+
+    Grid classes refer to λ for data and noise solvers and to the clock σ/(α+σ) for velocity
+    solvers, whose words then are derivatives along that clock and whose h is its (negative) step.
+    λ_f is finite throughout: the step to σ = 0 is not part of the asymptotic order.
+
+    Args:
+        program: the solver.
+        parameters: values that replace the defaults.
+        symbolic: parameters that stay symbols; orders then hold for almost all of their values.
+
+    Returns:
+        The report; `OrderReport.json` has the documented fields.
+
+    Raises:
+        OrderError: weights that cannot be expanded, with the reason.
+    """
+    return Analysis(program, parameters or {}, symbolic).report()
+
+
+class Analysis:
+    """One program with one choice of parameters."""
+
+    def __init__(
+        self, program: Program, parameters: Mapping[str, Fraction], symbolic: tuple[str, ...]
+    ) -> None:
+        if program.stochastic:
+            raise OrderError(
+                f"{program.name} draws noise, so that it has no single order; `solvergen explain SPEC` "
+                "shows those of its mean, its covariance and its path"
+            )
+        known = defaults(program)
+        for name in (*parameters, *symbolic):
+            if name not in known:
+                raise OrderError(
+                    f"{program.name} has no parameter `{name}`; it has {', '.join(known) or 'none'}"
+                )
+        self.program, self.symbolic = program, symbolic
+        self.values: dict[str, Any] = {**known, **parameters}
+        self.spans = program.main.spans
+        if "remaining" in program.free_symbols():
+            # how far the run has come: a number of its own, held by no power of h
+            self.symbolic, self.values["remaining"] = (*symbolic, "remaining"), Fraction(1)
+        self.jets = any(step.coordinate is not None for step in program.steps)
+        self.stop = WITH_STAGES if program.main.stages else LARGEST
+
+    def report(self) -> OrderReport:
+        """Decide all orders."""
+        local = self.local_orders()
+        table = {kind: self.row(kind, local[kind]) for kind in (UNIFORM, ARBITRARY)}
+        # A uniform grid is a smooth grid, and a smooth grid is an arbitrary one.
+        squeezed = table[UNIFORM] == table[ARBITRARY]
+        table[SMOOTH] = table[UNIFORM] if squeezed else self.row(SMOOTH, local[SMOOTH])
+        if not zero_stability(self.program, self.values).stable:
+            # What past states leave behind grows from step to step: nothing converges.
+            table = {kind: dict.fromkeys(modes, Order(0, True)) for kind, modes in table.items()}
+        elif self.program.main.past_states and (lost := growth(self)):
+            # Bounded on smooth grids, past errors add up where step sizes alternate.
+            table[ARBITRARY] = {
+                mode: Order(max(0, order.value - lost), False)
+                for mode, order in table[ARBITRARY].items()
+            }
+        return OrderReport(self.program, {kind: table[kind] for kind in CLASSES}, self)
+
+    def row(self, kind: str, exact: Order) -> dict[str, Order]:
+        """The orders of one grid class."""
+        start = self.capped(kind, exact, start_error)
+        end = start
+        if any(endings(self.program)):
+            end = self.capped(kind, start, lambda case, p: end_error(case, p, self.predictor))
+        return {"exact_start": exact, "own_start": start, "own_end": end}
+
+    # -- cases ---------------------------------------------------------------------------------
+
+    def case(self, kind: str, seed: int = 1) -> Case:
+        """The program on a grid of a class at a generic rational point."""
+        made: dict[str, Callable[[SeriesRing], Grid]] = {
+            UNIFORM: lambda ring: grids.uniform(),
+            ARBITRARY: lambda ring: grids.generic(seed),
+            SMOOTH: lambda ring: grids.smooth(grids.generic_jet, ring.x / self.spans),
+        }
+        points = {name: grids.generic_ratio(61 + seed, i) for i, name in enumerate(self.symbolic)}
+        return Case(self.program, made[kind], lambda ring: {**self.values, **points})
+
+    def symbolic_case(self, kind: str) -> Case:
+        """The program on a grid of a class with symbols for everything that is free."""
+        made: dict[str, Callable[[SeriesRing], Grid]] = {
+            UNIFORM: lambda ring: grids.uniform(),
+            ARBITRARY: lambda ring: grids.symbolic(self.spans),
+            SMOOTH: lambda ring: grids.smooth(grids.symbolic_jet, ring.x / self.spans),
+        }
+        points = {
+            name: symbol(self.shown(name), (grids.generic_ratio(67, i), grids.generic_ratio(71, i)))
+            for i, name in enumerate(self.symbolic)
+        }
+        jets: Jet = symbolic_coordinate if self.jets else generic_coordinate
+        return Case(self.program, made[kind], lambda ring: {**self.values, **points}, jets)
+
+    def shown(self, name: str) -> str:
+        """A parameter's name in constants: apart from step ratios r1, … and jets y2, …, eta."""
+        taken = name.rstrip("0123456789") in ("r", "y", "eta", "eta_")
+        return f"{name}_" if taken and (self.program.main.history or self.jets) else name
+
+    # -- local errors --------------------------------------------------------------------------
+
+    def leading(self, case: Case, exponent: int | None = None) -> Leading | None:
+        """The leading effective local error of the main step; only up to `exponent` if given."""
+        start, stop = (exponent, exponent) if exponent else (2, self.stop)
+        if self.program.main.corrector is None:
+            return first_error(lambda limit: predictor_error(case, limit), start, stop)
+        predictor = self.predictor
+        return first_error(
+            lambda limit: local_error(case, limit, predictor), max(start, predictor), stop
+        )
+
+    @property
+    def predictor(self) -> int:
+        """Exponent of the predictor's local error on an arbitrary grid."""
+        if not hasattr(self, "_predictor"):
+            case = self.case(ARBITRARY).deciding()
+            found = first_error(lambda limit: predictor_error(case, limit), 2, self.stop)
+            self._predictor = int(found.exponent) if found else self.stop
+        return self._predictor
+
+    def local_orders(self) -> dict[str, Order]:
+        """The order of the main step with exact start, per class."""
+        self.found = {UNIFORM: self.leading(self.case(UNIFORM).deciding())}
+        free = self.program.main.uneven
+        seeds = (
+            [self.leading(self.case(ARBITRARY, seed).deciding()) for seed in (1, 2)] if free else []
+        )
+        uniform = self.order(self.found[UNIFORM])
+        if self.jets and uniform.exact:
+            uniform = replace(uniform, exact=self.certain(UNIFORM, uniform.value + 1))
+        arbitrary = min([uniform, *map(self.order, seeds)], key=lambda order: order.value)
+        self.found[ARBITRARY] = min(
+            [self.found[UNIFORM], *seeds], key=lambda part: part.exponent if part else self.stop + 1
+        )
+        smooth = uniform
+        if arbitrary.value < uniform.value:
+            self.found[SMOOTH] = self.leading(self.case(SMOOTH).deciding())
+            smooth = min(uniform, self.order(self.found[SMOOTH]), key=lambda order: order.value)
+            if arbitrary.value < smooth.value:
+                arbitrary = replace(arbitrary, exact=self.persists(arbitrary.value + 1))
+        return {UNIFORM: uniform, SMOOTH: smooth, ARBITRARY: arbitrary}
+
+    def order(self, found: Leading | None) -> Order:
+        """The order that a leading local error means."""
+        return Order(int(found.exponent) - 1, True) if found else Order(self.stop, False)
+
+    def certain(self, kind: str, exponent: int) -> bool:
+        """Whether a coefficient survives whatever the further coordinate is."""
+        found = self.leading(self.symbolic_case(kind), exponent)
+        return bool(found) and any(
+            not any(name[0] == "y" and name[1:].isdigit() for name in symbols_of(value))
+            for value in found.terms.values()  # type: ignore[union-attr]
+        )
+
+    def persists(self, exponent: int) -> bool:
+        """Whether local errors of this exponent add up on some grid with a repeating pattern.
+
+        Otherwise they might telescope: h_n (h_{n−1} − h_n) does on smooth grids.
+        """
+        if self.program.main.past_states:
+            lengths = (2, self.program.main.history + 2)
+            return any(accumulates(self, exponent, length) for length in lengths)
+        length = self.program.main.history + 2
+        sizes = tuple(grids.generic_ratio(73, i) for i in range(length))
+        case = replace(self.case(ARBITRARY), grid=lambda ring: grids.pattern(sizes))
+        total: dict[Any, Any] = {}
+        for site in range(length):
+            for word, value in local_error(case, exponent, self.predictor, site).items():
+                # In one power of h the words about different base points are the same.
+                coefficient = value.coefficient(0) if hasattr(value, "coefficient") else value
+                total[word] = total.get(word, 0) + coefficient
+        return any(total.values())
+
+    # -- start and end -------------------------------------------------------------------------
+
+    def capped(
+        self,
+        kind: str,
+        before: Order,
+        search: Callable[[Case, int], Leading | None],
+    ) -> Order:
+        """An order after the first or the last steps have been counted."""
+        found = [
+            search(self.case(kind, seed).deciding(), before.value)
+            for seed in ((1, 2) if kind == ARBITRARY else (1,))
+        ]
+        orders = [before]
+        for part in found:
+            if part is not None and part.exponent < before.value:
+                whole = part.exponent.denominator == 1
+                orders.append(Order(int(part.exponent), whole))
+        return min(orders, key=lambda order: (order.value, order.exact))
+
+    # -- constants -----------------------------------------------------------------------------
+
+    def constants(self, kind: str) -> LeadingError:
+        """The leading local error on a class of grids with exact coefficients.
+
+        Raises:
+            Explosion: expanding it would cost too much.
+        """
+        found = self.found.get(kind) or self.found[UNIFORM]
+        if found is None:
+            return LeadingError(self.stop + 1, ())
+        exponent = int(found.exponent)
+        free = kind != UNIFORM and self.program.main.uneven
+        if free or self.symbolic or self.jets:
+            self.refuse_explosion(kind, exponent)
+            exact = self.leading(self.symbolic_case(kind), exponent)
+        else:
+            exact = self.rational(exponent)
+        return LeadingError.of(found.exponent, exact.terms if exact else {})
+
+    def rational(self, exponent: int) -> Leading | None:
+        """The uniform leading error without symbols, through residues where it has roots."""
+        case, roots = self.case(UNIFORM), radicands(self.program)
+        if roots or (roots is not None and len(self.program.main.stages) > 3):
+            terms = leading_with_roots(case, roots, lambda c: self.leading(c, exponent))
+            if terms is not None:
+                return Leading(Fraction(exponent), terms)
+        return self.leading(case, exponent)
+
+    def refuse_explosion(self, kind: str, exponent: int) -> None:
+        """Refuse an expansion in too many symbols, with its cost."""
+        rational = self.found.get(kind) or self.found[UNIFORM]
+        main = self.program.main
+        points = main.ahead - (main.ahead >= main.spans)
+        history = main.history + points if kind == ARBITRARY else 0
+        if self.program.main.corrector and kind == ARBITRARY:
+            history = 2 * history + 1
+        words = [spell(word) for word in rational.terms] if rational else []
+        check(self.program.name, exponent, history + len(self.symbolic), words)
+
+    def shrink(self) -> Fraction:
+        """The exponent of the shortened first step."""
+        return shrink_exponent(self.program)

@@ -1,0 +1,65 @@
+"""Solvers that are plain Runge-Kutta or Adams methods in their clock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...algebra.ring import SeriesRing
+from ...algebra.series import Series
+from ...expr.substitution import symbols
+from ...expr.tree import Number
+from ...program.model import Program
+from ...program.row import Row, Term
+from ..expansion.grid import uniform
+from ..expansion.local_error import defaults
+from ..expansion.symbol_values import Setting
+
+
+def in_the_clock(program: Program) -> Program | None:
+    """The program as a plain Runge-Kutta or Adams method in its clock, when it is one.
+
+    Its weights are then plain numbers in the clock gauge (Euler, written with φ_1 in λ, is DDIM).
+    """
+    main = program.main
+    if program.kappa == 0:
+        return program
+    in_clock = all(row.place.coordinate == "clock" or row.place.is_end for row in main.rows)
+    if not in_clock or main.coordinate is not None:
+        return None
+    if all(row.gauge == "clock" for row in main.rows) and _needs(program, "Theta"):
+        return replace(program, integrand="velocity")
+    if program.start or program.end or not _needs(program, "h", "phi"):
+        return None
+    values, ring = defaults(program), SeriesRing(6)
+    setting = Setting(program.kappa, ring, uniform(), values)
+    rows = {row.name: _with_numbers(row, setting, program.kappa) for row in main.rows}
+    if main.corrector or any(row is None for row in rows.values()):
+        return None
+    stages = tuple(row for stage in main.stages if (row := rows[stage.name]))
+    final = rows[main.final.name]
+    return replace(
+        program,
+        integrand="velocity",
+        main=replace(main, stages=stages, final=final or main.final),
+    )
+
+
+def _needs(program: Program, *allowed: str) -> bool:
+    """Whether the main step's weights contain no other symbols than these and parameters."""
+    names = {n for row in program.main.rows for term in row.terms for n in symbols(term.weight)}
+    parameters = {parameter.name for parameter in program.parameters}
+    return {name.rstrip("0123456789") for name in names - parameters} <= set(allowed)
+
+
+def _with_numbers(row: Row, setting: Setting, kappa: int) -> Row | None:
+    """A λ-gauge row in the clock gauge, when its weights are numbers there."""
+    ring = setting.ring
+    place = setting.place(row.place, 0)
+    unit = ring.functions["phi"](1, kappa * ring.h) * ring.functions["exp"](-kappa * place * ring.h)
+    terms = []
+    for source, weight_ in setting.weights(row, 0):
+        ratio = weight_ / unit
+        if not isinstance(ratio, Series) or ratio.low != 0 or len(ratio.terms) != 1:
+            return None
+        terms.append(Term(source, Number(ratio.terms[0])))
+    return replace(row, gauge="clock", terms=tuple(terms))

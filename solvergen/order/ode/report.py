@@ -1,0 +1,159 @@
+"""The report of an analysis: orders at once, constants and diagnoses when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ...algebra.explosion import Explosion
+from ...program.model import Program
+from ..expansion.grid import ARBITRARY, SMOOTH, UNIFORM
+from ..verdict import Bottleneck, LeadingError, Order, ZeroStability
+from .ends import Contribution, end_contributions, start_contributions
+from .stiff import StiffOrder, stiff_order
+
+if TYPE_CHECKING:
+    from .analyse import Analysis
+
+MODES = ("exact_start", "own_start", "own_end")
+
+
+@dataclass(frozen=True)
+class OrderReport:
+    """What is true about a solver's accuracy.
+
+    Args:
+        program: the solver.
+        orders: grid class to mode to order; modes are ``exact_start`` (all first evaluations at
+            exact values), ``own_start`` (the solver's own first steps) and ``own_end`` (its own first and
+            last steps).
+        analysis: the computation behind it, for what is derived later.
+    """
+
+    program: Program
+    orders: Mapping[str, Mapping[str, Order]]
+    analysis: Analysis
+
+    @property
+    def order(self) -> Order:
+        """The order that a user gets on any grid, with the solver's own start and end."""
+        return self.orders[ARBITRARY]["own_end"]
+
+    @cached_property
+    def uniform(self) -> LeadingError:
+        """The leading effective local error on a uniform grid."""
+        return self.analysis.constants(UNIFORM)
+
+    @cached_property
+    def symbolic(self) -> LeadingError:
+        """The same with symbolic step ratios r1, r2, …
+
+        Raises:
+            Explosion: expanding it would cost too much; says what and offers the rational verdict.
+        """
+        return self.analysis.constants(ARBITRARY)
+
+    @cached_property
+    def smooth(self) -> LeadingError:
+        """The same on a smooth grid λ_n = Λ(n/N), in eta = Λ''/Λ'², eta_3 = Λ'''/Λ'³, …"""
+        return self.analysis.constants(SMOOTH)
+
+    @cached_property
+    def stiff(self) -> StiffOrder:
+        """The stiff order of the main step."""
+        return stiff_order(self.program, self.orders[ARBITRARY]["exact_start"].value)
+
+    @property
+    def evaluations_per_step(self) -> int:
+        """Model calls of the main step."""
+        return self.program.evaluations_per_step
+
+    @property
+    def history(self) -> int:
+        """Past evaluations that the main step uses."""
+        return self.program.main.history
+
+    @property
+    def zero_stability(self) -> ZeroStability:
+        """The root condition on the first characteristic polynomial."""
+        from .zero_stability import zero_stability
+
+        return zero_stability(self.program, self.analysis.values)
+
+    @cached_property
+    def bottlenecks(self) -> tuple[Bottleneck, ...]:
+        """The first and last steps that keep the global order below the main step's."""
+        table, case = self.orders[UNIFORM], self.analysis.case(UNIFORM)
+        found: list[Bottleneck] = []
+        exact = table["exact_start"].value
+        if table["own_start"].value < exact:
+            listed = start_contributions(case, exact)
+            found += _worst("start", listed)
+        if table["own_end"].value < table["own_start"].value or self._end_binds(exact):
+            listed = end_contributions(case, exact, self.analysis.predictor)
+            found += _worst("end", listed)
+        return tuple(found)
+
+    def _end_binds(self, exact: int) -> bool:
+        """Whether the last steps alone would also lower the order."""
+        from .ends import end_error
+
+        case = self.analysis.case(UNIFORM)
+        part = end_error(case, exact - 1, self.analysis.predictor) if exact > 1 else None
+        return part is not None
+
+    @property
+    def error_norm(self) -> float | None:
+        """Principal error norm of the uniform leading error; ``None`` where it depends on the schedule."""
+        return self.uniform.norm()
+
+    @property
+    def cost_constant(self) -> float | None:
+        """Error constant at equal cost: C s^p, with s evaluations per step and order p.
+
+        After M evaluations the step is s/M of the whole, so the error is about C (s/M)^p.
+        """
+        order, norm = self.orders[UNIFORM]["exact_start"].value, self.error_norm
+        return None if norm is None else norm * float(self.evaluations_per_step) ** order
+
+    def json(self, symbolic: bool = True) -> dict[str, Any]:
+        """The report in the documented encoding.
+
+        Args:
+            symbolic: also expand the leading error in symbolic ratios, which costs the most.
+
+        Returns:
+            ``order``, ``leading_error``, ``stiff_order``, ``evaluations_per_step``, ``history``. A
+            symbolic leading error that was refused is ``{"refused": reason}``.
+        """
+        return {
+            **self.stated(symbolic),
+            "stiff_order": {"strong": self.stiff.strong, "weak": self.stiff.weak},
+            "evaluations_per_step": self.evaluations_per_step,
+            "history": self.history,
+        }
+
+    def stated(self, symbolic: bool = True) -> dict[str, Any]:
+        """What an emitted file states: ``order`` and ``leading_error`` of `json`."""
+        leading: dict[str, Any] = {"uniform": self.uniform.json()}
+        if symbolic:
+            try:
+                leading["symbolic"] = self.symbolic.json()
+            except Explosion as error:
+                leading["symbolic"] = {"refused": str(error)}
+        orders = {
+            kind: {mode: modes[mode].json() for mode in MODES}
+            for kind, modes in self.orders.items()
+        }
+        return {"order": orders, "leading_error": leading}
+
+
+def _worst(part: str, listed: list[Contribution]) -> list[Bottleneck]:
+    least = min((c.found.exponent for c in listed), default=None)
+    return [
+        Bottleneck(part, c.step, c.label, c.found.exponent, tuple(c.found.terms.items()))
+        for c in listed
+        if c.found.exponent == least
+    ]

@@ -1,0 +1,1 @@
+"""Questions asked of orders: cures, comparisons, conditions, derivations."""

@@ -1,0 +1,97 @@
+"""Textbook derivations: from the Taylor expansion to the local and the global truncation error.
+
+A solver whose weights are plain numbers in its clock is derived as lecture notes do it, for y' =
+f(t, y) with t the clock. Any other solver is derived in λ for u' = −κu + N(λ, u), where the exact
+solution is the variation-of-constants formula and weights are expanded in h. All coefficients come
+from the same recursion as the verdicts; nothing is typed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...errors import OrderError
+from ...program.model import Program
+from ..ode.analyse import analyse
+
+LARGEST_ORDER = 5
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A piece of a derivation: text, a displayed formula, or a table.
+
+    Args:
+        kind: "text", "formula" or "table".
+        content: Markdown text with $…$, LaTeX of a formula, or rows of LaTeX cells (header first).
+    """
+
+    kind: str
+    content: str | tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One step of a derivation: a heading and what is under it."""
+
+    heading: str
+    paragraphs: tuple[Paragraph, ...]
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A derivation of a solver's truncation errors.
+
+    Args:
+        title: the solver.
+        parts: the steps in order.
+    """
+
+    title: str
+    parts: tuple[Part, ...]
+
+    def markdown(self) -> str:
+        """The derivation as Markdown with LaTeX formulas."""
+        from .derivation_text import markdown
+
+        return markdown(self)
+
+    def latex(self) -> str:
+        """The derivation as LaTeX sections, to be included in a document with amsmath."""
+        from .derivation_text import latex
+
+        return latex(self)
+
+
+def derivation(program: Program) -> Derivation:
+    """Derive the truncation errors of a small solver step by step, on a uniform grid.
+
+    Args:
+        program: the solver; parameters take their defaults.
+
+    Returns:
+        Setting, expansion of the exact solution, of the stages and of the step, the comparison word
+        by word, the local error, the comparison with the shortcut that takes f as a function of
+        time alone, and the global error.
+
+    Raises:
+        OrderError: a solver of too high order to be read (above 5), or with past states.
+    """
+    from ..ode.clock_methods import in_the_clock
+    from .derivation_parts import Notation, Writer
+
+    if any(step.past_states for step in program.steps):
+        raise OrderError(
+            f"{program.name} carries past states; derivations are written out for solvers that start "
+            "every row from the current state, use the leading error"
+        )
+    plain = in_the_clock(program)
+    studied = plain or program
+    report = analyse(studied)
+    exact = report.orders["uniform"]["exact_start"]
+    if exact.value > LARGEST_ORDER:
+        raise OrderError(
+            f"{program.name}: the derivation of order {exact.value} has too many terms to be read; "
+            f"at most order {LARGEST_ORDER} is written out, use the leading error"
+        )
+    return Writer(program, studied, report, Notation(program.kappa, plain is not None)).write()

@@ -1,0 +1,104 @@
+"""The expansions that a derivation shows, by power of h and word."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from ...algebra.series import Series
+from ...program.model import Program
+from ..expansion.grid import uniform
+from ..expansion.local_error import (
+    Case,
+    History,
+    defaults,
+    first_error,
+    local_error,
+    predictor_error,
+)
+from ..expansion.recursion import Recursion, Words
+from ..expansion.words import Word, leaf, weight
+
+
+class Terms:
+    """Expansions of one step of a program on a uniform grid.
+
+    Args:
+        studied: the solver.
+        limit: largest power of h.
+    """
+
+    def __init__(self, studied: Program, limit: int) -> None:
+        self.studied, self.limit = studied, limit
+        values = defaults(studied)
+        self.case = Case(studied, lambda ring: uniform(), lambda ring: values)
+
+    def error(self) -> Words:
+        """The effective local error of the step."""
+        if self.studied.main.corrector is None:
+            return predictor_error(self.case, self.limit)
+        first = first_error(lambda limit: predictor_error(self.case, limit))
+        exponent = int(first.exponent) if first else self.limit
+        return local_error(self.case, self.limit, exponent)
+
+    def leading(self) -> dict[tuple[int, Word], Any]:
+        """Its leading part."""
+        error = by_power(self.error(), self.limit)
+        return {key: value for key, value in error.items() if key[0] == self.limit}
+
+    def exact(self) -> dict[tuple[int, Word], Any]:
+        """The terms of the exact solution after one step, beyond the propagated initial value."""
+        found: list[Any] = []
+
+        def run(recursion: Recursion) -> Words:
+            z = -self.studied.kappa * recursion.ring.h if self.studied.kappa else Fraction(0)
+            found[:] = recursion.exact(Fraction(0), Fraction(1), z)
+            return {}
+
+        self.case.expand(self.limit, run)
+        return by_power({leaf(k): value for k, value in enumerate(found)}, self.limit)
+
+    def stages(self) -> list[tuple[str, Words, Words]]:
+        """Name, error of the state and expansion of the evaluation, of every stage."""
+        made: list[tuple[str, Words, Words]] = []
+        main = self.studied.main
+
+        def run(recursion: Recursion) -> Words:
+            made.clear()
+            known = History(recursion, lambda _: main).known(0, 0)
+            for stage in main.stages:
+                error = recursion.row(stage, 0, {}, known)
+                place = recursion.setting.place(stage.place, 0)
+                known[stage.name] = recursion.evaluation(error, place)
+                made.append((stage.name, error, known[stage.name]))
+            return {}
+
+        self.case.expand(self.limit, run)
+        return made
+
+
+def by_power(errors: Words, limit: int, drop: int = 0) -> dict[tuple[int, Word], Any]:
+    """Coefficients by total power of h and word; an evaluation carries one power less."""
+    found: dict[tuple[int, Word], Any] = {}
+    for word, value in errors.items():
+        series = value if isinstance(value, Series) else Series(0, [value], limit + 1)
+        for power, coefficient in enumerate(series.terms, series.low + weight(word)):
+            if coefficient and power <= limit:
+                found[power - drop, word] = coefficient
+    return found
+
+
+def power_of_h(power: int) -> str:
+    """A power of h as LaTeX."""
+    return "" if power == 0 else "h" if power == 1 else f"h^{{{power}}}"
+
+
+def number(value: Any) -> str:
+    """A rational as LaTeX."""
+    if not isinstance(value, Fraction | int):
+        return rf"\left({value}\right)"
+    exact = Fraction(value)
+    if exact.denominator == 1:
+        return str(exact)
+    sign = "-" if exact < 0 else ""
+    return rf"{sign}\tfrac{{{abs(exact.numerator)}}}{{{exact.denominator}}}"

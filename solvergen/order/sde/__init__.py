@@ -1,0 +1,1 @@
+"""Orders of solvers with noise, on Gaussian targets."""

@@ -1,0 +1,73 @@
+"""The symbols of a step on a grid in λ with a Gaussian target; which of them tell where it lies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ...expr.tree import Call, Expr, Symbol
+from ...program.row import FURTHER
+from ...program.step import Step
+from ..expansion.symbol_values import SymbolValues
+
+
+class StepSymbols(SymbolValues):
+    """Values of a step's symbols on a grid in λ, whatever the integrand."""
+
+    level: Callable[[Any], Any]
+
+    def _lam(self, first: int, last: int) -> Any:
+        return (self._position(last) - self._position(first)) * self.setting.ring.h
+
+    def _clock(self, first: int, last: int) -> Any:
+        if self.setting.kappa:
+            return super()._clock(first, last)
+        ends = [velocity_clock(self.level(self._position(site))) for site in (first, last)]
+        return ends[1] - ends[0]
+
+
+def velocity_clock(sigma: Any) -> Any:
+    """The clock σ/(α+σ) at a level σ/α."""
+    return sigma / (1 + sigma)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A step at a site.
+
+    Args:
+        step: which kind of step.
+        moving: names of scalars that depend on where the step lies.
+        values: its symbols.
+        low, high: positions between which its rows run.
+        raised: weight of the noise that comes before its first evaluation.
+    """
+
+    step: Step
+    moving: frozenset[str]
+    values: StepSymbols
+    low: Any
+    high: Any
+    raised: Any = None
+
+
+def located_names(step: Step) -> frozenset[str]:
+    """Scalars of a step that depend on where it lies."""
+    names = {"sigma", "sigma_next"}
+    for name, expression in step.lets:
+        if located(expression, frozenset(names)):
+            names.add(name)
+    return frozenset(names)
+
+
+def located(expression: Expr, names: frozenset[str]) -> bool:
+    """Whether an expression depends on where the step lies, inside every window."""
+    if isinstance(expression, Call) and expression.name == "between":
+        return False
+    if isinstance(expression, Call) and expression.name in FURTHER:
+        return True
+    if isinstance(expression, Symbol):
+        return expression.name in names or re.fullmatch(r"eta\d+", expression.name) is not None
+    return any(located(child, names) for child in expression.children())

@@ -1,0 +1,1 @@
+"""Judging the judge: wrong samplers that it must reject, and honest ones that it must not."""

@@ -1,0 +1,180 @@
+"""Judging the judge: wrong samplers that must be rejected, and right ones that must not.
+
+Mutants are made from emitted files, of the planned program (its rows: weights, nodes, start rows,
+precision) and of the source (phi_2 for phi_1 / 2, step ratios upside down, history in the wrong
+order). What a mutant really changes is measured, independently of the audit, by how fast its end
+points part from the honest ones: slower than h^p and it has lost order, like h^p and it changes the
+leading constant, faster and it changes neither.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..errors import ANYTHING, MutantError, VerifyError
+from ..hosts.text import load_text
+from ..judge import judge
+from ..probe.trace import Run
+from ..problems import grids
+from ..rates import measure
+from ..targets import callable_target
+from .mutations import POOR_START, Change, Row, plan_changes, source_changes
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A wrong version of an emitted file.
+
+    Args:
+        origin: the file's NAME.
+        name: what was changed.
+        module: a module like the emitted one, ready to run.
+    """
+
+    origin: str
+    name: str
+    module: types.ModuleType
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one mutant.
+
+    Args:
+        effect: "order", "constant", "start" (a constant that only the start brings in, on which
+            files state nothing), "higher" (neither) or "equivalent".
+        shift: relative change of the error at the finest N.
+        killed: whether the judge rejected it.
+        why: the judge's first sentence.
+    """
+
+    origin: str
+    name: str
+    effect: str
+    shift: float
+    killed: bool
+    why: str
+
+
+def mutants(path: Path) -> Iterator[Mutant]:
+    """All mutants of one emitted file.
+
+    Raises:
+        MutantError: the file cannot be imported.
+    """
+    text = path.read_text(encoding="utf-8")
+    honest = load_text(text, path.stem)
+    rows = honest.coefficients(torch.from_numpy(grids.uniform(12)))
+    width = max(len(row[3]) for row in rows)
+    for name, change in plan_changes(width):
+        module = load_text(text, path.stem)
+        module.coefficients = _changed(module.coefficients, change)  # type: ignore[attr-defined]
+        yield Mutant(path.stem, name, module)
+    for name, changed in source_changes(text):
+        yield Mutant(path.stem, name, load_text(changed, path.stem))
+
+
+def _changed(plan: Callable[..., list[Row]], change: Change) -> Callable[..., list[Row]]:
+    def coefficients(*args: Any, **named: Any) -> list[Row]:
+        return change(plan(*args, **named))
+
+    return coefficients
+
+
+FINE = (192, 384)
+
+
+def effect(honest: Run, other: Run, order: int) -> tuple[str, float]:
+    """What a mutant changes, by how its end points part from the honest ones.
+
+    Returns:
+        ("order" | "constant" | "higher" | "equivalent", change relative to the honest error).
+    """
+    task = measure.problem("oracle")
+    gaps, errors = [], []
+    for n in FINE:
+        sigmas = grids.rough(n)
+        right = measure.solve(honest, task, sigmas)
+        try:
+            wrong = measure.solve(other, task, sigmas)
+        except VerifyError:
+            return "order", float("inf")
+        gaps.append(float(np.sqrt(np.mean((wrong - right) ** 2))))
+        errors.append(float(np.sqrt(np.mean((right - task.exact.value) ** 2))))
+    if gaps[1] < 1e-13:
+        return "equivalent", 0.0
+    # ends that part no further than rounding does tell nothing about the power
+    slope = np.log2(gaps[0] / gaps[1])
+    shift = gaps[1] / errors[1]
+    if slope < order - 0.5:
+        return "order", shift
+    return ("constant" if slope < order + 0.5 else "higher"), shift
+
+
+def outcome(mutant: Mutant, honest: Run, order: int) -> Outcome:
+    """Run the judge on one mutant, with the honest file's statements."""
+    target = callable_target(mutant.module, name=f"{mutant.origin}: {mutant.name}")
+    try:
+        kind, shift = effect(honest, target.run, order)
+    except ANYTHING:  # a mutant may break in any way; then it has no order
+        kind, shift = "order", float("inf")
+    if kind == "constant" and mutant.name == POOR_START:
+        kind = "start"
+    verdict = judge(_without_claim(target), rates=False, constants=False)
+    killed = verdict.status in ("fail", "error")
+    why = verdict.findings[0] if verdict.findings else ""
+    return Outcome(mutant.origin, mutant.name, kind, shift, killed, why)
+
+
+def _without_claim(target: Any) -> Any:
+    """The statements alone: a published claim may be refuted for the honest file already."""
+    return type(target)(**{**target.__dict__, "claim": None})
+
+
+def campaign(paths: Sequence[Path]) -> list[Outcome]:
+    """All mutants of several emitted files.
+
+    Raises:
+        MutantError: a file states no ORDER, so there is nothing to hold mutants to.
+    """
+    out = []
+    for path in paths:
+        honest = load_text(path.read_text(encoding="utf-8"), path.stem)
+        stated = getattr(honest, "ORDER", None)
+        if not stated:
+            raise MutantError(f"{path}: states no ORDER; make it with an order engine")
+        order = int(stated["arbitrary"]["own_end"][0])
+        run = callable_target(honest).run
+        out += [outcome(m, run, order) for m in mutants(path)]
+    return out
+
+
+def rates(outcomes: Sequence[Outcome]) -> dict[str, tuple[int, int]]:
+    """effect -> (killed, all); a constant counts from a change of one percent on."""
+    out = {}
+    for kind in ("order", "constant", "start", "higher"):
+        those = [o for o in outcomes if o.effect == kind]
+        if kind == "constant":
+            those = [o for o in those if o.shift >= 0.01]
+        out[kind] = (sum(o.killed for o in those), len(those))
+    return out
+
+
+def false_alarms(paths: Sequence[Path], seeds: Sequence[int]) -> list[str]:
+    """Honest files that the judge rejects for some seed, with the reason."""
+    out = []
+    for path in paths:
+        module = load_text(path.read_text(encoding="utf-8"), path.stem)
+        target = _without_claim(callable_target(module, name=path.stem))
+        for seed in seeds:
+            verdict = judge(target, rates=False, constants=False, seed=seed)
+            if verdict.status != "pass":
+                out.append(f"{path.stem}, seed {seed}: {verdict.status}: {verdict.findings[:1]}")
+    return out

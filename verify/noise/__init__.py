@@ -1,0 +1,1 @@
+"""Orders of samplers that draw noise: weak, strong, and what holds them down."""

@@ -1,0 +1,1 @@
+"""Orders of samplers without noise, from their recovered weights: audit, causes, claims."""

@@ -1,0 +1,269 @@
+"""The audit: from a running sampler to its order, for each class of grids, and what limits it.
+
+Runs of a fixed number of steps are traced on grids that shrink to a point. Three local errors are
+read from the recovered tableau (conditions.py), each as an exact power of h:
+
+    start  from the first state to a state after the start, nothing assumed exact      h^s
+    main   between two states in the middle, everything before taken as exact          h^m
+    end    from a state in the middle to the result                                    h^e
+
+A one-off error keeps its local power, a repeated one loses one: the global order is
+min(m - 1, s, e) (Hairer, Norsett, Wanner I, III.4). A power is exact, not a fitted slope: a 1 %
+error in one weight of a second-order rule makes it 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ANYTHING, ConductError
+from ..probe.family import EXACT_ARITHMETIC, accepted_after, family_of, rounding_of, steps_for
+from ..probe.locality import far_reach, heed, said
+from ..probe.past_states import PERIOD, own_form
+from ..probe.repeatability import conduct
+from ..probe.tableau import Tableau
+from ..probe.trace import Run, count_calls, trace
+from ..problems import grids
+from .causes import Cause, end_cause, is_frozen, main_causes, past_cause, settled, start_cause
+from .display import display, on_grid
+from .local_error import EXACT, STEPS, LocalErrors, turns_of
+
+Array = NDArray[np.float64]
+
+CLASSES = ("uniform", "smooth", "arbitrary")
+DEEPEST = 7
+WHERE = 0.35
+BENT = 1e-4
+
+
+@dataclass(frozen=True)
+class GridAudit:
+    """Orders on one class of grids.
+
+    Args:
+        order: global order of the sampler as it runs: own start, own end.
+        exact: False when exact_start is a lower bound only; a smaller own_start is exact.
+        exact_start: order with exact history and no special last steps.
+        own_start: with its own start.
+        own_end: with its own start and its own last steps; the same as `order`.
+        leading: words of the repeated local error and their coefficients, in the clock.
+        causes: what holds the order down.
+        blurred: (word, size) below which a coefficient could not be told from zero.
+        shares: how much a local error counts in `leading`, by the place of its step in the pattern
+            of the grid; all one unless past states are carried on.
+        past: Recursion.as_dict() where steps go on from past states, or None.
+    """
+
+    order: int
+    exact: bool
+    exact_start: int
+    own_start: int
+    own_end: int
+    leading: tuple[tuple[str, float], ...]
+    causes: tuple[Cause, ...]
+    blurred: tuple[tuple[str, float], ...] = ()
+    shares: tuple[float, ...] = (1.0,) * PERIOD
+    past: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Everything that one-hot tracing says about a sampler.
+
+    Args:
+        status: "ok", "nonlinear", "nonlocal" (weights depend on the whole grid), "random", or a
+            ConductError kind.
+        message: in words, when the status is not "ok".
+        grids: class -> GridAudit; empty unless the status is "ok".
+        calls_per_step: model calls per interval of the grid, away from start and end.
+        form: prediction in which the sampler's weights are sparsest.
+        linear: whether states are linear in start and outputs.
+        noise: relative rounding met, 2e-15 for clean float64, about 1e-7 where a host casts.
+        nodes: one line on where the model is called.
+        tableau: weights of three steps of the middle for display, or None.
+        after: calls at the same level that follow the one on the accepted state.
+    """
+
+    status: str
+    message: str = ""
+    grids: dict[str, GridAudit] = field(default_factory=dict)
+    calls_per_step: float | None = None
+    form: str | None = None
+    linear: bool | None = None
+    noise: float = EXACT_ARITHMETIC
+    nodes: str = ""
+    tableau: dict[str, Any] | None = None
+    after: int = 0
+
+    def orders(self) -> dict[str, int | None]:
+        """Order per class of grids, None where it could not be audited."""
+        return {k: self.grids[k].order if k in self.grids else None for k in CLASSES}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def audit(
+    run: Run,
+    *,
+    classes: tuple[str, ...] = CLASSES,
+    deepest: int = DEEPEST,
+    form: str | None = None,
+    seed: int = 0,
+) -> Audit:
+    """Audit one sampler.
+
+    Args:
+        run: run(denoiser, x, sigmas), scaling x = x0 + sigma eps.
+        classes: grid classes to judge.
+        deepest: largest weight of words; orders up to deepest - 1 are decided exactly.
+        form: clock in which to read the tableau (data, noise, velocity); the sparsest if None.
+        seed: 0, or a number that moves the place where grids shrink and the random channels.
+
+    Returns:
+        An Audit; misbehaviour of the sampler is its status, never an exception.
+    """
+    try:
+        where = WHERE + (np.random.default_rng(seed).uniform(-0.4, 0.4) if seed else 0.0)
+        return _audited(run, classes, deepest, form, float(where))
+    except ConductError as error:
+        return Audit(error.kind, str(error))
+    except ANYTHING as error:
+        return Audit("raises", f"{type(error).__name__}: {error}")
+
+
+def _audited(
+    run: Run, classes: tuple[str, ...], deepest: int, form: str | None, where: float
+) -> Audit:
+    sigmas = grids.local("arbitrary", STEPS, 0.03, where)
+    first, calls = conduct(run, sigmas)
+    per_step = (calls - count_calls(run, sigmas[: STEPS // 2 + 1])) / (STEPS - STEPS // 2)
+    if first.bend > BENT or first.offset > BENT:
+        return Audit(
+            "nonlinear",
+            "states are not linear in the start value and the model outputs (thresholding, "
+            f"adaptive steps, a norm): deviation {max(first.bend, first.offset):.1e}; "
+            "order conditions do not apply, measured rates do",
+            calls_per_step=per_step,
+            linear=False,
+        )
+    noise = rounding_of(first)
+    ladder = steps_for(noise)
+    traces = {
+        kind: [trace(run, grids.local(kind, STEPS, h, where), calls=calls) for h in ladder]
+        for kind in classes
+    }
+    after = accepted_after(next(iter(traces.values())), ladder, noise)
+    families = {kind: family_of(made, noise, form, after) for kind, made in traces.items()}
+    heed(families, STEPS)
+    gap = far_reach(run, families[classes[0]][-1].form, after, noise, where)
+    if gap is not None:
+        return Audit(
+            "nonlocal", said(gap), calls_per_step=per_step, linear=True, noise=noise, after=after
+        )
+    more = _more_steps(run, families, ladder, noise, after, where)
+    found = _judged_all(families, more, ladder, noise, deepest)
+    table = own_form(first, max(1e-7, 30 * noise))
+    return Audit(
+        "ok",
+        grids=found,
+        calls_per_step=per_step,
+        form=form or table.form,
+        linear=True,
+        noise=noise,
+        nodes=on_grid(first),
+        tableau=display(table, per_step),
+        after=after,
+    )
+
+
+def _more_steps(
+    run: Run,
+    families: dict[str, list[Tableau]],
+    h: Array,
+    noise: float,
+    after: int,
+    where: float,
+) -> dict[str, list[list[Tableau]]]:
+    """The same grids with more steps where these span several intervals, one for each remainder.
+
+    What is left at the end of such a run depends on the number of steps.
+    """
+    turns = turns_of(next(iter(families.values()))[-1])
+    return {
+        kind: [
+            family_of(
+                [trace(run, grids.local(kind, STEPS + more, step, where)) for step in h],
+                noise,
+                family[0].form,
+                after,
+            )
+            for more in range(1, turns)
+        ]
+        for kind, family in families.items()
+    }
+
+
+def _judged_all(
+    families: dict[str, list[Tableau]],
+    more: dict[str, list[list[Tableau]]],
+    h: Array,
+    noise: float,
+    deepest: int,
+) -> dict[str, GridAudit]:
+    """Every class of grids, with causes that agree between them."""
+    both = "uniform" in families and "arbitrary" in families
+    frozen = both and is_frozen(families["arbitrary"], families["uniform"], EXACT[1])
+    found = {
+        kind: _judged(family, more[kind], h, noise, deepest, frozen)
+        for kind, family in families.items()
+    }
+    causes = settled({kind: list(g.causes) for kind, g in found.items()})
+    return {kind: replace(g, causes=tuple(causes[kind])) for kind, g in found.items()}
+
+
+def _judged(
+    family: list[Tableau],
+    ends: list[list[Tableau]],
+    h: Array,
+    noise: float,
+    deepest: int,
+    frozen: bool,
+) -> GridAudit:
+    """One class of grids; `ends` are the same with more steps, where ends differ with their number."""
+    reader = LocalErrors(family, h, noise, deepest)
+    main, at = reader.main()
+    start = reader.start(main.exponent)
+    readers = [reader, *(LocalErrors(other, h, noise, deepest) for other in ends)]
+    made = [(r.end(main.exponent, start.exponent), r) for r in readers]
+    end, ending = min(made, key=lambda pair: pair[0].exponent)
+    exact_start = max(main.exponent - 1, 0)
+    own_start = min(exact_start, start.exponent)
+    order = max(min(own_start, end.exponent), 0)
+    past = reader.past
+    if past is not None and past.growth:
+        causes = [past_cause(past.roots, past.growth, exact_start)]
+    else:
+        causes = list(main_causes(family, h, main, at, frozen))
+    if start.exponent < exact_start:
+        causes.append(start_cause(family, h, start, reader.first_bad(start.exponent)))
+    if end.exponent < exact_start:
+        step = ending.last_bad(end.exponent)
+        causes.append(end_cause(ending.family, h, end, step, len(made) > 1))
+    return GridAudit(
+        order,
+        main.exact,
+        exact_start,
+        own_start,
+        order,
+        main.leading,
+        tuple(causes),
+        main.blurred,
+        reader.shares,
+        None if past is None else past.as_dict(),
+    )

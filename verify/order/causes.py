@@ -1,0 +1,279 @@
+"""What holds an order down: which step, a moment of which degree, off by which factor.
+
+Moments are taken step by step in the plain clock: a rule with weights w_j at clock offsets t_j has
+degree-k moment sum_j w_j t_j^k / k!, and needs D^(k+1) / (k+1)! for a step D. As h goes to zero
+their quotient tends to 1 for every degree that the rule integrates.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..probe.tableau import Tableau
+from .conditions import Local
+
+Array = NDArray[np.float64]
+RIGHT = 5e-4
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One reason for an order.
+
+    Args:
+        step: "first", "every", "last", or the number of a step as text (negative from the end).
+        kind: "start", "end", "moment" (a wrong weight), "approximate" (right only as h goes to
+            zero), "frozen" (weights of equal steps), "unstable" (weights on past states let errors
+            grow) or "inconsistent".
+        degree: degree of the moment that is wrong, or None.
+        factor: what its weight must be multiplied by, or None when nothing multiplies into it.
+        caps: the order that this cause alone allows.
+        text: one sentence.
+    """
+
+    step: str
+    kind: str
+    degree: int | None
+    factor: float | None
+    caps: float
+    text: str
+
+
+def moment_ratio(family: list[Tableau], h: Array, low: int, high: int, degree: int) -> float:
+    """Moment / needed moment between two rows, extrapolated to h = 0."""
+    ratios = []
+    for t in family:
+        move, known = t.move(low, high)
+        step = t.c[high] - t.c[low]
+        offset = (t.c[:high] - t.c[low]) / step
+        moment = (move @ offset**degree) / step * (degree + 1)
+        ratios.append(moment + known @ offset[: low + 1] ** (degree + 1))
+    powers = np.vander(h / h.max(), 6, increasing=True)
+    return float((np.linalg.pinv(powers) @ np.asarray(ratios))[0])
+
+
+def nodes_used(family: list[Tableau], low: int, high: int) -> int:
+    """How many distinct clock values carry weight between two rows."""
+    t = family[-1]
+    move = np.abs(t.move(low, high)[0])
+    used = t.c[: len(move)][move > 1e-6 * move.max()]
+    return len(np.unique(np.round(used / abs(t.c[high] - t.c[low]), 6)))
+
+
+def main_causes(
+    family: list[Tableau], h: Array, main: Local, at: tuple[int, int], frozen: bool
+) -> list[Cause]:
+    """Why the repeated steps are of no higher order, when a moment explains it.
+
+    A rule on q nodes can integrate degrees up to q - 1; a lower degree that it misses is a cause.
+
+    Args:
+        frozen: whether the weights are the same on a uniform and on a rough grid.
+    """
+    if not main.exact:
+        return []
+    order = max(main.exponent - 1, 0)
+    steps = _steps_between(family[0], *at)
+    if any("Y0" in w for w, _ in main.leading) or order == 0:
+        return [_inconsistent(family, h, steps, order)]
+    if all(w.startswith("fY") for w, _ in main.leading):
+        return []
+    for low, high in steps:
+        if nodes_used(family, low, high) <= order:
+            continue
+        ratio = moment_ratio(family, h, low, high, order)
+        if frozen:
+            return [_frozen(order, main)]
+        if abs(ratio - 1) > 1e-4:
+            return [_moment(order, ratio)]
+        degree = _lowest_degree(main)
+        if degree is not None and degree < order:
+            return [_approximate(degree, order)]
+    return []
+
+
+def past_cause(roots: Sequence[float], growth: float, order: int) -> Cause:
+    """Weights on past states that let errors grow.
+
+    Args:
+        roots: moduli of the roots a step beside the one that is 1, largest first.
+        growth: power of the number of steps with which an error grows; infinite for a larger root.
+        order: what is left.
+    """
+    if np.isinf(growth):
+        why = f"not zero-stable: a root of modulus {roots[0]:.4g} multiplies errors in every step"
+    else:
+        why = (
+            "weakly unstable: a multiple root of modulus 1 lets an error grow with the number of "
+            f"steps to the power {growth:g}, which costs as many orders"
+        )
+    return Cause("every", "unstable", None, None, order, f"weights on past states are {why}")
+
+
+def _lowest_degree(main: Local) -> int | None:
+    """Lowest degree of a pure moment among the leading words."""
+    degrees = [len(w) - 1 for w, _ in main.leading if set(w) <= {"f", "'"}]
+    return min(degrees, default=None)
+
+
+def _approximate(degree: int, order: int) -> Cause:
+    return Cause(
+        "every",
+        "approximate",
+        degree,
+        None,
+        order,
+        f"the moment of degree {degree} is right only to relative O(h^{order - degree}): a weight "
+        f"or a node is approximated, which more than order {order} does not bear",
+    )
+
+
+def settled(found: dict[str, list[Cause]]) -> dict[str, list[Cause]]:
+    """Drop the factor of a moment where it changes with the step ratios: no weight is mistyped."""
+    factors = [
+        c.factor for causes in found.values() for c in causes if c.kind == "moment" and c.factor
+    ]
+    steady = factors and max(factors) - min(factors) < 1e-3 * abs(factors[0])
+    if steady and len(factors) >= min(2, len(found)):
+        return found
+
+    def plain(cause: Cause) -> Cause:
+        if cause.kind != "moment" or cause.degree is None:
+            return cause
+        text = (
+            f"moment of degree {cause.degree} is not integrated, and by how much depends on the "
+            f"step ratios: local error h^{cause.degree + 1} in every step"
+        )
+        return replace(cause, factor=None, text=text)
+
+    return {kind: [plain(c) for c in causes] for kind, causes in found.items()}
+
+
+def _steps_between(table: Tableau, low: int, high: int) -> list[tuple[int, int]]:
+    rows = [r for r in table.accepted if low <= r <= high]
+    return list(itertools.pairwise(rows))
+
+
+def _moment(order: int, ratio: float) -> Cause:
+    factor = 1 / ratio if abs(ratio) > 1e-6 else None
+    size = "is absent" if factor is None else f"must be multiplied by {plain(factor)}"
+    return Cause(
+        "every",
+        "moment",
+        order,
+        factor,
+        order,
+        f"moment of degree {order} of every step {size}: its derivatives of order {order} enter "
+        f"the local error at h^{order + 1}",
+    )
+
+
+def _frozen(order: int, main: Local) -> Cause:
+    degree = _lowest_degree(main)
+    degree = order if degree is None else degree
+    return Cause(
+        "every",
+        "frozen",
+        degree,
+        None,
+        order,
+        "the weights do not follow the step ratios (frozen at equal steps of the clock): the "
+        f"moment of degree {degree} is right only there",
+    )
+
+
+def _inconsistent(
+    family: list[Tableau], h: Array, steps: list[tuple[int, int]], order: int
+) -> Cause:
+    ratio = moment_ratio(family, h, *steps[0], 0) if steps else float("nan")
+    return Cause(
+        "every",
+        "inconsistent",
+        0,
+        1 / ratio if abs(ratio) > 1e-6 else None,
+        order,
+        (
+            "the start value is not kept"
+            if abs(ratio - 1) < RIGHT
+            else f"weights of a step sum to {ratio:.6g} of the step, or the start value is not kept"
+        )
+        + ": a constant is not integrated exactly",
+    )
+
+
+def is_frozen(rough: list[Tableau], uniform: list[Tableau], step: int) -> bool:
+    """Whether two steps have the same weights per length on grids whose step ratios differ."""
+    here, there = rough[0], uniform[0]
+    low, high = here.accepted[step], here.accepted[step + 1]
+    if here.form != there.form or here.accepted != there.accepted or min(low, high) < 1:
+        return False
+    one, two = (t.move(low, high)[0] / (t.c[high] - t.c[low]) for t in (here, there))
+    history = np.flatnonzero(np.abs(two[:low]) > 1e-3 * np.abs(two).max())
+    # with no history there are no ratios to follow
+    return len(history) > 0 and bool(np.abs(one - two).max() < 1e-2 * np.abs(two).max())
+
+
+def start_cause(family: list[Tableau], h: Array, start: Local, step: int) -> Cause:
+    """The start phase holds the order down."""
+    degree = max(start.exponent - 1, 0)
+    rows = [r for r in family[0].accepted if r >= 0]
+    ratio = moment_ratio(family, h, rows[step], rows[step + 1], degree)
+    factor = 1 / ratio if abs(ratio) > 1e-4 else None
+    if abs(ratio - 1) < RIGHT:
+        # the moment of this step is right: another tree fails, or another step before it
+        factor, named = None, ", ".join(w for w, _ in start.leading[:3])
+        why = f"the conditions of {named} fail" if named else "a condition beside moments fails"
+    elif factor is None:
+        why = f"moment of degree {degree} absent"
+    else:
+        why = f"moment of degree {degree} is {ratio:.4g} of what is needed"
+    return Cause(
+        "first" if step == 0 else str(step),
+        "start",
+        degree,
+        factor,
+        start.exponent,
+        f"start: step {step} makes a local error h^{start.exponent} ({why}), which caps the "
+        f"global order at {start.exponent}",
+    )
+
+
+def end_cause(family: list[Tableau], h: Array, end: Local, step: int, some: bool = False) -> Cause:
+    """The last steps hold the order down.
+
+    Args:
+        some: whether they do so for some numbers of steps only.
+    """
+    degree = max(end.exponent - 1, 0)
+    rows = family[0].accepted
+    last = step == len(rows) - 2
+    ratio = (
+        moment_ratio(family, h, rows[step], rows[step + 1], degree)
+        if rows[step] >= 0 and rows[step + 1] >= 0
+        else float("nan")
+    )
+    factor = 1 / ratio if abs(ratio) > 1e-4 else None
+    return Cause(
+        "last" if last else str(step - len(rows) + 1),
+        "end",
+        degree,
+        factor,
+        end.exponent,
+        f"end: the {'last step' if last else f'step {len(rows) - 1 - step} before the end'} "
+        + (f"of {len(rows) - 1} " if some else "")
+        + f"has local error h^{end.exponent}, which caps the global order at {end.exponent}",
+    )
+
+
+def plain(value: float) -> str:
+    """A small fraction when the number is one."""
+    near = Fraction(value).limit_denominator(60)
+    if abs(float(near) - value) < 1e-4 * max(1.0, abs(value)):
+        return str(near)
+    return f"{value:.4g}"

@@ -1,0 +1,161 @@
+"""Claims of a deterministic sampler, weighed against its audit and its measured rates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ClaimError
+from ..problems.grids import CLASS
+from ..targets import Target
+from .audit import CLASSES, Audit
+from .leading_error import differences
+from .stated_error import bound_only
+
+# float64 leaves too few digits of the small coefficients of higher orders
+READABLE = 4
+# of weights, above what float64 leaves
+ROUNDED = 1e-10
+STARTS = {"exact_start": "exact_start", "own_start": "own_start", "own_end": "own_end"}
+
+
+def weigh(
+    target: Target,
+    claim: int | None,
+    audited: Audit,
+    measured: dict[str, Any],
+    extra: dict[str, Any],
+) -> tuple[str, tuple[str, ...]]:
+    """Status and findings: conditions decide, slopes confirm."""
+    refuted: list[str] = []
+    notes: list[str] = []
+    if audited.status != "ok":
+        notes.append(audited.message)
+    if audited.noise > ROUNDED and not target.stated.get("ORDER"):
+        notes.append(_single(audited))
+    orders = audited.orders()
+    if claim is not None:
+        _weigh_claim(claim, audited, measured, refuted, notes)
+    _weigh_stated(target.stated, audited, refuted)
+    _weigh_leading(target.stated, audited, refuted)
+    for grid, rate in measured.items():
+        decided = orders.get(CLASS[grid])
+        if rate.order is None:
+            notes.append(f"rate on {grid} refused: {rate.reason}")
+        elif decided is not None and rate.order < decided:
+            refuted.append(
+                f"on {grid} the measured slope is {rate.slope:.2f}, the audit says {decided}"
+            )
+    for grid, found in extra.get("constants", {}).items():
+        if isinstance(found, dict) and found.get("ok") is False:
+            said = found.get("note") or f"measured / predicted error is {found['ratio']:.3f}"
+            refuted.append(f"constant on {grid}: {said}")
+        elif isinstance(found, dict) and found.get("ok") is None and found.get("note"):
+            notes.append(f"constant on {grid}: {found['note']}")
+    if extra.get("floor"):
+        notes.append(f"single-precision casts of the host cause an error of {extra['floor']:.1e}")
+    held = claim is not None or bool(target.stated.get("ORDER"))
+    status = "fail" if refuted else ("pass" if held else "none")
+    if held and not refuted:
+        open_question = _unproved(target, audited, measured)
+        if open_question:
+            return "error", (open_question, *notes)
+    return status, tuple(refuted + notes)
+
+
+def _unproved(target: Target, audited: Audit, measured: dict[str, Any]) -> str:
+    """Why a claim that nothing refutes is not proved either; "" when it is."""
+    decided = any(rate.order is not None for rate in measured.values())
+    orders = audited.orders()
+    # at order 0 an error that stays is what the audit found
+    stuck = [g for g, rate in measured.items() if orders[CLASS[g]] != 0 and not rate.vanishes()]
+    if stuck and not decided:
+        return f"could not be judged: the error does not tend to zero on {', '.join(stuck)} grids"
+    if target.stated.get("ORDER") and audited.status == "nonlocal":
+        return "could not be judged: the file states orders, and order conditions do not apply"
+    if not audited.grids and not decided:
+        seen = "no rate could be measured" if measured else "rates were not measured"
+        return f"could not be judged: no order from the audit, and {seen}"
+    return ""
+
+
+def _weigh_claim(
+    claim: int,
+    audited: Audit,
+    measured: dict[str, Any],
+    refuted: list[str],
+    notes: list[str],
+) -> None:
+    short: list[tuple[str, str]] = []
+    for kind, found in audited.grids.items():
+        if found.order < claim and not found.exact and found.order == found.exact_start:
+            notes.append(f"on {kind} grids the audit shows at least order {found.order}, no more")
+        elif found.order < claim:
+            why = next((c.text for c in sorted(found.causes, key=lambda c: c.caps)), "")
+            reason = f" ({why})" if why else ""
+            short.append((kind, f"claims order {claim}; on {{}} it is {found.order}{reason}"))
+    refuted += _once(short)
+    if audited.grids and min(g.order for g in audited.grids.values()) > claim:
+        notes.append(f"claims order {claim}, and is of higher order on every grid")
+    if not audited.grids:
+        for grid, rate in measured.items():
+            if rate.order is not None and rate.order < claim:
+                refuted.append(f"claims order {claim}; on {grid} the slope is {rate.slope:.2f}")
+
+
+def _single(audited: Audit) -> str:
+    return f"weights carry rounding of {audited.noise:.0e}: something inside is single precision"
+
+
+def _weigh_stated(stated: dict[str, Any], audited: Audit, refuted: list[str]) -> None:
+    """ORDER of an emitted file against the audit, for every grid class, start and end."""
+    if stated.get("ORDER") and audited.noise > ROUNDED:
+        refuted.append(f"{_single(audited)}, though the file plans in float64")
+    wrong: list[tuple[str, str]] = []
+    for kind, table in (stated.get("ORDER") or {}).items():
+        found = audited.grids.get(kind)
+        for start, attribute in STARTS.items():
+            if found is None or start not in table:
+                continue
+            said, exact = table[start]
+            said = max(said, 0)  # below it: how fast it diverges, which no condition tells
+            seen = getattr(found, attribute)
+            # where rounding hides the next order, what the audit found is a lower bound
+            bound = not found.exact and seen == found.exact_start
+            if bound and said >= seen:
+                continue
+            if seen < said or (exact and seen != said):
+                order = f"{'' if exact else 'at least '}{said}"
+                text = f"the file states order {order} ({start}, {{}}); the audit finds {seen}"
+                wrong.append((kind, text))
+    refuted += _once(wrong)
+
+
+def _once(told: list[tuple[str, str]]) -> list[str]:
+    """Sentences about classes of grids, each once; {} in them stands for where they hold."""
+    where: dict[str, list[str]] = {}
+    for kind, text in told:
+        where.setdefault(text, []).append(kind)
+    return [
+        text.replace(
+            "{}", "every grid" if len(kinds) == len(CLASSES) else f"{', '.join(kinds)} grids"
+        )
+        for text, kinds in where.items()
+    ]
+
+
+def _weigh_leading(stated: dict[str, Any], audited: Audit, refuted: list[str]) -> None:
+    """LEADING_ERROR of an emitted file against the words that the audit read, word by word."""
+    for kind in ("uniform", "arbitrary"):
+        found = audited.grids.get(kind)
+        if found is None or not found.exact or found.exact_start > READABLE:
+            continue
+        said, _ = stated.get("ORDER", {}).get(kind, {}).get("exact_start", (0, True))
+        if said < 0 or bound_only(stated, kind, found.exact_start):
+            continue
+        try:
+            read = found.leading, found.blurred, found.shares
+            wrong = differences(stated, kind, found.exact_start, *read)
+        except ClaimError:
+            continue
+        if wrong:
+            refuted.append(f"leading error on {kind} grids: " + "; ".join(wrong[:3]))

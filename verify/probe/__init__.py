@@ -1,0 +1,1 @@
+"""Probes: what a running sampler reveals of its weights, its draws and its state."""

@@ -1,0 +1,65 @@
+"""Traces on grids that shrink to a point, read as one family of tableaux."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..order.conditions import LADDER
+from ..order.local_error import CHECKED, ENDING, EXACT, LocalErrors
+from .past_states import own_form, rewritten, shape_of
+from .tableau import Tableau, in_form
+from .trace import Trace
+
+Array = NDArray[np.float64]
+
+EXACT_ARITHMETIC = 2e-15
+
+
+def rounding_of(first: Trace) -> float:
+    """Relative rounding of the weights: from linearity, and from constants where these hold."""
+    table = own_form(first)
+    span = abs(table.c[-1] - table.c[0])
+    constant = np.abs(table.a.sum(axis=1) - (table.c - table.c[0])).max() / span
+    seen = max(first.bend, constant if constant < 1e-5 else 0.0)
+    # single-precision casts leave at least 1e-9; below that it is honest float64
+    return float(max(EXACT_ARITHMETIC, 2 * seen if seen > 1e-9 else 0.0))
+
+
+def steps_for(noise: float) -> Array:
+    """Steps h: larger where rounding is coarse, so that low powers stay visible."""
+    return LADDER if noise < 1e-10 else LADDER * 6
+
+
+def family_of(made: list[Trace], noise: float, form: str | None, after: int) -> list[Tableau]:
+    """Tableaux of the traces of one ladder, all in one form and of one shape."""
+    form = form or own_form(made[-1], max(1e-7, 30 * noise)).form
+    family = [in_form(t, form, after) for t in made]
+    shape = shape_of(family[-1], noise)
+    return [rewritten(t, shape) for t in family]
+
+
+def accepted_after(made: list[Trace], h: Array, noise: float) -> int:
+    """Which of several calls at one level is on the accepted state, counted from the last.
+
+    From there the order is highest, and steps use the fewest weights.
+    """
+    count = min(len(calls) for calls in made[-1].levels()[EXACT[0] : ENDING[-1]])
+    if count < 2:
+        return 0
+
+    def merit(after: int) -> tuple[int, int]:
+        family = family_of(made, noise, None, after)
+        rows = family[0].accepted
+        reader = LocalErrors(family, h, noise, 6)
+        found = reader.local(rows[EXACT[0]], rows[EXACT[0] + CHECKED])
+        return found.exponent, -family[-1].support()
+
+    after = max(range(count), key=merit)
+    # a stage that repeats the accepted state is not where the step begins
+    weights, calls = made[-1].weights, made[-1].levels()[EXACT[0]]
+    while after + 1 < count and np.allclose(
+        weights[calls[-1 - after]], weights[calls[-2 - after]], rtol=0.0, atol=1e-13
+    ):
+        after += 1
+    return after

@@ -1,0 +1,117 @@
+"""Whether the weights of a step depend on its neighbours only.
+
+Order conditions are read on grids that shrink to a point. They speak of grids that fill an interval
+only if a step's weights follow from the levels around it: a factor such as sigma / sigma_max tends
+to one on shrinking grids and to no such thing on a real one. Here the same levels are placed on two
+grids that differ in all else - first level, first step, number of steps before and after - and the
+weights that the steps inside give to the calls inside must agree to rounding. Start and end are far
+away on both; numbers of steps are equal modulo twelve, since some methods take steps in turns.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConductError
+from ..problems.grids import ROUGH_LOCAL
+from .past_states import rewritten, shape_of
+from .tableau import Tableau, in_form
+from .trace import Run, trace
+
+Array = NDArray[np.float64]
+
+BEFORE, INSIDE, BEYOND = (12, 24), 18, (12, 24)
+COMPARED = 9
+OPENING, SIZE, CLOSING = (0.03, 0.065), 0.08, (0.05, 0.08)
+AHEAD = 1.2
+TOLERANCE = 1e-8
+
+
+def pair(where: float) -> tuple[Array, Array]:
+    """Two grids that share INSIDE steps around lambda = where, and differ in all else."""
+    inside = SIZE * np.resize(np.asarray(ROUGH_LOCAL), INSIDE) / np.mean(ROUGH_LOCAL)
+    made = []
+    for k in (0, 1):
+        pattern = np.asarray(ROUGH_LOCAL if k else ROUGH_LOCAL[::-1])
+        before = OPENING[k] * np.resize(pattern, BEFORE[k]) / pattern.mean()
+        after = CLOSING[k] * np.resize(pattern, BEYOND[k]) / pattern.mean()
+        first = where - AHEAD
+        down = first - np.concatenate([np.cumsum(before[::-1])[::-1], [0.0]])
+        middle = first + np.cumsum(inside)
+        made.append(np.exp(-np.concatenate([down, middle, middle[-1] + np.cumsum(after)])))
+    return made[0], made[1]
+
+
+def far_reach(run: Run, form: str, after: int, noise: float, where: float) -> float | None:
+    """Relative difference of a step's weights on the two grids; None when it is rounding.
+
+    Args:
+        form: clock in which the tableaux are read.
+        after: see Trace.accepted.
+        noise: relative rounding of the sampler's weights.
+    """
+    plain = (in_form(trace(run, sigmas), form, after) for sigmas in pair(where))
+    one, two = (rewritten(t, shape_of(t, noise)) for t in plain)
+    gap = _difference(one, two)
+    # weights that grow along the run cancel in the step, and their rounding does not
+    grown = max(float(np.abs(t.a).sum(axis=1).max() / abs(t.c[-1] - t.c[0])) for t in (one, two))
+    return gap if gap > max(TOLERANCE, 300 * noise * grown) else None
+
+
+def _difference(one: Tableau, two: Tableau) -> float:
+    rows = [
+        np.asarray(t.accepted[b : b + INSIDE + 1]) for t, b in zip((one, two), BEFORE, strict=True)
+    ]
+    seen = [np.flatnonzero(r >= 0) for r in rows]
+    if not np.array_equal(seen[0], seen[1]):
+        return float("inf")
+    first = seen[0][0]
+    levels = [int(k) for k in seen[0] if k >= INSIDE - COMPARED]
+    worst = 0.0
+    for low, high in itertools.pairwise(levels):
+        moves: list[Array] = []
+        for t, r in zip((one, two), rows, strict=True):
+            length = t.c[r[high]] - t.c[r[low]]
+            weights, known = t.move(r[low], r[high])
+            past = known[r[first] :] if t.past is not None else known[:0]
+            moves.append(np.concatenate([weights[r[first] :] / length, past]))
+        if moves[0].shape != moves[1].shape:
+            return float("inf")
+        top = max(float(np.abs(m).max()) for m in moves)
+        worst = max(worst, float(np.abs(moves[0] - moves[1]).max()) / max(top, 1e-300))
+    return worst
+
+
+def said(gap: float) -> str:
+    """The finding, in words."""
+    size = "in which calls they use" if np.isinf(gap) else f"by {gap:.1e}"
+    return (
+        "the weights of a step depend on the whole grid, not on the levels around it (on the first "
+        "level or step, or on the number of steps): the same steps inside two grids differ "
+        f"{size}; order conditions do not apply, measured rates do"
+    )
+
+
+def heed(families: dict[str, list[Tableau]], steps: int) -> None:
+    """A sampler that makes the same weights on a uniform and on a rough grid ignores the grid.
+
+    Raises:
+        ConductError: "grid".
+    """
+    if "uniform" not in families or "arbitrary" not in families:
+        return
+    one, two = families["uniform"][-1], families["arbitrary"][-1]
+    inside: Sequence[int] = [r for r in two.accepted[1:-1] if r >= 0]
+    if len(inside) >= (steps - 1) // 4:
+        return
+    same = one.a.shape == two.a.shape and np.allclose(one.c[:-1], two.c[:-1], rtol=1e-9)
+    where = (
+        "calls the model at the same levels on two different grids"
+        if same
+        else ("calls the model at hardly any level of the grid")
+    )
+    raise ConductError("grid", f"the sampler ignores the grid: it {where}")

@@ -1,0 +1,226 @@
+"""Every place that a sampler can take its noise from, replaced for the length of one run.
+
+Three sources are met in practice: torch's normal draws (randn, randn_like, normal, normal_, however
+they are reached), a `noise_sampler(sigma, sigma_next)` argument, and k-diffusion's Brownian tree.
+Each is answered from one table, in the order of the requests, so that a run is a function of that
+table and nothing is left to chance.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from ..errors import ConductError
+
+Array = NDArray[np.float64]
+
+TREE = "BrownianTreeNoiseSampler"
+STANDARD = {torch.randn, torch.randn_like}
+NORMAL = {*STANDARD, torch.normal, torch.Tensor.normal_}
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One unit-variance tensor that a sampler asked for.
+
+    Args:
+        after: model calls that were made before it.
+        levels: (sigma it starts from, sigma it leads to), or None when the sampler did not say.
+        times: the same in the time of a Brownian tree, or None for an independent draw.
+    """
+
+    after: int
+    levels: tuple[float, float] | None = None
+    times: tuple[float, float] | None = None
+
+
+class Source:
+    """What stands in for all noise during one run.
+
+    Args:
+        table: (k, c) the values of the k-th draw, flattened; None answers zeros.
+        shape: of the state; a draw of another shape is left alone.
+    """
+
+    def __init__(self, shape: tuple[int, ...], table: Array | None = None) -> None:
+        self.shape = shape
+        self.table = table
+        self.draws: list[Draw] = []
+        self.calls = 0
+
+    def answer(
+        self,
+        like: Tensor,
+        levels: tuple[float, float] | None = None,
+        times: tuple[float, float] | None = None,
+    ) -> Tensor:
+        """The next draw, in the dtype of `like`.
+
+        Args:
+            levels, times: see Draw.
+
+        Raises:
+            ConductError: "random", what value() raises.
+        """
+        draw = Draw(self.calls, levels, times)
+        self.draws.append(draw)
+        return torch.from_numpy(self.value(draw)).to(like.dtype, copy=True).reshape(self.shape)
+
+    def value(self, draw: Draw) -> Array:
+        """The numbers of one draw, flattened.
+
+        Raises:
+            ConductError: "random", more draws than on the same grid a moment ago.
+        """
+        if self.table is None:
+            return np.zeros(int(np.prod(self.shape)))
+        if len(self.draws) > len(self.table):
+            raise ConductError(
+                "random", f"more than {len(self.table)} draws, the number on the same grid before"
+            )
+        out: Array = self.table[len(self.draws) - 1]
+        return out
+
+    def sampler(self, like: Tensor) -> Callable[..., Tensor]:
+        """A noise_sampler(sigma, sigma_next) that answers from the table."""
+
+        def noise(sigma: Any, sigma_next: Any, *_: Any, **__: Any) -> Tensor:
+            return self.answer(like, (_number(sigma), _number(sigma_next)))
+
+        return noise
+
+
+_ACTIVE: ContextVar[Source | None] = ContextVar("noise_source", default=None)
+
+
+def hooked(function: Callable[..., Any], options: dict[str, Any], x: Tensor) -> dict[str, Any]:
+    """The `noise_sampler` argument to give to a function while a source is in place, or {}.
+
+    A function whose own default is a Brownian tree keeps it: the tree's correlations are its own.
+    """
+    source = _ACTIVE.get()
+    if source is None or "noise_sampler" in options:
+        return {}
+    inner = inspect.unwrap(function)
+    if "noise_sampler" not in inspect.signature(inner).parameters:
+        return {}
+    code = getattr(inner, "__code__", None)
+    if code is not None and TREE in code.co_names:
+        return {}
+    return {"noise_sampler": source.sampler(x)}
+
+
+@contextlib.contextmanager
+def replaced(source: Source) -> Iterator[Source]:
+    """Answer every draw from `source` inside the block."""
+    token = _ACTIVE.set(source)
+    with contextlib.ExitStack() as stack:
+        for module in [m for m in list(sys.modules.values()) if _has_tree(m)]:
+            stack.enter_context(_swapped(module, source))
+        stack.enter_context(_Normal(source))
+        try:
+            yield source
+        finally:
+            _ACTIVE.reset(token)
+
+
+class _Normal(TorchFunctionMode):
+    """Answers torch's normal draws of the state's shape."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self.source = source
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if func not in NORMAL or tuple(out.shape) != self.source.shape:
+            return out
+        unit = self.source.answer(out)
+        if func in STANDARD:
+            return unit
+        kwargs = kwargs or {}
+        given = args[1:] if func is torch.Tensor.normal_ else args
+        mean = given[0] if given else kwargs.get("mean", 0.0)
+        std = given[1] if len(given) > 1 else kwargs.get("std", 1.0)
+        made = mean + std * unit
+        return out.copy_(made) if func is torch.Tensor.normal_ else made
+
+
+class _Tree:
+    """k-diffusion's BrownianTreeNoiseSampler, answered from a source."""
+
+    def __init__(self, source: Source, x: Tensor, transform: Callable[[Any], Any]) -> None:
+        self.source, self.like, self.transform = source, x, transform
+
+    def __call__(self, sigma: Any, sigma_next: Any) -> Tensor:
+        levels = _number(sigma), _number(sigma_next)
+        one, two = (
+            _number(self.transform(torch.as_tensor(s, dtype=torch.float64))) for s in levels
+        )
+        return self.source.answer(self.like, levels, (one, two))
+
+
+def _has_tree(module: Any) -> bool:
+    # modules that load lazily must not be woken up by a look at their attributes
+    return isinstance(getattr(module, "__dict__", {}).get(TREE), type)
+
+
+@contextlib.contextmanager
+def _swapped(module: Any, source: Source) -> Iterator[None]:
+    def made(x: Tensor, *_: Any, transform: Callable[[Any], Any] = lambda t: t, **__: Any) -> _Tree:
+        return _Tree(source, x, transform)
+
+    before = getattr(module, TREE)
+    setattr(module, TREE, made)
+    try:
+        yield
+    finally:
+        setattr(module, TREE, before)
+
+
+def _number(value: Any) -> float:
+    return float(torch.as_tensor(value).reshape(-1)[0])
+
+
+def mixing(draws: tuple[Draw, ...]) -> Array:
+    """(k, m): the draws as combinations of m independent unit draws.
+
+    Draws of a Brownian tree over overlapping intervals share the path between their ends; every
+    other draw is independent of all the rest.
+    """
+    ends = _apart([t for d in draws if d.times is not None for t in d.times])
+    alone = [i for i, d in enumerate(draws) if d.times is None]
+    pieces = max(len(ends) - 1, 0)
+    out = np.zeros((len(draws), pieces + len(alone)))
+    out[alone, pieces + np.arange(len(alone))] = 1.0
+    lengths = np.diff(ends)
+    for i, draw in enumerate(draws):
+        if draw.times is None:
+            continue
+        low, high = (int(np.abs(ends - t).argmin()) for t in sorted(draw.times))
+        out[i, low:high] = np.sqrt(lengths[low:high] / (ends[high] - ends[low]))
+    return out
+
+
+def _apart(times: list[float]) -> Array:
+    """Sorted ends of intervals, those that rounding has split made one."""
+    found = np.sort(np.asarray(times, dtype=np.float64))
+    if len(found) == 0:
+        return found
+    keep = np.diff(found, prepend=-np.inf) > 1e-9 * np.abs(found).max()
+    out: Array = found[keep]
+    return out

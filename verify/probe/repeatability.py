@@ -1,0 +1,78 @@
+"""Whether a sampler is a function of its grid: the same run again, and against another sampler."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..errors import ConductError
+from .trace import Run, Trace, count_calls, trace
+
+Array = NDArray[np.float64]
+
+
+def conduct(run: Run, sigmas: Array) -> tuple[Trace, int]:
+    """Trace a run three times and compare: state kept between runs, randomness, call counts.
+
+    Raises:
+        ConductError: "state", "random", and what trace() raises.
+    """
+    # the kept-state test needs equal seeds; the randomness test needs another one
+    first, second, third = (_seeded(run, sigmas, seed) for seed in (0, 0, 1))
+    if first.calls != second.calls or _gap(first, second) > 1e-12:
+        again = [_seeded(run, sigmas, 0, everywhere=True) for _ in range(2)]
+        if _gap(*again) < 1e-12:
+            raise ConductError(
+                "random",
+                "two runs differ unless the seeds of `numpy.random` and `random` are set too: the "
+                "sampler draws random numbers from there; only torch's draws are judged as noise",
+            )
+        raise ConductError(
+            "state",
+            "two runs with the same seed and grid differ: the sampler keeps state between runs, "
+            "or draws from a generator that it never seeds",
+        )
+    if _gap(first, third) > 1e-12:
+        raise ConductError(
+            "random",
+            "two runs with different seeds differ: the sampler draws noise; switch it off "
+            "(eta = 0, tau = 0) to audit its drift",
+        )
+    return first, first.calls
+
+
+def _seeded(run: Run, sigmas: Array, seed: int, *, everywhere: bool = False) -> Trace:
+    """A trace with torch's generator seeded, or with numpy's and Python's as well."""
+
+    def start() -> None:
+        torch.manual_seed(seed)
+        if everywhere:
+            random.seed(seed)
+            np.random.seed(seed)
+
+    start()
+    calls = count_calls(run, sigmas)
+    start()
+    return trace(run, sigmas, calls=calls)
+
+
+def _gap(one: Trace, other: Trace) -> float:
+    if one.weights.shape != other.weights.shape:
+        return np.inf
+    gap = np.abs(one.weights - other.weights).max() + np.abs(one.start - other.start).max()
+    return float(gap / (np.abs(one.weights).max() + 1.0))
+
+
+def agreement(run: Run, other: Run, sigmas: Array) -> float:
+    """Largest relative difference between the weights of two samplers on one grid.
+
+    Rounding (below about 1e-13) proves that they are the same method there: an emitted file and
+    its derivation, or two libraries' versions of one solver.
+    """
+    one, two = trace(run, sigmas), trace(other, sigmas)
+    if one.calls != two.calls or not np.allclose(one.nodes, two.nodes, rtol=1e-12):
+        return float("inf")
+    return _gap(one, two)

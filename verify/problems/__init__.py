@@ -1,0 +1,1 @@
+"""Problems with exact answers: Gaussian mixtures, noise schedules, grids, exact paths."""

@@ -1,0 +1,1 @@
+"""Measured convergence: runs on exact problems and the orders read from their errors."""
