@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Sequence
@@ -87,7 +88,7 @@ def chosen_levels(target: Target, problem: Problem) -> list[float]:
     trained = [one for one in target.levels if low < one < top]
     if len(trained) > 4:
         trained = [trained[round(i * (len(trained) - 1) / 3)] for i in range(4)]
-    between = [math.sqrt(a * b) for a, b in zip(trained, trained[1:], strict=False)]
+    between = [math.sqrt(a * b) for a, b in itertools.pairwise(trained)]
     fixed = [one for one in LEVELS if low < one < top]
     return sorted({*trained, *between, *fixed}, reverse=True)
 
@@ -214,7 +215,8 @@ def _claimed_steps(made: Examination) -> None:
 
 
 def _law(made: Examination, sample: Tensor, problem: Problem) -> None:
-    about = {key: made.claims[key] for key in ("law", "shares", "spread") if key in made.claims}
+    names = ("law", "shares", "spread")
+    about = {str(key): made.claims[key] for key in names if key in made.claims}
     checks, rows = law.law_checks(
         sample, problem.mixture, problem.sigma_min, about, exact=not made.claims
     )
@@ -238,7 +240,7 @@ def _step_levels(target: Target, problem: Problem, steps: int) -> list[float]:
 
 
 def _chain(target: Target, x: Tensor, levels: Sequence[float]) -> Tensor:
-    for high, low in zip(levels, levels[1:], strict=False):
+    for high, low in itertools.pairwise(levels):
         x = torch.cat([target(part, high, low) for part in x.split(32768)])
     return x
 
@@ -246,7 +248,8 @@ def _chain(target: Target, x: Tensor, levels: Sequence[float]) -> Tensor:
 def _generator(made: Examination, target: Target, problem: Problem, settings: Settings) -> None:
     generator = torch.Generator().manual_seed(settings.seed)
     count = settings.samples or 65536
-    noise = torch.randn(count, problem.dimension, generator=generator, dtype=torch.float64)
+    size = problem.dimension * target.draws
+    noise = torch.randn(count, size, generator=generator, dtype=torch.float64)
     target.settle(noise[:4])
     made.checks += conduct.stated_values(target)
     first, again = target(noise[:64]), target(noise[:64])

@@ -6,6 +6,7 @@ scrambles the rms of a teacher's error moved by 0.03 % of itself.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ANYTHING, ConductError
-from ..mixture import GaussianMixture
+from ..problems.mixture import GaussianMixture
 from .check import REPORTED, SKIPPED, Check, judged
 from .conduct import arguments
 from .flow import Trajectories
@@ -102,7 +103,7 @@ def level_jump(rows: list[Row]) -> list[Check]:
     if len(rows) < 2:
         return []
     worst, where = 0.0, rows[0]["level"]
-    for high, low in zip(rows, rows[1:], strict=False):
+    for high, low in itertools.pairwise(rows):
         if high["rms"] > LOUD and (ratio := high["rms"] / max(low["rms"], 1e-9)) > worst:
             worst, where = ratio, high["level"]
     return [
@@ -191,7 +192,7 @@ def level_shift(
         slope = (flow(x, ones * level * math.exp(step)) - truth.ends[:512]) / step
         gap = target(x, *arguments(target, level, problem.sigma_min)) - truth.ends[:512]
         shift = float((gap * slope).sum() / slope.square().sum())
-        left = float((gap - shift * slope).square().sum() / max(gap.square().sum(), 1e-300))
+        left = float((gap - shift * slope).square().sum() / gap.square().sum().clamp_min(1e-300))
         found.append((shift, 1 - left, level))
     if not found:
         return []
@@ -223,7 +224,7 @@ def derivative_law(target: Target, problem: Problem, truth: Trajectories) -> lis
         return out
 
     try:
-        _, moved = torch.func.jvp(called, (x, sigma), (pace.to(x), sigma))
+        moved = torch.func.jvp(called, (x, sigma), (pace.to(x), sigma))[1]
     except ANYTHING as error:
         first = str(error).splitlines()[0][:120] if str(error) else ""
         return [
