@@ -282,7 +282,7 @@
     fig.scatter({ field: "x" }, { field: "y" }, { source: dots, size: 5, fill_color: { field: "colour" }, line_color: null });
     place();
     const { figure: loglog, show: placeLog } = figure("#levels-error", {
-      label: "error of the solver on every grid", y_axis_type: "log",
+      label: "error of the solver on every grid", y_axis_type: "log", legends: "bottom_left",
       x_axis_label: "evaluations", y_axis_label: "distance to the exact ends",
     });
     const curves = names.map((name, k) => {
@@ -369,7 +369,7 @@
   section("distillation", () => {
     const FIRST = 64, start = Float64Array.of(-9, -4.5, -1, 1.2, 3, 8);
     const { figure: fig, show: place } = figure("#halving", {
-      label: "the student's jumps along its teacher's path, and DDIM in as few steps",
+      label: "the student's jumps along its teacher's path, and DDIM in as few steps", legends: "center_right",
       x_axis_label: "λ", y_axis_label: "x/√(1 + σ²)",
     });
     const kinds = [["exact path", "#8a9099", "solid", 3], ["student", INKS[1], "solid", 2], ["DDIM", INKS[0], "dashed", 1.5]];

@@ -10,7 +10,7 @@ const charts = (() => {
 
   const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-  function dressed(figure) {
+  function dressed({ figure, legends }) {
     const ink = colour("--ink"), line = colour("--line"), paper = colour("--paper");
     figure.background_fill_color = paper;
     figure.border_fill_color = paper;
@@ -25,6 +25,7 @@ const charts = (() => {
     }
     for (const grid of figure.center) if ("grid_line_color" in grid) grid.grid_line_color = line;
     for (const legend of figure.center.filter(part => "label_text_color" in part)) {
+      legend.location = legends;
       legend.background_fill_color = paper;
       legend.background_fill_alpha = 0.8;
       legend.label_text_color = ink;
@@ -34,7 +35,7 @@ const charts = (() => {
   }
 
   // A figure in a place of the page. Options are Bokeh's, and `label` for readers who don't see it.
-  function figure(place, { label, ...options }) {
+  function figure(place, { label, legends = "top_right", ...options }) {
     const made = Bokeh.Plotting.figure({
       height: 300, sizing_mode: "stretch_width", tools: [], toolbar_location: null, ...options,
     });
@@ -42,8 +43,9 @@ const charts = (() => {
     const element = typeof place === "string" ? document.querySelector(place) : place;
     element.setAttribute("role", "img");
     element.setAttribute("aria-label", label);
-    drawn.push(made);
-    return { figure: made, show: () => Bokeh.Plotting.show(dressed(made), element) };
+    const one = { figure: made, legends };
+    drawn.push(one);
+    return { figure: made, show: () => Bokeh.Plotting.show(dressed(one), element) };
   }
 
   const source = data => new Bokeh.ColumnDataSource({ data });
