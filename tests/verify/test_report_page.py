@@ -48,7 +48,7 @@ def test_charts_hold_the_measured_points():
     assert data["work"]["curves"]["uniform"] == [[5.0, 1e-2], [8.0, 4e-3]]
     pytest.importorskip("bokeh", reason="bokeh draws the charts")
     text = page([made])
-    shipped = re.search(r'id="data">(.*?)</script>', text, re.S).group(1)
+    shipped = re.search(r'id="data">(.*?)</script>', text, re.DOTALL).group(1)
     assert json.loads(shipped)[0]["stability"] == {"box": [-2, 1, -1, 1], "stable": [[1, 0]]}
     assert text.count('class="chart"') == 3
 

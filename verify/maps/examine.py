@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Sequence
@@ -87,7 +88,7 @@ def chosen_levels(target: Target, problem: Problem) -> list[float]:
     trained = [one for one in target.levels if low < one < top]
     if len(trained) > 4:
         trained = [trained[round(i * (len(trained) - 1) / 3)] for i in range(4)]
-    between = [math.sqrt(a * b) for a, b in zip(trained, trained[1:], strict=False)]
+    between = [math.sqrt(a * b) for a, b in itertools.pairwise(trained)]
     fixed = [one for one in LEVELS if low < one < top]
     return sorted({*trained, *between, *fixed}, reverse=True)
 
@@ -238,7 +239,7 @@ def _step_levels(target: Target, problem: Problem, steps: int) -> list[float]:
 
 
 def _chain(target: Target, x: Tensor, levels: Sequence[float]) -> Tensor:
-    for high, low in zip(levels, levels[1:], strict=False):
+    for high, low in itertools.pairwise(levels):
         x = torch.cat([target(part, high, low) for part in x.split(32768)])
     return x
 

@@ -9,6 +9,7 @@ bounds their error. In one dimension the conserved distribution function gives a
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import tempfile
 import zipfile
@@ -130,7 +131,7 @@ def integrate(denoise: Denoise, start: Tensor, chain: Sequence[float]) -> Trajec
         return out
 
     states = [start.numpy()]
-    for high, low in zip(chain, chain[1:], strict=False):
+    for high, low in itertools.pairwise(chain):
         states.append(dop853(field, states[-1], high, low, TIGHT))
     bound = _moved(field, states, chain)
     if not bound <= BOUND:

@@ -6,6 +6,7 @@ scrambles the rms of a teacher's error moved by 0.03 % of itself.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -102,7 +103,7 @@ def level_jump(rows: list[Row]) -> list[Check]:
     if len(rows) < 2:
         return []
     worst, where = 0.0, rows[0]["level"]
-    for high, low in zip(rows, rows[1:], strict=False):
+    for high, low in itertools.pairwise(rows):
         if high["rms"] > LOUD and (ratio := high["rms"] / max(low["rms"], 1e-9)) > worst:
             worst, where = ratio, high["level"]
     return [

@@ -62,7 +62,7 @@ def start_plane(made: Examination) -> str:
     """
     if not made.picture:
         return ""
-    reach = sorted(max(abs(x), abs(y)) for x, y, _ in made.picture)[-1] * 1.02
+    reach = max(max(abs(x), abs(y)) for x, y, _ in made.picture) * 1.02
     dots = []
     for x, y, error in sorted(made.picture, key=lambda row: row[2]):
         u, v = (SIDE / 2 * (1 + x / reach), SIDE / 2 * (1 - y / reach))
