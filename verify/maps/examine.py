@@ -215,7 +215,8 @@ def _claimed_steps(made: Examination) -> None:
 
 
 def _law(made: Examination, sample: Tensor, problem: Problem) -> None:
-    about = {key: made.claims[key] for key in ("law", "shares", "spread") if key in made.claims}
+    names = ("law", "shares", "spread")
+    about = {str(key): made.claims[key] for key in names if key in made.claims}
     checks, rows = law.law_checks(
         sample, problem.mixture, problem.sigma_min, about, exact=not made.claims
     )
@@ -247,7 +248,8 @@ def _chain(target: Target, x: Tensor, levels: Sequence[float]) -> Tensor:
 def _generator(made: Examination, target: Target, problem: Problem, settings: Settings) -> None:
     generator = torch.Generator().manual_seed(settings.seed)
     count = settings.samples or 65536
-    noise = torch.randn(count, problem.dimension, generator=generator, dtype=torch.float64)
+    size = problem.dimension * target.draws
+    noise = torch.randn(count, size, generator=generator, dtype=torch.float64)
     target.settle(noise[:4])
     made.checks += conduct.stated_values(target)
     first, again = target(noise[:64]), target(noise[:64])

@@ -25,7 +25,7 @@ from scipy.stats import qmc
 from torch import Tensor
 
 from ..errors import ExactnessError
-from ..reference import Array, Field, dop853, extrapolated
+from ..problems.reference import Array, Field, dop853, extrapolated
 from .problem import Problem, covariances
 
 TIGHT = 1e-13

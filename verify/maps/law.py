@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 from torch import Tensor
 
-from ..mixture import GaussianMixture
+from ..problems.mixture import GaussianMixture
 from .check import REPORTED, Check, judged
 from .problem import covariances
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from ..mixture import GaussianMixture
+from ..problems.mixture import GaussianMixture
 from .check import Examination
 from .examine import Settings, examine
 from .flow import exact_map, transported

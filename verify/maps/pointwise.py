@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ANYTHING, ConductError
-from ..mixture import GaussianMixture
+from ..problems.mixture import GaussianMixture
 from .check import REPORTED, SKIPPED, Check, judged
 from .conduct import arguments
 from .flow import Trajectories
@@ -192,7 +192,7 @@ def level_shift(
         slope = (flow(x, ones * level * math.exp(step)) - truth.ends[:512]) / step
         gap = target(x, *arguments(target, level, problem.sigma_min)) - truth.ends[:512]
         shift = float((gap * slope).sum() / slope.square().sum())
-        left = float((gap - shift * slope).square().sum() / max(gap.square().sum(), 1e-300))
+        left = float((gap - shift * slope).square().sum() / gap.square().sum().clamp_min(1e-300))
         found.append((shift, 1 - left, level))
     if not found:
         return []
@@ -224,7 +224,7 @@ def derivative_law(target: Target, problem: Problem, truth: Trajectories) -> lis
         return out
 
     try:
-        _, moved = torch.func.jvp(called, (x, sigma), (pace.to(x), sigma))
+        moved = torch.func.jvp(called, (x, sigma), (pace.to(x), sigma))[1]
     except ANYTHING as error:
         first = str(error).splitlines()[0][:120] if str(error) else ""
         return [

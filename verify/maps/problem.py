@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..digits import digits_mixture
 from ..errors import ANYTHING, ProblemError
-from ..mixture import GaussianMixture, coupled_mixture, oracle_mixture
+from ..problems.digits import digits_mixture
+from ..problems.mixture import GaussianMixture, coupled_mixture, oracle_mixture
 
 
 @dataclass(frozen=True)
@@ -144,4 +144,4 @@ def _called(text: str) -> GaussianMixture:
         raise ProblemError(
             f"--on {text}: returned {type(made).__name__}; it must return a GaussianMixture"
         )
-    return made  # type: ignore[no-any-return]
+    return made

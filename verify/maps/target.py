@@ -36,6 +36,7 @@ class Target:
         scales: range of guidance scales that it was trained for, or ().
         probe: inputs with the outputs that an exported file states, or None.
         steps: levels at which its own few-step sampler calls it, or ().
+        draws: how many states of noise a generator takes, side by side: g(z) with z (b, draws d).
     """
 
     name: str
@@ -49,6 +50,7 @@ class Target:
     scales: tuple[float, ...] = ()
     probe: dict[str, Any] | None = None
     steps: tuple[float, ...] = ()
+    draws: int = 1
     dtype: torch.dtype = torch.float64
 
     def __call__(self, x: Tensor, *levels: float | Tensor, **extra: Tensor) -> Tensor:
@@ -74,7 +76,7 @@ class Target:
             ) from error
         if not torch.is_tensor(out):
             raise ConductError("type", f"{self.name}: returned {type(out).__name__}, not a tensor")
-        if out.shape != x.shape:
+        if out.shape != (len(x), x.shape[1] // self.draws, *x.shape[2:]):
             raise ConductError(
                 "shape",
                 f"{self.name}: returned shape {tuple(out.shape)} for a state of shape "
@@ -172,7 +174,7 @@ def _named(text: str) -> Callable[..., Any]:
         raise TargetError(f"{text}: {module} has no `{attribute}`")
     if not callable(thing):
         raise TargetError(f"{text}: {type(thing).__name__} cannot be called")
-    return thing  # type: ignore[no-any-return]
+    return thing
 
 
 def _exported(text: str, path: Path, form: str | None) -> Target:
@@ -195,7 +197,7 @@ def _exported(text: str, path: Path, form: str | None) -> Target:
     )
 
 
-STATED = ("FORM", "LEVELS", "PROBLEM", "CLAIMS", "CONDITIONS", "SCALES", "PROBE", "STEPS")
+STATED = ("FORM", "LEVELS", "PROBLEM", "CLAIMS", "CONDITIONS", "SCALES", "PROBE", "STEPS", "DRAWS")
 
 
 def _plain(value: Any) -> Any:
