@@ -62,11 +62,22 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
         gallery,
         generation,
         judging,
+        process,
         specs,
         theory,
     )
 
-    for room in (specs, generation, gallery, explore, export, theory, demonstration):
+    rooms = (
+        specs,
+        generation,
+        gallery,
+        explore,
+        export,
+        theory,
+        process,
+        demonstration,
+    )
+    for room in rooms:
         room.add(commands)
     judging.add(commands, chosen)
     return parser

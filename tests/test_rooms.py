@@ -21,6 +21,7 @@ MAY = {
     "emit": {"errors", "expr", "spec", "program"},
     "writing": set(),
     "grids": set(),
+    "process": {"errors", "expr"},
 }
 HEAVY = {"torch", "numpy", "scipy", "diffusers", "matplotlib", "joblib", "torchvision"}
 
