@@ -21,6 +21,7 @@ MAY = {
     "emit": {"errors", "expr", "spec", "program"},
     "writing": set(),
     "grids": set(),
+    "process": {"errors", "expr"},
 }
 HEAVY = {"torch", "numpy", "scipy", "diffusers", "matplotlib", "joblib", "torchvision"}
 
@@ -72,7 +73,8 @@ def test_rooms_import_what_lies_before_them(name):
 def test_no_generator_room_imports_torch(name):
     for path in of_room(name):
         found = {dotted.split(".")[0] for dotted in imported(path)}
-        assert not found & HEAVY, path
+        allowed = {"scipy"} if path.stem == "distribution" else set()  # an extra of the grids
+        assert not found & (HEAVY - allowed), path
         if name in ("errors", "expr", "spec", "derive", "gallery", "writing"):
             assert not found & {"sympy"}, path
 

@@ -140,7 +140,7 @@ def wrapped(thing: Callable[..., Any], form: str, *, name: str = "map", **known:
     if not callable(thing):
         raise TargetError(f"{name}: {type(thing).__name__} cannot be called")
     if isinstance(thing, nn.Module):
-        thing.eval()
+        thing.train(False)
     network = getattr(thing, "network", None)
     if not known.get("network") and isinstance(network, nn.Module):
         known["network"] = network

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from ...report.page import STYLE
+from ...report.site import HERE
 from ..check import HELD, REFUTED, Examination
 from .terminal import headline, shown
 
@@ -23,7 +23,7 @@ def page(made: Sequence[Examination]) -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>Maps examined</title><style>{STYLE}</style></head><body>"
+        f"<title>Maps examined</title><style>{(HERE / 'style.css').read_text(encoding='utf-8')}</style></head><body>"
         + "".join(body)
         + "</body></html>\n"
     )
