@@ -1,0 +1,223 @@
+"""Certificates: the order conditions of a solver as a document that anybody can check.
+
+`verify/certificate.py` checks them with fractions alone and shares no code with this module;
+docs/certificates.md says what is proved and describes the format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from ...errors import OrderError
+from ...expr.show import show
+from ...expr.substitution import replace_calls, substitute
+from ...expr.tree import Call, Expr, Number, Symbol, multiply
+from ...program.digest import digest
+from ...program.model import Program
+from ...program.row import Row, depth
+from ..expansion.grid import ARBITRARY, UNIFORM, Grid, from_steps
+from ..expansion.local_error import Case, local_error
+from ..expansion.words import Word, reading_order, spell, tree, words
+from ..ode.analyse import Analysis
+from ..verdict import LeadingError
+
+FORMAT = "solvergen certificate 1"
+HIGHEST = 4
+KNOWN = {"phi", "exp", "expm1", "log1p"}  # the functions that the checker expands
+
+
+class NotCertified(OrderError):
+    """A solver that no certificate is made of, with the reason."""
+
+
+def certificate(program: Program) -> dict[str, Any]:
+    """The certificate of a solver's main step: on any grid, and on uniform ones where it is more there.
+
+    Raises:
+        NotCertified: what the solver uses has no expansion with rational coefficients, or its order is
+            0 or above `HIGHEST`.
+    """
+    if program.stochastic:
+        raise NotCertified(f"{program.name}: it draws noise; certificates are for deterministic solvers")
+    plain = Analysis(program, {}, ())
+    orders = plain.local_orders()
+    text = _Texts(program)
+    kinds = [ARBITRARY] + [UNIFORM] * (orders[UNIFORM].value > orders[ARBITRARY].value)
+    return {
+        "format": FORMAT,
+        "solver": program.name,
+        "program": digest(program),
+        "integrand": program.integrand,
+        "spans": program.main.spans,
+        "roots": text.roots,
+        "step": text.step(),
+        "claims": [_claim(plain, kind, orders[kind].value, orders[kind].exact) for kind in kinds],
+    }
+
+
+def _claim(plain: Analysis, kind: str, order: int, exact: bool) -> dict[str, Any]:
+    program = plain.program
+    if not 1 <= order <= HIGHEST:
+        raise NotCertified(
+            f"{program.name}: its order is {order}; certificates are made of orders 1 to {HIGHEST}"
+        )
+    names = tuple(parameter.name for parameter in program.parameters)
+    fixed = {p.name: str(p.default) for p in program.parameters}
+    if names and Analysis(program, {}, names).local_orders()[kind].value >= order:
+        fixed = {}
+    every = [word for weight in range(1, order + 1) for word in words(weight)]
+    claim: dict[str, Any] = {
+        "grid": kind,
+        "order": order,
+        "parameters": fixed,
+        "conditions": [
+            {"word": spell(word), "tree": tree(word), "below": order + 1, "defect": "0"}
+            for word in sorted(every, key=reading_order)
+        ],
+    }
+    if exact:
+        claim["leading"] = _leading(plain, kind, order)
+    return claim
+
+
+def _leading(plain: Analysis, kind: str, order: int) -> dict[str, Any]:
+    """The local error of the next power of h at one point, where it does not vanish."""
+    program = plain.program
+    at = {p.name: str(p.default) for p in program.parameters}
+    if "remaining" in program.free_symbols():
+        at["remaining"] = "1"
+    plain.symbolic = ()
+    found, where = plain.constants(UNIFORM), UNIFORM
+    if found.exponent != order + 1:
+        found, points = _uneven(plain, order)
+        at, where = at | points, kind
+    texts = zip(found.coefficients(), found.terms, strict=True)
+    return {
+        "grid": where,
+        "at": at,
+        "terms": [
+            {"word": spell(word), "tree": tree(word), "coefficient": _rooted(coefficient)}
+            for coefficient, (word, _) in texts
+        ],
+    }
+
+
+def _uneven(plain: Analysis, order: int) -> tuple[LeadingError, dict[str, str]]:
+    """The leading error where the steps grow by 3/2, and where its grid points are."""
+    program, spans = plain.program, plain.program.main.spans
+    grid: Grid = from_steps(lambda i: Fraction(3, 2) ** i)
+    unit, reach = grid.position(spans), 4 * program.main.history + 4
+    points = {
+        f"ratio {k}": str((grid.position(1 - k) - grid.position(-k)) / unit)
+        for k in range(1, reach * spans)
+    } | {f"grid point {i}": str(grid.position(i) / unit) for i in range(1, program.main.ahead + 1)}
+    case = Case(program, lambda ring: grid, lambda ring: plain.values)
+    errors = local_error(case, order + 1, plain.predictor)
+    terms: dict[Word, Any] = {}
+    for word, value in errors.items():
+        coefficient = value.coefficient(0) if hasattr(value, "coefficient") else value
+        if coefficient:
+            terms[word] = coefficient
+    return LeadingError.of(Fraction(order + 1), terms), points
+
+
+def _rooted(text: str) -> str:
+    """√3 as the certificate names it."""
+    return re.sub(r"sqrt\((\d+)\)", lambda m: "*".join(f"sqrt{p}" for p in _primes(int(m[1]))), text)
+
+
+def _primes(number: int) -> list[int]:
+    """The prime factors of a number without square factors."""
+    found = []
+    for prime in range(2, number + 1):
+        while number % prime == 0:
+            number //= prime
+            found.append(prime)
+    return found
+
+
+class _Texts:
+    """The rows of the main step as texts in h, theta1 …, gamma1 …, parameters and roots, in u."""
+
+    def __init__(self, program: Program) -> None:
+        self.program, self.kappa, self.roots = program, program.kappa, {}  # type: ignore[var-annotated]
+        if program.main.coordinate is not None:
+            raise NotCertified(
+                f"{program.name}: its weights are integrals in a further coordinate, "
+                f"{show(program.main.coordinate)[:60]}, which is no power series with rational coefficients"
+            )
+        if "remaining" in program.free_symbols() and program.main.history:
+            raise NotCertified(
+                f"{program.name}: its weights change with how far the run has come, from step to step"
+            )
+
+    def step(self) -> dict[str, Any]:
+        main = self.program.main
+        return {
+            "history": main.history,
+            "stages": [{"name": row.name, **self.row(row)} for row in main.stages],
+            "final": self.row(main.final),
+            "corrector": self.row(main.corrector) if main.corrector else None,
+        }
+
+    def row(self, row: Row) -> dict[str, Any]:
+        place = row.place.lam(self.kappa) if self.kappa else row.place.clock(0)
+        past = {str(depth(term.source)): self.text(term.weight) for term in row.carry}
+        return {
+            "place": self.text(place),
+            "from": {"0": self.text(row.decay), **past},
+            "weights": {source: self.text(w) for source, w in row.u_weights(self.kappa)},
+        }
+
+    def text(self, expr: Expr) -> str:
+        plain = replace_calls(substitute(expr, _Clock(self.kappa)), self.function)
+        names = {node.name for node in plain.walk() if isinstance(node, Symbol)}
+        if not self.kappa and {name for name in names if name in ("h", "lam")}:
+            raise NotCertified(f"{self.program.name}: its weights use λ beside the clock of velocity")
+        return show(plain)
+
+    def function(self, call: Call) -> Expr:
+        if call.name in KNOWN:
+            return call
+        inside = call.args[0]
+        if call.name == "sqrt" and isinstance(inside, Number) and inside.value > 0:
+            return self.root(inside.value)
+        raise NotCertified(f"{self.program.name}: `{show(call)[:60]}` is not expanded by the checker")
+
+    def root(self, square: Fraction) -> Expr:
+        """√(p/q) as a product of square roots of distinct primes."""
+        factors: list[Expr] = [Number(Fraction(1, square.denominator))]
+        for prime in _primes(square.numerator * square.denominator):
+            name = Symbol(f"sqrt{prime}")
+            if name in factors:
+                factors.remove(name)
+                factors.append(Number(Fraction(prime)))
+            else:
+                factors.append(name)
+        self.roots |= {f.name: int(f.name[4:]) for f in factors if isinstance(f, Symbol)}
+        return multiply(*factors)
+
+
+class _Clock(dict[str, Expr]):
+    """History and grid points in the clock, written in λ; for velocity the clock is the variable."""
+
+    def __init__(self, kappa: int) -> None:
+        super().__init__()
+        self.kappa = kappa
+
+    def get(self, name: str, default: Any = None) -> Any:
+        stem, k = name[:5], name[5:]
+        if stem not in ("Theta", "Gamma") or not k.isdigit():
+            return default
+        plain, sign = Symbol(stem.lower() + k), -1 if stem == "Theta" else 1
+        if not self.kappa:
+            return plain
+        h = Symbol("h")
+        whole, part = (Call("expm1", (self.kappa * e * h,)) for e in (Number(Fraction(1)), sign * plain))
+        return sign * part / whole
+
+
+__all__ = ["FORMAT", "HIGHEST", "Mapping", "NotCertified", "certificate"]
