@@ -59,6 +59,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
         demonstration,
         explore,
         export,
+        fitting,
         gallery,
         generation,
         judging,
@@ -66,7 +67,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
         theory,
     )
 
-    for room in (specs, generation, gallery, explore, export, theory, demonstration):
+    for room in (specs, generation, gallery, explore, export, theory, fitting, demonstration):
         room.add(commands)
     judging.add(commands, chosen)
     return parser
