@@ -59,6 +59,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
         demonstration,
         explore,
         export,
+        fitting,
         gallery,
         generation,
         judging,
@@ -75,6 +76,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
         export,
         theory,
         process,
+        fitting,
         demonstration,
     )
     for room in rooms:

@@ -100,8 +100,7 @@ def _tangents(
     n = len(angles)
     dtype = state.dtype
     count = len(values)
-    zero = torch.zeros((count, *state.shape), dtype=dtype)
-    states, slopes = state, zero
+    states, slopes = state, torch.zeros((count, *state.shape), dtype=dtype)
     found: list[Tensor] = []
     turned: list[Tensor] = []
     for i in range(n):
@@ -118,18 +117,22 @@ def _tangents(
         found.append(out)
         turned.append(moved)
         states = state + sum(float(w) * f for w, f in zip(weights[i], found, strict=False))
-        slopes = (
-            sum(
-                (float(w) * t + f * _shaped(d, f))
-                for w, d, f, t in zip(weights[i], d_weights[:, i].T, found, turned, strict=False)
-            )
-            + zero
-        )
+        direct = torch.as_tensor(np.ascontiguousarray(d_weights[:, i, : i + 1]), dtype=dtype)
+        slopes = (direct @ torch.stack(found).reshape(i + 1, -1)).reshape(count, *state.shape)
+        for weight, moved in zip(weights[i], turned, strict=False):
+            slopes.add_(moved, alpha=float(weight))
     return states - target, slopes
 
 
 def _along(scaled: Scaled, states: Tensor, angle: Tensor) -> Callable[[Tensor], Tensor]:
     """The derivative of F in given directions of the state, a few directions at a time."""
+
+    known = scaled.problem.derivative
+    if known is not None:
+        sine, cosine = torch.sin(angle), torch.cos(angle)
+        std, mean = scaled.problem.std, scaled.problem.mean
+        along = known(states * (std / cosine) + mean, std * sine / cosine)
+        return lambda directions: (along(directions) / cosine - directions * cosine) / sine
 
     def one(direction: Tensor) -> Tensor:
         function = lambda at: scaled.output(at, angle)
