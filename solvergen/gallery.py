@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from .expr.parse import hint
+from .errors import hint
 from .spec.model import Solver
 from .spec.reader import read_solver
 

@@ -105,7 +105,7 @@ def _warn(target: str, program: Program) -> None:
 
 def facts(loaded: Loaded) -> dict[str, Any]:
     """What can be said about a solver without an order analysis, as plain data."""
-    from ..expr.show import rational
+    from ..expr.printing import rational
     from ..program.digest import canonical, digest
 
     solver, program = loaded.solver, loaded.program

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from ..expr.tree import ONE, Expr
+from sympy import Expr
+
+from ..expr.arithmetic import ONE
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..expr.tree import Number
 from .keys import TABLES
 from .locate import Path as KeyPath
 from .model import Langevin, Noise
@@ -37,8 +36,8 @@ class NoiseReader(RuleReader):
             "explicit": ("scale",) if fields.get("jumps") else (),
         }[form]
         strength = fields.get("strength")
-        if isinstance(strength, Number) and strength.value < 0:
-            yield ("noise", "strength"), f"the strength is at least 0, found {strength.value}"
+        if strength is not None and strength.is_Rational and strength < 0:
+            yield ("noise", "strength"), f"the strength is at least 0, found {strength}"
         if "window_at" in fields and "window" not in fields:
             yield ("noise", "window_at"), "`window_at` needs a `window`"
         for name in fields:
@@ -70,7 +69,7 @@ class NoiseReader(RuleReader):
             yield ("langevin",), "[langevin] takes `rate` or `snr`, one of them"
         for name in ("rate", "snr"):
             size = fields.get(name)
-            if isinstance(size, Number) and not 0 < size.value < 2:
+            if size is not None and size.is_Rational and not 0 < size < 2:
                 told = f"the {name} lies above 0 and, for steps to be stable, below 2"
                 yield ("langevin", name), told
         if not 1 <= fields["steps"] <= MAX_REPEATS:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sympy import Expr
+
 from ..errors import DeriveError, SpecError
 from ..expr.parse import function_of_x
-from ..expr.tree import Expr
 from .edge_reader import MAX_ROWS, EdgeReader
 from .keys import TABLES
 from .locate import Path as KeyPath

@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any, NoReturn
 
-from ..errors import Consequence, ExpressionError, SpecError
-from ..expr.parse import Functions, hint, parse
-from ..expr.tree import BOUND, Expr, Number, Symbol
+from sympy import Expr, Symbol
+
+from ..errors import Consequence, ExpressionError, SpecError, hint
+from ..expr.arithmetic import fraction_of
+from ..expr.functions import BOUND
+from ..expr.parse import Functions, parse
 from .locate import Locator
 from .locate import Path as KeyPath
 from .model import Parameter
@@ -186,9 +189,9 @@ class Values:
 
     def exact(self, path: KeyPath, value: str | int) -> Fraction:
         number = self.expression(path, value, {})
-        if not isinstance(number, Number):
+        if not number.is_Rational:
             self.fail(path, f"must be a rational number, found {shown(value)}", str(value))
-        return number.value
+        return fraction_of(number)
 
     def scalar(self, path: KeyPath, value: Any) -> Expr:
         """A number of the step: it may use the grid, and neither history nor φ-functions."""
