@@ -55,9 +55,29 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"solvergen {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    from .commands import demonstration, export, gallery, generation, judging, specs, theory
+    from .commands import (
+        demonstration,
+        explore,
+        export,
+        gallery,
+        generation,
+        judging,
+        process,
+        specs,
+        theory,
+    )
 
-    for room in (specs, generation, gallery, export, theory, demonstration):
+    rooms = (
+        specs,
+        generation,
+        gallery,
+        explore,
+        export,
+        theory,
+        process,
+        demonstration,
+    )
+    for room in rooms:
         room.add(commands)
     judging.add(commands, chosen)
     return parser

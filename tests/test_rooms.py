@@ -21,6 +21,7 @@ MAY = {
     "emit": {"errors", "expr", "spec", "program"},
     "writing": set(),
     "grids": set(),
+    "process": {"errors", "expr"},
 }
 HEAVY = {"torch", "numpy", "scipy", "diffusers", "matplotlib", "joblib", "torchvision"}
 
@@ -72,7 +73,8 @@ def test_rooms_import_what_lies_before_them(name):
 def test_no_generator_room_imports_torch(name):
     for path in of_room(name):
         found = {dotted.split(".")[0] for dotted in imported(path)}
-        assert not found & HEAVY, path
+        allowed = {"scipy"} if path.stem == "distribution" else set()  # an extra of the grids
+        assert not found & (HEAVY - allowed), path
         # Expressions are sympy's in every room that holds one. These rooms hold none: what they
         # serve (--help, --version, list, new) starts without sympy.
         if name in ("errors", "gallery", "writing", "grids"):

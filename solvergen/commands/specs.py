@@ -6,13 +6,15 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SolvergenError, SpecError
-from ..loading import Loaded
-from ..program.model import Program
 from ..spec.starter import FAMILIES
 from .gallery import add_filters
+
+if TYPE_CHECKING:
+    from ..loading import Loaded
+    from ..program.model import Program
 
 
 def add(commands: Any) -> None:
@@ -59,8 +61,8 @@ def add(commands: Any) -> None:
 
 def run_new(args: argparse.Namespace) -> int:
     """Write a starter spec; an existing file is left alone."""
+    from ..spec.kinds import name_refusal
     from ..spec.starter import starter
-    from ..spec.values import name_refusal
     from ..writing import write
 
     if refusal := name_refusal(args.name):
@@ -259,7 +261,8 @@ def run_same(args: argparse.Namespace) -> int:
 
 def run_schema(args: argparse.Namespace) -> int:
     """The spec language for editors or for people."""
-    from ..spec.schema import json_schema, reference
+    from ..spec.reference import reference
+    from ..spec.schema import json_schema
 
     print(reference() if args.markdown else json.dumps(json_schema(), indent=2, ensure_ascii=False))
     return 0

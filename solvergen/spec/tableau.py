@@ -1,16 +1,60 @@
 """Runge-Kutta tables: the shorthand [tableau] written out as stages and a final rule."""
 
-from __future__ import annotations
+# Annotations are read at run time here, so they are not postponed.
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 from sympy import Expr, Symbol
 
 from ..errors import DeriveError
 from ..expr.arithmetic import ONE, ZERO, add, multiply
-from .model import Rule, Stage
+from .declare import Key
+from .kinds import Expression, Integer, List
+from .rule import Rule, Stage
+from .scope import Vocabulary
 
 MAX_STAGES = 32
+
+
+@dataclass(frozen=True)
+class Tableau:
+    """A Runge-Kutta table; with `sweeps` it is implicit and its stages are repeated so often."""
+
+    c: Annotated[
+        tuple[Expr, ...],
+        Key(
+            List(Expression(Vocabulary.PARAMETERS)),
+            "Places of the stages after the first, which is the point n (all stages if implicit).",
+            '["1/2", "1"]',
+        ),
+    ]
+    a: Annotated[
+        tuple[tuple[Expr, ...], ...],
+        Key(
+            List(List(Expression(Vocabulary.WEIGHTS))),
+            "Weights of each stage, one list a stage.",
+            '[["1/2"], ["-1", "2"]]',
+        ),
+    ]
+    b: Annotated[
+        tuple[Expr, ...],
+        Key(
+            List(Expression(Vocabulary.WEIGHTS)),
+            "Weights of the step.",
+            '["1/6", "2/3", "1/6"]',
+        ),
+    ]
+    sweeps: Annotated[
+        int | None,
+        Key(
+            Integer(1, 10),
+            "Makes the table implicit: this many sweeps of fixed-point iteration, written out. The "
+            "emitted sampler ends them early where it is given a tolerance.",
+            "3",
+        ),
+    ] = None
 
 
 def written_out(

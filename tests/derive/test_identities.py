@@ -7,8 +7,8 @@ import sympy
 
 from solvergen.derive import derive
 from solvergen.derive.lagrange import lagrange
-from solvergen.expr.evaluation import evaluate
 from solvergen.expr.arithmetic import fraction_of
+from solvergen.expr.evaluation import evaluate
 from solvergen.expr.functions import lift
 from solvergen.gallery import load
 from solvergen.program.row import KAPPA
