@@ -63,7 +63,9 @@ class Series:
             most, cleared = max((power(m, digit) for m in left.terms), default=0), Series({})
             for missing in {most - power(m, digit) for m in left.terms}:
                 shift = (most - missing) << 16 * digit
-                part = {m - shift: x for m, x in left.terms.items() if power(m, digit) == most - missing}
+                part = {
+                    m - shift: x for m, x in left.terms.items() if power(m, digit) == most - missing
+                }
                 part = Series(part)
                 for _ in range(missing):
                     part = part * divisor
@@ -203,7 +205,9 @@ class Method:
                 return self.free(name)
             back = self.spans * -int(name[5:]) if name[0] == "t" else int(name[5:])
             sign = number(-1 if name[0] == "t" else 1)
-            return sign * (self.point(self.spans * site + back) + number(-1) * start) * size.inverse()
+            return (
+                sign * (self.point(self.spans * site + back) + number(-1) * start) * size.inverse()
+            )
 
         if (text, site) not in self.kept:
             self.kept[text, site] = value(ast.parse(text, mode="eval").body, get)
@@ -223,7 +227,9 @@ class Method:
             if all(child in error for child in children):
                 same = prod(factorial(children.count(child)) for child in set(children))
                 factors = [offset] * size + [error[child] for child in children]
-                found[size, children] = prod(factors, start=number(Fraction(1, factorial(size) * same)))
+                found[size, children] = prod(
+                    factors, start=number(Fraction(1, factorial(size) * same))
+                )
         return self.trimmed(found)
 
     def row(self, row, site, known):
@@ -265,7 +271,12 @@ class Method:
         known, error = self.predicted(0, 0)
         if not self.step["corrector"]:
             return error
-        sizes = [heavy(w) + j for w, e in error.items() for j in range(e.low, e.end) if not e.at(j).vanishes()]
+        sizes = [
+            heavy(w) + j
+            for w, e in error.items()
+            for j in range(e.low, e.end)
+            if not e.at(j).vanishes()
+        ]
         known, error = self.predicted(0, max(0, self.limit - min(sizes, default=self.limit)))
         known["n+1"] = self.evaluation(error, number(1))
         return self.row(self.step["corrector"], 0, known)[0]
@@ -292,7 +303,11 @@ def claimed(document, claim):
             raise Refuted(f"the condition of {condition['word']} does not say that it vanishes")
         if not errors.get(word, number(0)).vanishes():
             raise Refuted(f"the condition of {condition['word']} is violated")
-    hidden = {"h", *document["roots"], *(n for n, d in Series.digits.items() if d in Series.divisors)}
+    hidden = {
+        "h",
+        *document["roots"],
+        *(n for n, d in Series.digits.items() if d in Series.divisors),
+    }
     free = ", ".join(name for name in Series.digits if name not in hidden) or "nothing else"
     said = f"{document['solver']}: order {order} on {grid} grids, identically in h and {free}"
     if "leading" not in claim:

@@ -41,7 +41,9 @@ def certificate(program: Program) -> dict[str, Any]:
             0 or above `HIGHEST`.
     """
     if program.stochastic:
-        raise NotCertified(f"{program.name}: it draws noise; certificates are for deterministic solvers")
+        raise NotCertified(
+            f"{program.name}: it draws noise; certificates are for deterministic solvers"
+        )
     plain = Analysis(program, {}, ())
     orders = plain.local_orders()
     text = _Texts(program)
@@ -126,7 +128,9 @@ def _uneven(plain: Analysis, order: int) -> tuple[LeadingError, dict[str, str]]:
 
 def _rooted(text: str) -> str:
     """√3 as the certificate names it."""
-    return re.sub(r"sqrt\((\d+)\)", lambda m: "*".join(f"sqrt{p}" for p in _primes(int(m[1]))), text)
+    return re.sub(
+        r"sqrt\((\d+)\)", lambda m: "*".join(f"sqrt{p}" for p in _primes(int(m[1]))), text
+    )
 
 
 def _primes(number: int) -> list[int]:
@@ -176,7 +180,9 @@ class _Texts:
         plain = replace_calls(substitute(expr, _Clock(self.kappa)), self.function)
         names = {node.name for node in plain.walk() if isinstance(node, Symbol)}
         if not self.kappa and {name for name in names if name in ("h", "lam")}:
-            raise NotCertified(f"{self.program.name}: its weights use λ beside the clock of velocity")
+            raise NotCertified(
+                f"{self.program.name}: its weights use λ beside the clock of velocity"
+            )
         return show(plain)
 
     def function(self, call: Call) -> Expr:
@@ -185,7 +191,9 @@ class _Texts:
         inside = call.args[0]
         if call.name == "sqrt" and isinstance(inside, Number) and inside.value > 0:
             return self.root(inside.value)
-        raise NotCertified(f"{self.program.name}: `{show(call)[:60]}` is not expanded by the checker")
+        raise NotCertified(
+            f"{self.program.name}: `{show(call)[:60]}` is not expanded by the checker"
+        )
 
     def root(self, square: Fraction) -> Expr:
         """√(p/q) as a product of square roots of distinct primes."""
@@ -216,7 +224,9 @@ class _Clock(dict[str, Expr]):
         if not self.kappa:
             return plain
         h = Symbol("h")
-        whole, part = (Call("expm1", (self.kappa * e * h,)) for e in (Number(Fraction(1)), sign * plain))
+        whole, part = (
+            Call("expm1", (self.kappa * e * h,)) for e in (Number(Fraction(1)), sign * plain)
+        )
         return sign * part / whole
 
 
