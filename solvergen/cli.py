@@ -64,6 +64,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
         judging,
         process,
         specs,
+        students,
         theory,
     )
 
@@ -80,6 +81,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     for room in rooms:
         room.add(commands)
     judging.add(commands, chosen)
+    students.add(commands, chosen)
     return parser
 
 

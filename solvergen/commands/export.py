@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import OrderError, SolvergenError
 from ..loading import Loaded
+from . import students
 
 
 def add(commands: Any) -> None:
@@ -22,6 +23,7 @@ def add(commands: Any) -> None:
     comfyui.add_argument("folder", type=Path, metavar="DIR")
     comfyui.add_argument("specs", nargs="+", metavar="SPEC")
     comfyui.set_defaults(handler=run_comfyui)
+    students.add_export(hosts)
 
 
 def run_diffusers(args: argparse.Namespace) -> int:
