@@ -65,6 +65,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
         judging,
         process,
         specs,
+        students,
         theory,
     )
 
@@ -82,6 +83,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     for room in rooms:
         room.add(commands)
     judging.add(commands, chosen)
+    students.add(commands, chosen)
     return parser
 
 

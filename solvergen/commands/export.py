@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OrderError, SolvergenError
+from . import students
 
 if TYPE_CHECKING:
     from ..loading import Loaded
@@ -24,6 +25,7 @@ def add(commands: Any) -> None:
     comfyui.add_argument("folder", type=Path, metavar="DIR")
     comfyui.add_argument("specs", nargs="+", metavar="SPEC")
     comfyui.set_defaults(handler=run_comfyui)
+    students.add_export(hosts)
 
 
 def run_diffusers(args: argparse.Namespace) -> int:

@@ -76,12 +76,17 @@ def run_new(args: argparse.Namespace) -> int:
 
 
 def run_lint(args: argparse.Namespace) -> int:
-    """Read and derive each spec; report every one that fails."""
+    """Read and derive each spec, and weigh each recipe; report every one that fails."""
+    from ..distil.recipe import is_recipe
     from ..loading import load
+    from . import students
 
     failed = 0
     for target in args.specs:
         try:
+            if is_recipe(target):
+                print(students.lint(target))
+                continue
             loaded = load(target)
         except SpecError as error:
             failed += 1
@@ -163,10 +168,15 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def run_explain(args: argparse.Namespace) -> int:
-    """The derived update: for a terminal, as LaTeX, Markdown or JSON."""
+    """The derived update: for a terminal, as LaTeX, Markdown or JSON; or a recipe's limits."""
+    from ..distil.recipe import is_recipe
     from ..emit import formula
     from ..loading import load
 
+    if is_recipe(args.spec):
+        from . import students
+
+        return students.explain(args.spec, args.json)
     loaded = load(args.spec)
     solver, program = loaded.solver, loaded.program
     if args.json:
