@@ -7,13 +7,13 @@ docs/certificates.md says what is proved and describes the format.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from ...errors import OrderError
 from ...expr.show import show
-from ...expr.substitution import replace_calls, substitute
+from ...expr.substitution import replace_calls, substitute, symbols
 from ...expr.tree import Call, Expr, Number, Symbol, multiply
 from ...program.digest import digest
 from ...program.model import Program
@@ -41,24 +41,46 @@ def certificate(program: Program) -> dict[str, Any]:
             0 or above `HIGHEST`.
     """
     if program.stochastic:
-        raise NotCertified(f"{program.name}: it draws noise; certificates are for deterministic solvers")
+        raise NotCertified(
+            f"{program.name}: it draws noise; certificates are for deterministic solvers"
+        )
+    variable = _variable(program)
+    name, made, program = program.name, digest(program), _seen_in(program, variable)
     plain = Analysis(program, {}, ())
     orders = plain.local_orders()
     text = _Texts(program)
     kinds = [ARBITRARY] + [UNIFORM] * (orders[UNIFORM].value > orders[ARBITRARY].value)
     return {
         "format": FORMAT,
-        "solver": program.name,
-        "program": digest(program),
-        "integrand": program.integrand,
+        "solver": name,
+        "program": made,
+        "integrand": program.integrand if variable == "lambda" else "plain",
         "spans": program.main.spans,
         "roots": text.roots,
         "step": text.step(),
-        "claims": [_claim(plain, kind, orders[kind].value, orders[kind].exact) for kind in kinds],
+        "claims": [_claim(plain, kind, orders[kind].value) for kind in kinds],
     }
 
 
-def _claim(plain: Analysis, kind: str, order: int, exact: bool) -> dict[str, Any]:
+def _variable(program: Program) -> str:
+    """The variable that the words are derivatives in: the clock where everything is written in it."""
+    main = program.main
+    names = {symbol for e in main.expressions for symbol in symbols(e)}
+    names |= {symbol for row in main.rows for symbol in symbols(row.place.fraction)}
+    own = {p.name for p in program.parameters}
+    plain = all(name[:5] in ("Theta", "Gamma") or name in own for name in names)
+    places = all(row.place.coordinate == "clock" or row.place.is_end for row in main.rows)
+    gauges = all(row.gauge == "clock" for row in main.rows)
+    calls = {n.name for e in main.expressions for n in e.walk() if isinstance(n, Call)}
+    return "clock" if plain and places and gauges and calls <= {"sqrt"} else "lambda"
+
+
+def _seen_in(program: Program, variable: str) -> Program:
+    """The same rows with the clock as the variable: there dY/d(clock) = f is plain for any integrand."""
+    return replace(program, integrand="velocity") if variable == "clock" else program
+
+
+def _claim(plain: Analysis, kind: str, order: int) -> dict[str, Any]:
     program = plain.program
     if not 1 <= order <= HIGHEST:
         raise NotCertified(
@@ -69,18 +91,16 @@ def _claim(plain: Analysis, kind: str, order: int, exact: bool) -> dict[str, Any
     if names and Analysis(program, {}, names).local_orders()[kind].value >= order:
         fixed = {}
     every = [word for weight in range(1, order + 1) for word in words(weight)]
-    claim: dict[str, Any] = {
+    return {
         "grid": kind,
         "order": order,
         "parameters": fixed,
         "conditions": [
-            {"word": spell(word), "tree": tree(word), "below": order + 1, "defect": "0"}
+            {"word": spell(word), "tree": tree(word), "defect": "0"}
             for word in sorted(every, key=reading_order)
         ],
+        "leading": _leading(plain, kind, order),
     }
-    if exact:
-        claim["leading"] = _leading(plain, kind, order)
-    return claim
 
 
 def _leading(plain: Analysis, kind: str, order: int) -> dict[str, Any]:
@@ -90,8 +110,10 @@ def _leading(plain: Analysis, kind: str, order: int) -> dict[str, Any]:
     if "remaining" in program.free_symbols():
         at["remaining"] = "1"
     plain.symbolic = ()
-    found, where = plain.constants(UNIFORM), UNIFORM
-    if found.exponent != order + 1:
+    exact, where = plain.leading(plain.case(UNIFORM), order + 1), UNIFORM
+    if exact is not None:
+        found = LeadingError.of(exact.exponent, exact.terms)
+    else:
         found, points = _uneven(plain, order)
         at, where = at | points, kind
     texts = zip(found.coefficients(), found.terms, strict=True)
@@ -126,7 +148,9 @@ def _uneven(plain: Analysis, order: int) -> tuple[LeadingError, dict[str, str]]:
 
 def _rooted(text: str) -> str:
     """√3 as the certificate names it."""
-    return re.sub(r"sqrt\((\d+)\)", lambda m: "*".join(f"sqrt{p}" for p in _primes(int(m[1]))), text)
+    return re.sub(
+        r"sqrt\((\d+)\)", lambda m: f"({'*'.join(f'sqrt{p}' for p in _primes(int(m[1])))})", text
+    )
 
 
 def _primes(number: int) -> list[int]:
@@ -176,7 +200,9 @@ class _Texts:
         plain = replace_calls(substitute(expr, _Clock(self.kappa)), self.function)
         names = {node.name for node in plain.walk() if isinstance(node, Symbol)}
         if not self.kappa and {name for name in names if name in ("h", "lam")}:
-            raise NotCertified(f"{self.program.name}: its weights use λ beside the clock of velocity")
+            raise NotCertified(
+                f"{self.program.name}: its weights use λ beside the clock of velocity"
+            )
         return show(plain)
 
     def function(self, call: Call) -> Expr:
@@ -185,7 +211,9 @@ class _Texts:
         inside = call.args[0]
         if call.name == "sqrt" and isinstance(inside, Number) and inside.value > 0:
             return self.root(inside.value)
-        raise NotCertified(f"{self.program.name}: `{show(call)[:60]}` is not expanded by the checker")
+        raise NotCertified(
+            f"{self.program.name}: `{show(call)[:60]}` is not expanded by the checker"
+        )
 
     def root(self, square: Fraction) -> Expr:
         """√(p/q) as a product of square roots of distinct primes."""
@@ -216,8 +244,7 @@ class _Clock(dict[str, Expr]):
         if not self.kappa:
             return plain
         h = Symbol("h")
-        whole, part = (Call("expm1", (self.kappa * e * h,)) for e in (Number(Fraction(1)), sign * plain))
+        whole, part = (
+            Call("expm1", (self.kappa * e * h,)) for e in (Number(Fraction(1)), sign * plain)
+        )
         return sign * part / whole
-
-
-__all__ = ["FORMAT", "HIGHEST", "Mapping", "NotCertified", "certificate"]
