@@ -23,9 +23,9 @@ ROOT = Path(__file__).parents[2]
 # One of every kind: multistep, PEC, PECE, stages, surds, past states, frozen weights, parameters,
 # a step over several intervals, weights in the clock seen from λ, weights that know the run.
 KINDS = [
-    "ddim", "dpmpp_2m", "dpmpp_3m", "dpmpp_3m_as_shipped_by_diffusers", "unipc_3_bh2", 
+    "ddim", "dpmpp_2m", "dpmpp_3m", "dpmpp_3m_as_shipped_by_diffusers", "unipc_3_bh2",
     "dpmpp_3s", "gauss_legendre_2", "bdf_3", "flow_bdf2", "ipndm4", "amed", "bdia", "dpmpp_3s_grid",
-    "kutta_3_as_shipped_by_res4lyf", "heunpp2", "hochbruck_ostermann_4",
+    "kutta_3_as_shipped_by_res4lyf", "heunpp2", "hochbruck_ostermann_3",
 ]  # fmt: skip
 # What has no certificate, and why.
 WITHOUT = {
@@ -137,7 +137,9 @@ def refuted(document):
     return False
 
 
-NIGHTLY = [pytest.param(name, marks=pytest.mark.nightly) for name in ("gauss_legendre_2", "dpmpp_3s")]
+NIGHTLY = [
+    pytest.param(name, marks=pytest.mark.nightly) for name in ("gauss_legendre_2", "dpmpp_3s")
+]
 
 
 @pytest.mark.parametrize("name", ["dpmpp_2m", "unipc_2_bh2", *NIGHTLY])
