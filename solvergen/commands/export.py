@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OrderError, SolvergenError
-from ..loading import Loaded
+
+if TYPE_CHECKING:
+    from ..loading import Loaded
 
 
 def add(commands: Any) -> None:

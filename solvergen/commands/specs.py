@@ -6,13 +6,15 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SolvergenError, SpecError
-from ..loading import Loaded
-from ..program.model import Program
 from ..spec.starter import FAMILIES
 from .gallery import add_filters
+
+if TYPE_CHECKING:
+    from ..loading import Loaded
+    from ..program.model import Program
 
 
 def add(commands: Any) -> None:
@@ -105,7 +107,7 @@ def _warn(target: str, program: Program) -> None:
 
 def facts(loaded: Loaded) -> dict[str, Any]:
     """What can be said about a solver without an order analysis, as plain data."""
-    from ..expr.show import rational
+    from ..expr.printing import rational
     from ..program.digest import canonical, digest
 
     solver, program = loaded.solver, loaded.program

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..expr.show import rational
-from ..expr.tree import Number, lift
+from ..expr.functions import lift
+from ..expr.printing import rational
 from ..program.digest import digest
 from ..program.model import Program
 from ..spec.model import Parameter, Solver
@@ -165,7 +165,7 @@ def _short(leading: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(value: Parameter) -> str:
-    return python(Number(value.default))
+    return python(lift(value.default))
 
 
 def _check(parameter: Parameter) -> list[str]:

@@ -11,10 +11,9 @@ from typing import Any
 import sympy as sp
 
 from ..errors import ExpressionError
+from ..expr.arithmetic import function_name, symbols, walk
 from ..expr.evaluation import evaluate
 from ..expr.parse import parse
-from ..expr.substitution import symbols
-from ..expr.tree import Call, Expr, Symbol
 
 T = sp.Symbol("t", positive=True)
 # What an expression in t may call, and what each name means to sympy.
@@ -60,9 +59,9 @@ def expression(text: str | sp.Expr | int | Fraction, where: str = "expression") 
     names = _names(text)
     if len(names) > MAX_PARAMETERS:
         raise ExpressionError(f"{where}: {len(names)} names; at most {MAX_PARAMETERS} are read")
-    known = {name: Symbol(name) for name in {*names, "t", "pi"} - set(FUNCTIONS)}
+    known = {name: sp.Symbol(name) for name in {*names, "t", "pi"} - set(FUNCTIONS)}
     try:
-        tree = parse(text, known, {name: _call(name) for name in FUNCTIONS})
+        tree = parse(text, known, {name: sp.Function(name, nargs=1) for name in FUNCTIONS})
     except ExpressionError as error:
         caret = " " * error.column + "^" * max(1, error.width)
         raise ExpressionError(
@@ -75,11 +74,11 @@ def expression(text: str | sp.Expr | int | Fraction, where: str = "expression") 
     )
 
 
-def _check_size(tree: Expr, where: str) -> None:
+def _check_size(tree: sp.Expr, where: str) -> None:
     """Refuse numbers that no float holds, before sympy tries to."""
     numbers = {name: getattr(math, name) for name in FUNCTIONS}
-    for node in tree.walk():
-        if isinstance(node, Call) and not symbols(node):
+    for node in walk(tree):
+        if function_name(node) and not symbols(node):
             try:
                 evaluate(node, {}, numbers, float)
             except (OverflowError, ValueError, ZeroDivisionError):
@@ -89,13 +88,6 @@ def _check_size(tree: Expr, where: str) -> None:
 def parameter(name: str) -> sp.Symbol:
     """The symbol of a parameter: positive, as schedules' constants are."""
     return sp.Symbol(name, positive=True)
-
-
-def _call(name: str) -> Callable[..., Expr]:
-    def made(argument: Expr) -> Expr:
-        return Call(name, (argument,))
-
-    return made
 
 
 def _names(text: str) -> list[str]:
