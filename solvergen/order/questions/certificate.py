@@ -11,10 +11,12 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from sympy import Expr, Symbol
+
 from ...errors import OrderError
-from ...expr.show import show
-from ...expr.substitution import replace_calls, substitute, symbols
-from ...expr.tree import Call, Expr, Number, Symbol, multiply
+from ...expr.arithmetic import fraction_of, function_name, multiply, rebuild, symbols, walk
+from ...expr.functions import expm1, lift
+from ...expr.printing import show
 from ...program.digest import digest
 from ...program.model import Program
 from ...program.row import Row, depth
@@ -71,8 +73,8 @@ def _variable(program: Program) -> str:
     plain = all(name[:5] in ("Theta", "Gamma") or name in own for name in names)
     places = all(row.place.coordinate == "clock" or row.place.is_end for row in main.rows)
     gauges = all(row.gauge == "clock" for row in main.rows)
-    calls = {n.name for e in main.expressions for n in e.walk() if isinstance(n, Call)}
-    return "clock" if plain and places and gauges and calls <= {"sqrt"} else "lambda"
+    calls = {function_name(node) for e in main.expressions for node in walk(e)}
+    return "clock" if plain and places and gauges and calls <= {"", "sqrt"} else "lambda"
 
 
 def _seen_in(program: Program, variable: str) -> Program:
@@ -154,7 +156,7 @@ def _rooted(text: str) -> str:
 
 
 def _primes(number: int) -> list[int]:
-    """The prime factors of a number without square factors."""
+    """The prime factors of a number, with their multiplicities."""
     found = []
     for prime in range(2, number + 1):
         while number % prime == 0:
@@ -167,7 +169,8 @@ class _Texts:
     """The rows of the main step as texts in h, theta1 …, gamma1 …, parameters and roots, in u."""
 
     def __init__(self, program: Program) -> None:
-        self.program, self.kappa, self.roots = program, program.kappa, {}  # type: ignore[var-annotated]
+        self.program, self.kappa = program, program.kappa
+        self.roots: dict[str, int] = {}
         if program.main.coordinate is not None:
             raise NotCertified(
                 f"{program.name}: its weights are integrals in a further coordinate, "
@@ -197,54 +200,43 @@ class _Texts:
         }
 
     def text(self, expr: Expr) -> str:
-        plain = replace_calls(substitute(expr, _Clock(self.kappa)), self.function)
-        names = {node.name for node in plain.walk() if isinstance(node, Symbol)}
-        if not self.kappa and {name for name in names if name in ("h", "lam")}:
+        plain = rebuild(expr, self.symbol, self.function)
+        if not self.kappa and symbols(plain) & {"h", "lam"}:
             raise NotCertified(
                 f"{self.program.name}: its weights use λ beside the clock of velocity"
             )
         return show(plain)
 
-    def function(self, call: Call) -> Expr:
-        if call.name in KNOWN:
+    def symbol(self, symbol: Symbol) -> Expr:
+        """History and grid points in the clock, written in λ; for velocity the clock is the variable."""
+        stem, k = symbol.name[:5], symbol.name[5:]
+        if stem not in ("Theta", "Gamma") or not k.isdigit():
+            return symbol
+        plain, sign = Symbol(stem.lower() + k), lift(-1 if stem == "Theta" else 1)
+        if not self.kappa:
+            return plain
+        whole = lift(self.kappa) * Symbol("h")
+        return multiply(sign, expm1(multiply(sign, plain, whole)), expm1(whole) ** -1)
+
+    def function(self, call: Expr) -> Expr:
+        """A function that the checker expands; a square root of a number becomes names of its own."""
+        name = function_name(call)
+        if name in KNOWN:
             return call
-        inside = call.args[0]
-        if call.name == "sqrt" and isinstance(inside, Number) and inside.value > 0:
-            return self.root(inside.value)
+        if name == "sqrt" and call.args[0].is_Rational and call.args[0].is_positive:
+            return self.root(fraction_of(call.args[0]))
         raise NotCertified(
             f"{self.program.name}: `{show(call)[:60]}` is not expanded by the checker"
         )
 
     def root(self, square: Fraction) -> Expr:
         """√(p/q) as a product of square roots of distinct primes."""
-        factors: list[Expr] = [Number(Fraction(1, square.denominator))]
+        factors = {prime: 0 for prime in _primes(square.numerator * square.denominator)}
         for prime in _primes(square.numerator * square.denominator):
-            name = Symbol(f"sqrt{prime}")
-            if name in factors:
-                factors.remove(name)
-                factors.append(Number(Fraction(prime)))
-            else:
-                factors.append(name)
-        self.roots |= {f.name: int(f.name[4:]) for f in factors if isinstance(f, Symbol)}
-        return multiply(*factors)
-
-
-class _Clock(dict[str, Expr]):
-    """History and grid points in the clock, written in λ; for velocity the clock is the variable."""
-
-    def __init__(self, kappa: int) -> None:
-        super().__init__()
-        self.kappa = kappa
-
-    def get(self, name: str, default: Any = None) -> Any:
-        stem, k = name[:5], name[5:]
-        if stem not in ("Theta", "Gamma") or not k.isdigit():
-            return default
-        plain, sign = Symbol(stem.lower() + k), -1 if stem == "Theta" else 1
-        if not self.kappa:
-            return plain
-        h = Symbol("h")
-        whole, part = (
-            Call("expm1", (self.kappa * e * h,)) for e in (Number(Fraction(1)), sign * plain)
+            factors[prime] += 1
+        names = {prime: f"sqrt{prime}" for prime, power in factors.items() if power % 2}
+        self.roots |= {name: prime for prime, name in names.items()}
+        whole = [lift(prime ** (power // 2)) for prime, power in factors.items()]
+        return multiply(
+            lift(Fraction(1, square.denominator)), *whole, *(Symbol(n) for n in names.values())
         )
-        return sign * part / whole
