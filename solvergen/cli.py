@@ -56,6 +56,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"solvergen {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     from .commands import (
+        certify,
         demonstration,
         explore,
         export,
@@ -76,6 +77,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
         explore,
         export,
         theory,
+        certify,
         process,
         fitting,
         demonstration,

@@ -7,14 +7,16 @@ docs/certificates.md says what is proved and describes the format.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from sympy import Expr, Symbol
+
 from ...errors import OrderError
-from ...expr.show import show
-from ...expr.substitution import replace_calls, substitute
-from ...expr.tree import Call, Expr, Number, Symbol, multiply
+from ...expr.arithmetic import fraction_of, function_name, multiply, rebuild, symbols, walk
+from ...expr.functions import expm1, lift
+from ...expr.printing import show
 from ...program.digest import digest
 from ...program.model import Program
 from ...program.row import Row, depth
@@ -44,23 +46,43 @@ def certificate(program: Program) -> dict[str, Any]:
         raise NotCertified(
             f"{program.name}: it draws noise; certificates are for deterministic solvers"
         )
+    variable = _variable(program)
+    name, made, program = program.name, digest(program), _seen_in(program, variable)
     plain = Analysis(program, {}, ())
     orders = plain.local_orders()
     text = _Texts(program)
     kinds = [ARBITRARY] + [UNIFORM] * (orders[UNIFORM].value > orders[ARBITRARY].value)
     return {
         "format": FORMAT,
-        "solver": program.name,
-        "program": digest(program),
-        "integrand": program.integrand,
+        "solver": name,
+        "program": made,
+        "integrand": program.integrand if variable == "lambda" else "plain",
         "spans": program.main.spans,
         "roots": text.roots,
         "step": text.step(),
-        "claims": [_claim(plain, kind, orders[kind].value, orders[kind].exact) for kind in kinds],
+        "claims": [_claim(plain, kind, orders[kind].value) for kind in kinds],
     }
 
 
-def _claim(plain: Analysis, kind: str, order: int, exact: bool) -> dict[str, Any]:
+def _variable(program: Program) -> str:
+    """The variable that the words are derivatives in: the clock where everything is written in it."""
+    main = program.main
+    names = {symbol for e in main.expressions for symbol in symbols(e)}
+    names |= {symbol for row in main.rows for symbol in symbols(row.place.fraction)}
+    own = {p.name for p in program.parameters}
+    plain = all(name[:5] in ("Theta", "Gamma") or name in own for name in names)
+    places = all(row.place.coordinate == "clock" or row.place.is_end for row in main.rows)
+    gauges = all(row.gauge == "clock" for row in main.rows)
+    calls = {function_name(node) for e in main.expressions for node in walk(e)}
+    return "clock" if plain and places and gauges and calls <= {"", "sqrt"} else "lambda"
+
+
+def _seen_in(program: Program, variable: str) -> Program:
+    """The same rows with the clock as the variable: there dY/d(clock) = f is plain for any integrand."""
+    return replace(program, integrand="velocity") if variable == "clock" else program
+
+
+def _claim(plain: Analysis, kind: str, order: int) -> dict[str, Any]:
     program = plain.program
     if not 1 <= order <= HIGHEST:
         raise NotCertified(
@@ -71,18 +93,16 @@ def _claim(plain: Analysis, kind: str, order: int, exact: bool) -> dict[str, Any
     if names and Analysis(program, {}, names).local_orders()[kind].value >= order:
         fixed = {}
     every = [word for weight in range(1, order + 1) for word in words(weight)]
-    claim: dict[str, Any] = {
+    return {
         "grid": kind,
         "order": order,
         "parameters": fixed,
         "conditions": [
-            {"word": spell(word), "tree": tree(word), "below": order + 1, "defect": "0"}
+            {"word": spell(word), "tree": tree(word), "defect": "0"}
             for word in sorted(every, key=reading_order)
         ],
+        "leading": _leading(plain, kind, order),
     }
-    if exact:
-        claim["leading"] = _leading(plain, kind, order)
-    return claim
 
 
 def _leading(plain: Analysis, kind: str, order: int) -> dict[str, Any]:
@@ -92,8 +112,10 @@ def _leading(plain: Analysis, kind: str, order: int) -> dict[str, Any]:
     if "remaining" in program.free_symbols():
         at["remaining"] = "1"
     plain.symbolic = ()
-    found, where = plain.constants(UNIFORM), UNIFORM
-    if found.exponent != order + 1:
+    exact, where = plain.leading(plain.case(UNIFORM), order + 1), UNIFORM
+    if exact is not None:
+        found = LeadingError.of(exact.exponent, exact.terms)
+    else:
         found, points = _uneven(plain, order)
         at, where = at | points, kind
     texts = zip(found.coefficients(), found.terms, strict=True)
@@ -129,12 +151,12 @@ def _uneven(plain: Analysis, order: int) -> tuple[LeadingError, dict[str, str]]:
 def _rooted(text: str) -> str:
     """√3 as the certificate names it."""
     return re.sub(
-        r"sqrt\((\d+)\)", lambda m: "*".join(f"sqrt{p}" for p in _primes(int(m[1]))), text
+        r"sqrt\((\d+)\)", lambda m: f"({'*'.join(f'sqrt{p}' for p in _primes(int(m[1])))})", text
     )
 
 
 def _primes(number: int) -> list[int]:
-    """The prime factors of a number without square factors."""
+    """The prime factors of a number, with their multiplicities."""
     found = []
     for prime in range(2, number + 1):
         while number % prime == 0:
@@ -147,7 +169,8 @@ class _Texts:
     """The rows of the main step as texts in h, theta1 …, gamma1 …, parameters and roots, in u."""
 
     def __init__(self, program: Program) -> None:
-        self.program, self.kappa, self.roots = program, program.kappa, {}  # type: ignore[var-annotated]
+        self.program, self.kappa = program, program.kappa
+        self.roots: dict[str, int] = {}
         if program.main.coordinate is not None:
             raise NotCertified(
                 f"{program.name}: its weights are integrals in a further coordinate, "
@@ -177,57 +200,43 @@ class _Texts:
         }
 
     def text(self, expr: Expr) -> str:
-        plain = replace_calls(substitute(expr, _Clock(self.kappa)), self.function)
-        names = {node.name for node in plain.walk() if isinstance(node, Symbol)}
-        if not self.kappa and {name for name in names if name in ("h", "lam")}:
+        plain = rebuild(expr, self.symbol, self.function)
+        if not self.kappa and symbols(plain) & {"h", "lam"}:
             raise NotCertified(
                 f"{self.program.name}: its weights use λ beside the clock of velocity"
             )
         return show(plain)
 
-    def function(self, call: Call) -> Expr:
-        if call.name in KNOWN:
+    def symbol(self, symbol: Symbol) -> Expr:
+        """History and grid points in the clock, written in λ; for velocity the clock is the variable."""
+        stem, k = symbol.name[:5], symbol.name[5:]
+        if stem not in ("Theta", "Gamma") or not k.isdigit():
+            return symbol
+        plain, sign = Symbol(stem.lower() + k), lift(-1 if stem == "Theta" else 1)
+        if not self.kappa:
+            return plain
+        whole = lift(self.kappa) * Symbol("h")
+        return multiply(sign, expm1(multiply(sign, plain, whole)), expm1(whole) ** -1)
+
+    def function(self, call: Expr) -> Expr:
+        """A function that the checker expands; a square root of a number becomes names of its own."""
+        name = function_name(call)
+        if name in KNOWN:
             return call
-        inside = call.args[0]
-        if call.name == "sqrt" and isinstance(inside, Number) and inside.value > 0:
-            return self.root(inside.value)
+        if name == "sqrt" and call.args[0].is_Rational and call.args[0].is_positive:
+            return self.root(fraction_of(call.args[0]))
         raise NotCertified(
             f"{self.program.name}: `{show(call)[:60]}` is not expanded by the checker"
         )
 
     def root(self, square: Fraction) -> Expr:
         """√(p/q) as a product of square roots of distinct primes."""
-        factors: list[Expr] = [Number(Fraction(1, square.denominator))]
+        factors = {prime: 0 for prime in _primes(square.numerator * square.denominator)}
         for prime in _primes(square.numerator * square.denominator):
-            name = Symbol(f"sqrt{prime}")
-            if name in factors:
-                factors.remove(name)
-                factors.append(Number(Fraction(prime)))
-            else:
-                factors.append(name)
-        self.roots |= {f.name: int(f.name[4:]) for f in factors if isinstance(f, Symbol)}
-        return multiply(*factors)
-
-
-class _Clock(dict[str, Expr]):
-    """History and grid points in the clock, written in λ; for velocity the clock is the variable."""
-
-    def __init__(self, kappa: int) -> None:
-        super().__init__()
-        self.kappa = kappa
-
-    def get(self, name: str, default: Any = None) -> Any:
-        stem, k = name[:5], name[5:]
-        if stem not in ("Theta", "Gamma") or not k.isdigit():
-            return default
-        plain, sign = Symbol(stem.lower() + k), -1 if stem == "Theta" else 1
-        if not self.kappa:
-            return plain
-        h = Symbol("h")
-        whole, part = (
-            Call("expm1", (self.kappa * e * h,)) for e in (Number(Fraction(1)), sign * plain)
+            factors[prime] += 1
+        names = {prime: f"sqrt{prime}" for prime, power in factors.items() if power % 2}
+        self.roots |= {name: prime for prime, name in names.items()}
+        whole = [lift(prime ** (power // 2)) for prime, power in factors.items()]
+        return multiply(
+            lift(Fraction(1, square.denominator)), *whole, *(Symbol(n) for n in names.values())
         )
-        return sign * part / whole
-
-
-__all__ = ["FORMAT", "HIGHEST", "Mapping", "NotCertified", "certificate"]
