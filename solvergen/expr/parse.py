@@ -7,18 +7,16 @@ Length, nesting and the size of integers are limited, so that no spec can hang o
 from __future__ import annotations
 
 import ast
-import difflib
 import warnings
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
-from ..errors import ExpressionError
+from ..errors import ExpressionError, hint
 from .substitution import substitute, symbols
 from .tree import BINDERS, BOUND, Applied, Call, Expr, Number, add, exp, multiply, power
 
 MAX_LENGTH, MAX_DEPTH, MAX_EXPONENT, MAX_DIGITS = 2000, 40, 32, 60
-MAX_LISTED = 24
 MAX_PARTS = 1000  # of a Riemann sum
 MAX_NODES, MAX_TREE_DEPTH = 2000, 100  # of an expression once its abbreviations are written out
 
@@ -251,13 +249,3 @@ def _height(expr: Expr) -> int:
         if isinstance(value, Fraction):
             sizes.append(value.numerator.bit_length() + value.denominator.bit_length())
     return max(sizes)
-
-
-def hint(name: str, known: Mapping[str, object] | list[str] | tuple[str, ...]) -> str:
-    """`; did you mean …?`, or the list of what is known when it is short."""
-    close = difflib.get_close_matches(name, list(known), 1, 0.6)
-    if close:
-        return f"; did you mean `{close[0]}`?"
-    if not known or len(known) > MAX_LISTED:
-        return ""
-    return f"; known here: {', '.join(sorted(known))}"
