@@ -8,7 +8,7 @@ from functools import lru_cache
 from html import escape
 from typing import Any
 
-from ..verdict import Verdict
+from ..verdict import SHOWN, Verdict
 from . import chart
 from .machine import _finite
 from .terminal import WORD, noise_lines, orders, past_lines, ratios, slopes
@@ -23,8 +23,8 @@ h1{font-size:1.5rem;margin:.2em 0}h2{font-size:1.2rem;margin:1.6em 0 .3em;overfl
 table{border-collapse:collapse;width:100%;font-size:.9rem}
 .wide{overflow-x:auto}
 th,td{padding:.3em .6em;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
-.pass{color:#1a7f37}.fail,.error{color:#c0392b}.none{color:#3b6fb6}
-.pass,.fail,.error,.none{font-weight:600}
+.pass{color:#1a7f37}.fail,.error,.disagree{color:#c0392b}.none{color:#3b6fb6}
+.pass,.fail,.error,.disagree,.none{font-weight:600}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(18rem,1fr));gap:1rem}
 figure{margin:0}figcaption{font-size:.85rem}
 svg{width:100%;height:auto}.key svg{width:24px;height:8px}
@@ -204,3 +204,6 @@ def _details(verdict: Verdict) -> str:
     }
     text = json.dumps(_finite(kept), indent=1, sort_keys=True)
     return f"<details><summary>All figures</summary><pre>{escape(text)}</pre></details>"
+
+
+SHOWN.append(fragment)
