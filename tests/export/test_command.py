@@ -26,8 +26,11 @@ def test_diffusers_file_stands_alone(tmp_path, capsys):
     assert "Unipc2Bh2Scheduler" in capsys.readouterr().out
     known = {
         "__future__",
+        "dataclasses",
         "inspect",
+        "itertools",
         "math",
+        "threading",
         "collections",
         "typing",
         "torch",
