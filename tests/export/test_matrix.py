@@ -7,7 +7,7 @@ import pytest
 
 diffusers = pytest.importorskip("diffusers", reason="exported schedulers run inside diffusers")
 
-from tests.export import matrix  # noqa: E402
+from tests.export import matrix
 
 # What a quick run looks at: a key of each kind, for the families that people use most.
 QUICK = {
