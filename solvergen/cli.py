@@ -55,11 +55,37 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"solvergen {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    from .commands import demonstration, export, gallery, generation, judging, specs, theory
+    from .commands import (
+        certify,
+        demonstration,
+        explore,
+        export,
+        fitting,
+        gallery,
+        generation,
+        judging,
+        process,
+        specs,
+        students,
+        theory,
+    )
 
-    for room in (specs, generation, gallery, export, theory, demonstration):
+    rooms = (
+        specs,
+        generation,
+        gallery,
+        explore,
+        export,
+        theory,
+        certify,
+        process,
+        fitting,
+        demonstration,
+    )
+    for room in rooms:
         room.add(commands)
     judging.add(commands, chosen)
+    students.add(commands, chosen)
     return parser
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class SolvergenError(Exception):
@@ -83,3 +83,18 @@ class DeriveError(SolvergenError):
 
 class OrderError(SolvergenError):
     """An order analysis that cannot be carried out as asked."""
+
+
+MAX_LISTED = 24
+
+
+def hint(name: str, known: Mapping[str, object] | list[str] | tuple[str, ...]) -> str:
+    """`; did you mean …?`, or the list of what is known when it is short."""
+    import difflib
+
+    close = difflib.get_close_matches(name, list(known), 1, 0.6)
+    if close:
+        return f"; did you mean `{close[0]}`?"
+    if not known or len(known) > MAX_LISTED:
+        return ""
+    return f"; known here: {', '.join(sorted(known))}"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .expr.parse import hint
-from .spec.model import Solver
-from .spec.reader import read_solver
+from .errors import hint
+
+if TYPE_CHECKING:
+    from .spec.model import Solver
 
 CATALOG = Path(__file__).parent / "catalog"
 
@@ -27,4 +29,6 @@ def load(name: str) -> Solver:
     if name not in names():
         shown = hint(name, names()) or "; see solvergen list"
         raise KeyError(f"no solver is named `{name}` in the gallery" + shown)
+    from .spec.reader import read_solver
+
     return read_solver(CATALOG / f"{name}.toml")

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from . import gallery
 from .derive import derive
-from .errors import DeriveError, SpecError
-from .expr.parse import hint
+from .errors import DeriveError, SpecError, hint
 from .program.model import Program
 from .spec.locate import Locator
 from .spec.model import Solver

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OrderError, SolvergenError
-from ..loading import Loaded
+from . import students
+
+if TYPE_CHECKING:
+    from ..loading import Loaded
 
 
 def add(commands: Any) -> None:
@@ -22,6 +25,7 @@ def add(commands: Any) -> None:
     comfyui.add_argument("folder", type=Path, metavar="DIR")
     comfyui.add_argument("specs", nargs="+", metavar="SPEC")
     comfyui.set_defaults(handler=run_comfyui)
+    students.add_export(hosts)
 
 
 def run_diffusers(args: argparse.Namespace) -> int:

@@ -7,12 +7,14 @@ import ast
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OrderError
-from ..loading import Loaded
-from ..program.model import Program
 from .progress import shown
+
+if TYPE_CHECKING:
+    from ..loading import Loaded
+    from ..program.model import Program
 
 FAMILIES = ("one evaluation", "runge-kutta", "multistep", "predictor-corrector", "hybrid")
 GRIDS = {"uniform": "uniform in λ", "smooth": "smooth", "arbitrary": "any"}

@@ -7,12 +7,14 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OrderError, SolvergenError, SpecError
-from ..loading import Loaded
-from ..writing import Change
 from .progress import shown
+
+if TYPE_CHECKING:
+    from ..loading import Loaded
+    from ..writing import Change
 
 SHARE = 8  # specs for which another process is worth its start
 

@@ -6,13 +6,15 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SolvergenError, SpecError
-from ..loading import Loaded
-from ..program.model import Program
 from ..spec.starter import FAMILIES
 from .gallery import add_filters
+
+if TYPE_CHECKING:
+    from ..loading import Loaded
+    from ..program.model import Program
 
 
 def add(commands: Any) -> None:
@@ -59,8 +61,8 @@ def add(commands: Any) -> None:
 
 def run_new(args: argparse.Namespace) -> int:
     """Write a starter spec; an existing file is left alone."""
+    from ..spec.kinds import name_refusal
     from ..spec.starter import starter
-    from ..spec.values import name_refusal
     from ..writing import write
 
     if refusal := name_refusal(args.name):
@@ -74,12 +76,17 @@ def run_new(args: argparse.Namespace) -> int:
 
 
 def run_lint(args: argparse.Namespace) -> int:
-    """Read and derive each spec; report every one that fails."""
+    """Read and derive each spec, and weigh each recipe; report every one that fails."""
+    from ..distil.recipe import is_recipe
     from ..loading import load
+    from . import students
 
     failed = 0
     for target in args.specs:
         try:
+            if is_recipe(target):
+                print(students.lint(target))
+                continue
             loaded = load(target)
         except SpecError as error:
             failed += 1
@@ -105,7 +112,7 @@ def _warn(target: str, program: Program) -> None:
 
 def facts(loaded: Loaded) -> dict[str, Any]:
     """What can be said about a solver without an order analysis, as plain data."""
-    from ..expr.show import rational
+    from ..expr.printing import rational
     from ..program.digest import canonical, digest
 
     solver, program = loaded.solver, loaded.program
@@ -161,10 +168,15 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def run_explain(args: argparse.Namespace) -> int:
-    """The derived update: for a terminal, as LaTeX, Markdown or JSON."""
+    """The derived update: for a terminal, as LaTeX, Markdown or JSON; or a recipe's limits."""
+    from ..distil.recipe import is_recipe
     from ..emit import formula
     from ..loading import load
 
+    if is_recipe(args.spec):
+        from . import students
+
+        return students.explain(args.spec, args.json)
     loaded = load(args.spec)
     solver, program = loaded.solver, loaded.program
     if args.json:
@@ -259,7 +271,8 @@ def run_same(args: argparse.Namespace) -> int:
 
 def run_schema(args: argparse.Namespace) -> int:
     """The spec language for editors or for people."""
-    from ..spec.schema import json_schema, reference
+    from ..spec.reference import reference
+    from ..spec.schema import json_schema
 
     print(reference() if args.markdown else json.dumps(json_schema(), indent=2, ensure_ascii=False))
     return 0

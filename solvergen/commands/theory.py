@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OrderError, SolvergenError
-from ..loading import Loaded
 
 if TYPE_CHECKING:
+    from ..loading import Loaded
     from ..order import OrderReport
     from ..order.sde.report import StochasticReport
 

@@ -10,8 +10,9 @@ import pytest
 from solvergen import gallery, spec
 from solvergen.derive import derive
 from solvergen.spec import parse_solver
-from solvergen.spec.keys import TABLES
-from solvergen.spec.schema import json_schema, reference
+from solvergen.spec.language import TABLES
+from solvergen.spec.reference import reference
+from solvergen.spec.schema import json_schema
 from solvergen.spec.starter import FAMILIES, starter
 
 SCHEMA = json_schema()
