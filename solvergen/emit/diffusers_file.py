@@ -80,7 +80,7 @@ def body(source: str) -> str:
 
 def sampler_text(text: str, remake: str, imports: str) -> str:
     """An emitted sampler up to its `step`, with other imports and another way to remake it."""
-    head = text[: text.index("\n\ndef check(")]
+    head = text[: text.index("\n\ndef check_state(")]
     head = re.sub(r"(?m)^# remake .*$", f"# remake   {remake}", head, count=1)
     return head.replace("import math\n\nimport torch\n", imports, 1)
 

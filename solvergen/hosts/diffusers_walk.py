@@ -453,7 +453,9 @@ class PlanWalk:
             level = level_at(times.double(), self._levels)
         alpha, sigma = self.scales(level)
         shape = (-1, *[1] * (sample.ndim - 1))
-        return alpha.to(sample).reshape(shape), sigma.to(sample).reshape(shape)
+        pair = (value.to(sample.dtype).to(sample.device) for value in (alpha, sigma))
+        alpha, sigma = (value.reshape(shape) for value in pair)
+        return alpha, sigma
 
     def add_noise(
         self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor

@@ -157,8 +157,8 @@ def walk(
     if not 0 <= start < stop < count:
         raise ValueError(f"start and stop must satisfy 0 <= start < stop < {count}")
     plan, left = _part(module, sigmas, alphas, start, stop, parameters)
-    ones, memory, denoised = x.new_ones([x.shape[0]]), (), None
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))
+    ones, memory, denoised = x.new_ones([x.shape[0]]), (), None
     i = opening = plan[0][0] if plan else start
 
     def draw(levels: Sequence[Tensor]) -> Tensor:
@@ -176,8 +176,7 @@ def walk(
         yield Moment(i, row[2], seen, denoised)
         with torch.no_grad():
             denoised = model(seen, row[2] * ones, **(extra_args or {}))
-            if number == 0:
-                module.check(seen, denoised)
+            module.check(seen, denoised, number)
             drawn = {"noise": [draw(levels) for levels in row[4]]} if row[4:] else {}
             x, memory = module.step(row, x, denoised.to(x.dtype), memory, **drawn)
     for keep, spread, *levels in left:
