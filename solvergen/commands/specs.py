@@ -61,7 +61,7 @@ def add(commands: Any) -> None:
 
 def run_new(args: argparse.Namespace) -> int:
     """Write a starter spec; an existing file is left alone."""
-    from ..spec.kinds import name_refusal
+    from ..spec.solver_name import name_refusal
     from ..spec.starter import starter
     from ..writing import write
 
