@@ -51,7 +51,7 @@ def emitted(loaded: Loaded) -> tuple[str, str]:
 
     A solver whose order cannot be derived is emitted without one.
     """
-    from ..emit.torch_file import torch_file
+    from ..emit.torch_file import MAX_COEFFICIENT, torch_file
     from .theory import analysed, claim_fault, noise_analysed, noise_fault
 
     try:
@@ -63,7 +63,8 @@ def emitted(loaded: Loaded) -> tuple[str, str]:
     except OrderError as error:
         text = torch_file(loaded.solver, loaded.program, spec=loaded.spec)
         return text, f"{loaded.path}: no order stated: {error}"
-    text = torch_file(loaded.solver, loaded.program, report.stated(), loaded.spec)
+    stated = report.stated(longest=MAX_COEFFICIENT)
+    text = torch_file(loaded.solver, loaded.program, stated, loaded.spec)
     return text, claim_fault(loaded, report)
 
 
