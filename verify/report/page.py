@@ -10,7 +10,7 @@ from typing import Any
 
 from ..verdict import SHOWN, Verdict
 from . import chart
-from .machine import _finite
+from .finite import finite
 from .terminal import WORD, noise_lines, orders, past_lines, ratios, slopes
 
 STYLE = """
@@ -202,7 +202,7 @@ def _details(verdict: Verdict) -> str:
         "seed": 0,
         "versions": verdict.versions,
     }
-    text = json.dumps(_finite(kept), indent=1, sort_keys=True)
+    text = json.dumps(finite(kept), indent=1, sort_keys=True)
     return f"<details><summary>All figures</summary><pre>{escape(text)}</pre></details>"
 
 
