@@ -139,6 +139,8 @@ def _draw(samplers: dict[str, ModuleType], problem: Problem, path: Path) -> None
     try:
         import matplotlib
     except ModuleNotFoundError:
+        from .terminal import complain
+
         complain("matplotlib is not installed; no picture drawn")
         return
     matplotlib.use("Agg")
