@@ -7,12 +7,13 @@
 #                  grown(sigma)) − ∫[sigma_next, sigma] (expm1(grown(sigma_next) − grown(x) +
 #                  log(sigma_next/x))) dx/(sigma expm1(h θ₁))) Dₙ
 #              + (∫[sigma_next, sigma] (expm1(grown(sigma_next) − grown(x) + log(sigma_next/x)))
-#                  dx/(sigma expm1(h θ₁)) − 2 ∫[sigma_next, sigma] (expm1(grown(sigma_next) −
-#                  grown(x) + log(sigma_next/x)) (x − sigma)) dx/(sigma² exp(h θ₁) expm1(h θ₂)
-#                  expm1(h (θ₂ − θ₁))) − 2 ∫[sigma_next, sigma] (expm1(grown(sigma_next) − grown(x)
-#                  + log(sigma_next/x)) (x − sigma)) dx/(sigma² expm1(h θ₁) expm1(h θ₂))) Dₙ₋₁
-#              + 2 ∫[sigma_next, sigma] (expm1(grown(sigma_next) − grown(x) + log(sigma_next/x)) (x
-#                  − sigma)) dx/(sigma² exp(h θ₁) expm1(h θ₂) expm1(h (θ₂ − θ₁))) Dₙ₋₂]
+#                  dx/(sigma expm1(h θ₁)) − 2 exp(−h θ₁) ∫[sigma_next, sigma]
+#                  (expm1(grown(sigma_next) − grown(x) + log(sigma_next/x)) (x − sigma)) dx/(sigma²
+#                  expm1(h θ₂) expm1(h (θ₂ − θ₁))) − 2 ∫[sigma_next, sigma] (expm1(grown(sigma_next)
+#                  − grown(x) + log(sigma_next/x)) (x − sigma)) dx/(sigma² expm1(h θ₁) expm1(h θ₂)))
+#                  Dₙ₋₁
+#              + 2 exp(−h θ₁) ∫[sigma_next, sigma] (expm1(grown(sigma_next) − grown(x) +
+#                  log(sigma_next/x)) (x − sigma)) dx/(sigma² expm1(h θ₂) expm1(h (θ₂ − θ₁))) Dₙ₋₂]
 #            + σₙ₊₁ s_noise sqrt(−expm1(2 (grown(sigma_next) − grown(sigma)))) z
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
 #          z ~ N(0, I), a draw of its own for each index and step
@@ -36,7 +37,7 @@ NOISE = {"form": "explicit"}
 CLAIM = {}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 2
-SPEC_SHA256 = "2fc5bb6a53fd142a5d2e9d56260470c3a20bb18de8f28af79332b450019cd1f1"
+SPEC_SHA256 = "c4ebf7de25d16ad9e37157a9b08d548377b75091628397e52794bb68f4a43047"
 # Proved on Gaussian targets for each kind of grid: [p, True] is exactly p, [p, False] at
 # least p, "exact" no error, None without meaning; path_: draws from one Brownian path.
 WEAK_ORDER = {
@@ -98,14 +99,16 @@ def tensors(plan):
     def tensor(value):
         return torch.tensor(value, dtype=torch.float64)
 
-    used = {(row[0], z) for row in plan for z, draw in enumerate(row[4]) if draw[0]}
+    places = [row[0] for row in plan]
+    used = {(p, z) for p, row in zip(places, plan) for z, draw in enumerate(row[4]) if draw[0]}
     rows, known = [], {}
-    for i, kind, sigma, weights, noise in plan:
-        kept = [z for z in range(len(noise)) if (i, z) in used]
-        new = tuple(tensor(noise[z][1:]).unbind() for z in kept if z >= known.get(i, 0))
-        known[i] = len(noise)
+    for p, (i, kind, sigma, weights, noise, *lifts) in zip(places, plan):
+        kept = [z for z in range(len(noise)) if (p, z) in used]
+        new = tuple(tensor(noise[z][1:]).unbind() for z in kept if z >= known.get(p, 0))
+        known[p] = len(noise)
         weights = tensor([*weights, *(noise[z][0] for z in kept)]).unbind()
-        rows.append((i, kind, tensor(sigma), weights, new))
+        lifts = [tuple(tensor(lift).unbind() for lift in before) for before in lifts]
+        rows.append((i, kind, tensor(sigma), weights, new, *lifts))
     return rows
 
 
@@ -169,14 +172,16 @@ def coefficients(sigmas, alphas=None, s_noise=1):
                 area / (q0 * math.expm1(h * t1))
                 - 2
                 * area_2
-                / (math.exp(h * t1) * math.expm1(h * t2) * math.expm1(h * (t2 - t1)) * q0**2)
+                * math.exp(-h * t1)
+                / (math.expm1(h * t2) * math.expm1(h * (t2 - t1)) * q0**2)
                 - 2 * area_2 / (q0**2 * math.expm1(h * t1) * math.expm1(h * t2))
             )
             w2 = (
                 2
                 * a1
                 * area_2
-                / (math.exp(h * t1) * math.expm1(h * t2) * math.expm1(h * (t2 - t1)) * q0**2)
+                * math.exp(-h * t1)
+                / (math.expm1(h * t2) * math.expm1(h * (t2 - t1)) * q0**2)
             )
             weights = s1 * math.exp(grown(q1) - grown(q0)) / s0, w0, w1, w2
             g0 = s1 * s_noise * math.sqrt(-math.expm1(2 * (grown(q1) - grown(q0))))

@@ -8,14 +8,14 @@
 #                  riemann(exp(grown(sigma_next) − grown(x) + log(sigma_next/x)), sigma_next, sigma,
 #                  200))/(sigma expm1(h θ₁))) Dₙ
 #              + ((sigma_next − sigma + riemann(exp(grown(sigma_next) − grown(x) +
-#                  log(sigma_next/x)), sigma_next, sigma, 200))/(sigma expm1(h θ₁)) − (2
+#                  log(sigma_next/x)), sigma_next, sigma, 200))/(sigma expm1(h θ₁)) − exp(−h θ₁) (2
 #                  riemann(exp(grown(sigma_next) − grown(x) + log(sigma_next/x)) (x − sigma),
-#                  sigma_next, sigma, 200) + (sigma_next − sigma)²)/(sigma² exp(h θ₁) expm1(h θ₂)
-#                  expm1(h (θ₂ − θ₁))) − (2 riemann(exp(grown(sigma_next) − grown(x) +
-#                  log(sigma_next/x)) (x − sigma), sigma_next, sigma, 200) + (sigma_next −
-#                  sigma)²)/(sigma² expm1(h θ₁) expm1(h θ₂))) Dₙ₋₁
-#              + (2 riemann(exp(grown(sigma_next) − grown(x) + log(sigma_next/x)) (x − sigma),
-#                  sigma_next, sigma, 200) + (sigma_next − sigma)²)/(sigma² exp(h θ₁) expm1(h θ₂)
+#                  sigma_next, sigma, 200) + (sigma_next − sigma)²)/(sigma² expm1(h θ₂) expm1(h (θ₂
+#                  − θ₁))) − (2 riemann(exp(grown(sigma_next) − grown(x) + log(sigma_next/x)) (x −
+#                  sigma), sigma_next, sigma, 200) + (sigma_next − sigma)²)/(sigma² expm1(h θ₁)
+#                  expm1(h θ₂))) Dₙ₋₁
+#              + exp(−h θ₁) (2 riemann(exp(grown(sigma_next) − grown(x) + log(sigma_next/x)) (x −
+#                  sigma), sigma_next, sigma, 200) + (sigma_next − sigma)²)/(sigma² expm1(h θ₂)
 #                  expm1(h (θ₂ − θ₁))) Dₙ₋₂]
 #            + σₙ₊₁ s_noise sqrt(−expm1(2 (grown(sigma_next) − grown(sigma)))) z
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
@@ -40,7 +40,7 @@ NOISE = {"form": "explicit"}
 CLAIM = {}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 2
-SPEC_SHA256 = "21a2cdd91f2564128ba95a3b76cbda207217ad05a30c589ecb3553bf9f2939e6"
+SPEC_SHA256 = "8dfcbf98a98f962d94dacd5660353c63dbe89cef809dc0f48c5d873a1c259bfd"
 # Proved on Gaussian targets for each kind of grid: [p, True] is exactly p, [p, False] at
 # least p, "exact" no error, None without meaning; path_: draws from one Brownian path.
 WEAK_ORDER = {
@@ -97,14 +97,16 @@ def tensors(plan):
     def tensor(value):
         return torch.tensor(value, dtype=torch.float64)
 
-    used = {(row[0], z) for row in plan for z, draw in enumerate(row[4]) if draw[0]}
+    places = [row[0] for row in plan]
+    used = {(p, z) for p, row in zip(places, plan) for z, draw in enumerate(row[4]) if draw[0]}
     rows, known = [], {}
-    for i, kind, sigma, weights, noise in plan:
-        kept = [z for z in range(len(noise)) if (i, z) in used]
-        new = tuple(tensor(noise[z][1:]).unbind() for z in kept if z >= known.get(i, 0))
-        known[i] = len(noise)
+    for p, (i, kind, sigma, weights, noise, *lifts) in zip(places, plan):
+        kept = [z for z in range(len(noise)) if (p, z) in used]
+        new = tuple(tensor(noise[z][1:]).unbind() for z in kept if z >= known.get(p, 0))
+        known[p] = len(noise)
         weights = tensor([*weights, *(noise[z][0] for z in kept)]).unbind()
-        rows.append((i, kind, tensor(sigma), weights, new))
+        lifts = [tuple(tensor(lift).unbind() for lift in before) for before in lifts]
+        rows.append((i, kind, tensor(sigma), weights, new, *lifts))
     return rows
 
 
@@ -171,14 +173,16 @@ def coefficients(sigmas, alphas=None, s_noise=1):
             )
             w1 = a1 * (
                 (area_2 - q0 + q1) / (q0 * math.expm1(h * t1))
-                - (2 * area + (q1 - q0) ** 2)
-                / (math.exp(h * t1) * math.expm1(h * t2) * math.expm1(h * (t2 - t1)) * q0**2)
+                - math.exp(-h * t1)
+                * (2 * area + (q1 - q0) ** 2)
+                / (math.expm1(h * t2) * math.expm1(h * (t2 - t1)) * q0**2)
                 - (2 * area + (q1 - q0) ** 2) / (q0**2 * math.expm1(h * t1) * math.expm1(h * t2))
             )
             w2 = (
                 a1
+                * math.exp(-h * t1)
                 * (2 * area + (q1 - q0) ** 2)
-                / (math.exp(h * t1) * math.expm1(h * t2) * math.expm1(h * (t2 - t1)) * q0**2)
+                / (math.expm1(h * t2) * math.expm1(h * (t2 - t1)) * q0**2)
             )
             weights = s1 * math.exp(grown(q1) - grown(q0)) / s0, w0, w1, w2
             g0 = s1 * s_noise * math.sqrt(-math.expm1(2 * (grown(q1) - grown(q0))))

@@ -5,12 +5,12 @@
 #              + (−expm1(−h power) − (h exp(−h) φ₁(−h (power − 1)) + expm1(−h) − 2 (h exp(−2 h)
 #                  φ₁(−h (power − 2)) − h exp(−h) φ₁(−h (power − 1)) + expm1(−h)²/2)/expm1(h
 #                  θ₂))/expm1(h θ₁)) Dₙ
-#              + (−2 (h exp(−2 h) φ₁(−h (power − 2)) − h exp(−h) φ₁(−h (power − 1)) +
-#                  expm1(−h)²/2)/(exp(h θ₁) expm1(h θ₂) expm1(h (θ₂ − θ₁))) − (2 (h exp(−2 h) φ₁(−h
-#                  (power − 2)) − h exp(−h) φ₁(−h (power − 1)) + expm1(−h)²/2)/expm1(h θ₂) − h
-#                  exp(−h) φ₁(−h (power − 1)) − expm1(−h))/expm1(h θ₁)) Dₙ₋₁
-#              + 2 (h exp(−2 h) φ₁(−h (power − 2)) − h exp(−h) φ₁(−h (power − 1)) +
-#                  expm1(−h)²/2)/(exp(h θ₁) expm1(h θ₂) expm1(h (θ₂ − θ₁))) Dₙ₋₂]
+#              + (−2 exp(−h θ₁) (h exp(−2 h) φ₁(−h (power − 2)) − h exp(−h) φ₁(−h (power − 1)) +
+#                  expm1(−h)²/2)/(expm1(h θ₂) expm1(h (θ₂ − θ₁))) − (2 (h exp(−2 h) φ₁(−h (power −
+#                  2)) − h exp(−h) φ₁(−h (power − 1)) + expm1(−h)²/2)/expm1(h θ₂) − h exp(−h) φ₁(−h
+#                  (power − 1)) − expm1(−h))/expm1(h θ₁)) Dₙ₋₁
+#              + 2 exp(−h θ₁) (h exp(−2 h) φ₁(−h (power − 2)) − h exp(−h) φ₁(−h (power − 1)) +
+#                  expm1(−h)²/2)/(expm1(h θ₂) expm1(h (θ₂ − θ₁))) Dₙ₋₂]
 #            + σₙ₊₁ s_noise sqrt(−expm1(2 h (1 − power))) z
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
 #          z ~ N(0, I), a draw of its own for each index and step
@@ -32,7 +32,7 @@ NOISE = {"form": "explicit"}
 CLAIM = {}
 EVALUATIONS_PER_STEP = 1
 HISTORY = 2
-SPEC_SHA256 = "c0cdbaf7dad048360acfadac8893c7d086a6d8705b447b35075fd25f24a39b8d"
+SPEC_SHA256 = "59e942fe282d5533eb5adaa07041ced70e2c763b266a424ea00bb792015c7759"
 # Proved on Gaussian targets for each kind of grid: [p, True] is exactly p, [p, False] at
 # least p, "exact" no error, None without meaning; path_: draws from one Brownian path.
 WEAK_ORDER = {
@@ -87,14 +87,16 @@ def tensors(plan):
     def tensor(value):
         return torch.tensor(value, dtype=torch.float64)
 
-    used = {(row[0], z) for row in plan for z, draw in enumerate(row[4]) if draw[0]}
+    places = [row[0] for row in plan]
+    used = {(p, z) for p, row in zip(places, plan) for z, draw in enumerate(row[4]) if draw[0]}
     rows, known = [], {}
-    for i, kind, sigma, weights, noise in plan:
-        kept = [z for z in range(len(noise)) if (i, z) in used]
-        new = tuple(tensor(noise[z][1:]).unbind() for z in kept if z >= known.get(i, 0))
-        known[i] = len(noise)
+    for p, (i, kind, sigma, weights, noise, *lifts) in zip(places, plan):
+        kept = [z for z in range(len(noise)) if (p, z) in used]
+        new = tuple(tensor(noise[z][1:]).unbind() for z in kept if z >= known.get(p, 0))
+        known[p] = len(noise)
         weights = tensor([*weights, *(noise[z][0] for z in kept)]).unbind()
-        rows.append((i, kind, tensor(sigma), weights, new))
+        lifts = [tuple(tensor(lift).unbind() for lift in before) for before in lifts]
+        rows.append((i, kind, tensor(sigma), weights, new, *lifts))
     return rows
 
 
@@ -168,12 +170,13 @@ def coefficients(sigmas, alphas=None, power=3 / 2, s_noise=1):
             )
             w1 = a1 * (
                 -2
+                * math.exp(-h * t1)
                 * (
                     h * p1_z_2 * math.exp(-2 * h)
                     - h * p1_z * math.exp(-h)
                     + math.expm1(-h) ** 2 / 2
                 )
-                / (math.exp(h * t1) * math.expm1(h * t2) * math.expm1(h * (t2 - t1)))
+                / (math.expm1(h * t2) * math.expm1(h * (t2 - t1)))
                 - (
                     2
                     * (
@@ -190,12 +193,13 @@ def coefficients(sigmas, alphas=None, power=3 / 2, s_noise=1):
             w2 = (
                 2
                 * a1
+                * math.exp(-h * t1)
                 * (
                     h * p1_z_2 * math.exp(-2 * h)
                     - h * p1_z * math.exp(-h)
                     + math.expm1(-h) ** 2 / 2
                 )
-                / (math.exp(h * t1) * math.expm1(h * t2) * math.expm1(h * (t2 - t1)))
+                / (math.expm1(h * t2) * math.expm1(h * (t2 - t1)))
             )
             weights = s1 * math.exp(h * (1 - power)) / s0, w0, w1, w2
             g0 = s1 * s_noise * math.sqrt(-math.expm1(2 * h * (1 - power)))

@@ -13,17 +13,21 @@ from collections.abc import Sequence
 
 from . import __version__
 from .commands import (
+    certify,
     completion,
     demonstration,
     explain,
     explore,
     export,
+    fitting,
     gallery,
     generation,
     judging,
     listing,
+    process,
     questions,
     specs,
+    students,
 )
 from .commands.terminal import complain
 from .errors import SolvergenError
@@ -35,9 +39,12 @@ ROOMS = (
     explain,
     generation,
     questions,
+    certify,
+    process,
     gallery,
     explore,
     export,
+    fitting,
     demonstration,
     completion,
 )
@@ -98,6 +105,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     for room in ROOMS:
         room.add(commands)
     judging.add(commands, chosen)
+    students.add(commands, chosen)
     return parser
 
 

@@ -48,4 +48,5 @@ def load(name: str) -> Solver:
     if not is_name(name):
         shown = hint(name, names()) or "; see solvergen list"
         raise KeyError(f"no solver is named `{name}` in the gallery" + shown)
+
     return read_solver(CATALOG / f"{name}.toml")

@@ -108,9 +108,7 @@ class Traced:
                 stack += [part for part in node.parts if isinstance(part, Traced)]
 
     def __repr__(self) -> str:
-        from .rational import spell
-
-        return spell(self)
+        return f"<Traced {self.operation} in {', '.join(sorted(symbols_of(self)))}>"
 
 
 def symbol(name: str, values: tuple[Any, ...]) -> Traced:

@@ -49,7 +49,15 @@ def add(commands: Any) -> None:
 
 
 def run_explain(args: argparse.Namespace) -> int:
-    """The derived update: for a terminal, as LaTeX, Markdown or JSON."""
+    """The derived update: for a terminal, as LaTeX, Markdown or JSON; or a recipe's limits."""
+    from .. import gallery
+
+    if not gallery.is_name(args.spec):  # which needs nothing of the language to be known
+        from ..distil.recipe import is_recipe
+        from . import students
+
+        if is_recipe(args.spec):
+            return students.explain(args.spec, args.json)
     if not (args.json or args.latex or args.markdown or args.derivation):
         from ..catalogue import entry
         from ..explanation import explanation
@@ -80,7 +88,7 @@ def run_explain(args: argparse.Namespace) -> int:
 def facts(loaded: Loaded) -> dict[str, Any]:
     """Everything that is known of a solver, as plain data."""
     from ..explanation import theory_facts
-    from ..expr.show import rational
+    from ..expr.printing import rational
     from ..program.digest import canonical, digest
     from ..proof import CLAIMED, noise_report, order_report
 

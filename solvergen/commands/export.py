@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SolvergenError
+from . import students
 from .parsing import command
 
 
@@ -28,6 +29,7 @@ def add(commands: Any) -> None:
     comfyui.add_argument("folder", type=Path, metavar="DIR")
     comfyui.add_argument("specs", nargs="+", metavar="SPEC")
     comfyui.set_defaults(handler=run_comfyui)
+    students.add_export(hosts)
 
 
 def run_diffusers(args: argparse.Namespace) -> int:

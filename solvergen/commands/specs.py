@@ -108,13 +108,18 @@ def _line(prompt: str) -> str:
 
 
 def run_lint(args: argparse.Namespace) -> int:
-    """Read and derive each spec; report every one that fails."""
+    """Read and derive each spec, and weigh each recipe; report every one that fails."""
+    from ..distil.recipe import is_recipe
     from ..loading import load
     from ..program.consistency import inconsistent_rows
+    from . import students
 
     failed = 0
     for target in args.specs:
         try:
+            if is_recipe(target):
+                say(students.lint(target))
+                continue
             program = load(target).program
         except SpecError as error:
             failed += 1

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from sympy import Expr
+
 from ..errors import DeriveError
-from ..expr.substitution import symbols
-from ..expr.tree import ONE, Expr, Number, lift
+from ..expr.arithmetic import ONE, symbols
+from ..expr.functions import lift
 from ..program.model import Program
 from ..program.row import KAPPA, Place, Row, depth
 from ..program.step import Step
@@ -24,7 +26,7 @@ from .pinned import fixed_noise, pinned
 from .rules import weigh
 
 Lookup = Callable[[str], Solver]
-END = Place(lift(1))
+END = Place(ONE)
 
 
 def derive(solver: Solver, lookup: Lookup | None = None) -> Program:
@@ -85,7 +87,7 @@ class _Deriver:
             start=start,
             end=end,
             zero=solver.end.zero,
-            shrink=None if solver.start.shrink is None else Number(solver.start.shrink),
+            shrink=None if solver.start.shrink is None else lift(solver.start.shrink),
             embedded=self.embedded(),
             controller=solver.controller,
             parameters=solver.parameters,

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NoReturn, Protocol
 
+from sympy import Expr, Symbol
+
 from ..errors import hint
-from ..expr.tree import Expr, Number, Symbol
+from ..expr.arithmetic import fraction_of
 from .file_name import NAME, name_refusal
 from .names import GRID_POINT, MAX_STEPS, NODE, STATE
 from .scope import Vocabulary
@@ -235,8 +237,8 @@ class Expression:
 
     def read(self, spec: Reading, path: KeyPath, value: Any) -> Any:
         made = self.expression(spec, path, value)
-        if isinstance(made, Number):
-            self.check(spec, path, made.value)
+        if made.is_Rational:
+            self.check(spec, path, fraction_of(made))
         return made
 
     def expression(self, spec: Reading, path: KeyPath, value: Any) -> Expr:
@@ -272,10 +274,11 @@ class Exact(Expression):
 
     def read(self, spec: Reading, path: KeyPath, value: Any) -> Fraction:
         number = self.expression(spec, path, value)
-        if not isinstance(number, Number):
+        if not number.is_Rational:
             spec.fail(path, f"must be a rational number, found {shown(value)}", str(value))
-        self.check(spec, path, number.value)
-        return number.value
+        exact = fraction_of(number)
+        self.check(spec, path, exact)
+        return exact
 
 
 @dataclass(frozen=True)

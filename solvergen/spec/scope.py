@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass, field
 from enum import Enum
 
+from sympy import Expr, Symbol
+
+from ..expr.functions import BOUND
 from ..expr.parse import Functions, parse
-from ..expr.tree import BOUND, Expr, Symbol
 from .names import scalar_functions, scalar_names, weight_functions, weight_names
 
 

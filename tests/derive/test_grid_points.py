@@ -1,11 +1,11 @@
 """Stages at grid points, steps of several intervals, past states: what is derived and what refused."""
 
 import pytest
+from sympy import Symbol
 
 from solvergen import gallery
 from solvergen.derive import derive
 from solvergen.errors import DeriveError, SpecError
-from solvergen.expr.tree import Symbol
 from solvergen.program.same import same
 from solvergen.spec import parse_solver
 from solvergen.spec.model import Stage

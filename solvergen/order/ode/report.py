@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...algebra.explosion import Explosion
 from ...program.model import Program
 from ..expansion.grid import ARBITRARY, SMOOTH, UNIFORM
 from ..verdict import Bottleneck, LeadingError, Order, ZeroStability
 from .ends import Contribution, end_contributions, start_contributions
+from .expansions import Expansions
 from .stiff import StiffOrder, stiff_order
-
-if TYPE_CHECKING:
-    from .analyse import Analysis
 
 MODES = ("exact_start", "own_start", "own_end")
 
@@ -34,7 +32,7 @@ class OrderReport:
 
     program: Program
     orders: Mapping[str, Mapping[str, Order]]
-    analysis: Analysis
+    analysis: Expansions
 
     def __repr__(self) -> str:
         return f"<OrderReport {self.program.name}: {self.order}>"
