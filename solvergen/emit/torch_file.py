@@ -45,7 +45,7 @@ def torch_file(
     layout = lay_out(program)
     settled = _settled(solver, layout)
     noisy, run = program.stochastic, _run(program)
-    stepping = ["check", *(["check_noise"] if noisy else [])]
+    stepping = ["check_state", "check", *(["check_noise"] if noisy else [])]
     stepping += ["same_path"] if settled.choices["PATH"] else []
     parts = [
         _header(solver, program, spec or solver.name) + "\n" + _constants(solver, layout, theory),

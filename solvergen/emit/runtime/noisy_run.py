@@ -3,7 +3,7 @@
 import torch
 
 from .choices import LIFTED, PATH, STRENGTH, coefficients, step
-from .stepping import check, check_noise, same_path
+from .stepping import check, check_noise, check_state, same_path
 
 
 def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None, empty=None):
@@ -12,9 +12,10 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
     noise_sampler: (sigma, sigma_next) -> unit Gaussian noise like x; sigma is sigma / alpha.
     empty: gives memory for new states, as torch.empty_like; torch does unless given.
     """
-    extra_args = {} if extra_args is None else extra_args
-    ones = x.new_ones([x.shape[0]])
+    check_state(x)
+    extra_args, calls = {} if extra_args is None else extra_args, 0
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # halves step in float32
+    ones = x.new_ones([x.shape[0]])  # levels are told in float32 at least
     memory, previous = (), None
 
     def draw(*levels):
@@ -30,14 +31,13 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
                 x = keep * x + spread * draw(*levels)
         i, sigma, seen = row[0], row[2], x.to(dtype)
         denoised = model(seen, sigma * ones, **extra_args)
+        check(seen, denoised, calls)
         if callback is not None and i != previous:
             level = {"sigma": sigma, "sigma_hat": sigma}
             callback({"x": seen, "i": i, **level, "denoised": denoised})
-        if previous is None:
-            check(seen, denoised)
         noise = [draw(*levels) for levels in row[4]]
         x, memory = step(row, x, denoised.to(x.dtype), memory, noise, empty)
-        previous = i
+        previous, calls = i, calls + 1
     return x.to(dtype)
 
 
