@@ -46,7 +46,9 @@ class Mixture:
         squared = sigma * sigma
         weight = 1 / (self.variances + squared)
         pull = self.means * weight
-        constant = self.weights.log() - 0.5 * (self.means * pull).sum(-1) + 0.5 * weight.log().sum(-1)
+        constant = (
+            self.weights.log() - 0.5 * (self.means * pull).sum(-1) + 0.5 * weight.log().sum(-1)
+        )
         share = torch.softmax(constant + x @ pull.T - 0.5 * (x * x) @ weight.T, dim=-1)
         kept = self.variances * weight
         straight = share @ kept
