@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-all lint check docs clean
+.PHONY: demo test test-all lint check bench docs clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,10 @@ lint: $(READY)
 
 check: $(READY)
 	$(BIN)/solvergen generate --check
+
+# A few seconds: whether the benchmarks run, and ratios on the smallest state.
+bench: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/measure.py --quick
 
 # The site, with the explorer and the gallery, in build/site. Every example on it is run.
 docs: $(READY)

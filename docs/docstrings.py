@@ -8,7 +8,7 @@ from typing import Any
 import griffe
 
 # From ``>>>`` to the next empty line.
-EXAMPLE = re.compile(r"^>>> .*(?:\n.+)*", re.M)
+EXAMPLE = re.compile(r"^>>> .*(?:\n.+)*", re.MULTILINE)
 
 
 class Doctests(griffe.Extension):

@@ -290,7 +290,7 @@ def integrate(model, x, plan, extra_args=None, callback=None, empty=None, tolera
     memory, previous = (), None
     outputs, settled, changes = [], False, []
     for row in plan:
-        i, kind, sigma, seen = *row[:3], x.to(dtype)
+        i, kind, sigma, seen = row[0], row[1], row[2], x.to(dtype)
         if i != previous:
             outputs, settled, changes = [], False, []
         back = REPEATS.get(kind)

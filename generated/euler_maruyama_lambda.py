@@ -63,14 +63,16 @@ def tensors(plan):
     def tensor(value):
         return torch.tensor(value, dtype=torch.float64)
 
-    used = {(row[0], z) for row in plan for z, draw in enumerate(row[4]) if draw[0]}
+    places = [row[0] for row in plan]
+    used = {(p, z) for p, row in zip(places, plan) for z, draw in enumerate(row[4]) if draw[0]}
     rows, known = [], {}
-    for i, kind, sigma, weights, noise in plan:
-        kept = [z for z in range(len(noise)) if (i, z) in used]
-        new = tuple(tensor(noise[z][1:]).unbind() for z in kept if z >= known.get(i, 0))
-        known[i] = len(noise)
+    for p, (i, kind, sigma, weights, noise, *lifts) in zip(places, plan):
+        kept = [z for z in range(len(noise)) if (p, z) in used]
+        new = tuple(tensor(noise[z][1:]).unbind() for z in kept if z >= known.get(p, 0))
+        known[p] = len(noise)
         weights = tensor([*weights, *(noise[z][0] for z in kept)]).unbind()
-        rows.append((i, kind, tensor(sigma), weights, new))
+        lifts = [tuple(tensor(lift).unbind() for lift in before) for before in lifts]
+        rows.append((i, kind, tensor(sigma), weights, new, *lifts))
     return rows
 
 

@@ -64,16 +64,17 @@ def tensors(plan):
 
     places, p = [], 0
     for row in plan:  # rows that share draws follow each other, and begin with one of this kind
-        p += row[1] == 0
+        p += row[1] in (0,)
         places.append(p)
     used = {(p, z) for p, row in zip(places, plan) for z, draw in enumerate(row[4]) if draw[0]}
     rows, known = [], {}
-    for p, (i, kind, sigma, weights, noise) in zip(places, plan):
+    for p, (i, kind, sigma, weights, noise, *lifts) in zip(places, plan):
         kept = [z for z in range(len(noise)) if (p, z) in used]
         new = tuple(tensor(noise[z][1:]).unbind() for z in kept if z >= known.get(p, 0))
         known[p] = len(noise)
         weights = tensor([*weights, *(noise[z][0] for z in kept)]).unbind()
-        rows.append((i, kind, tensor(sigma), weights, new))
+        lifts = [tuple(tensor(lift).unbind() for lift in before) for before in lifts]
+        rows.append((i, kind, tensor(sigma), weights, new, *lifts))
     return rows
 
 

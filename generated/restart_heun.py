@@ -51,10 +51,11 @@ def grid(sigmas, alphas=None):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
             raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")
         lam.append(math.log(a / s) if a and s else math.copysign(math.inf, a - s))
-        if i and not (lam[i - 1] < lam[i] or lam[0] <= lam[i] < lam[i - 1] and i < len(alpha) - 1):
-            pair = f"sigmas[{i - 1}] = {sigma[i - 1]}, sigmas[{i}] = {s}; sigmas[0] = {sigma[0]}"
-            found = f"sigma / alpha may rise up to its first value, not at the end; found {pair}"
-            raise ValueError(found)
+        falls = not i or lam[i - 1] < lam[i]
+        if not (falls or lam[0] <= lam[i] < lam[i - 1] and i < len(alpha) - 1):
+            pair = f"sigmas[{i - 1}] = {sigma[i - 1]}, sigmas[{i}] = {s}"
+            found = "sigma / alpha may rise up to its first value, not at the end"
+            raise ValueError(f"{found}; found {pair}; sigmas[0] = {sigma[0]}")
     return alpha, sigma, lam
 
 
@@ -64,15 +65,16 @@ def tensors(plan):
     def tensor(value):
         return torch.tensor(value, dtype=torch.float64)
 
-    used = {(row[0], z) for row in plan for z, draw in enumerate(row[4]) if draw[0]}
+    places = [row[0] for row in plan]
+    used = {(p, z) for p, row in zip(places, plan) for z, draw in enumerate(row[4]) if draw[0]}
     rows, known = [], {}
-    for i, kind, sigma, weights, noise, lifts in plan:
-        kept = [z for z in range(len(noise)) if (i, z) in used]
-        new = tuple(tensor(noise[z][1:]).unbind() for z in kept if z >= known.get(i, 0))
-        known[i] = len(noise)
+    for p, (i, kind, sigma, weights, noise, *lifts) in zip(places, plan):
+        kept = [z for z in range(len(noise)) if (p, z) in used]
+        new = tuple(tensor(noise[z][1:]).unbind() for z in kept if z >= known.get(p, 0))
+        known[p] = len(noise)
         weights = tensor([*weights, *(noise[z][0] for z in kept)]).unbind()
-        lifts = tuple(tensor(lift).unbind() for lift in lifts)
-        rows.append((i, kind, tensor(sigma), weights, new, lifts))
+        lifts = [tuple(tensor(lift).unbind() for lift in before) for before in lifts]
+        rows.append((i, kind, tensor(sigma), weights, new, *lifts))
     return rows
 
 

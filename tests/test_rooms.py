@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*(ROOT / "solvergen").rglob("*.py"), *(ROOT / "verify").rglob("*.py")])
 GENERATED = sorted((ROOT / "generated").glob("*.py"))
+RUNTIME = ROOT / "solvergen" / "emit" / "runtime"
 # What a room may import from the other rooms of the generator.
 MAY = {
     "errors": set(),
@@ -72,13 +73,24 @@ def test_rooms_import_what_lies_before_them(name):
 @pytest.mark.parametrize("name", MAY)
 def test_no_generator_room_imports_torch(name):
     for path in of_room(name):
-        found = {dotted.split(".")[0] for dotted in imported(path)}
-        allowed = {"scipy"} if path.stem == "distribution" else set()  # an extra of the grids
-        assert not found & (HEAVY - allowed), path
+        if path.parent != RUNTIME:
+            found = {dotted.split(".")[0] for dotted in imported(path)}
+            allowed = {"scipy"} if path.stem == "distribution" else set()  # an extra of the grids
+            assert not found & (HEAVY - allowed), path
         # Expressions are sympy's in every room that holds one. These rooms hold none: what they
         # serve (--help, --version, list, new) starts without sympy.
         if name in ("errors", "gallery", "writing", "grids"):
             assert not found & {"sympy"}, path
+
+
+def test_what_emitted_files_copy_is_read_and_never_imported():
+    for path in sorted(RUNTIME.glob("*.py")):
+        outside = {dotted for dotted in imported(path) if not dotted.startswith("solvergen.emit.")}
+        assert outside <= {"torch", "math", "typing", "collections.abc"}, path
+    for path in SOURCES:
+        assert path.parent == RUNTIME or not any(".runtime" in name for name in imported(path)), (
+            path
+        )
 
 
 def test_emitted_files_import_nothing_but_torch():

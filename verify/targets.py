@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .conduct.checks import Conduct
+from .conduct.schedulers import conduct_of_scheduler
 from .errors import ANYTHING, TargetError
 from .hosts import functions
 from .hosts.alone import k_diffusion_sampling, load_file
@@ -32,6 +34,7 @@ class Target:
         single: the same host with its single-precision casts left in, or None.
         formula: text to show, or "".
         quiet: the same sampler with its noise switched off by its own option, or None.
+        real: its real runs, where these are not those of a function on the caller's grid.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Target:
     single: Run | None = None
     formula: str = ""
     quiet: Run | None = None
+    real: Callable[[], Conduct] | None = None
 
 
 STATED = (
@@ -229,6 +233,7 @@ def _scheduler(scheduler: Any, name: str, options: dict[str, Any], claim: int | 
         title=str(title),
         single=_lazy(lambda: scheduler_run(scheduler, options, exact=False)),
         quiet=_quiet_scheduler(scheduler, options),
+        real=lambda: conduct_of_scheduler(scheduler, options),
     )
 
 

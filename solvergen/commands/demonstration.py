@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..errors import SolvergenError
+from .parsing import command
 
 COUNTS = (5, 10, 20, 40, 80)
 SIGMA_MAX, SIGMA_MIN = 10.0, 0.05
@@ -18,8 +17,15 @@ SIGMA_MAX, SIGMA_MIN = 10.0, 0.05
 
 def add(commands: Any) -> None:
     """Register the command."""
-    demo = commands.add_parser("demo", help="a spec from text to samples, errors and a picture")
-    demo.add_argument("spec", nargs="?", default="dpmpp_2m", metavar="SPEC")
+    demo = command(
+        commands,
+        "demo",
+        "take a spec from text to samples, errors and a picture",
+        "solvergen demo",
+        "solvergen demo mine.toml --beside dpmpp_2m",
+    )
+    demo.add_argument("spec", nargs="?", default="dpmpp_2m", metavar="SPEC", help="dpmpp_2m unless "
+                      "given")  # fmt: skip
     demo.add_argument("--beside", default="ddim", metavar="SPEC", help="a solver to compare with")
     demo.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR")
     demo.set_defaults(handler=run_demo)
@@ -27,21 +33,21 @@ def add(commands: Any) -> None:
 
 def run_demo(args: argparse.Namespace) -> int:
     """Derive, emit, sample a 2-D mixture, compare with the exact end points, draw."""
-    from .generation import emitted
-    from .specs import run_explain
-
-    for flag in ("json", "latex", "markdown", "derivation"):
-        setattr(args, flag, False)
-    run_explain(args)
+    from ..catalogue import entry
+    from ..emitted import imported
+    from ..explanation import explanation
     from ..loading import load
+    from ..proof import proved
     from ..writing import write
+
+    print(explanation(entry(args.spec)))
 
     samplers: dict[str, ModuleType] = {}
     print()
     for target in dict.fromkeys((args.spec, args.beside)):
         loaded = load(target)
         path = args.out / f"{loaded.solver.name}.py"
-        write(path, emitted(loaded)[0])
+        write(path, proved(loaded).text)
         print(f"wrote {path}")
         samplers[loaded.solver.name] = imported(path)
     print()
@@ -51,24 +57,6 @@ def run_demo(args: argparse.Namespace) -> int:
     _draw(samplers, problem, picture)
     print(f"\nwrote {picture}")
     return 0
-
-
-def imported(path: Path) -> ModuleType:
-    """An emitted file as a module.
-
-    Raises:
-        SolvergenError: torch, which emitted files need, is not installed.
-    """
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except ModuleNotFoundError as error:
-        raise SolvergenError(
-            f"{error.name} is not installed; pip install 'solvergen[verify]'"
-        ) from None
-    return module
 
 
 class Problem:

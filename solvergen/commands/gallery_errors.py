@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
-from .demonstration import Problem, imported
-from .gallery import Entry
-from .progress import shown
+from ..catalogue import Entry
+from ..emitted import imported
+from .demonstration import Problem
+from .terminal import shown
 
 BUDGETS = (6, 12, 24, 48, 96)
 

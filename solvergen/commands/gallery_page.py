@@ -6,11 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from ..emit import formula
-from .gallery import FAMILIES, GRIDS, MODES, Entry
+from ..catalogue import FAMILIES, Entry
+from ..loading import find
 from .gallery_chart import Curve, chart
 
 REFERENCE = "ddim"
+GRIDS = {"uniform": "uniform in λ", "smooth": "smooth", "arbitrary": "any"}
+MODES = {"exact_start": "exact start", "own_start": "own start", "own_end": "own end"}
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; --mark: #c2410c; --own: #2563eb; }
@@ -103,9 +105,9 @@ differently.</p>
 
 def _form(entries: Sequence[Entry]) -> str:
     orders = sorted({one.true_order for one in entries})
-    calls = sorted({one.loaded.program.evaluations_per_step for one in entries})
+    calls = sorted({one.evaluations for one in entries})
     families = [name for name in FAMILIES if any(one.family == name for one in entries)]
-    integrands = sorted({one.loaded.program.integrand for one in entries})
+    integrands = sorted({one.integrand for one in entries})
     return (
         '<form><input name="words" type="search" placeholder="name, paper, word" aria-label="search">'
         + _select("family", "family", families)
@@ -123,34 +125,32 @@ def _select(name: str, label: str, values: Sequence[object]) -> str:
 
 
 def _card(one: Entry, curve: Curve, reference: Curve, scale: tuple[float, float]) -> str:
-    solver, program = one.loaded.solver, one.loaded.program
-    cite = solver.source.cite()
-    calls = program.evaluations_per_step
+    calls = one.evaluations
     data = {
         "family": one.family,
-        "integrand": program.integrand,
+        "integrand": one.integrand,
         "order": one.true_order,
         "calls": calls,
         "short": "yes" if one.falls_short else "no",
-        "text": f"{one.name} {program.title} {solver.description} {cite}".lower(),
+        "text": f"{one.name} {one.title} {one.description} {one.source}".lower(),
     }
     attributes = " ".join(f'data-{key}="{escape(str(value))}"' for key, value in data.items())
-    spec = one.loaded.path.read_text(encoding="utf-8")
+    spec = find(one.target).read_text(encoding="utf-8")
     return "\n".join(
         (
             f'<article id="{escape(one.name)}" {attributes}>',
-            f"<h2>{escape(program.title)}</h2>",
+            f"<h2>{escape(one.title)}</h2>",
             f"<p><code>from solvergen.generated.{escape(one.name)} import sample</code></p>",
             (
-                f'<p class="badges"><span>{one.family}</span><span>{program.integrand}</span>'
+                f'<p class="badges"><span>{one.family}</span><span>{one.integrand}</span>'
                 f"<span>{calls} evaluation{'s' * (calls > 1)} a step</span>{_claim(one)}</p>"
             ),
-            f"<p>{escape(solver.description)}</p>",
+            f"<p>{escape(one.description)}</p>",
             _update(one),
             _orders(one),
             _leading(one),
             chart(curve, reference, scale),
-            f'<p class="source">{escape(cite)}</p>',
+            f'<p class="source">{escape(one.source)}</p>',
             f"<details><summary>spec</summary><pre>{escape(spec)}</pre></details>",
             "</article>",
         )
@@ -161,11 +161,11 @@ def _claim(one: Entry) -> str:
     if not one.falls_short:
         what = "mean/cov./strong" if one.weak else "order"
         return f"<span>{what} {one.shown_order.replace('=', 'exact')}</span>"
-    return f'<span class="short">published {one.loaded.solver.claim.order}, true {one.true_order}</span>'
+    return f'<span class="short">published {one.claim["order"]}, true {one.true_order}</span>'
 
 
 def _update(one: Entry) -> str:
-    text = f"<pre>{escape(formula.terminal(one.loaded.program))}</pre>"
+    text = f"<pre>{escape(one.formula)}</pre>"
     if text.count("\n") <= 14:
         return text
     return f"<details><summary>update</summary>{text}</details>"

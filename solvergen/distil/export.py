@@ -168,6 +168,7 @@ def python_file(recipe: Recipe, trained: Trained) -> str:
         ],
         "SCALES": _scales(recipe),
         "DRAWS": len(inner.levels) if isinstance(inner, students.MultistepGenerator) else 1,
+        "TOP_ONLY": recipe.system in ("reflow", "progressive"),
         "NETWORK": shape,
         "PROBE": probe(recipe, trained),
     }

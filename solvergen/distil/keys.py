@@ -54,7 +54,7 @@ FORM = {
     "adversarial-denoising": "multistep-generator",
     "adversarial-distillation": "generator",
 }
-CONSISTENCY = ("consistency-training",)
+CHAINS = ("consistency", "consistency-training", "latent-consistency")
 ADVERSARIAL = ("adversarial-denoising", "adversarial-distillation", "distribution-matching")
 
 
@@ -122,17 +122,13 @@ TABLES: dict[str, dict[str, Key]] = {
         "c": Key(
             "number",
             0.03,
-            ("consistency", *CONSISTENCY, "easy-consistency", "latent-consistency", "direct"),
+            (*CHAINS, "easy-consistency", "direct"),
             low=1e-9,
         ),
-        "weight": Key(
-            "word", "1", ("consistency", *CONSISTENCY, "easy-consistency"), ("1", "1/dt")
-        ),
-        "levels": Key("word", "uniform", ("consistency", *CONSISTENCY), ("uniform", "lognormal")),
-        "schedule": Key(
-            "word", "fixed", ("consistency", *CONSISTENCY), ("fixed", "original", "doubling")
-        ),
-        "first": Key("integer", 10, ("consistency", *CONSISTENCY), low=2),
+        "weight": Key("word", "1", (*CHAINS, "easy-consistency"), ("1", "1/dt")),
+        "levels": Key("word", "uniform", CHAINS, ("uniform", "lognormal")),
+        "schedule": Key("word", "fixed", CHAINS, ("fixed", "original", "doubling")),
+        "first": Key("integer", 10, CHAINS, low=2),
         "mean": Key("number", -1.1, (*DRAWN, "average-velocity", "flow-matching")),
         "std": Key("number", 2.0, (*DRAWN, "average-velocity", "flow-matching"), low=1e-3),
         "velocity": Key(
@@ -169,7 +165,7 @@ TABLES: dict[str, dict[str, Key]] = {
         "target": Key(
             "number",
             0.0,
-            ("consistency", *CONSISTENCY, "latent-consistency", "trajectory", "shortcut"),
+            (*CHAINS, "trajectory", "shortcut"),
             low=0,
             high=0.99999,
         ),

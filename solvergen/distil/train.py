@@ -119,8 +119,8 @@ def train(
     if folder and engine.rank == 0:
         checkpoint.save(folder, recipe, seed, step, kept, optimizers)
     return Trained(
-        average.module.eval(),
-        student.eval(),
+        average.module.train(False),
+        student.train(False),
         step,
         step == made.total,
         losses,

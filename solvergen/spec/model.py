@@ -427,9 +427,3 @@ class Solver:
     source: Annotated[Source, Table(Source, "[source]", "Where the method was published.")] = (
         Source()
     )
-
-    def _repr_latex_(self) -> str:
-        from ..derive import derive
-        from ..emit.formula import latex
-
-        return f"$\\displaystyle {latex(derive(self))}$"

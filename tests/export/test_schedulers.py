@@ -55,7 +55,7 @@ def model(x, t):
 
 def run(scheduler, count=None, start=0, begin=True, shape=(2, 3, 4, 4), **given):
     scheduler.set_timesteps(count, **given)
-    if start and begin:
+    if start and begin and hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(start * scheduler.order)
     x = draw(*shape)
     for t in scheduler.timesteps[start * scheduler.order :]:
@@ -170,7 +170,7 @@ PEERS = {
         "DPMSolverMultistepScheduler",
         {**CONFIGS["thresholding"], **CUT},
     ),
-    "1": ("ddim", "DPMSolverMultistepScheduler", {"solver_order": 1}),
+    "ddim": ("ddim", "DDIMScheduler", {"clip_sample": False, "timestep_spacing": "leading"}),
     **{
         f"unipc_{order}_{kind}": (
             f"unipc_{order}_{kind}_as_shipped_by_diffusers",

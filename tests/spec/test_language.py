@@ -243,8 +243,3 @@ def test_texts_are_one_line_so_that_comments_stay_comments():
 def test_line_ends_and_long_unicode_are_fine():
     text = f'title = "Δ–solver ✓"\n{TOP}{STEP}'
     assert parse_solver(text.replace("\n", "\r\n")) == parse_solver(text.encode())
-
-
-def test_notebooks_show_the_formula():
-    shown = gallery.load("dpmpp_2m")._repr_latex_()
-    assert shown.startswith("$\\displaystyle") and "\\varphi_{1}" in shown

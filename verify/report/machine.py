@@ -10,11 +10,13 @@ from xml.etree import ElementTree
 
 from ..verdict import Verdict
 
+BROKEN = ("fail", "error", "disagree")
+
 
 def exit_code(verdicts: Sequence[Verdict]) -> int:
     """0 when every claim holds, 1 when one is refuted, 2 when a target could not be judged."""
     states = {v.status for v in verdicts}
-    return 2 if "error" in states else (1 if "fail" in states else 0)
+    return 2 if states & {"error", "disagree"} else (1 if "fail" in states else 0)
 
 
 def as_json(verdicts: Sequence[Verdict]) -> str:
@@ -41,11 +43,11 @@ def as_junit(verdicts: Sequence[Verdict]) -> str:
         name="solvergen.verify",
         tests=str(len(verdicts)),
         failures=str(sum(v.status == "fail" for v in verdicts)),
-        errors=str(sum(v.status == "error" for v in verdicts)),
+        errors=str(sum(v.status in ("error", "disagree") for v in verdicts)),
     )
     for v in verdicts:
         case = ElementTree.SubElement(suite, "testcase", classname="verify", name=_clean(v.target))
-        if v.status in ("fail", "error"):
+        if v.status in BROKEN:
             kind = "failure" if v.status == "fail" else "error"
             text = v.findings[0] if v.findings else v.reason
             child = ElementTree.SubElement(case, kind, message=_clean(text), type=v.reason or kind)
@@ -63,7 +65,7 @@ def as_github(verdicts: Sequence[Verdict]) -> str:
     """Workflow commands that annotate files, one line a finding of a refuted or broken target."""
     lines = []
     for v in verdicts:
-        if v.status not in ("fail", "error"):
+        if v.status not in BROKEN:
             continue
         where = f" file={_property(v.path)},line=1" if v.path else ""
         comma = "," if where else " "

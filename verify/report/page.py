@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from ..verdict import Verdict
+from ..verdict import SHOWN, Verdict
 from . import site
 from .machine import _finite
 from .terminal import WORD, noise_lines, orders, past_lines, ratios, slopes
@@ -179,3 +179,6 @@ def _details(verdict: Verdict) -> str:
         "versions": verdict.versions,
     }
     return json.dumps(_finite(kept), indent=1, sort_keys=True)
+
+
+SHOWN.append(fragment)

@@ -36,6 +36,9 @@ class OrderReport:
     orders: Mapping[str, Mapping[str, Order]]
     analysis: Analysis
 
+    def __repr__(self) -> str:
+        return f"<OrderReport {self.program.name}: {self.order}>"
+
     @property
     def order(self) -> Order:
         """The order that a user gets on any grid, with the solver's own start and end."""
