@@ -17,7 +17,7 @@ MAY = {
     "spec": {"errors", "expr"},
     "program": {"errors", "expr", "spec"},
     "gallery": {"errors", "expr", "spec"},
-    "derive": {"errors", "expr", "spec", "program", "gallery"},
+    "derive": {"errors", "expr", "process", "spec", "program", "gallery"},
     "order": {"errors", "expr", "algebra", "spec", "program", "derive", "gallery"},
     "emit": {"errors", "expr", "spec", "program"},
     "writing": set(),
