@@ -26,6 +26,7 @@ IMPORTS = """from __future__ import annotations
 
 import inspect
 import math
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 

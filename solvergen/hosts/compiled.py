@@ -42,7 +42,8 @@ class Compiled(nn.Module):
         seen = x.view_as(x)  # marks are left on a tensor of our own
         torch._dynamo.maybe_mark_dynamic(seen, [0, *range(2, x.ndim)])
         try:
-            with shapes.patch(backed_size_oblivious=True):  # a batch of 1 is a batch like others
+            # A batch of 1 is a batch like others.
+            with shapes.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
                 found: Tensor = self._run(self.sampler.model, seen, self.plan, extra)
                 return found
         except torch._dynamo.exc.TorchDynamoException as error:

@@ -169,6 +169,7 @@ class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc
         self.sigmas = torch.cat([levels, level[-1:]]).float()
         self.num_inference_steps = len(level) - 1
         self.reset(rows, levels, level)
+        self._moves = self._compilable(0)
 
     def _times(self, levels: torch.Tensor, level: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         """The model's time at the level of each row: that of its grid point, or between two."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,10 @@ class PlanWalk:
     Noise is drawn in `step`, in the order and the manner of diffusers. Noise that comes before a
     model call is added at the end of the step before it, since pipelines call the model themselves;
     before the first call there is none to add: pipelines begin at the level of that call.
+
+    A run belongs to the thread that set its timesteps; another thread's steps are refused. Compiled
+    by `torch.compile(scheduler.step, fullgraph=True)`, steps of a solver without noise are one graph
+    for the first call of a run and one for all later ones.
 
     noise_sampler: where it is set, (sigma, sigma_next) -> noise like the sample replaces the
         generator's draws; levels are σ/α. Pipelines that pass no generator to `step` draw from
@@ -42,6 +47,9 @@ class PlanWalk:
     ) -> None:
         """Forget the last run; take the rows of a new plan, their levels and its grid."""
         self._rows, self._row_levels, self._grid_levels = rows, levels, grid
+        self._thread, self._thresholds = threading.get_ident(), self.config.thresholding
+        self._learned = self.config.variance_type in ("learned", "learned_range")
+        self._moves: tuple[torch.Tensor, torch.Tensor] | None = None
         self._walk: dict[int, tuple[str, Any, tuple[float, float]]] = {}
         self._memory: tuple[torch.Tensor, ...] = ()
         self._step_index: int | None = None
@@ -50,7 +58,13 @@ class PlanWalk:
     @property
     def step_index(self) -> int | None:
         """Index of the next model call in `timesteps`; None before the first."""
+        if self._counted():
+            return (self._begin_index or 0) + int(self._memory[0])
         return self._step_index
+
+    def _counted(self) -> bool:
+        """Whether the steps of this run were compiled, so that a tensor counts them."""
+        return bool(self._memory) and self._memory[0].dtype == torch.int64
 
     @property
     def begin_index(self) -> int | None:
@@ -59,7 +73,9 @@ class PlanWalk:
 
     def set_begin_index(self, begin_index: int = 0) -> None:
         """Say where in `timesteps` the run begins (img2img starts in the middle)."""
-        self._begin_index = begin_index
+        self._begin_index, self._moves = begin_index, None
+        if self._step_index is None and self._rows:
+            self._moves = self._compilable(begin_index)
 
     def scale_model_input(self, sample: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         """The sample itself: the model's input is x = α x0 + σ ε."""
@@ -167,7 +183,7 @@ class PlanWalk:
             denoised = torch.add(sample, model_output, alpha=of_output)
         else:
             denoised = (sample * of_sample).add_(model_output, alpha=of_output)
-        if not self.config.thresholding:
+        if not self._thresholds:
             return denoised
         config = self.config
         return threshold(denoised, config.dynamic_thresholding_ratio, config.sample_max_value)
@@ -188,16 +204,34 @@ class PlanWalk:
         of the noise. eta is what pipelines of DDIM pass: 0, which leaves the solver's own strength
         as it is, or the value that `solver_parameters` has for it.
         """
-        check_strength(eta, type(self).coefficients, self.config.solver_parameters)
+        if eta:
+            check_strength(eta, type(self).coefficients, self.config.solver_parameters)
         if self.num_inference_steps is None:
             raise ValueError("call set_timesteps before the first step")
-        index, walk = self._place(timestep)
-        if self.config.variance_type in ("learned", "learned_range"):
+        if self._learned:
             model_output = model_output[:, : sample.shape[1]]
+        if torch.compiler.is_compiling():
+            previous = self._compiled_step(model_output, sample, generator)
+        else:
+            previous = self._step(model_output, timestep, sample, generator)
+        return SchedulerOutput(prev_sample=previous) if return_dict else (previous,)
+
+    def _step(
+        self, model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, generator: Any
+    ) -> torch.Tensor:
+        if threading.get_ident() != self._thread:
+            raise ValueError(
+                "another thread set the timesteps of this run; give each thread its own scheduler, "
+                "type(scheduler).from_config(scheduler.config)"
+            )
+        if self._counted():
+            raise ValueError("this run has compiled steps; compile the rest, or set_timesteps anew")
+        index, walk = self._place(timestep)
         self._check(model_output, sample, first=self._step_index is None)
-        half = sample.dtype in (torch.float16, torch.bfloat16)
-        wide = torch.float32 if half else sample.dtype
-        x, output = sample.to(wide), model_output.to(wide)
+        x, output = sample, model_output
+        if x.element_size() < 4 or output.dtype != x.dtype:
+            wide = torch.promote_types(x.dtype, torch.float32)
+            x, output = x.to(wide), output.to(wide)
         kind, row, intake = walk[index]
         denoised = self.convert_model_output(output, x, intake)
         lifts = walk[index + 1][1][5:6] if index + 1 in walk else ()
@@ -214,8 +248,55 @@ class PlanWalk:
         for keep, spread, *levels in lifts[0] if lifts else ():  # noise before the next call
             following = keep * following + spread * draw(levels)
         self._walk, self._memory, self._step_index = walk, memory, index + 1
-        previous = following.to(sample.dtype)
-        return SchedulerOutput(prev_sample=previous) if return_dict else (previous,)
+        return following if following.dtype == sample.dtype else following.to(sample.dtype)
+
+    def _compilable(self, index: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Matrices of all steps from an index on, and their weights of sample and model output.
+
+        None where a compiled step is not possible: noise, or a begin inside a step or a plan.
+        """
+        try:
+            walk = self._begin(index)
+        except ValueError:
+            return None
+        plan = self._rows
+        if self.history and index:
+            plan = self.plan(self._grid_levels[self._rows[index][0] :])[0]  # type: ignore[index]
+        tensors = getattr(plan, "tensors", None)
+        noisy = any(len(row) > 4 for row in plan)
+        if noisy or tensors is None or any(kind for kind, _, _ in walk.values()):
+            return None
+        moves = tensors[1][index - len(self._rows) :]
+        intakes = torch.tensor([walk[k][2] for k in sorted(walk)], dtype=torch.float64)
+        return (moves, intakes) if len(moves) == len(intakes) else None
+
+    def _compiled_step(
+        self, model_output: torch.Tensor, sample: torch.Tensor, generator: Any
+    ) -> torch.Tensor:
+        """A step whose weights are taken from the rows of the plan at a counter on the device."""
+        if self._moves is None or generator is not None:
+            raise ValueError(
+                "this run cannot be compiled: it draws noise, or begins inside a step; call step "
+                "without torch.compile"
+            )
+        if self._thresholds:
+            raise ValueError("thresholding cannot be compiled; call step without torch.compile")
+        self._check(model_output, sample, first=False)
+        wide = torch.promote_types(sample.dtype, torch.float32)
+        x, output = sample.to(wide), model_output.to(wide)
+        moves, intakes = (part.to(x.device) for part in self._moves)
+        if not self._memory:
+            at = torch.zeros(1, dtype=torch.int64, device=x.device)
+            held = [torch.zeros_like(x) for _ in range(moves.shape[1] - 1)]
+        else:
+            at, *held = self._memory
+        of_sample, of_output = intakes.index_select(0, at)[0].unbind()
+        denoised = of_sample * x + of_output * output
+        values = [x, denoised, *held]
+        rows = moves.index_select(0, at)[0].unbind()
+        following, *held = [sum(w * v for w, v in zip(r, values, strict=True)) for r in rows]
+        self._memory = (at + 1, *held)
+        return following.to(sample.dtype)
 
     def _place(self, timestep: float | torch.Tensor) -> tuple[int, dict[int, Any]]:
         """The entry of `timesteps` that is next, and the run to which it belongs."""
@@ -235,12 +316,12 @@ class PlanWalk:
                 f"model_output {tuple(model_output.shape)} on {model_output.device} does not fit "
                 f"sample {tuple(sample.shape)} on {sample.device}"
             )
-        held = [m for m in self._memory if torch.is_tensor(m)]
-        if not first and any(m.shape != sample.shape for m in held):
+        held = self._memory[-1:]  # the first is a counter where steps are compiled
+        if not first and any(torch.is_tensor(m) and m.shape != sample.shape for m in held):
             raise ValueError(
                 f"the batch changed to {tuple(sample.shape)} during a run; call set_timesteps"
             )
-        if first and model_output.isnan().any():
+        if first and not torch.compiler.is_compiling() and model_output.isnan().any():
             raise ValueError("the model returned NaN at its first call (float16 overflows)")
 
     def _noise_scales(
