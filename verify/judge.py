@@ -18,6 +18,7 @@ from .noise.jumps import audit_jumps, rises
 from .order.audit import CLASSES, Audit, audit
 from .order.claims import weigh
 from .order.stability import region
+from .probe.place import line_of_step
 from .probe.tableau import FORMS
 from .probe.trace import Run
 from .problems.grids import GRIDS
@@ -55,6 +56,22 @@ def judge(
     Returns:
         A Verdict; misbehaviour of the target is in it, never raised.
     """
+    verdict = _judged(target, claim, grids, rates, constants, conduct, rule, seed)
+    if target.path is None or verdict.status in ("pass", "none"):
+        return verdict
+    return replace(verdict, line=line_of_step(target.run, target.path))
+
+
+def _judged(
+    target: Target,
+    claim: int | None,
+    grids: Sequence[str],
+    rates: bool,
+    constants: bool,
+    conduct: bool,
+    rule: bool,
+    seed: int,
+) -> Verdict:
     claim = target.claim if claim is None else claim
     # strangers' code may draw random numbers; the verdict must not depend on what ran before
     torch.manual_seed(seed)

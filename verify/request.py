@@ -23,6 +23,7 @@ class Request:
         options: keyword arguments for it.
         convention, claim: as in targets.find and judge.
         settings: keyword arguments of judge().
+        claims: target -> order, where a project states them.
     """
 
     target: str
@@ -30,6 +31,11 @@ class Request:
     convention: str | None = None
     claim: int | None = None
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    claims: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def claimed(self, name: str) -> int | None:
+        """What a target of this request is held to: the claim given, or the project's."""
+        return self.claim if self.claim is not None else self.claims.get(name)
 
     @property
     def name(self) -> str:
