@@ -35,7 +35,9 @@ class Request:
 
     def claimed(self, name: str) -> int | None:
         """What a target of this request is held to: the claim given, or the project's."""
-        return self.claim if self.claim is not None else self.claims.get(name)
+        bare = name.partition(" ")[0]
+        said = self.claims.get(name, self.claims.get(bare))
+        return self.claim if self.claim is not None else said
 
     @property
     def name(self) -> str:
