@@ -1,5 +1,6 @@
 """Whole libraries, bad targets in processes of their own, strangers' conventions, the memory."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -110,7 +111,7 @@ class Solver:
     def sample(self, x, steps, t_start, t_end, order=2, skip_type="time_uniform"):
         plan, old = self.plan, None
         times = torch.linspace(t_start, t_end, steps + 1, dtype=torch.float64)
-        for s, t in zip(times[:-1], times[1:], strict=True):
+        for s, t in itertools.pairwise(times):
             alpha, sigma = plan.marginal_alpha(s), plan.marginal_std(s)
             data = (x - sigma * self.model(x, s.expand(len(x)))) / alpha
             h = plan.marginal_lambda(t) - plan.marginal_lambda(s)
@@ -138,7 +139,7 @@ def euler_cfg_pp(model, x, sigmas, extra_args=None, callback=None, disable=None)
     options = dict(extra_args.get("model_options", {}))
     options["sampler_post_cfg_function"] = [keep]
     limit = model.inner_model.model_sampling.sigma_max
-    for s, t in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for s, t in itertools.pairwise(sigmas):
         denoised = model(x, s * x.new_ones(len(x)), **{**extra_args, "model_options": options})
         x = denoised + (x - kept[0]) / torch.minimum(s, limit) * t
     return x
