@@ -116,3 +116,25 @@ def test_the_runtime_for_hosts_imports_nothing_of_the_generator():
     for path in of_room("hosts"):
         assert not {room(dotted) for dotted in imported(path)} - {None, "hosts"}, path
         assert "sympy" not in {dotted.split(".")[0] for dotted in imported(path)}, path
+
+
+def test_the_rooms_of_the_judge_import_without_circles():
+    root = ROOT / "verify"
+    graph = {}
+    for path in sorted(root.rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        graph[name] = {dotted for dotted in imported(path) if dotted.startswith("verify.")}
+    done, open_ = set(), []
+
+    def visit(name):
+        assert name not in open_, f"import circle: {' -> '.join([*open_, name])}"
+        if name in done or name not in graph:
+            return
+        open_.append(name)
+        for other in sorted(graph[name]):
+            visit(other)
+        open_.pop()
+        done.add(name)
+
+    for name in graph:
+        visit(name)
