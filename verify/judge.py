@@ -22,7 +22,7 @@ from .probe.place import line_of_step
 from .probe.tableau import FORMS
 from .probe.trace import Run
 from .problems.grids import GRIDS
-from .rates import measure
+from .rates import measure, snapped
 from .targets import Target
 from .verdict import Verdict, versions
 
@@ -89,6 +89,24 @@ def _judged(
     return _conducted(verdict, target, audited) if conduct else verdict
 
 
+def _snapped(
+    target: Target, claim: int | None, status: str, findings: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """Status and findings of a sampler that snaps its whole grid: a measurement, with its floor."""
+    found = snapped.measured(target.run)
+    if found is None:
+        return status, findings
+    rest = tuple(f for f in findings if "could not be judged" not in f)
+    told = (found.sentence(), *rest)
+    if claim is None:
+        return "none", told
+    if found.order is None:
+        return "error", (f"could not be judged: {found.sentence()}", *rest)
+    if found.order < claim:
+        return "fail", (f"claims order {claim}; {found.sentence()}", *rest)
+    return "pass", told
+
+
 # misbehaviour after which nothing is learnt from more runs
 HOPELESS = ("raises", "shape", "dtype", "size", "target")
 
@@ -142,6 +160,8 @@ def _judge_drift(
     if constants and grids and target.stated.get("LEADING_ERROR") and audited.status == "ok":
         extra["constants"] = _constants(target, audited)
     status, findings = weigh(target, claim, audited, measured, extra)
+    if audited.status == "grid" and "snaps its grid" in audited.message:
+        status, findings = _snapped(target, claim, status, findings)
     reason = "" if audited.status == "ok" else audited.status
     return Verdict(
         **base,
