@@ -134,7 +134,7 @@ def _parallel(jobs: int, backend: str | None) -> Any:
         TargetError: see sweep().
     """
     if jobs == 0:
-        raise TargetError("--jobs 0: nobody would judge; give 1 or more, or -1 for every core")
+        raise TargetError("--jobs must be at least 1, or -1 for all cores; got 0")
     if jobs == 1 and backend is None:
         return None
     try:

@@ -150,7 +150,7 @@ class _Deriver:
         known = {parameter.name for parameter in self.solver.parameters}
         if local := symbols(noise.scale) - known:
             raise DeriveError(
-                f"a jump is no step: the scale of its noise cannot use {min(local)}",
+                f"the noise scale of a jump cannot use {min(local)}: a jump is not a step",
                 ("noise", "scale"),
             )
         return noise.scale

@@ -144,7 +144,7 @@ def _deviations(
         if source not in stages:
             require(source, stages, rule)
             raise DeriveError(
-                f"`{source}` is no stage; only evaluations of the step itself may lie beside the "
+                f"`{source}` is not a stage; only evaluations of the step itself may lie beside the "
                 "polynomial",
                 (*rule.where, "deviations"),
             )

@@ -177,7 +177,9 @@ class SymbolValues(dict[str, Any]):
         elif digits and stem in ("gamma", "Gamma"):
             value = self._point(stem, int(digits))
         elif name == "remaining":
-            raise OrderError("how far a run has come is no property of a step")
+            raise OrderError(
+                "`remaining` depends on the whole run, so it has no value within a single step"
+            )
         else:
             raise OrderError(f"a weight contains the unknown symbol {name!r}")
         self[name] = value

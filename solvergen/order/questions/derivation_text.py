@@ -41,14 +41,14 @@ class Derivation:
 
     def markdown(self) -> str:
         """The derivation as Markdown with LaTeX formulas."""
-        return _markdown(self)
+        return _as_markdown(self)
 
     def latex(self) -> str:
         """The derivation as LaTeX sections, to be included in a document with amsmath."""
-        return _latex(self)
+        return _as_latex(self)
 
 
-def _markdown(derivation: Derivation) -> str:
+def _as_markdown(derivation: Derivation) -> str:
     """The derivation as Markdown with $…$ and $$…$$ formulas."""
     lines = [f"# Truncation errors of {derivation.title}", ""]
     for number, part in enumerate(derivation.parts, 1):
@@ -68,7 +68,7 @@ def _markdown(paragraph: Paragraph) -> str:
     return "\n".join(table)
 
 
-def _latex(derivation: Derivation) -> str:
+def _as_latex(derivation: Derivation) -> str:
     """The derivation as LaTeX sections."""
     lines = [rf"\section{{Truncation errors of {_escaped(derivation.title)}}}", ""]
     for part in derivation.parts:
