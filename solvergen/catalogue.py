@@ -212,6 +212,8 @@ def _on_any_grid(proof: Proof) -> str:
 
     assert proof.order is not None
     try:
+        if proof.order.symbolic.brief(LONGEST) is None:
+            return ""
         symbolic = str(proof.order.symbolic)
     except Explosion as error:
         return f"({error})"

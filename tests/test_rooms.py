@@ -17,7 +17,7 @@ MAY = {
     "spec": {"errors", "expr"},
     "program": {"errors", "expr", "spec"},
     "gallery": {"errors", "expr", "spec"},
-    "derive": {"errors", "expr", "spec", "program", "gallery"},
+    "derive": {"errors", "expr", "process", "spec", "program", "gallery"},
     "order": {"errors", "expr", "algebra", "spec", "program", "derive", "gallery"},
     "emit": {"errors", "expr", "spec", "program"},
     "writing": set(),
@@ -182,3 +182,23 @@ def test_the_runtime_for_hosts_imports_nothing_of_the_generator():
     for path in of_room("hosts"):
         assert not {room(dotted) for dotted in imported(path)} - {None, "hosts"}, path
         assert "sympy" not in {dotted.split(".")[0] for dotted in imported(path)}, path
+
+
+def test_training_is_imported_by_commands_alone():
+    for path in SOURCES:
+        parts = path.relative_to(ROOT).parts
+        if parts[:2] in (("solvergen", "distil"), ("solvergen", "commands")):
+            continue
+        assert "distil" not in {room(dotted) for dotted in imported(path)}, path
+
+
+def test_the_trainer_and_the_examiner_share_nothing():
+    for path in sorted((ROOT / "solvergen" / "distil").rglob("*.py")):
+        for dotted in imported(path):
+            assert not dotted.startswith(("verify.maps", "solvergen.verify.maps")), path
+
+
+def test_recipes_are_read_without_torch():
+    for name in ("recipe", "keys", "budget"):
+        path = ROOT / "solvergen" / "distil" / f"{name}.py"
+        assert not {dotted.split(".")[0] for dotted in imported(path)} & HEAVY, path

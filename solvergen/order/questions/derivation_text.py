@@ -1,4 +1,4 @@
-"""A derivation, and its spelling in Markdown and in LaTeX."""
+"""A derivation as a document: its parts, and their spelling as Markdown and as LaTeX."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class Derivation:
 
     def markdown(self) -> str:
         """The derivation as Markdown with LaTeX formulas."""
-        return _as_markdown(self)
+        return _whole_markdown(self)
 
     def latex(self) -> str:
         """The derivation as LaTeX sections, to be included in a document with amsmath."""
-        return _as_latex(self)
+        return _whole_latex(self)
 
 
-def _as_markdown(derivation: Derivation) -> str:
+def _whole_markdown(derivation: Derivation) -> str:
     """The derivation as Markdown with $…$ and $$…$$ formulas."""
     lines = [f"# Truncation errors of {derivation.title}", ""]
     for number, part in enumerate(derivation.parts, 1):
@@ -68,7 +68,7 @@ def _markdown(paragraph: Paragraph) -> str:
     return "\n".join(table)
 
 
-def _as_latex(derivation: Derivation) -> str:
+def _whole_latex(derivation: Derivation) -> str:
     """The derivation as LaTeX sections."""
     lines = [rf"\section{{Truncation errors of {_escaped(derivation.title)}}}", ""]
     for part in derivation.parts:

@@ -1,7 +1,8 @@
-"""What the parts of an analysis ask of it: cases to expand, and what was found so far."""
+"""What the report and the questions about accumulated errors ask of an analysis."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ...program.model import Program
@@ -9,11 +10,11 @@ from ..expansion.local_error import Case
 from ..verdict import LeadingError
 
 
-class Expansions(Protocol):
-    """A program with one choice of parameters, and its expansions on the classes of grids."""
+class Analysed(Protocol):
+    """One program with one choice of parameters, of which constants are derived when asked for."""
 
     program: Program
-    values: dict[str, Any]
+    values: Mapping[str, Any]
 
     @property
     def predictor(self) -> int:
@@ -25,5 +26,5 @@ class Expansions(Protocol):
         ...
 
     def constants(self, kind: str) -> LeadingError:
-        """The leading local error on a class of grids."""
+        """The leading local error on a class of grids with exact coefficients."""
         ...
