@@ -89,7 +89,7 @@ def parse_options(pairs: list[str]) -> dict[str, Any]:
     """KEY=VALUE pairs; values are Python literals, numbers (nan, inf too), or text.
 
     Raises:
-        TargetError: a pair without "=" or with a key that is no name.
+        TargetError: a pair without "=" or with a key that is not a name.
     """
     out: dict[str, Any] = {}
     for pair in pairs:
