@@ -34,7 +34,7 @@ def add_parsers(subparsers: Any) -> None:
     """Add `verify` and `audit` to argparse's subparsers; each sets `handler`."""
     verify = subparsers.add_parser(
         "verify",
-        help="measure and audit samplers, and weigh their claims",
+        help="measure and audit samplers, and check their claims",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

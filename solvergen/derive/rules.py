@@ -21,7 +21,7 @@ from .lagrange import lagrange, power_values
 MAX_NODES = MAX_STEPS + 1  # each node doubles the terms of a basis with symbolic places
 
 
-def weigh(
+def row_of_rule(
     rule: Rule,
     place: Place,
     stages: Mapping[str, Place],

@@ -43,7 +43,7 @@ def _lam_of_clock(j: int) -> Fraction:
     return -factorial(j - 1) * (1 / (1 - tau) ** j - Fraction(-1) ** j / tau**j)
 
 
-class Setting:
+class StepValues:
     """Values of weights at the steps of a grid.
 
     Args:
@@ -146,7 +146,7 @@ def _bends(row: Row) -> bool:
 class SymbolValues(dict[str, Any]):
     """Values of the symbols h, theta1, Theta1, eta1, … of one step, made when first used."""
 
-    def __init__(self, setting: Setting, site: int) -> None:
+    def __init__(self, setting: StepValues, site: int) -> None:
         super().__init__(setting.parameters)
         if "remaining" in self and site:
             past = -setting.grid.position(site) * setting.ring.h
