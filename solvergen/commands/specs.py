@@ -108,7 +108,7 @@ def _line(prompt: str) -> str:
 
 
 def run_lint(args: argparse.Namespace) -> int:
-    """Read and derive each spec, and weigh each recipe; report every one that fails."""
+    """Read and derive each spec, and check each recipe; report every one that fails."""
     from ..distil.recipe import is_recipe
     from ..loading import load
     from ..program.consistency import inconsistent_rows

@@ -19,7 +19,7 @@ from ...algebra.ring import SeriesRing
 from ...program.model import Program
 from ...program.row import depth
 from ..expansion.grid import Grid, from_steps, uniform
-from ..expansion.symbol_values import Setting
+from ..expansion.symbol_values import StepValues
 from ..verdict import ZeroStability
 from .stability import limit, polynomial_roots
 
@@ -62,7 +62,7 @@ def zero_stability(program: Program, parameters: Mapping[str, Any]) -> ZeroStabi
     return ZeroStability(True, counted, reason, float(factor))
 
 
-def shares(program: Program, setting: Setting, site: int) -> list[Fraction]:
+def shares(program: Program, setting: StepValues, site: int) -> list[Fraction]:
     """The factors of the row that ends a step on x, x−1, …, as h tends to 0."""
     final, values = program.main.final, setting.at(site)
     found = [Fraction(0)] * (program.main.history + 1)
@@ -73,7 +73,7 @@ def shares(program: Program, setting: Setting, site: int) -> list[Fraction]:
 
 def _roots(program: Program, parameters: Mapping[str, Any], grid: Grid) -> list[complex]:
     """The roots of the first characteristic polynomial of the row that ends a step."""
-    factors = shares(program, Setting(program.kappa, SeriesRing(3), grid, parameters), 0)
+    factors = shares(program, StepValues(program.kappa, SeriesRing(3), grid, parameters), 0)
     return polynomial_roots([*(complex(-f) for f in reversed(factors)), 1 + 0j])
 
 

@@ -32,7 +32,7 @@ class Solution:
 
     Args:
         values: what each parameter's limit must be; a parameter that may have any value is missing.
-            Values are fractions, or texts in the other parameters.
+            Values are fractions, or strings in the other parameters.
         precision: the k of p = value + O(h^k) for every parameter that is fixed.
     """
 
