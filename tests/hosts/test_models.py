@@ -164,7 +164,7 @@ class NoWideNumbers(TorchDispatchMode):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda net: Denoiser(net, "noise", time=discrete_time(torch.linspace(0.99, 0.01, 10))),
+        lambda net: Denoiser(net, "noise"),
         lambda net: Denoiser(net, "v", trained="flow", boundary=latent_consistency()),
         Preconditioned,
         TrigFlow,
