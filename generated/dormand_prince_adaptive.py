@@ -536,7 +536,7 @@ def sample_adaptive(
     alphas=None,
     rtol=1 / 1000,
     atol=1 / 1000,
-    max_calls=1000,
+    max_calls=4000,
 ):
     """Sample like `sample`, but choose the steps between the first and the last level.
 

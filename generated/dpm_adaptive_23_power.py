@@ -424,7 +424,7 @@ def sample_adaptive(
     alphas=None,
     rtol=1 / 20,
     atol=39 / 5000,
-    max_calls=1000,
+    max_calls=4000,
 ):
     """Sample like `sample`, but choose the steps between the first and the last level.
 
