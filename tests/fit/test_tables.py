@@ -60,7 +60,7 @@ def test_sums_are_one_for_all_numbers_and_give_order_one(mixture):
         assert numbers.table(values).defects() == pytest.approx([0] * 4, abs=1e-14)
     # A family: each step of a table, cut into more; the shares of the newest two outputs are random
     # numbers whose sum is one. The error must fall as the first power at least.
-    scaled = Scaled(mixture.problem())
+    scaled = Scaled(mixture.problem(sigma_min=0.3))
     state = torch.randn(8, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     exact = end(scaled, adams([float(v) for v in np.geomspace(9, 0.305, 300)], 0.3, 2), state)
     errors = []
@@ -75,8 +75,7 @@ def test_sums_are_one_for_all_numbers_and_give_order_one(mixture):
                 total[i - 1] -= 0.7 * width
             rows.append(tuple(total[: i + 1] / (angles[0] - angles[i + 1])))
         table = Table(tuple(levels[:-1]), tuple(rows))
-        problem = mixture.problem(sigma_min=0.3)
-        found = end(Scaled(problem), table, state)
+        found = end(scaled, table, state)
         errors.append(float((found - exact).norm()))
     assert errors[0] / errors[1] > 1.7 and errors[1] / errors[2] > 1.8
 
