@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from sympy import Expr
+
 from ..errors import DeriveError
-from ..expr.substitution import symbols
-from ..expr.tree import ONE, Expr, Number, lift
+from ..expr.arithmetic import ONE, symbols
+from ..expr.functions import lift
 from ..program.model import Program
 from ..program.row import KAPPA, Place, Row, depth
 from ..program.step import Step
@@ -20,11 +22,12 @@ from .coordinates import further, located, resolve
 from .corrected import closed, swept
 from .langevin import langevin, langevin_to_zero
 from .noise import noisy
+from .own_schedule import process_of
 from .pinned import fixed_noise, pinned
 from .rules import weigh
 
 Lookup = Callable[[str], Solver]
-END = Place(lift(1))
+END = Place(ONE)
 
 
 def derive(solver: Solver, lookup: Lookup | None = None) -> Program:
@@ -58,6 +61,8 @@ class _Deriver:
 
     def program(self) -> Program:
         solver = self.solver
+        if solver.schedule is not None and solver.schedule.alpha is not None:
+            process_of(solver.schedule)
         main = self.step(solver)
         start = self.start(main)
         end = self.end(main)
@@ -85,7 +90,7 @@ class _Deriver:
             start=start,
             end=end,
             zero=solver.end.zero,
-            shrink=None if solver.start.shrink is None else Number(solver.start.shrink),
+            shrink=None if solver.start.shrink is None else lift(solver.start.shrink),
             embedded=self.embedded(),
             controller=solver.controller,
             parameters=solver.parameters,

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from ..errors import SolvergenError
 from ..writing import write
 from . import checkpoint, students
+from .files import FACTS, FILE, REPORT, WEIGHTS
 from .recipe import Recipe
 from .train import Trained
 
-WEIGHTS, FACTS, FILE, REPORT = "student.safetensors", "student.toml", "student.py", "report.json"
 EXAMINED = {
     "consistency": "endpoint",
     "trigflow": "endpoint",

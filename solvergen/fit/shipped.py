@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..expr.parse import hint
+from ..errors import hint
 from ..writing import write
 from .record import RecordError
 from .table import Table

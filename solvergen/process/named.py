@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import sympy as sp
 
-from ..expr.parse import hint
+from ..errors import hint
 from .model import Process, ProcessError
 from .origins import from_beta
 from .text import T, parameter

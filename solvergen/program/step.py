@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from sympy import Expr
+
 from ..errors import DeriveError
-from ..expr.substitution import symbols
-from ..expr.tree import ONE, Expr
+from ..expr.arithmetic import ONE, symbols
 from .row import Row, depth
 
 

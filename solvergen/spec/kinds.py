@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import keyword
 import re
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NoReturn, Protocol
 
-from ..expr.parse import hint
-from ..expr.tree import Expr, Number, Symbol
+from sympy import Expr, Symbol
+
+from ..errors import hint
+from ..expr.arithmetic import fraction_of
+from .file_name import NAME, name_refusal
 from .names import GRID_POINT, MAX_STEPS, NODE, STATE
 from .scope import Vocabulary
 
 KeyPath = tuple[str | int, ...]
 MAX_TEXT = 2000
 
-# An emitted file of such a name would be imported in place of the module.
-SHADOWING = {*sys.stdlib_module_names, "torch", "numpy", "scipy", "sympy", "solvergen", "generated"}
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _DRAW = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 EXACT_SCHEMA: dict[str, Any] = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
@@ -116,10 +114,10 @@ class Name:
 
     @property
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": f"^{_NAME.pattern}$"}
+        return {"type": "string", "pattern": f"^{NAME.pattern}$"}
 
     def fits(self, value: object) -> bool:
-        return isinstance(value, str) and bool(_NAME.fullmatch(value))
+        return isinstance(value, str) and bool(NAME.fullmatch(value))
 
     def read(self, spec: Reading, path: KeyPath, value: str) -> str:
         if value in self.reserved:
@@ -239,8 +237,8 @@ class Expression:
 
     def read(self, spec: Reading, path: KeyPath, value: Any) -> Any:
         made = self.expression(spec, path, value)
-        if isinstance(made, Number):
-            self.check(spec, path, made.value)
+        if made.is_Rational:
+            self.check(spec, path, fraction_of(made))
         return made
 
     def expression(self, spec: Reading, path: KeyPath, value: Any) -> Expr:
@@ -276,10 +274,11 @@ class Exact(Expression):
 
     def read(self, spec: Reading, path: KeyPath, value: Any) -> Fraction:
         number = self.expression(spec, path, value)
-        if not isinstance(number, Number):
+        if not number.is_Rational:
             spec.fail(path, f"must be a rational number, found {shown(value)}", str(value))
-        self.check(spec, path, number.value)
-        return number.value
+        exact = fraction_of(number)
+        self.check(spec, path, exact)
+        return exact
 
 
 @dataclass(frozen=True)
@@ -398,18 +397,6 @@ class Weights:
             return spec.each(lambda kind, at, found: kind.read(spec, at, found), parts)
 
         return spec.each(pair, value.items())
-
-
-def name_refusal(name: str) -> str:
-    """Why a solver, and so the file emitted for it, cannot have a name; empty if it can."""
-    if not _NAME.fullmatch(name):
-        return "use letters, digits and underscores, a letter first"
-    if name in SHADOWING or keyword.iskeyword(name):
-        return (
-            "it is a module or a keyword of Python, which the emitted file would hide; choose "
-            "another name"
-        )
-    return ""
 
 
 def shown(value: object) -> str:

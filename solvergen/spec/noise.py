@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from ..expr.tree import ONE, Expr
+from sympy import Expr
+
+from ..expr.arithmetic import ONE
 from .declare import Key, Mistake, Raw
 from .kinds import Boolean, Bounds, Expression, Integer, KeyPath, List, Text
 from .scope import Vocabulary

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..errors import DeriveError, ExpressionError, SpecError
-from ..expr.parse import hint
-from ..expr.tree import Expr
+from sympy import Expr
+
+from ..errors import DeriveError, ExpressionError, SpecError, hint
 from .declare import Key, Raw, Table, fields_of, held, inline_of, keys_of, tables_of
 from .document import MAX_BYTES, Document
 from .kinds import KeyPath, shown

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar
 
-from ..expr.tree import Expr
+from sympy import Expr
+
 from .declare import Inline, Key, Mistake, Raw
 from .kinds import (
     Boolean,

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
+from sympy import Expr, Symbol
+
 from ..errors import DeriveError
-from ..expr.tree import ONE, ZERO, Expr, Symbol
+from ..expr.arithmetic import ONE, ZERO, add, multiply
 from .declare import Key
 from .kinds import Expression, Integer, List
 from .rule import Rule, Stage
@@ -85,7 +87,9 @@ def written_out(
     scale: Expr = Symbol("h") if coordinate == "lambda" else ONE
 
     def rule(sources: Sequence[str], weights: Sequence[Expr], *where: str | int) -> Rule:
-        pairs = [(s, w * scale) for s, w in zip(sources, weights, strict=True) if w != ZERO]
+        pairs = [
+            (s, multiply(w, scale)) for s, w in zip(sources, weights, strict=True) if w != ZERO
+        ]
         return Rule("weights", weights=_merged(pairs), where=("tableau", *where))
 
     if sweeps is None:
@@ -111,7 +115,7 @@ def _merged(pairs: Sequence[tuple[str, Expr]]) -> tuple[tuple[str, Expr], ...]:
     """Weights of one source added up: in the first sweep every stage is the evaluation at n."""
     total: dict[str, Expr] = {}
     for source, weight in pairs:
-        total[source] = total[source] + weight if source in total else weight
+        total[source] = add(total[source], weight) if source in total else weight
     return tuple(total.items())
 
 

@@ -1,11 +1,11 @@
 """Stages at grid points, steps of several intervals, past states: what is derived and what refused."""
 
 import pytest
+from sympy import Symbol
 
 from solvergen import gallery
 from solvergen.derive import derive
 from solvergen.errors import DeriveError, SpecError
-from solvergen.expr.tree import Symbol
 from solvergen.program.same import same
 from solvergen.spec import parse_solver
 from solvergen.spec.model import Stage
@@ -132,7 +132,10 @@ def test_what_cannot_be_is_refused(label):
 
 
 MISTAKES = {
-    "spans": (STAGE + STEP.replace("spans = 2", "spans = 0") + REST, r"`spans` must be from 1 to 9, found 0"),
+    "spans": (
+        STAGE + STEP.replace("spans = 2", "spans = 0") + REST,
+        r"`spans` must be from 1 to 9, found 0",
+    ),
     "place of a grid point": (
         STAGE.replace("rule", 'place = "lambda"\nrule', 1) + STEP + REST,
         "a grid point lies in no variable",
@@ -149,7 +152,10 @@ MISTAKES = {
         '[step]\nrule = "weights"\nweights = { n = "h" }\nstates = ["x"]',
         "rule weights takes no `states`",
     ),
-    "remainder of numbers": (STAGE + STEP + "[end]\nremainder = [[1]]", "a list of lists of strings"),
+    "remainder of numbers": (
+        STAGE + STEP + "[end]\nremainder = [[1]]",
+        "a list of lists of strings",
+    ),
 }
 
 

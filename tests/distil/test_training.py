@@ -14,7 +14,8 @@ from solvergen.distil import bank as banks
 from solvergen.distil import checkpoint
 from solvergen.distil.bank import bank
 from solvergen.distil.data import world
-from solvergen.distil.export import FILE, WEIGHTS, export, loaded
+from solvergen.distil.export import export, loaded
+from solvergen.distil.files import FILE, WEIGHTS
 from solvergen.distil.hosts_folder import comfyui_folder
 from solvergen.distil.recipe import names
 from solvergen.distil.seeds import Draws

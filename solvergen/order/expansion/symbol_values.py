@@ -7,12 +7,14 @@ from fractions import Fraction
 from math import factorial
 from typing import Any
 
+from sympy import Expr
+
 from ...algebra.ring import Ring
 from ...algebra.series import ONE
 from ...algebra.traced import symbol
 from ...errors import OrderError
+from ...expr.arithmetic import function_name, symbols, walk
 from ...expr.evaluation import evaluate
-from ...expr.tree import Expr
 from ...program.row import FURTHER, Place, Row
 from .block_grid import Inner
 from .grid import Grid, generic_ratio
@@ -136,8 +138,9 @@ def _next_sites(grid: Grid) -> Inner:
 def _bends(row: Row) -> bool:
     """Whether a row's weights depend on where the step lies, through a further coordinate."""
     roots = (row.place.fraction, *(term.weight for term in row.terms))
-    named = (getattr(node, "name", "") for root in roots for node in root.walk())
-    return any(name in FURTHER or name.startswith("eta") for name in named)
+    named = (function_name(node) for root in roots for node in walk(root))
+    past = (name for root in roots for name in symbols(root))
+    return any(name in FURTHER for name in named) or any(name[:3] == "eta" for name in past)
 
 
 class SymbolValues(dict[str, Any]):

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from ...algebra.ring import SeriesRing
 from ...algebra.series import Series
-from ...expr.substitution import symbols
-from ...expr.tree import Number
+from ...expr.arithmetic import symbols
+from ...expr.functions import lift
 from ...program.model import Program
 from ...program.row import Row, Term
 from ..expansion.grid import uniform
@@ -61,5 +61,5 @@ def _with_numbers(row: Row, setting: Setting, kappa: int) -> Row | None:
         ratio = weight_ / unit
         if not isinstance(ratio, Series) or ratio.low != 0 or len(ratio.terms) != 1:
             return None
-        terms.append(Term(source, Number(ratio.terms[0])))
+        terms.append(Term(source, lift(ratio.terms[0])))
     return replace(row, gauge="clock", terms=tuple(terms))

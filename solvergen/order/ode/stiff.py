@@ -18,7 +18,10 @@ from fractions import Fraction
 from math import factorial
 from typing import Any
 
+from sympy import Expr
+
 from ...errors import OrderError
+from ...expr.arithmetic import function_name, symbols, walk
 from ...expr.evaluation import left_sum
 from ...program.model import Program
 from ...program.row import FURTHER
@@ -229,8 +232,9 @@ def stiff_order(program: Program, classical: int) -> StiffOrder:
     return StiffOrder(classical, classical)
 
 
-def _names(weight_expr: Any) -> set[str]:
-    return {getattr(node, "name", "").rstrip("0123456789") for node in weight_expr.walk()}
+def _names(weight_expr: Expr) -> set[str]:
+    named = {function_name(node) for node in walk(weight_expr)} | symbols(weight_expr)
+    return {name.rstrip("0123456789") for name in named}
 
 
 def _errors(program: Program, limit: int, outer: bool) -> Words:

@@ -11,9 +11,10 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from sympy import Expr
+
 from ...algebra.fixed import RealRing
 from ...errors import OrderError
-from ...expr.tree import Expr
 from ...program.model import Program
 from ...program.row import Place, Row
 from ...program.step import CHAIN, Chain, Step
