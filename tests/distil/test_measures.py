@@ -1,13 +1,13 @@
 """The claims of the recipes, trained and examined end to end: a minute of processor each."""
 
 import pytest
+from solvergen.verify.maps.examine import Settings, examine
+from solvergen.verify.maps.problem import problem
+from solvergen.verify.maps.target import find
 
 from solvergen.distil.export import export
 from solvergen.distil.recipe import names, read_recipe
 from solvergen.distil.train import train
-from solvergen.verify.maps.examine import Settings, examine
-from solvergen.verify.maps.problem import problem
-from solvergen.verify.maps.target import find
 
 pytestmark = pytest.mark.nightly
 

@@ -45,7 +45,7 @@ class ContinuousConsistency(System):
         else:
             clean = x0
         # dx/dt of x = cos x0 + sin sd z, over sd
-        pace = (cos * (state - clean) / sigma[:, None] - sin * clean) / sd
+        pace = cos * (state - clean) / sigma[:, None] - sin * clean / sd
         with torch.no_grad():
             frozen, moved = tangent(inner, unit, t, pace, extra)
         low = torch.atan(torch.tensor(self.low / sd))
