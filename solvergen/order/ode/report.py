@@ -12,6 +12,7 @@ from ...program.model import Program
 from ..expansion.grid import ARBITRARY, SMOOTH, UNIFORM
 from ..verdict import Bottleneck, LeadingError, Order, ZeroStability
 from .ends import Contribution, end_contributions, start_contributions
+from .rounding import Rounded, rounded
 from .stiff import StiffOrder, stiff_order
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ class OrderReport:
     def uniform(self) -> LeadingError:
         """The leading effective local error on a uniform grid."""
         return self.analysis.constants(UNIFORM)
+
+    @cached_property
+    def rounded(self) -> Rounded | None:
+        """The order that rounded numbers were made for, where they violate conditions by a rounding."""
+        return rounded(self.analysis)
 
     @cached_property
     def symbolic(self) -> LeadingError:

@@ -16,9 +16,11 @@ from fractions import Fraction
 from typing import Any
 
 from ...algebra.ring import SeriesRing
+from ...errors import OrderError
 from ...program.model import Program
 from ...program.row import depth
 from ..expansion.grid import Grid, from_steps, uniform
+from ..expansion.local_error import defaults
 from ..expansion.symbol_values import Setting
 from ..verdict import ZeroStability
 from .stability import limit, polynomial_roots
@@ -50,7 +52,7 @@ def zero_stability(program: Program, parameters: Mapping[str, Any]) -> ZeroStabi
     listed = ", ".join(_shown(root, count) for root, count in counted)
     if not stable:
         return ZeroStability(
-            False, counted, f"the root condition fails on a uniform grid: {listed}"
+            False, counted, f"the root condition fails on a uniform grid: roots {listed}"
         )
     factor = _factor(program, parameters)
     limited = (
@@ -60,6 +62,19 @@ def zero_stability(program: Program, parameters: Mapping[str, Any]) -> ZeroStabi
     )
     reason = f"past states are carried; roots {listed}; {limited}"
     return ZeroStability(True, counted, reason, float(factor))
+
+
+def unstable(program: Program) -> list[str]:
+    """A sentence where past states grow without bound, with the roots; for solvers without noise."""
+    if program.stochastic or not program.main.past_states:
+        return []
+    try:
+        found = zero_stability(program, defaults(program))
+    except OrderError as error:
+        return [str(error)]
+    return (
+        [] if found.stable else [f"not zero-stable, so that it does not converge: {found.reason}"]
+    )
 
 
 def shares(program: Program, setting: Setting, site: int) -> list[Fraction]:
