@@ -218,6 +218,8 @@ def _on_any_grid(proof: Proof) -> str:
 
     assert proof.order is not None
     try:
+        if proof.order.symbolic.brief(LONGEST) is None:
+            return ""
         symbolic = str(proof.order.symbolic)
     except Explosion as error:
         return f"({error})"
@@ -270,9 +272,8 @@ def _current(name: str) -> bool:
 @cache
 def _records() -> dict[str, Any]:
     """What is stored beside the generated files; empty where nothing is."""
-    from . import __path__ as roots
-
-    paths = (Path(root) / "generated" / FILE for root in roots)
+    inside = Path(__file__).parent  # in a wheel; in a checkout they lie beside the package
+    paths = (folder / "generated" / FILE for folder in (inside, inside.parent))
     return next((read(path) for path in paths if path.is_file()), {})
 
 

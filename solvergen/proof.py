@@ -61,7 +61,11 @@ class Proof:
         """What an emitted file states of the order; ``None`` where none can be derived."""
         if self.noise is not None:
             return {"weak": self.noise.json()}
-        return None if self.order is None else self.order.stated()
+        if self.order is None:
+            return None
+        from .emit.torch_file import MAX_COEFFICIENT
+
+        return self.order.stated(longest=MAX_COEFFICIENT)
 
     @cached_property
     def text(self) -> str:

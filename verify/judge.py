@@ -38,6 +38,7 @@ def judge(
     rates: bool = True,
     constants: bool = True,
     conduct: bool = True,
+    rule: bool = True,
     seed: int = 0,
 ) -> Verdict:
     """Audit a target, measure it, and weigh its claims.
@@ -47,6 +48,7 @@ def judge(
         grids: grids to measure on.
         rates: measure convergence (False: the audit alone).
         seed: moves the place of the audit; verdicts are the same for the same seed.
+        rule: audit the rule (False: real runs alone, where options move the levels only).
         conduct: run it as people run it, beside the audit.
         constants: compare the stated leading error with the measured global error.
 
@@ -56,6 +58,8 @@ def judge(
     claim = target.claim if claim is None else claim
     # strangers' code may draw random numbers; the verdict must not depend on what ran before
     torch.manual_seed(seed)
+    if not rule:
+        return _conducted(Verdict(**_base(target, None, Audit("ok")), status="none"), target, None)
     if draws_noise(target.run):
         verdict = _judge_noise(target, claim, rates)
         return _conducted(verdict, target, None, noisy=True) if conduct else verdict

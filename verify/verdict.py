@@ -23,7 +23,7 @@ class Verdict:
             "none" (nothing was claimed), "disagree" (audit and measured rates contradict each
             other), "error" (it misbehaves or cannot be judged; `reason` says how).
         reason: "" or the kind of misbehaviour: raises, nan, shape, dtype, grid, state, calls,
-            size, random, target, nonlinear, nonlocal, unproved; conduct when a real run fails.
+            size, random, target, nonlinear, nonlocal, unproved, hang, exit, killed; conduct when a real run fails.
         findings: sentences for people, worst first.
         claim: order claimed, or None.
         audited: class of grids -> order as the sampler runs, or None.

@@ -73,8 +73,8 @@ def run_calibrate(args: argparse.Namespace) -> int:
     _progress("")
     found = tuned.found
     print(
-        f"teacher: {found.teacher.calls} calls in {found.teacher.seconds:.1f} s; half its steps "
-        f"differ by {found.teacher.error:.2g} deviations"
+        f"teacher: {found.teacher.calls} calls in {found.teacher.seconds:.1f} s; its own error, by "
+        f"halving, {found.teacher.error:.2g} deviations"
     )
     for line in found.lines():
         print(line)

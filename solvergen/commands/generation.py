@@ -8,15 +8,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import SolvergenError, SpecError
 from ..writing import Change
 from .parsing import command
 from .terminal import complain, shown
-
-if TYPE_CHECKING:
-    from ..writing import Change
 
 SHARE = 8  # specs for which another process is worth its start
 

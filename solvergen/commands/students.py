@@ -211,7 +211,7 @@ def _scheduler() -> str:
     """The scheduler of multistep consistency sampling, as `export diffusers` writes it."""
     from ..emit.diffusers_file import diffusers_file
     from ..loading import load
-    from .export import stated
+    from ..proof import proved
 
     known = load("consistency_multistep")
-    return diffusers_file(known.solver, known.program, stated(known), known.spec)
+    return diffusers_file(known.solver, known.program, proved(known).stated, known.spec)

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from ..errors import SolvergenError
 from ..writing import write
 from . import checkpoint, students
+from .files import FACTS, FILE, REPORT, WEIGHTS
 from .recipe import Recipe
 from .train import Trained
 
-WEIGHTS, FACTS, FILE, REPORT = "student.safetensors", "student.toml", "student.py", "report.json"
 EXAMINED = {
     "consistency": "endpoint",
     "trigflow": "endpoint",
@@ -230,7 +230,7 @@ def _loading(name: str, several: bool) -> str:
     made = {name}(Mlp(**NETWORK), SIGMA_DATA, SIGMA_MIN){extra}
     place = Path(__file__).with_name("{WEIGHTS}") if path is None else path
     made.load_state_dict(load_file(place))
-    return made.eval()'''
+    return made.train(False)'''
 
 
 def _drawing(form: str) -> str:

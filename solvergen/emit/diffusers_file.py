@@ -31,6 +31,8 @@ IMPORTS = """from __future__ import annotations
 import inspect
 import itertools
 import math
+import os
+import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
+import os
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -165,6 +168,22 @@ class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc
         if isinstance(config, dict):
             config = taken_over(cls.family, cls.solver, cls.method, config)
         return super().from_config(config, return_unused_kwargs, **kwargs)
+
+    def save_pretrained(
+        self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **kwargs: Any
+    ) -> None:
+        """As in diffusers, with the file of this class beside the config.
+
+        So a pipeline that was saved with it loads with trust_remote_code=True, where this file is
+        not imported already.
+        """
+        source = inspect.getsourcefile(type(self))
+        if source is not None and os.path.isfile(source):
+            os.makedirs(save_directory, exist_ok=True)
+            target = os.path.join(save_directory, f"{type(self).__module__}.py")
+            if not os.path.exists(target) or not os.path.samefile(source, target):
+                shutil.copyfile(source, target)
+        super().save_pretrained(save_directory, push_to_hub, **kwargs)
 
     def __len__(self) -> int:
         return int(self.config.num_train_timesteps)

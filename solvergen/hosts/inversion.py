@@ -127,13 +127,13 @@ def _solved(
     itself; of all iterates the one with the least residual.
     """
     shape = x.shape
-    size = x.flatten(1).norm(dim=1).clamp_min(torch.finfo(x.dtype).tiny)
+    size = x.reshape(len(x), -1).norm(dim=1).clamp_min(torch.finfo(x.dtype).tiny)
     best, least, value = start, torch.full_like(size, math.inf), start
     states: list[Tensor] = []
     moves: list[Tensor] = []
     for call in range(1, refine + 1):
         denoised = denoise(start)
-        move = ((x - weight * denoised) / shrink - start).flatten(1)
+        move = ((x - weight * denoised) / shrink - start).reshape(len(x), -1)
         residual = abs(shrink) * move.norm(dim=1) / size
         better = (residual < least).view(-1, *[1] * (x.ndim - 1))
         best = torch.where(better, start, best)
@@ -141,9 +141,9 @@ def _solved(
         least = torch.minimum(least, residual)
         if bool((least <= tolerance).all()) or call == refine:
             break
-        states, moves = [*states[-KEPT:], start.flatten(1)], [*moves[-KEPT:], move]
+        states, moves = [*states[-KEPT:], start.reshape(len(x), -1)], [*moves[-KEPT:], move]
         start = _mixed(states, moves).view(shape)
-        stray = ~start.flatten(1).isfinite().all(dim=1)
+        stray = ~start.reshape(len(x), -1).isfinite().all(dim=1)
         if bool(stray.any()):  # an iterate that left the domain begins again at the best one
             start = torch.where(stray.view(-1, *[1] * (x.ndim - 1)), best, start)
     return best, value, float(least.max()), call

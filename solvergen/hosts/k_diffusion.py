@@ -6,7 +6,8 @@ has them or not. The adapter gives a sampler those that it has, under their name
 others:
 
     their name                        ours
-    eta                               eta, tau (the strength of the noise)
+    eta                               eta; or tau = √eta, the strength of an SDE: both multiply h by
+                                      1 + eta = 1 + tau²
     s_noise                           s_noise
     s_churn, s_tmin, s_tmax           the same
     r                                 r
@@ -22,6 +23,7 @@ others:
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
@@ -74,7 +76,7 @@ def adapted(
         for name, value in options.items():
             known = next((found for found in NAMES.get(name, (name,)) if found in own), None)
             if known is not None and value is not None:
-                given[known] = value
+                given[known] = math.sqrt(value) if known == "tau" != name else value
         if stochastic:
             source = Seeded(x, seeds(x)) if seeds is not None else noise_sampler
             given["noise_sampler"] = source if seeds or source is None else _numbers(source, x)
@@ -97,6 +99,6 @@ def _numbers(source: NoiseSampler, x: Tensor) -> NoiseSampler:
         pair = [
             torch.as_tensor(level_of(level), dtype=torch.float32) for level in (sigma, sigma_next)
         ]
-        return source(*(level.to(x.device) for level in pair)).to(x.device)
+        return source(*(level.to(x.device) for level in pair)).to(x.dtype).to(x.device)
 
     return draw

@@ -30,6 +30,8 @@ def test_diffusers_file_stands_alone(tmp_path, capsys):
         "inspect",
         "itertools",
         "math",
+        "os",
+        "shutil",
         "threading",
         "collections",
         "typing",

@@ -82,5 +82,5 @@ def _eased(found: list[Finding], audited: Audit | None) -> list[Finding]:
     if audited.frozen or audited.notes:
         known |= {"outputs", "shape", "dtype"}
     if audited.grids and min(g.order for g in audited.grids.values()) == 0:
-        known.add("zero")
+        known |= {"zero", "start", "size", "level"}
     return [replace(f, gravity=SAID) if f.check in known else f for f in found]

@@ -8,7 +8,7 @@ order up to residuals, with each condition that is violated and by how much.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...algebra.series import Series
 from ...expr.arithmetic import fraction_of, walk
@@ -16,9 +16,7 @@ from ...program.step import Step
 from ..expansion.grid import ARBITRARY, UNIFORM
 from ..expansion.local_error import Case, local_error
 from ..expansion.words import Word, reading_order, spell, weight
-
-if TYPE_CHECKING:
-    from .analyse import Analysis
+from .analysed import Analysed
 
 DECIMAL = 10**5  # a decimal with such a denominator may be a rounded number
 QUOTIENT = 10**9  # and so may another quotient with such a one
@@ -68,7 +66,7 @@ class Rounded:
         }
 
 
-def rounded(analysis: Analysis) -> Rounded | None:
+def rounded(analysis: Analysed) -> Rounded | None:
     """The order up to residuals, or ``None`` where no condition is violated by a rounding alone."""
     bound = _bound(analysis.program.main)
     if bound is None:
@@ -102,7 +100,7 @@ def _decimal(denominator: int) -> bool:
 
 
 def _reached(
-    analysis: Analysis, case: Case, bound: float
+    analysis: Analysed, case: Case, bound: float
 ) -> tuple[int, dict[tuple[int, Word], float]]:
     """The order on a grid with small coefficients taken for zero, and those coefficients."""
     sizes: dict[tuple[int, Word], float] = {}
