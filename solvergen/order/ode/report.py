@@ -15,7 +15,7 @@ from .analysed import Analysed
 from .ends import Contribution, end_contributions, end_error, start_contributions
 from .rounding import Rounded, rounded
 from .stiff import StiffOrder, stiff_order
-from .zero_stability import zero_stability
+from .zero_stability import accumulation, zero_stability
 
 MODES = ("exact_start", "own_start", "own_end")
 
@@ -110,8 +110,12 @@ class OrderReport:
 
     @property
     def error_norm(self) -> float | None:
-        """Principal error norm of the uniform leading error; ``None`` where it depends on the schedule."""
-        return self.uniform.norm()
+        """Principal error norm of the uniform leading error; ``None`` where it depends on the schedule.
+
+        Where past states are carried it is divided by ρ'(1), so that it compares with that of others.
+        """
+        norm = self.uniform.norm()
+        return norm and norm * accumulation(self.program, self.analysis.values)
 
     @property
     def cost_constant(self) -> float | None:

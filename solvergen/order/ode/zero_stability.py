@@ -77,6 +77,20 @@ def unstable(program: Program) -> list[str]:
     )
 
 
+def accumulation(program: Program, parameters: Mapping[str, Any]) -> float:
+    """1/ρ'(1) on a uniform grid: what a local error leaves in the solution once past states have settled.
+
+    With factors s_k on x_{n−k}, which sum to 1, ρ'(1) = 1 + Σ k s_k; it is 1 for Adams type.
+
+    Source: Hairer, Norsett and Wanner, Solving ODEs I, III.2 (error constant C = C_{p+1}/σ(1)).
+    """
+    if not program.main.past_states:
+        return 1.0
+    setting = Setting(program.kappa, SeriesRing(3), uniform(), parameters)
+    slope = 1 + sum(k * share for k, share in enumerate(shares(program, setting, 0)))
+    return float(1 / slope) if slope else float("inf")
+
+
 def shares(program: Program, setting: Setting, site: int) -> list[Fraction]:
     """The factors of the row that ends a step on x, x−1, …, as h tends to 0."""
     final, values = program.main.final, setting.at(site)
