@@ -114,6 +114,7 @@ def run_lint(args: argparse.Namespace) -> int:
     """Read and derive each spec, and weigh each recipe; report every one that fails."""
     from ..distil.recipe import is_recipe
     from ..loading import load
+    from ..program.advice import advice
     from ..program.consistency import inconsistent_rows
     from . import students
 
@@ -129,7 +130,7 @@ def run_lint(args: argparse.Namespace) -> int:
             complain(f"error: {error}")
             continue
         calls = program.evaluations_per_step
-        for warning in (*inconsistent_rows(program), *_unstable(program)):
+        for warning in (*inconsistent_rows(program), *advice(program), *_unstable(program)):
             complain(f"warning: {target}: {warning}")
         say(
             f"{target}: fine; {program.integrand}, {calls} evaluation{'s' * (calls > 1)} a step, "

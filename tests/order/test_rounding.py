@@ -66,7 +66,7 @@ def test_a_claim_holds_up_to_the_residual(tmp_path):
 
 
 def test_zero_instability_is_reported_with_its_roots(capsys):
-    path = str(PUBLISHED / "unstable.toml")
+    path = str(PUBLISHED / "72_unstable.toml")
     assert main(["lint", path]) == 0
     assert "not zero-stable" in (said := capsys.readouterr().err) and "roots 2, 1" in said
     lines = orders(entry_of(proved(load(path))))
