@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import difflib
+from collections.abc import Collection, Iterable
+
+MAX_LISTED = 24  # names that a message still lists
 
 
 class SolvergenError(Exception):
     """Base of every error that solvergen raises on purpose."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What notebooks show: the message alone, without our frames in front of it."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class SpecError(SolvergenError):
@@ -57,7 +64,8 @@ class SpecError(SolvergenError):
         shown = f"{where}: {self.message}"
         if self.text and len(self.text) <= 160:
             caret = " " * (self.column - 1) + "^" * max(1, self.width)
-            shown += f"\n{self.line:5d} | {self.text}\n      | {caret}"
+            number = f"{self.line:5d}" if self.line else "     "
+            shown += f"\n{number} | {self.text}\n      | {caret}"
         return "\n".join([shown, *map(str, self.others)])
 
 
@@ -85,13 +93,12 @@ class OrderError(SolvergenError):
     """An order analysis that cannot be carried out as asked."""
 
 
-MAX_LISTED = 24
+def hint(name: str, known: Collection[str]) -> str:
+    """`; did you mean …?`, or the list of what is known when it is short.
 
-
-def hint(name: str, known: Mapping[str, object] | list[str] | tuple[str, ...]) -> str:
-    """`; did you mean …?`, or the list of what is known when it is short."""
-    import difflib
-
+    >>> hint("ordr", ["order", "mean"])
+    '; did you mean `order`?'
+    """
     close = difflib.get_close_matches(name, list(known), 1, 0.6)
     if close:
         return f"; did you mean `{close[0]}`?"

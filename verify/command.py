@@ -23,6 +23,8 @@ EPILOG = """targets:
   generated/                            a folder of them
   mypkg.samplers:sample_mine            a function; k-diffusion's, EDM's, diff-sampler's signature
   diffusers:DPMSolverMultistepScheduler --with solver_order=3
+  'diffusers:*' --sweep                 every scheduler with every documented option
+  'k_diffusion.sampling:*'              every sample_... function of a module
 
 exit codes: 0 claims hold, 1 a claim is refuted, 2 a target could not be judged
 """
@@ -72,6 +74,15 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--record", type=Path, help="file of finished verdicts, to stop and resume")
     parser.add_argument("--jobs", type=int, default=1, help="processes (joblib)")
     parser.add_argument("--backend", help="joblib backend: loky, dask, ray, ...")
+    parser.add_argument(
+        "--sweep", action="store_true", help="every documented option of diffusers schedulers"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=120.0, metavar="SECONDS", help="CPU time of one target"
+    )
+    parser.add_argument(
+        "--memory", type=float, default=4.0, metavar="GIB", help="memory of one target"
+    )
 
 
 def parse_options(pairs: list[str]) -> dict[str, Any]:
@@ -143,7 +154,7 @@ def _verdicts(args: argparse.Namespace, settings: dict[str, Any]) -> list[Any]:
     # a user's own module lies where the command is run
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    from .sweep import Request, sweep
+    from .sweep import Limits, Request, sweep
 
     requests = [Request(t, options, args.convention, args.claim, settings) for t in args.targets]
     shown = sys.stderr.isatty()
@@ -161,6 +172,8 @@ def _verdicts(args: argparse.Namespace, settings: dict[str, Any]) -> list[Any]:
                 jobs=args.jobs,
                 backend=args.backend,
                 progress=progress,
+                limits=Limits(args.timeout, int(args.memory * 2**30)),
+                every_option=args.sweep,
             )
     finally:
         if shown:

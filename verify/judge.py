@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from .conduct.checks import Conduct
+from .conduct.functions import conduct_of
 from .errors import ANYTHING, ConductError, VerifyError
 from .noise.audit import audit_noise, draws_noise
 from .noise.claims import weigh_noise
@@ -17,12 +19,13 @@ from .order.audit import CLASSES, Audit, audit
 from .order.claims import weigh
 from .order.stability import region
 from .probe.tableau import FORMS
+from .probe.trace import Run
 from .problems.grids import GRIDS
 from .rates import measure
 from .targets import Target
 from .verdict import Verdict, versions
 
-GRAVEST = ("error", "fail", "pass", "none")
+GRAVEST = ("error", "disagree", "fail", "pass", "none")
 # classes of grids on which densities are carried over a mixture
 DENSITY = ("uniform", "arbitrary")
 
@@ -34,6 +37,8 @@ def judge(
     grids: Sequence[str] = tuple(GRIDS),
     rates: bool = True,
     constants: bool = True,
+    conduct: bool = True,
+    rule: bool = True,
     seed: int = 0,
 ) -> Verdict:
     """Audit a target, measure it, and weigh its claims.
@@ -43,6 +48,8 @@ def judge(
         grids: grids to measure on.
         rates: measure convergence (False: the audit alone).
         seed: moves the place of the audit; verdicts are the same for the same seed.
+        rule: audit the rule (False: real runs alone, where options move the levels only).
+        conduct: run it as people run it, beside the audit.
         constants: compare the stated leading error with the measured global error.
 
     Returns:
@@ -51,15 +58,47 @@ def judge(
     claim = target.claim if claim is None else claim
     # strangers' code may draw random numbers; the verdict must not depend on what ran before
     torch.manual_seed(seed)
+    if not rule:
+        return _conducted(Verdict(**_base(target, None, Audit("ok")), status="none"), target, None)
     if draws_noise(target.run):
-        return _judge_noise(target, claim, rates)
+        verdict = _judge_noise(target, claim, rates)
+        return _conducted(verdict, target, None, noisy=True) if conduct else verdict
     # an emitted file states its error in its own integrand's clock
     form = target.stated.get("INTEGRAND")
     audited = audit(target.run, form=form if form in FORMS else None, seed=seed)
     verdict = _judge_drift(target, claim, audited, grids if rates else (), constants)
     if audited.status == "ok" and rises(target.run):
-        return _with_jumps(verdict, target, audited)
-    return verdict
+        verdict = _with_jumps(verdict, target, audited)
+    return _conducted(verdict, target, audited) if conduct else verdict
+
+
+# misbehaviour after which nothing is learnt from more runs
+HOPELESS = ("raises", "shape", "dtype", "size", "target")
+
+
+def _conducted(
+    verdict: Verdict, target: Target, audited: Audit | None, *, noisy: bool = False
+) -> Verdict:
+    """The verdict with what real runs show; a breach refutes, whatever the order is."""
+    if verdict.status == "error" and verdict.reason in HOPELESS:
+        return verdict
+    made = target.real() if target.real else _function(target.run, audited, noisy)
+    return _with_conduct(verdict, made)
+
+
+def _function(run: Run, audited: Audit | None, noisy: bool) -> Conduct:
+    amplitude = 1.0 if audited is None else audited.amplitude
+    return conduct_of(run, audited, amplitude=amplitude, noisy=noisy)
+
+
+def _with_conduct(verdict: Verdict, made: Conduct) -> Verdict:
+    status, reason = verdict.status, verdict.reason
+    if made.breaches and status != "error":
+        status, reason = "fail", "conduct"
+    findings = (*verdict.findings, *made.sentences())
+    if status == "fail" and verdict.status != "fail":
+        findings = tuple(dict.fromkeys((*made.sentences(), *verdict.findings)))
+    return replace(verdict, status=status, reason=reason, findings=findings, conduct=made.as_dict())
 
 
 def _judge_drift(

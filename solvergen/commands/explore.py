@@ -30,7 +30,7 @@ def run_explore(args: argparse.Namespace) -> int:
     """
     from ..explore import figures
     from ..writing import write
-    from .progress import shown
+    from .terminal import shown
 
     try:
         from solvergen.verify.errors import VerifyError

@@ -6,25 +6,29 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import OrderError, SolvergenError, SpecError
-from .progress import shown
-
-if TYPE_CHECKING:
-    from ..loading import Loaded
-    from ..writing import Change
+from ..errors import SolvergenError, SpecError
+from ..writing import Change
+from .parsing import command
+from .terminal import complain, shown
 
 SHARE = 8  # specs for which another process is worth its start
 
 
 def add(commands: Any) -> None:
     """Register the command."""
-    generate = commands.add_parser(
-        "generate", help="write torch files (the whole gallery by default)"
+    generate = command(
+        commands,
+        "generate",
+        "write torch files (the whole gallery by default)",
+        "solvergen generate mine.toml --out samplers/",
+        "solvergen generate dpmpp_2m --diff        # show what changes in ./generated",
+        "solvergen generate --check                # for CI: exit code 1 and a diff if stale",
     )
-    generate.add_argument("specs", nargs="*", metavar="SPEC")
+    generate.add_argument("specs", nargs="*", metavar="SPEC", help="the gallery unless given")
     generate.add_argument(
         "--out",
         type=Path,
@@ -46,62 +50,64 @@ def add(commands: Any) -> None:
     generate.set_defaults(handler=run_generate)
 
 
-def emitted(loaded: Loaded) -> tuple[str, str]:
-    """The text of a solver's torch file, and why its claim does not hold (or nothing).
+@dataclass(frozen=True)
+class Result:
+    """What a spec generates.
 
-    A solver whose order cannot be derived is emitted without one.
+    Args:
+        name: of the solver.
+        text: of its torch file.
+        fault: why its claim does not hold; empty when it does.
+        record: what the catalogue stores; ``None`` for specs that are not of the gallery.
     """
-    from ..emit.torch_file import MAX_COEFFICIENT, torch_file
-    from .theory import analysed, claim_fault, noise_analysed, noise_fault
 
-    try:
-        if loaded.program.stochastic:
-            found = noise_analysed(loaded)
-            text = torch_file(loaded.solver, loaded.program, {"weak": found.json()}, loaded.spec)
-            return text, noise_fault(loaded, found)
-        report = analysed(loaded)
-    except OrderError as error:
-        text = torch_file(loaded.solver, loaded.program, spec=loaded.spec)
-        return text, f"{loaded.path}: no order stated: {error}"
-    stated = report.stated(longest=MAX_COEFFICIENT)
-    text = torch_file(loaded.solver, loaded.program, stated, loaded.spec)
-    return text, claim_fault(loaded, report)
+    name: str
+    text: str
+    fault: str
+    record: dict[str, Any] | None
 
 
 def run_generate(args: argparse.Namespace) -> int:
     """Write files, or with --check say which are stale and how to remake them."""
-    from .. import gallery
+    from .. import catalogue, gallery
     from ..writing import compare, extras, write
 
     targets = args.specs or gallery.names()
     _require_folder(args.out, args.check)
     files: dict[Path, str] = {}
     faults: list[str] = []
-    for target, (name, text, fault) in _derived(targets, args.jobs):
-        path = args.out / f"{name}.py"
+    records = {}
+    for target, result in _derived(targets, args.jobs):
+        path = args.out / f"{result.name}.py"
         if path in files:
-            raise SpecError(f"another spec is already named `{name}`", target)
-        files[path] = text
-        faults += [fault] if fault else []
+            raise SpecError(f"another spec is already named `{result.name}`", target)
+        files[path] = result.text
+        faults += [result.fault] if result.fault else []
+        if result.record is not None:
+            records[result.name] = result.record
+    count, facts = len(files), args.out / catalogue.FILE
+    if not args.specs or (records and facts.is_file()):
+        known = catalogue.read(facts) if args.specs else {}
+        files[facts] = catalogue.file_text({**known, **records})
     changes = [change for path, text in files.items() if (change := compare(path, text))]
     if not args.specs and args.check:
         changes += extras(args.out, {path.name for path in files})
     if args.diff:
         print("".join(change.diff for change in changes), end="")
     for fault in faults:
-        print(f"warning: {fault}", file=sys.stderr)
+        complain(f"warning: {fault}")
     if args.check:
-        return max(_report(changes, args, len(files)), 1 if faults else 0)
+        return max(_report(changes, args, count), 1 if faults else 0)
     for path, text in files.items():
         if write(path, text):
             print(f"wrote {path}")
     if not changes:
-        print(f"{len(files)} file{'s' * (len(files) != 1)} in {args.out} up to date")
+        print(f"{count} file{'s' * (count != 1)} in {args.out} up to date")
     return 0
 
 
-def _derived(targets: Sequence[str], jobs: int) -> Iterator[tuple[str, tuple[str, str, str]]]:
-    """Each target with its solver's name, file and fault, in order, from several processes.
+def _derived(targets: Sequence[str], jobs: int) -> Iterator[tuple[str, Result]]:
+    """Each target with what it generates, in order, from several processes.
 
     Raises:
         SolvergenError: the first spec that cannot be derived.
@@ -123,15 +129,20 @@ def _derived(targets: Sequence[str], jobs: int) -> Iterator[tuple[str, tuple[str
             yield target, result
 
 
-def _result(target: str) -> tuple[str, str, str]:
+def _result(target: str) -> Result:
+    from .. import catalogue
     from ..loading import load
+    from ..proof import proved
 
-    loaded = load(target)
-    return (loaded.solver.name, *emitted(loaded))
+    proof = proved(load(target))
+    name = proof.loaded.solver.name
+    of_gallery = bool(catalogue.gallery_name(proof.loaded.path))
+    record = catalogue.record(catalogue.entry_of(proof)) if of_gallery else None
+    return Result(name, proof.text, proof.fault, record)
 
 
-def _attempt(target: str) -> tuple[str, str, str] | str:
-    """The result, or the text of the error: exceptions do not survive the way between processes."""
+def _attempt(target: str) -> Result | str:
+    """The result, or the message of the error: exceptions do not survive between processes."""
     try:
         return _result(target)
     except SolvergenError as error:

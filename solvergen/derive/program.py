@@ -22,6 +22,7 @@ from .coordinates import further, located, resolve
 from .corrected import closed, swept
 from .langevin import langevin, langevin_to_zero
 from .noise import noisy
+from .own_schedule import process_of
 from .pinned import fixed_noise, pinned
 from .rules import weigh
 
@@ -60,6 +61,8 @@ class _Deriver:
 
     def program(self) -> Program:
         solver = self.solver
+        if solver.schedule is not None and solver.schedule.alpha is not None:
+            process_of(solver.schedule)
         main = self.step(solver)
         start = self.start(main)
         end = self.end(main)

@@ -203,15 +203,15 @@ def polynomials(names: Sequence[str]) -> dict[str, Any]:
 
 def emitted_modules(names: Iterable[str], folder: Path) -> dict[str, ModuleType]:
     """Gallery solvers or specs as emitted modules."""
-    from ..commands.demonstration import imported
-    from ..commands.generation import emitted
+    from ..emitted import imported
     from ..loading import load
+    from ..proof import proved
     from ..writing import write
 
     found = {}
     for name in names:
         loaded = load(name)
         path = folder / f"{loaded.solver.name}.py"
-        write(path, emitted(loaded)[0])
+        write(path, proved(loaded).text)
         found[loaded.solver.name] = imported(path)
     return found

@@ -14,6 +14,8 @@ from torch import Tensor
 from ..errors import SolvergenError
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
+# (x, sigma) → a function from directions (p, batch, *shape) to derivatives of D along them.
+Derivative = Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]]
 
 
 class ProblemError(SolvergenError):
@@ -48,6 +50,7 @@ class Problem:
         std: root mean square deviation of the data from `mean`; 0 where neither is known.
         starts: (n, seed) → (n, *shape) initial states; σ_max times unit noise unless given.
         teacher: starts → exact ends, where they are known; otherwise they are computed.
+        derivative: of the denoiser by x, where it is known; by forward mode otherwise.
         dtype: of the states.
         chunk: samples that fit one model call.
     """
@@ -61,6 +64,7 @@ class Problem:
     std: float = 0.0
     starts: Callable[[int, int], Tensor] | None = None
     teacher: Callable[[Tensor], Tensor] | None = None
+    derivative: Derivative | None = None
     dtype: torch.dtype = torch.float32
     chunk: int = 64
 

@@ -100,16 +100,13 @@ def _tangents(
     n = len(angles)
     dtype = state.dtype
     count = len(values)
-    zero = torch.zeros((count, *state.shape), dtype=dtype)
-    states, slopes = state, zero
+    states, slopes = state, torch.zeros((count, *state.shape), dtype=dtype)
     found: list[Tensor] = []
     turned: list[Tensor] = []
     for i in range(n):
         angle = torch.tensor(angles[i], dtype=dtype)
         with torch.no_grad():
-            out, by_angle = torch.func.jvp(
-                lambda a, at=states: scaled.output(at, a), (angle,), (torch.ones_like(angle),)
-            )
+            out, by_angle = _by_angle(scaled, states, angle)
             moved = by_angle * _shaped(d_angles[:, i], by_angle)
             active = np.flatnonzero(numbers.reaches(i))
             if len(active):
@@ -118,18 +115,37 @@ def _tangents(
         found.append(out)
         turned.append(moved)
         states = state + sum(float(w) * f for w, f in zip(weights[i], found, strict=False))
-        slopes = (
-            sum(
-                (float(w) * t + f * _shaped(d, f))
-                for w, d, f, t in zip(weights[i], d_weights[:, i].T, found, turned, strict=False)
-            )
-            + zero
-        )
+        direct = torch.as_tensor(np.ascontiguousarray(d_weights[:, i, : i + 1]), dtype=dtype)
+        slopes = (direct @ torch.stack(found).reshape(i + 1, -1)).reshape(count, *state.shape)
+        for weight, moved in zip(weights[i], turned, strict=False):
+            slopes.add_(moved, alpha=float(weight))
     return states - target, slopes
+
+
+def _by_angle(scaled: Scaled, states: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
+    """F and its derivative by θ at fixed x̂.
+
+    The chain rule about the model is taken by hand: inside it a tangent of a number without
+    dimensions may be promoted to float64, which a float32 network refuses.
+    """
+    sine, cosine = torch.sin(angle), torch.cos(angle)
+    std, mean = scaled.problem.std, scaled.problem.mean
+    x, sigma = states * (std / cosine) + mean, std * sine / cosine
+    turned = states * (std * sine / cosine**2), torch.full_like(sigma, std) / cosine**2
+    denoised, moved = torch.func.jvp(scaled.problem.denoiser, (x, sigma), turned)
+    out = ((denoised - mean) / std - states * cosine) / sine
+    return out, (moved / std + states * sine - out * cosine) / sine
 
 
 def _along(scaled: Scaled, states: Tensor, angle: Tensor) -> Callable[[Tensor], Tensor]:
     """The derivative of F in given directions of the state, a few directions at a time."""
+
+    known = scaled.problem.derivative
+    if known is not None:
+        sine, cosine = torch.sin(angle), torch.cos(angle)
+        std, mean = scaled.problem.std, scaled.problem.mean
+        along = known(states * (std / cosine) + mean, std * sine / cosine)
+        return lambda directions: (along(directions) / cosine - directions * cosine) / sine
 
     def one(direction: Tensor) -> Tensor:
         function = lambda at: scaled.output(at, angle)

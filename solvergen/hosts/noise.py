@@ -64,7 +64,7 @@ class Seeded:
         key = struct.pack("<ddq", *pair, self.asked[pair])
         self.asked[pair] += 1
         draws = [unit_normal(seed, b"draw" + key, self.shape[1:]) for seed in self.seeds]
-        return torch.stack(draws).to(self.like)
+        return torch.stack(draws).to(self.like.dtype).to(self.like.device)
 
 
 def from_generator(

@@ -6,7 +6,6 @@ import ast
 import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import Any
 
 import sympy as sp
 
@@ -14,23 +13,10 @@ from ..errors import ExpressionError
 from ..expr.arithmetic import function_name, symbols, walk
 from ..expr.evaluation import evaluate
 from ..expr.parse import parse
+from ..expr.time import FUNCTIONS, NAMES, PI, T, in_sympy
 
-T = sp.Symbol("t", positive=True)
-# What an expression in t may call, and what each name means to sympy.
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "exp": sp.exp,
-    "expm1": lambda z: sp.exp(z) - 1,
-    "log": sp.log,
-    "log1p": lambda z: sp.log(1 + z),
-    "sqrt": sp.sqrt,
-    "sin": sp.sin,
-    "cos": sp.cos,
-    "tan": sp.tan,
-    "atan": sp.atan,
-    "sinh": sp.sinh,
-    "cosh": sp.cosh,
-    "tanh": sp.tanh,
-}
+CALLS = {"exp", "expm1", "sqrt", *FUNCTIONS}
+FLOATS: dict[str, Callable[..., float]] = {name: getattr(math, name) for name in CALLS}
 MAX_PARAMETERS = 12
 
 
@@ -59,28 +45,24 @@ def expression(text: str | sp.Expr | int | Fraction, where: str = "expression") 
     names = _names(text)
     if len(names) > MAX_PARAMETERS:
         raise ExpressionError(f"{where}: {len(names)} names; at most {MAX_PARAMETERS} are read")
-    known = {name: sp.Symbol(name) for name in {*names, "t", "pi"} - set(FUNCTIONS)}
+    known = NAMES | {name: parameter(name) for name in names}
     try:
-        tree = parse(text, known, {name: sp.Function(name, nargs=1) for name in FUNCTIONS})
+        read = parse(text, known, FUNCTIONS)
     except ExpressionError as error:
         caret = " " * error.column + "^" * max(1, error.width)
         raise ExpressionError(
             f"{where}: {error.message}\n  {text}\n  {caret}", error.column, error.width
         ) from None
-    _check_size(tree, where)
-    known_to_sympy = {name: parameter(name) for name in names} | {"t": T, "pi": sp.pi}
-    return evaluate(
-        tree, known_to_sympy, FUNCTIONS, lambda q: sp.Rational(q.numerator, q.denominator)
-    )
+    _check_size(read, where)
+    return in_sympy(read)
 
 
-def _check_size(tree: sp.Expr, where: str) -> None:
+def _check_size(read: sp.Expr, where: str) -> None:
     """Refuse numbers that no float holds, before sympy tries to."""
-    numbers = {name: getattr(math, name) for name in FUNCTIONS}
-    for node in walk(tree):
-        if function_name(node) and not symbols(node):
+    for node in walk(read):
+        if function_name(node) and symbols(node) <= {PI.name}:
             try:
-                evaluate(node, {}, numbers, float)
+                evaluate(node, {PI.name: math.pi}, FLOATS, float)
             except (OverflowError, ValueError, ZeroDivisionError):
                 raise ExpressionError(f"{where}: {node} is not a number of ordinary size") from None
 
@@ -97,7 +79,7 @@ def _names(text: str) -> list[str]:
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return []  # the parser says what is wrong
     found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return sorted(found - set(FUNCTIONS) - {"t", "pi"})
+    return sorted(found - CALLS - {"t", "pi"})
 
 
 def _adopted(given: sp.Basic, where: str) -> sp.Expr:

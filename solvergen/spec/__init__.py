@@ -1,25 +1,25 @@
-"""What a solver is: the spec language, its model and its reader.
-
-Names are imported when they are first used: expressions are sympy's, and a starter spec needs none.
-"""
+"""What a solver is: the spec language, its model and its reader. Loaded when a name is first used."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import importlib
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .model import Solver as Solver
-    from .reader import parse_solver as parse_solver
-    from .reader import read_solver as read_solver
+    from .model import Solver
+    from .reader import parse_solver, read_solver, solver_of
+
+_PLACES = {
+    "Solver": "model",
+    "parse_solver": "reader",
+    "read_solver": "reader",
+    "solver_of": "reader",
+}
+
+__all__ = ["Solver", "parse_solver", "read_solver", "solver_of"]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "Solver":
-        from .model import Solver
-
-        return Solver
-    if name in ("parse_solver", "read_solver"):
-        from . import reader
-
-        return getattr(reader, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)

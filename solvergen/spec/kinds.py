@@ -12,9 +12,9 @@ from sympy import Expr, Symbol
 
 from ..errors import hint
 from ..expr.arithmetic import fraction_of
+from .file_name import NAME, name_refusal
 from .names import GRID_POINT, MAX_STEPS, NODE, STATE
 from .scope import Vocabulary
-from .solver_name import NAME, name_refusal
 
 KeyPath = tuple[str | int, ...]
 MAX_TEXT = 2000

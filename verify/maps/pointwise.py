@@ -232,7 +232,7 @@ def derivative_law(target: Target, problem: Problem, truth: Trajectories) -> lis
                 "derivative law", SKIPPED, f"no forward derivative: {type(error).__name__}: {first}"
             )
         ]
-    size = float(moved.double().square().mean().sqrt()) / problem.sd
+    size = float(moved.detach().double().square().mean().sqrt()) / problem.sd
     return [
         Check(
             "derivative law",

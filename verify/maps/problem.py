@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
-
 from ..errors import ANYTHING, ProblemError
-from ..problems.digits import digits_mixture
-from ..problems.mixture import GaussianMixture, coupled_mixture, oracle_mixture
+from ..problems.mixture import GaussianMixture
+from ..problems.named import MIXTURES, component, covariance, covariances, mean
 
 
 @dataclass(frozen=True)
@@ -44,65 +40,13 @@ class Problem:
         return math.sqrt(float(covariance(self.mixture).diagonal().mean()))
 
 
-def covariances(mixture: GaussianMixture) -> Tensor:
-    """(k, d, d) covariance of every component."""
-    size = mixture.dimension
-    values = mixture.variances.expand(-1, size) if mixture.isotropic else mixture.variances
-    if mixture.axes is None:
-        return torch.diag_embed(values)
-    return torch.einsum("kde,ke,kfe->kdf", mixture.axes, values, mixture.axes)
-
-
-def mean(mixture: GaussianMixture) -> Tensor:
-    """(d,) mean of the data."""
-    return mixture.weights @ mixture.means
-
-
-def covariance(mixture: GaussianMixture) -> Tensor:
-    """(d, d) covariance of the data."""
-    away = mixture.means - mean(mixture)
-    within = torch.einsum("k,kdf->df", mixture.weights, covariances(mixture))
-    return within + torch.einsum("k,kd,kf->df", mixture.weights, away, away)
-
-
-def component(mixture: GaussianMixture, index: int) -> GaussianMixture:
-    """One component as a mixture of its own: the data given a class."""
-    return GaussianMixture(
-        [1.0], mixture.means[index : index + 1], cov=covariances(mixture)[index : index + 1]
-    )
-
-
-def ring_mixture() -> GaussianMixture:
-    """Eight separated modes on the unit circle, standard deviation 0.1, weights 1 to 8."""
-    turns = [2 * math.pi * k / 8 for k in range(8)]
-    return GaussianMixture(
-        [k / 36 for k in range(1, 9)],
-        [[math.cos(turn), math.sin(turn)] for turn in turns],
-        std=[0.1] * 8,
-    )
-
-
-def gaussian_mixture() -> GaussianMixture:
-    """One Gaussian in two dimensions: its exact maps are affine, so laws are closed."""
-    return GaussianMixture([1.0], [[0.3, -0.2]], cov=[[[0.5, 0.2], [0.2, 0.3]]])
-
-
-NAMED: dict[str, tuple[Callable[[], GaussianMixture], int]] = {
-    "coupled": (coupled_mixture, 2048),
-    "ring": (ring_mixture, 2048),
-    "oracle": (oracle_mixture, 2048),
-    "gaussian": (gaussian_mixture, 2048),
-    "digits-mixture": (digits_mixture, 128),
-}
-
-
 def problem(
     text: str, *, sigma_min: float | None = None, sigma_max: float | None = None
 ) -> Problem:
     """The problem that a user names.
 
     Args:
-        text: one of NAMED, or module:function that returns a GaussianMixture.
+        text: one of MIXTURES, or module:function that returns a GaussianMixture.
         sigma_min, sigma_max: another range of levels.
 
     Raises:
@@ -111,15 +55,15 @@ def problem(
     >>> round(problem("coupled").sd, 2)
     0.76
     """
-    if text in NAMED:
-        make, count = NAMED[text]
-        found = Problem(text, make(), count=count)
+    if text in MIXTURES:
+        made = MIXTURES[text]()
+        found = Problem(text, made, count=2048 if made.dimension <= 8 else 128)
     elif ":" in text:
         made = _called(text)
         found = Problem(text, made, count=2048 if made.dimension <= 8 else 128)
     else:
         raise ProblemError(
-            f"--on {text}: no such problem; give one of {', '.join(NAMED)}, or module:function "
+            f"--on {text}: no such problem; give one of {', '.join(MIXTURES)}, or module:function "
             "that returns a verify GaussianMixture"
         )
     found = replace(
@@ -145,3 +89,6 @@ def _called(text: str) -> GaussianMixture:
             f"--on {text}: returned {type(made).__name__}; it must return a GaussianMixture"
         )
     return made
+
+
+__all__ = ["Problem", "component", "covariance", "covariances", "mean", "problem"]

@@ -36,6 +36,8 @@ class Target:
         scales: range of guidance scales that it was trained for, or ().
         probe: inputs with the outputs that an exported file states, or None.
         steps: levels at which its own few-step sampler calls it, or ().
+        top_only: it is a map from the highest level alone (rectified flow's other levels have laws of
+            their own, progressive distillation forgets them).
         draws: how many states of noise a generator takes, side by side: g(z) with z (b, draws d).
     """
 
@@ -50,6 +52,7 @@ class Target:
     scales: tuple[float, ...] = ()
     probe: dict[str, Any] | None = None
     steps: tuple[float, ...] = ()
+    top_only: bool = False
     draws: int = 1
     dtype: torch.dtype = torch.float64
 
@@ -197,7 +200,18 @@ def _exported(text: str, path: Path, form: str | None) -> Target:
     )
 
 
-STATED = ("FORM", "LEVELS", "PROBLEM", "CLAIMS", "CONDITIONS", "SCALES", "PROBE", "STEPS", "DRAWS")
+STATED = (
+    "FORM",
+    "LEVELS",
+    "PROBLEM",
+    "CLAIMS",
+    "CONDITIONS",
+    "SCALES",
+    "PROBE",
+    "STEPS",
+    "DRAWS",
+    "TOP_ONLY",
+)
 
 
 def _plain(value: Any) -> Any:

@@ -128,7 +128,7 @@ def outcome(mutant: Mutant, honest: Run, order: int) -> Outcome:
     if kind == "constant" and mutant.name == POOR_START:
         kind = "start"
     verdict = judge(_without_claim(target), rates=False, constants=False)
-    killed = verdict.status in ("fail", "error")
+    killed = verdict.status in ("fail", "error", "disagree")
     why = verdict.findings[0] if verdict.findings else ""
     return Outcome(mutant.origin, mutant.name, kind, shift, killed, why)
 

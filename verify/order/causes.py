@@ -271,6 +271,19 @@ def end_cause(family: list[Tableau], h: Array, end: Local, step: int, some: bool
     )
 
 
+def once_cause(step: int, power: int) -> Cause:
+    """One step in the middle that is a rule of its own."""
+    return Cause(
+        str(step),
+        "once",
+        power - 1,
+        None,
+        power,
+        f"step {step} is a rule of its own with local error h^{power}: it counts once, and caps the "
+        f"global order at {power}",
+    )
+
+
 def plain(value: float) -> str:
     """A small fraction when the number is one."""
     near = Fraction(value).limit_denominator(60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,11 +41,36 @@ class Mixture:
         squared = sigma * sigma
         return (share @ (pull * squared)) + x * (share @ (self.variances * weight))
 
+    def derivative(self, x: Tensor, sigma: Tensor) -> Callable[[Tensor], Tensor]:
+        """Directions (p, b, d) → the derivatives of D at x (b, d) along them: four products."""
+        squared = sigma * sigma
+        weight = 1 / (self.variances + squared)
+        pull = self.means * weight
+        constant = (
+            self.weights.log() - 0.5 * (self.means * pull).sum(-1) + 0.5 * weight.log().sum(-1)
+        )
+        share = torch.softmax(constant + x @ pull.T - 0.5 * (x * x) @ weight.T, dim=-1)
+        kept = self.variances * weight
+        straight = share @ kept
+
+        def along(directions: Tensor) -> Tensor:
+            logs = directions @ pull.T
+            logs -= (directions * x) @ weight.T
+            logs -= (logs * share).sum(-1, keepdim=True)
+            logs *= share
+            out = logs @ kept
+            out *= x
+            out += logs @ (pull * squared)
+            return out.addcmul_(directions, straight)
+
+        return along
+
     def problem(self, sigma_max: float = 80.0, sigma_min: float = 0.002) -> Problem:
         """The mixture as a problem, with exact moments and ends."""
         return Problem(
             name=self.name,
             denoiser=self.denoise,
+            derivative=self.derivative,
             shape=(self.means.shape[1],),
             sigma_max=sigma_max,
             sigma_min=sigma_min,

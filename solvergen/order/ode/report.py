@@ -35,6 +35,9 @@ class OrderReport:
     orders: Mapping[str, Mapping[str, Order]]
     analysis: Analysed
 
+    def __repr__(self) -> str:
+        return f"<OrderReport {self.program.name}: {self.order}>"
+
     @property
     def order(self) -> Order:
         """The order that a user gets on any grid, with the solver's own start and end."""

@@ -101,6 +101,9 @@ class StochasticReport:
             for kind, modes in self.orders.items()
         }
 
+    def __repr__(self) -> str:
+        return f"<StochasticReport {self.program.name}: {self}>"
+
     def __str__(self) -> str:
         row, uniform = self.orders[ARBITRARY]["own_end"], self.orders[UNIFORM]["own_end"]
         shown = ", ".join(f"{name} {row[name] or 'without meaning'}" for name in QUANTITIES)

@@ -10,6 +10,18 @@ from ...report.site import HERE
 from ..check import HELD, REFUTED, Examination
 from .terminal import headline, shown
 
+STYLE = """
+:root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--line:#d5d9de}
+@media (prefers-color-scheme:dark){:root{--ink:#e4e7eb;--paper:#15181c;--line:#3a4048}}
+body{margin:0 auto;max-width:66rem;padding:1rem;font:16px/1.5 system-ui,sans-serif;
+ color:var(--ink);background:var(--paper)}
+h1{font-size:1.5rem}h2{font-size:1.2rem;overflow-wrap:anywhere}h3{font-size:1rem}
+table{border-collapse:collapse;font-size:.9rem}.wide{overflow-x:auto}
+th,td{padding:.25em .6em;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
+.pass{color:#1a7f37;font-weight:600}.fail{color:#c0392b;font-weight:600}
+figure{margin:1rem 0}figcaption{font-size:.85rem}svg{width:100%;height:auto}
+svg text{font:11px system-ui,sans-serif;fill:currentColor}
+"""
 SIDE = 420
 # log10 of the error over sd at the ends of the colour scale
 FAINT, STRONG = -3.5, 0.0
