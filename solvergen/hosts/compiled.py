@@ -46,7 +46,10 @@ class Compiled(nn.Module):
             with shapes.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
                 found: Tensor = self._run(self.sampler.model, seen, self.plan, extra)
                 return found
-        except torch._dynamo.exc.TorchDynamoException as error:
+        except RuntimeError as error:
+            known = isinstance(error, torch._dynamo.exc.TorchDynamoException)
+            if not known and "no compiled frames" not in str(error):
+                raise  # of the model
             self.failed = True
             cause = " ".join(str(error).strip().split("\n\n")[0].split())
             warnings.warn(
