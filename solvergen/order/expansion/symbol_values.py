@@ -13,7 +13,7 @@ from ...algebra.ring import Ring
 from ...algebra.series import ONE
 from ...algebra.traced import symbol
 from ...errors import OrderError
-from ...expr.arithmetic import function_name, symbols, walk
+from ...expr.arithmetic import function_names, symbols
 from ...expr.evaluation import evaluate
 from ...program.row import FURTHER, Place, Row
 from .block_grid import Inner
@@ -138,9 +138,11 @@ def _next_sites(grid: Grid) -> Inner:
 def _bends(row: Row) -> bool:
     """Whether a row's weights depend on where the step lies, through a further coordinate."""
     roots = (row.place.fraction, *(term.weight for term in row.terms))
-    named = (function_name(node) for root in roots for node in walk(root))
-    past = (name for root in roots for name in symbols(root))
-    return any(name in FURTHER for name in named) or any(name[:3] == "eta" for name in past)
+    return any(
+        not function_names(root).isdisjoint(FURTHER)
+        or any(name.startswith("eta") for name in symbols(root))
+        for root in roots
+    )
 
 
 class SymbolValues(dict[str, Any]):

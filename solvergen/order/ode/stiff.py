@@ -21,7 +21,7 @@ from typing import Any
 from sympy import Expr
 
 from ...errors import OrderError
-from ...expr.arithmetic import function_name, symbols, walk
+from ...expr.arithmetic import function_names, symbols
 from ...expr.evaluation import left_sum
 from ...program.model import Program
 from ...program.row import FURTHER
@@ -233,7 +233,7 @@ def stiff_order(program: Program, classical: int) -> StiffOrder:
 
 
 def _names(weight_expr: Expr) -> set[str]:
-    named = {function_name(node) for node in walk(weight_expr)} | symbols(weight_expr)
+    named = function_names(weight_expr) | symbols(weight_expr)
     return {name.rstrip("0123456789") for name in named}
 
 
