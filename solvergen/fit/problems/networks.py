@@ -24,7 +24,8 @@ def fashion(label: int | None = None, guidance: float = 1.0, folder: Path | None
     Raises:
         ProblemError: the files are not there, or the label does not exist.
     """
-    from safetensors.torch import load_file, safe_open
+    from safetensors import safe_open
+    from safetensors.torch import load_file
 
     where = folder or Path(__file__).resolve().parents[3] / FASHION
     weights, code = where / "fashion.safetensors", where / "net.py"
