@@ -28,6 +28,7 @@ ROOMS = (
 )
 IMPORTS = """from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import math
