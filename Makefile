@@ -14,7 +14,14 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps k-diffusion==0.1.1.post1
 	touch $@
 
-demo: $(READY)
+# What the demo needs and no more: no diffusers, no tests.
+$(VENV)/.demo: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch numpy
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo]'
+	touch $@
+
+demo: $(VENV)/.demo
 	$(BIN)/python -m solvergen demo --out demo
 
 test: $(READY)

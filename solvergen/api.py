@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import tempfile
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from numbers import Rational
 from pathlib import Path
 from types import ModuleType
@@ -322,5 +321,5 @@ def _as_toml(value: Any, named: dict[str, Spec]) -> Any:
     if isinstance(value, list | tuple):
         return [_as_toml(item, named) for item in value]
     if isinstance(value, Rational) and not isinstance(value, int):
-        return str(Fraction(value.numerator, value.denominator))
+        return f"{value.numerator}/{value.denominator}"
     return value

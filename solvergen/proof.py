@@ -61,7 +61,11 @@ class Proof:
         """What an emitted file states of the order; ``None`` where none can be derived."""
         if self.noise is not None:
             return {"weak": self.noise.json()}
-        return None if self.order is None else self.order.stated()
+        if self.order is None:
+            return None
+        from .emit.torch_file import MAX_COEFFICIENT
+
+        return self.order.stated(longest=MAX_COEFFICIENT)
 
     @cached_property
     def text(self) -> str:
@@ -90,6 +94,8 @@ class Proof:
         claim, report = self.loaded.solver.claim, self.order
         assert report is not None
         if claim.order is None or claim.records or claim.order == report.order.value:
+            return ""
+        if report.rounded and claim.order == report.rounded.order:
             return ""
         held = "; ".join(str(b) for b in report.bottlenecks)
         return (

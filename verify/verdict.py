@@ -23,7 +23,7 @@ class Verdict:
             "none" (nothing was claimed), "disagree" (audit and measured rates contradict each
             other), "error" (it misbehaves or cannot be judged; `reason` says how).
         reason: "" or the kind of misbehaviour: raises, nan, shape, dtype, grid, state, calls,
-            size, random, target, nonlinear, nonlocal, unproved; conduct when a real run fails.
+            size, random, target, nonlinear, nonlocal, unproved, hang, exit, killed; conduct when a real run fails.
         findings: sentences for people, worst first.
         claim: order claimed, or None.
         audited: class of grids -> order as the sampler runs, or None.
@@ -42,6 +42,7 @@ class Verdict:
             and what else stochastic.NoiseAudit holds; then `audited` is the weak order.
         conduct: what real runs showed, as plain data of conduct.checks.Conduct.
         path: source file, or None.
+        line: line of that file at which steps are made, or None.
     """
 
     target: str
@@ -65,6 +66,7 @@ class Verdict:
     noise: dict[str, Any] = field(default_factory=dict)
     conduct: dict[str, Any] = field(default_factory=dict)
     path: str | None = None
+    line: int | None = None
     versions: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:

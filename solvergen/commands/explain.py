@@ -50,12 +50,14 @@ def add(commands: Any) -> None:
 
 def run_explain(args: argparse.Namespace) -> int:
     """The derived update: for a terminal, as LaTeX, Markdown or JSON; or a recipe's limits."""
-    from ..distil.recipe import is_recipe
+    from .. import gallery
 
-    if is_recipe(args.spec):
+    if not gallery.is_name(args.spec):  # which needs nothing of the language to be known
+        from ..distil.recipe import is_recipe
         from . import students
 
-        return students.explain(args.spec, args.json)
+        if is_recipe(args.spec):
+            return students.explain(args.spec, args.json)
     if not (args.json or args.latex or args.markdown or args.derivation):
         from ..catalogue import entry
         from ..explanation import explanation

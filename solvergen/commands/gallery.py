@@ -35,7 +35,7 @@ def run_gallery(args: argparse.Namespace) -> int:
         OrderError: a solver whose order cannot be derived.
     """
     from .. import gallery
-    from ..errors import OrderError
+    from ..errors import OrderError, SolvergenError
     from ..writing import write
     from .gallery_page import page
 
@@ -48,6 +48,12 @@ def run_gallery(args: argparse.Namespace) -> int:
         from .gallery_errors import measure
 
         measured = measure(entries)
-    write(args.html, page(entries, measured))
+    try:
+        text = page(entries, measured)
+    except ModuleNotFoundError as error:
+        raise SolvergenError(
+            f"`gallery` needs {error.name}; pip install 'solvergen[pages]'"
+        ) from None
+    write(args.html, text)
     print(f"wrote {args.html}: {len(entries)} solvers")
     return 0

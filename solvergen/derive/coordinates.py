@@ -20,6 +20,7 @@ from ..expr.functions import expm1, lift, log1p, phi, sqrt
 from ..program.row import KAPPA, Place
 from ..spec.locate import Path as KeyPath
 from ..spec.model import Schedule
+from . import own_schedule
 
 LAM, H = Symbol("lam"), Symbol("h")
 
@@ -95,6 +96,8 @@ def _expression(name: str, schedule: Schedule | None, where: KeyPath) -> Expr:
     }
     if name in direct:
         return direct[name]
+    if schedule is not None and schedule.alpha is not None:
+        return own_schedule.expression(name, schedule, where)
     if schedule is None or schedule.name not in ("vp", "vp-linear", "cosine"):
         raise DeriveError(f"the coordinate `{name}` needs a [schedule]", where)
     if name == "sigma":

@@ -69,7 +69,8 @@ def bank(recipe: Recipe, world: World) -> Bank:
     kept = shelf() / f"{digest(recipe)}.safetensors"
     grid, stride = recipe.grid(), int(recipe.teacher["substeps"])
     try:
-        held = load_file(kept)
+        # cloned: the file's own memory must not change under a run
+        held = {key: value.clone() for key, value in load_file(kept).items()}
         shape = (len(grid), recipe.teacher["bank"], world.size)
         if tuple(held["states"].shape) == shape:
             return Bank(grid, stride, held["states"], held.get("labels"), held.get("scales"))

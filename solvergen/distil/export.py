@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from ..errors import SolvergenError
 from ..writing import write
 from . import checkpoint, students
+from .files import FACTS, FILE, REPORT, WEIGHTS
 from .recipe import Recipe
 from .train import Trained
 
-WEIGHTS, FACTS, FILE, REPORT = "student.safetensors", "student.toml", "student.py", "report.json"
 EXAMINED = {
     "consistency": "endpoint",
     "trigflow": "endpoint",
@@ -156,7 +156,8 @@ def python_file(recipe: Recipe, trained: Trained) -> str:
         "RECIPE": recipe.name,
         "KIND": recipe.form,
         "FORM": form,
-        "PROBLEM": recipe.target["mixture"],
+        "PROBLEM": recipe.target["mixture"]
+        or ("digits" if recipe.target["data"] == "digits" else ""),
         "LEVELS": recipe.levels() if form != "generator" else [],
         "STEPS": few_levels(recipe),
         "SIGMA_DATA": made.world.sd,
@@ -230,7 +231,7 @@ def _loading(name: str, several: bool) -> str:
     made = {name}(Mlp(**NETWORK), SIGMA_DATA, SIGMA_MIN){extra}
     place = Path(__file__).with_name("{WEIGHTS}") if path is None else path
     made.load_state_dict(load_file(place))
-    return made.eval()'''
+    return made.train(False)'''
 
 
 def _drawing(form: str) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..errors import SolvergenError
 from ..writing import write
-from .export import FACTS, FILE, WEIGHTS, loaded
+from .export import loaded
+from .files import FACTS, FILE, WEIGHTS
 
 MODEL = '''"""The student as a diffusers model: register_to_config, save_pretrained, from_pretrained."""
 

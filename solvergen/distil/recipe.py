@@ -13,8 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from ..errors import SpecError
-from ..expr.parse import hint
+from ..errors import SpecError, hint
 from ..spec.locate import Locator
 from .keys import BANKED, FORM, SYSTEMS, TABLES, Key
 

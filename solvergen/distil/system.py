@@ -136,7 +136,7 @@ def begin_from(student: nn.Module, folder: str) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from .export import WEIGHTS
+    from .files import WEIGHTS
 
     try:
         held = load_file(f"{folder}/{WEIGHTS}")

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import SolvergenError
-from ..expr.parse import hint
+from ..errors import SolvergenError, hint
 from .data import Model, World, class_denoiser, load_python
 from .recipe import Recipe
 
@@ -66,7 +65,7 @@ def denoiser(recipe: Recipe, world: World) -> Model:
         if world.classes:
             return class_denoiser(world.mixture)
         return world.mixture.model()
-    from .export import FILE
+    from .files import FILE
 
     module = load_python(Path(name) / FILE)
     student = module.load()

@@ -85,6 +85,7 @@ def train(
     engine = engine or Alone()
     begun = time.process_time()
     made = system(recipe.system)(recipe, world(recipe), seed)
+    _check_shapes(made)
     players = made.players()
     optimizers = {name: _optimizer(one, recipe) for name, one in players.items()}
     student = next(iter(players.values())).module
@@ -95,7 +96,6 @@ def train(
     first = checkpoint.load(folder, recipe, seed, kept, optimizers) if resume and folder else 0
     last = made.total if steps is None else min(first + steps, made.total)
     losses: list[tuple[int, float]] = []
-    _check_shapes(made)
     with _log(folder, first, engine) as log, _signals() as stopped:
         step = first
         while step < last and not stopped:

@@ -304,8 +304,8 @@ def _notes(found: Calibration) -> Iterator[str]:
     limit = 0.1 * found.best.error / found.problem.std
     if found.teacher.error > limit:
         yield (
-            f"the teacher differs from one of half its steps by {found.teacher.error:.3g} deviations, "
-            f"more than a tenth of the best error: give --teacher-steps more"
+            f"the teacher's own error is {found.teacher.error:.3g} deviations, more than a tenth of the "
+            f"best error, {10 * limit:.3g}: give more --teacher-steps"
         )
     names: Sequence[Stage] = found.stages
     if found.best is not names[-1]:

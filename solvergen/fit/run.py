@@ -106,9 +106,7 @@ def _tangents(
     for i in range(n):
         angle = torch.tensor(angles[i], dtype=dtype)
         with torch.no_grad():
-            out, by_angle = torch.func.jvp(
-                lambda a, at=states: scaled.output(at, a), (angle,), (torch.ones_like(angle),)
-            )
+            out, by_angle = _by_angle(scaled, states, angle)
             moved = by_angle * _shaped(d_angles[:, i], by_angle)
             active = np.flatnonzero(numbers.reaches(i))
             if len(active):
@@ -122,6 +120,21 @@ def _tangents(
         for weight, moved in zip(weights[i], turned, strict=False):
             slopes.add_(moved, alpha=float(weight))
     return states - target, slopes
+
+
+def _by_angle(scaled: Scaled, states: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
+    """F and its derivative by θ at fixed x̂.
+
+    The chain rule about the model is taken by hand: inside it a tangent of a number without
+    dimensions may be promoted to float64, which a float32 network refuses.
+    """
+    sine, cosine = torch.sin(angle), torch.cos(angle)
+    std, mean = scaled.problem.std, scaled.problem.mean
+    x, sigma = states * (std / cosine) + mean, std * sine / cosine
+    turned = states * (std * sine / cosine**2), torch.full_like(sigma, std) / cosine**2
+    denoised, moved = torch.func.jvp(scaled.problem.denoiser, (x, sigma), turned)
+    out = ((denoised - mean) / std - states * cosine) / sine
+    return out, (moved / std + states * sine - out * cosine) / sine
 
 
 def _along(scaled: Scaled, states: Tensor, angle: Tensor) -> Callable[[Tensor], Tensor]:

@@ -31,8 +31,8 @@ class Taught:
     Args:
         problem: with its mean and deviation, estimated where the user gave none.
         starts, ends: (n, *shape).
-        error: how far the teacher with half the steps is from the teacher, rms in units of the
-            deviation; 0 where the problem knows its ends.
+        error: of the teacher, rms in units of the deviation, estimated from a run of half its steps
+            (a third of the difference, for order 2); 0 where the problem knows its ends.
         calls: model calls spent; `seconds` likewise. Both 0 where the cache had them.
     """
 
@@ -94,7 +94,7 @@ def taught(
     error = 0.0
     if problem.teacher is None:
         error, spent = _halved(working, starts, found, steps, cache, key)
-        error /= problem.std
+        error /= 3 * problem.std
         calls += spent
     return Taught(problem, starts, found, error, calls, time.monotonic() - begun)
 

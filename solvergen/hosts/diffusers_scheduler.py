@@ -271,6 +271,7 @@ class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc
         self.sigmas = 1 - ends if self.config.invert_sigmas else ends
         self.num_inference_steps = len(time)
         self.reset(rows, levels, grid)
+        self._moves = self._compilable(0)
         self._made, self._plan_eta = made, self._eta
         self.order = CallsPerStep.of(self.calls, self._starts(made[0], level))
 

@@ -64,7 +64,13 @@ def _polynomial(core: sp.Expr, value: sp.Expr) -> list[sp.Expr]:
     equation = sp.expand(above - value * below)
     if not equation.is_polynomial(T) or sp.degree(equation, T) > DEGREE:
         return []
-    return list(within(SOLVE, sp.roots, sp.Poly(equation, T)) or [])
+    coefficients = sp.Poly(equation, T).all_coeffs()
+    if len(coefficients) < 3:
+        return list(sp.roots(sp.Poly(equation, T)))
+    a, b, c = map(sp.factor_terms, coefficients)
+    # −2c/(b ± √…) and not (−b ± √…)/(2a): nothing cancels where t tends to 0.
+    found = within(SOLVE, lambda: sp.sqrt(sp.factor_terms(sp.expand(b**2 - 4 * a * c))))
+    return [] if found is None else [-2 * c / (b + found), -2 * c / (b - found)]
 
 
 def _by_exponential(form: sp.Expr, target: sp.Expr) -> Iterator[sp.Expr]:

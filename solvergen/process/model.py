@@ -99,7 +99,9 @@ class Process:
         """t(λ) where sympy finds it in closed form, or ``None``; `Schedule.time` always exists."""
         forms = (self.ratio, simplified(self.ratio**2))
         found = time_of(forms, LAM, self._is_inverse)
-        return None if found is None else simplified(found)
+        if found is None or any(power.exp == sp.S.Half for power in found.atoms(sp.Pow)):
+            return found  # in the form of a root that does not cancel
+        return simplified(found)
 
     @cached_property
     def f(self) -> sp.Expr:

@@ -12,23 +12,9 @@ import sympy as sp
 from ..errors import ExpressionError
 from ..expr.arithmetic import function_name, symbols, walk
 from ..expr.evaluation import evaluate
-from ..expr.functions import log, log1p
 from ..expr.parse import parse
+from ..expr.time import FUNCTIONS, NAMES, PI, T, in_sympy
 
-T = sp.Symbol("t", positive=True)
-PI = sp.Symbol("pi", positive=True)  # until numbers have been checked: sympy would evaluate them
-# What an expression in t may call besides exp, expm1 and sqrt.
-FUNCTIONS: dict[str, Callable[..., sp.Expr]] = {
-    "log": log,
-    "log1p": log1p,
-    "sin": sp.sin,
-    "cos": sp.cos,
-    "tan": sp.tan,
-    "atan": sp.atan,
-    "sinh": sp.sinh,
-    "cosh": sp.cosh,
-    "tanh": sp.tanh,
-}
 CALLS = {"exp", "expm1", "sqrt", *FUNCTIONS}
 FLOATS: dict[str, Callable[..., float]] = {name: getattr(math, name) for name in CALLS}
 MAX_PARAMETERS = 12
@@ -59,7 +45,7 @@ def expression(text: str | sp.Expr | int | Fraction, where: str = "expression") 
     names = _names(text)
     if len(names) > MAX_PARAMETERS:
         raise ExpressionError(f"{where}: {len(names)} names; at most {MAX_PARAMETERS} are read")
-    known = {"t": T, PI.name: PI} | {name: parameter(name) for name in names}
+    known = NAMES | {name: parameter(name) for name in names}
     try:
         read = parse(text, known, FUNCTIONS)
     except ExpressionError as error:
@@ -68,7 +54,7 @@ def expression(text: str | sp.Expr | int | Fraction, where: str = "expression") 
             f"{where}: {error.message}\n  {text}\n  {caret}", error.column, error.width
         ) from None
     _check_size(read, where)
-    return read.doit().xreplace({PI: sp.pi})
+    return in_sympy(read)
 
 
 def _check_size(read: sp.Expr, where: str) -> None:

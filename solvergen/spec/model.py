@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, ClassVar
 
+from sympy import Expr
+
 from .declare import Key, Mistake, Raw, Table
-from .kinds import Boolean, Bounds, Exact, Integer, List, Name, Text
+from .kinds import Boolean, Bounds, Exact, Expression, Integer, List, Name, Text
 from .noise import Langevin, Noise
 from .rule import COORDINATES, Controller, Corrector, Rule, Stage
+from .scope import Vocabulary
 from .tableau import Tableau
 
 __all__ = [
@@ -61,15 +64,35 @@ class Source:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A noise schedule: ``ve``, ``vp``, ``vp-linear``, ``cosine`` or ``flow``."""
+    """A noise schedule: one that has a name, or α(t) and σ(t)."""
 
-    name: Annotated[str, Key(Text(SCHEDULES), "Which schedule.", '"vp-linear"', required=True)] = (
-        "ve"
-    )
+    name: Annotated[str, Key(Text(SCHEDULES), "Which schedule.", '"vp-linear"')] = ""
     beta_min: Annotated[Fraction, Key(Exact(), "β at t = 0 (vp-linear).", '"1/10"')] = Fraction(
         1, 10
     )
     beta_max: Annotated[Fraction, Key(Exact(), "β at t = 1 (vp-linear).", "20")] = Fraction(20)
+    alpha: Annotated[
+        Expr | None,
+        Key(
+            Expression(Vocabulary.TIME),
+            "The factor α(t) on x0 of a schedule without a name, t from 0 at the data.",
+            '"1 - t"',
+        ),
+    ] = None
+    sigma: Annotated[
+        Expr | None,
+        Key(Expression(Vocabulary.TIME), "Its factor σ(t) on the noise.", '"t"'),
+    ] = None
+    until: Annotated[Fraction, Key(Exact(), "Its last time.", "1")] = Fraction(1)
+
+    @classmethod
+    def mistakes(cls, raw: Raw, whole: Raw) -> Iterator[Mistake]:
+        """A name beside expressions, or neither."""
+        given = [key for key in ("alpha", "sigma") if key in raw]
+        if "name" in raw and given:
+            yield (given[0],), "give either `name`, or `alpha` and `sigma`"
+        elif "name" not in raw and len(given) < 2:
+            yield (), 'give `name`, or both `alpha` and `sigma`, for example: name = "vp-linear"'
 
     def fault(self) -> Mistake | None:
         """A range of β that is empty or reaches below 0."""

@@ -8,6 +8,7 @@ from enum import Enum
 
 from sympy import Expr, Symbol
 
+from ..expr import time
 from ..expr.functions import BOUND
 from ..expr.parse import Functions, parse
 from .names import scalar_functions, scalar_names, weight_functions, weight_names
@@ -20,6 +21,7 @@ class Vocabulary(Enum):
     PARAMETERS = 'such as "1/2" or "r"'
     STEP = "in the parameters, h, sigma, sigma_next (both σ/α) and steps"
     WEIGHTS = 'such as "h*phi1 - h*phi2/r"'
+    TIME = 'in the time t and pi, such as "exp(-t)"'
     FUNCTION = 'in x and the names of weights, such as "x*exp(x)"'
 
 
@@ -55,6 +57,8 @@ class Scope:
         match vocabulary:
             case Vocabulary.NUMBERS:
                 return {}
+            case Vocabulary.TIME:
+                return dict(time.NAMES)
             case Vocabulary.PARAMETERS:
                 return symbols
             case Vocabulary.STEP:
@@ -68,6 +72,8 @@ class Scope:
         match vocabulary:
             case Vocabulary.NUMBERS | Vocabulary.PARAMETERS:
                 return {}
+            case Vocabulary.TIME:
+                return time.FUNCTIONS
             case Vocabulary.STEP:
                 return scalar_functions()
         grid = scalar_functions() if self.stochastic else {}

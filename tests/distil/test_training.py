@@ -14,7 +14,8 @@ from solvergen.distil import bank as banks
 from solvergen.distil import checkpoint
 from solvergen.distil.bank import bank
 from solvergen.distil.data import world
-from solvergen.distil.export import FILE, WEIGHTS, export, loaded
+from solvergen.distil.export import export, loaded
+from solvergen.distil.files import FILE, WEIGHTS
 from solvergen.distil.hosts_folder import comfyui_folder
 from solvergen.distil.recipe import names
 from solvergen.distil.seeds import Draws
@@ -151,16 +152,16 @@ def test_nan_names_the_step_and_keeps_the_last_good_state(small, tmp_path, monke
 
 
 def wrong_network():
-    return torch.nn.ModuleDict()
+    return torch.nn.ModuleList([torch.nn.Linear(2, 2)])
 
 
-class Narrow(torch.nn.Module):
+class Narrow(torch.nn.Linear):
     def forward(self, x, *times, **_):
         return x[:, :1]
 
 
 def narrow_network():
-    return Narrow()
+    return Narrow(2, 1)
 
 
 @pytest.mark.parametrize(

@@ -95,8 +95,11 @@ def document(table, name, example):
         case "source" | "claim":
             return f"{head}[{table}]\n{line}{STEP}"
         case "schedule":
-            other = "" if name == "name" else 'name = "vp-linear"\n'
-            return f"{head}[schedule]\n{other}{line}{STEP}"
+            fields = {} if name == "name" else {"name": '"vp-linear"'}
+            if name in ("alpha", "sigma", "until"):
+                fields = {"alpha": '"1 - t"', "sigma": '"t"'}
+            rows = "".join(f"{k} = {v}\n" for k, v in {**fields, name: example}.items())
+            return f"{head}[schedule]\n{rows}{STEP}"
         case "parameters":
             default = "" if name == "default" else 'default = "1/2"\n'
             return f"{head}[parameters.q]\n{default}{line}{STEP}"

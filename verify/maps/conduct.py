@@ -40,7 +40,7 @@ def conduct(target: Target, states: dict[float, Tensor], low: float) -> list[Che
         single = torch.cat([target(part[i : i + 1], *levels) for i in (0, 17, 63)])
         alone = max(alone, float((single - first[[0, 17, 63]]).abs().max()))
     size = max(float(x.abs().max()) for x in states.values())
-    slack = 1e-9 if target.dtype == torch.float64 else 1e-4
+    slack = 1e-6 if target.dtype == torch.float64 else 1e-4
     return [
         judged("finite", worst, 0, f"{worst} values are NaN or infinite over the levels"),
         judged(

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..verdict import SHOWN, Verdict
 from . import site
-from .machine import _finite
+from .finite import finite
 from .terminal import WORD, noise_lines, orders, past_lines, ratios, slopes
 
 CAPTIONS = {
@@ -33,7 +33,7 @@ def page(verdicts: Sequence[Verdict]) -> str:
         "report.html",
         style=site.part(site.HERE / "style.css"),
         verdicts=[shown(v, d) for v, d in zip(verdicts, data, strict=True)],
-        data=[_finite(d) for d in data],
+        data=[finite(d) for d in data],
         drawn=drawn,
         bokeh=site.charts() if drawn else "",
         chart_script=site.part(site.HERE / "charts.js"),
@@ -178,7 +178,7 @@ def _details(verdict: Verdict) -> str:
         "seed": 0,
         "versions": verdict.versions,
     }
-    return json.dumps(_finite(kept), indent=1, sort_keys=True)
+    return json.dumps(finite(kept), indent=1, sort_keys=True)
 
 
 SHOWN.append(fragment)

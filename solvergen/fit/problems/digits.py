@@ -55,7 +55,7 @@ def digits(cache: Path) -> Problem:
     except (SolvergenError, FileNotFoundError, RuntimeError):
         network = trained(pictures)
         save_tensors(path, dict(network.state_dict()))
-    network.eval().requires_grad_(False)
+    network.train(False).requires_grad_(False)
     mean = pictures.mean(0)
     return Problem(
         name="digits",

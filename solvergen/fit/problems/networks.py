@@ -47,7 +47,7 @@ def fashion(label: int | None = None, guidance: float = 1.0, folder: Path | None
     net = module.Denoiser()
     tensors = load_file(weights)
     net.load_state_dict({k: v for k, v in tensors.items() if k.startswith("net.")})
-    net.eval().requires_grad_(False)
+    net.train(False).requires_grad_(False)
     with safe_open(weights, "pt") as stream:
         std = float(stream.metadata()["residual_std"])
 
