@@ -29,6 +29,7 @@ ROOMS = (
 )
 IMPORTS = """from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import math

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -51,10 +52,11 @@ OWN_DEFAULTS = {"DEISMultistep": "sigma_min", "SASolver": "sigma_min", "TCD": "s
 CLIPPING = ("DDIM", "DDPM", "HeunDiscrete", "LCM", "TCD")  # whose step knows clip_sample
 
 
+@functools.cache
 def own_keys(family: str) -> dict[str, Any]:
     """The config keys of a family's class and their defaults there."""
     peer = getattr(diffusers, f"{family}Scheduler", None)
-    if peer is None:
+    if not hasattr(peer, "load_config"):
         return {}
     parameters = list(inspect.signature(peer.__init__).parameters.values())[1:]
     empty = inspect.Parameter.empty
@@ -104,6 +106,16 @@ def check_method(name: str, method: Mapping[str, Any], given: Mapping[str, Any])
             )
 
 
+def source_of(config: Mapping[str, Any]) -> str:
+    """The class that a config is of, without "Scheduler": as saved, or by the keys that it has."""
+    if "_class_name" in config:
+        return str(config["_class_name"]).removesuffix("Scheduler")
+    keys = {key for key in config if not key.startswith("_")}
+    names = [name for name in dir(diffusers) if name.endswith("Scheduler")]
+    families = [name.removesuffix("Scheduler") for name in names if not name.startswith("Flax")]
+    return next((family for family in families if keys == set(own_keys(family))), "")
+
+
 def taken_over(
     family: str, name: str, method: Mapping[str, Any], config: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -113,15 +125,16 @@ def taken_over(
     choice of method: where it is not its own class's default, a warning says so; where it comes from
     the family's class itself, it is refused by `check_method`.
     """
-    source = str(config.get("_class_name", "")).removesuffix("Scheduler")
+    source = source_of(config)
     theirs = own_keys(source)
     if not theirs:
         return dict(config)
+    left_open = config.get("_use_default_values", [])
     kept, left = dict(config), []
     mine = own_keys(family)
     for key, value in config.items():
         if key in METHOD_KEYS:
-            usual = key in theirs and value == theirs[key]
+            usual = key in left_open or (key in theirs and value == theirs[key])
             if source == family and not usual and value is not None:
                 continue
             del kept[key]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 import os
 import shutil
 from collections.abc import Sequence
@@ -399,10 +398,13 @@ class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc
         values = levels.tolist()
         exact = [known.get(v, t) for v, t in zip(values, between.tolist(), strict=True)]
         if self.config.timestep_rounding == "nearest":
-            rows = list(zip(values, exact, strict=True))
-            for k, ((a, s), (b, t)) in enumerate(itertools.pairwise(rows)):
-                if a != b and s == t and not self.config.use_flow_sigmas:
-                    exact[k : k + 2] = between[k : k + 2].tolist()
+            told: dict[float, set[float]] = {}
+            for value, told_there in zip(values, exact, strict=True):
+                told.setdefault(told_there, set()).add(value)
+            shared = set().union(*(levels for levels in told.values() if len(levels) > 1))
+            for k, (value, true) in enumerate(zip(values, between.tolist(), strict=True)):
+                if value in shared and not self.config.use_flow_sigmas:
+                    exact[k] = true
         return torch.tensor(exact, dtype=torch.float64)
 
 

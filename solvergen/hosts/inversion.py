@@ -8,6 +8,7 @@ short, h < log 2 for models whose derivative reaches 1 (near the data it does); 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import warnings
@@ -100,9 +101,9 @@ def invert(
         start = (state - weight * denoised) / shrink
         residual, calls = math.inf, 1
         if refine:
-            start, denoised, residual, calls = _solved(
-                lambda seen, at=i: denoise(seen, at), state, start, shrink, weight, refine, least
-            )
+            there = functools.partial(denoise, place=i)
+            solved = _solved(there, state, start, shrink, weight, refine, least)
+            start, denoised, residual, calls = solved
             if not residual <= least:
                 _report(residual, least, sigma[i : i + 2], alpha[i : i + 2], calls)
         state = start

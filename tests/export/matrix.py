@@ -342,8 +342,8 @@ integer whose products are looked up in the plan, so that strength and `denoisin
 these classes as with diffusers': pipelines cut by time, and the end of a step has the time at which the
 next one opens. Solvers with one call a step are cut between steps.
 
-**Loading a saved pipeline.** `solvergen export diffusers NAME --folder FOLDER` writes the scheduler as a
-folder that loads with `trust_remote_code=True`; see the README.
+**Loading a saved pipeline.** `save_pretrained` puts the scheduler's file beside its config, so that
+`DiffusionPipeline.from_pretrained(folder, trust_remote_code=True)` loads the pipeline again.
 """
 
 

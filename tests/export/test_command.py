@@ -27,6 +27,7 @@ def test_diffusers_file_stands_alone(tmp_path, capsys):
     known = {
         "__future__",
         "dataclasses",
+        "functools",
         "inspect",
         "itertools",
         "math",
@@ -70,7 +71,16 @@ def test_comfyui_folder_stands_alone(tmp_path):
         "dpmpp_2m.py",
         "ddim.py",
     }
-    known = {"__future__", "inspect", "itertools", "math", "collections", "types", "typing"}
+    known = {
+        "__future__",
+        "functools",
+        "inspect",
+        "itertools",
+        "math",
+        "collections",
+        "types",
+        "typing",
+    }
     known |= {"warnings"}
     known |= {"torch", "comfy", "."}
     assert set().union(*(imported(p) for p in folder.iterdir())) <= known
