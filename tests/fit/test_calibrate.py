@@ -22,7 +22,8 @@ from solvergen.fit.shipped import Shipped, names, shipped, write_shipped
 from solvergen.fit.squares import State
 from solvergen.fit.table import Table, adams
 from solvergen.fit.teacher import taught
-from solvergen.fit.tune import table_name, tune
+from solvergen.fit.tune import calibrate as tune
+from solvergen.fit.tune import table_name
 
 LEVELS = (12.0, 4.0, 1.4, 0.4)
 
@@ -60,7 +61,9 @@ def test_calibration_gains_stage_by_stage(mixture, start):
     found = calibrate(start, taught(problem, 60, 0), 20, whole=True, iterations=8)
     shipped_, row, whole = found.stages
     assert row.error < shipped_.error and whole.error < 0.9 * row.error
-    assert row.span == pytest.approx(shipped_.span, rel=1e-6) and row.span < row.error  # the states are the same
+    assert (
+        row.span == pytest.approx(shipped_.span, rel=1e-6) and row.span < row.error
+    )  # the states are the same
     assert found.published[0].error == min(pair.error for pair in found.published)
     assert found.best is whole
     text = "\n".join(found.lines())

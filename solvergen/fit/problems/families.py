@@ -51,7 +51,7 @@ def _generic(name: str, part: str, index: int) -> Mixture:
     components = int(rng.integers(2, 15))
     between = rng.uniform(0.2, 0.97)
     kind = (index // 6) % 3
-    spectrum = np.ones(dimension)
+    spectrum: Array = np.ones(dimension)
     if kind == 2:
         spectrum = np.arange(1, dimension + 1) ** -rng.uniform(0.5, 1.5)
     means = rng.standard_normal((components, dimension)) * np.sqrt(spectrum)
