@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from ..problem import Problem, ProblemError
