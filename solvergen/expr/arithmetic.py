@@ -65,6 +65,12 @@ def symbols(expr: Expr) -> frozenset[str]:
     return frozenset(symbol.name for symbol in expr.free_symbols)
 
 
+@lru_cache(_KEPT)
+def function_names(expr: Expr) -> frozenset[str]:
+    """Names of all functions in an expression, those inside named functions of x apart."""
+    return frozenset(filter(None, map(function_name, walk(expr))))
+
+
 def symbols_outside_windows(expr: Expr) -> set[str]:
     """Names of the symbols by which an expression varies, the bounds of `between` apart."""
     if expr.is_Symbol:

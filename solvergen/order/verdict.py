@@ -63,7 +63,7 @@ class Rate:
         return [int(self.value) if whole else float(self.value), self.exact]
 
 
-BRIEF_BUDGET = 300_000  # products of terms for a coefficient that a file may state
+BRIEF_BUDGET = 20_000  # products of terms for a coefficient that a file may state; none took 2,000
 
 
 def _nodes(value: Any) -> int:

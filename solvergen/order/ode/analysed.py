@@ -14,7 +14,12 @@ class Analysed(Protocol):
     """One program with one choice of parameters, of which constants are derived when asked for."""
 
     program: Program
-    values: Mapping[str, Any]
+    stop: int  # heaviest words ever expanded
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """Value of every parameter."""
+        ...
 
     @property
     def predictor(self) -> int:

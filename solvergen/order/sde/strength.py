@@ -14,12 +14,11 @@ from ...errors import OrderError
 from ...expr.arithmetic import (
     ONE,
     ZERO,
-    function_name,
+    function_names,
     substitute,
     subtract,
     symbols,
     symbols_outside_windows,
-    walk,
 )
 from ...expr.evaluation import evaluate
 from ...program.model import Program
@@ -69,7 +68,7 @@ def strength(
         )
         if carried.low <= 0:
             return None
-        # noise that returns through evaluations with weights O(1) is no part of the strength
+        # noise that returns through evaluations with weights O(1) is not part of the strength
         direct = form(Fraction(0))
         drawn = sum((v * v for key, v in direct.items() if key[0] == "z"), ring.constant(0))
         if drawn.terms and drawn.low < ring.power:
@@ -95,7 +94,7 @@ def lingers(program: Program, parameters: Mapping[str, Any]) -> bool:
 def windowed(program: Program) -> bool:
     """Whether noise is drawn inside a window of levels only."""
     every = (e for step in program.steps for e in step.expressions)
-    return any(function_name(node) == "between" for e in every for node in walk(e))
+    return any("between" in function_names(e) for e in every)
 
 
 def _local(ring: RealRing, shift: Any, kind: str, sizes: list[Fraction], site: int) -> Grid:
