@@ -9,13 +9,19 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import mpmath
 import pytest
+from sympy import Symbol
 
 from solvergen import gallery
 from solvergen.cli import main
+from solvergen.expr.evaluation import evaluate
+from solvergen.expr.functions import log1p, phi
+from solvergen.expr.parse import parse
 from solvergen.loading import load
 from solvergen.order import analyse
 from solvergen.order.questions.certificate import NotCertified, certificate
+from solvergen.program.functions import ELEMENTARY, number
 from verify import certificate as checker
 from verify.certificate_series import Refuted
 
@@ -80,6 +86,39 @@ def test_words_are_the_rooted_trees():
     assert [len(checker.words(w)) for w in range(1, 6)] == [1, 2, 5, 13, 37]
 
 
+@pytest.mark.parametrize(
+    "name", ["dpmpp_3m", "unic_3_on_deis_rhoab3", "kutta_3_as_shipped_by_res4lyf"]
+)
+def test_the_weights_are_those_of_the_program(name, known):
+    """As numbers, at a step with past points where no grid has them."""
+    program, document = load(name).program, known(name)
+    kappa, h = program.kappa, mpmath.mpf("0.37")
+    values = {"h": h, **{f"theta{k}": mpmath.mpf(k) + mpmath.mpf(k) ** 2 / 7 for k in (1, 2, 3)}}
+    clock = {
+        f"Theta{k}": -mpmath.expm1(-kappa * values[f"theta{k}"] * h) / mpmath.expm1(kappa * h)
+        for k in (1, 2, 3)
+    }
+    names = {n: Symbol(n) for n in values}
+    functions = {"phi": phi, "log1p": log1p}
+    written = [
+        *document["step"]["stages"],
+        document["step"]["final"],
+        document["step"]["corrector"],
+    ]
+    for row, texts_of_row in zip(program.main.rows, [w for w in written if w], strict=True):
+        exact = {
+            source: evaluate(weight, values | clock, ELEMENTARY, number)
+            for source, weight in row.u_weights(kappa)
+        }
+        for source, text in texts_of_row["weights"].items():
+            read = evaluate(parse(text, names, functions), values, ELEMENTARY, number)
+            assert mpmath.almosteq(read, exact[source], 1e-13), (source, text)
+        place = evaluate(parse(texts_of_row["place"], names, functions), values, ELEMENTARY, number)
+        assert mpmath.almosteq(
+            place, evaluate(row.place.lam(kappa), values, ELEMENTARY, number), 1e-13
+        )
+
+
 # -- mutants ----------------------------------------------------------------------------------------
 
 
@@ -108,8 +147,8 @@ def put(document, path, value):
 def mutated(text):
     """Texts that differ by a number, a sign, a ratio or a function."""
     for match in re.finditer(r"(?<![\w.])\d+(?!\w)", text):
-        for number in (int(match[0]) + 1, int(match[0]) + 7):
-            yield text[: match.start()] + str(number) + text[match.end() :]
+        for other in (int(match[0]) + 1, int(match[0]) + 7):
+            yield text[: match.start()] + str(other) + text[match.end() :]
     for old, new in (("theta1", "theta2"), ("Theta1", "Theta2"), ("-h", "h"), (" + ", " - ")):
         if old in text:
             yield text.replace(old, new, 1)
