@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import SolvergenError
-from ...expr.parse import hint
+from ...errors import SolvergenError, hint
 from ...grids import karras
 from ..problem import Problem, moments
 from ..published import level_lists

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ...expr.parse import hint
+from ...errors import hint
 from ..problem import Problem, ProblemError, checked
 from .families import COUNTS, family
 from .networks import fashion

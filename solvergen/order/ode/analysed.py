@@ -13,8 +13,15 @@ from ..verdict import LeadingError
 class Analysed(Protocol):
     """One program with one choice of parameters, of which constants are derived when asked for."""
 
-    program: Program
-    values: Mapping[str, Any]
+    @property
+    def program(self) -> Program:
+        """The solver."""
+        ...
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The value of every parameter."""
+        ...
 
     @property
     def predictor(self) -> int:
