@@ -55,12 +55,39 @@ def grid(sigmas, alphas=None):
     return alpha, sigma, lam
 
 
-def tensors(plan):
-    """The plan with 0-d float64 tensors; the first row of a step that lists a draw asks for it."""
+class Plan:
+    """The rows of a run, one for each model call; `tensors` is the same for a loop in one graph."""
 
-    def tensor(value):
-        return torch.tensor(value, dtype=torch.float64)
+    def __init__(self, rows):
+        self.rows = tensors(rows)
 
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        return self.rows[index]
+
+    def __iter__(self):
+        return iter(self.rows)
+
+
+def tensors(rows):
+    """Rows with 0-d float64 tensors for their numbers: they keep the state's dtype."""
+
+    def numbers_of(part):
+        many = isinstance(part, (list, tuple))
+        return [n for p in part for n in numbers_of(p)] if many else [part]
+
+    def filled(part):
+        return tuple(map(filled, part)) if isinstance(part, (list, tuple)) else next(cells)
+
+    found = torch.tensor(numbers_of([row[2:] for row in rows]), dtype=torch.float64)
+    cells = iter(found.unbind())
+    return [(row[0], row[1], *filled(row[2:])) for row in rows]
+
+
+def listed(plan):
+    """The plan with the weights of draws; the first row of a step that lists a draw asks for it."""
     places, p = [], 0
     for row in plan:  # rows that share draws follow each other, and begin with one of this kind
         p += row[1] in (0, 1)
@@ -69,11 +96,9 @@ def tensors(plan):
     rows, known = [], {}
     for p, (i, kind, sigma, weights, noise, *lifts) in zip(places, plan):
         kept = [z for z in range(len(noise)) if (p, z) in used]
-        new = tuple(tensor(noise[z][1:]).unbind() for z in kept if z >= known.get(p, 0))
+        new = tuple(noise[z][1:] for z in kept if z >= known.get(p, 0))
         known[p] = len(noise)
-        weights = tensor([*weights, *(noise[z][0] for z in kept)]).unbind()
-        lifts = [tuple(tensor(lift).unbind() for lift in before) for before in lifts]
-        rows.append((i, kind, tensor(sigma), weights, new, *lifts))
+        rows.append((i, kind, sigma, [*weights, *(noise[z][0] for z in kept)], new, *lifts))
     return rows
 
 
@@ -118,12 +143,12 @@ def coefficients(sigmas, alphas=None, snr=3 / 20):
             g0 = s1 * math.sqrt(math.expm1(2 * h))
             noise = [(g0, q0, q1)]
             plan.append((i, 0, s0, weights, noise))
-    return tensors(plan)
+    return Plan(listed(plan))
 
 
 def combine(weights, values, empty=None):
     """Sum of weight * value: one kernel when compiled, as few passes as torch has when not."""
-    fused = torch.compiler.is_compiling() or not weights[0].is_cpu
+    fused = torch.compiler.is_compiling() or not weights[0].is_cpu or weights[0].ndim
     if fused or any(w.requires_grad for w in weights):
         return sum([w * value for w, value in zip(weights[1:], values[1:])], weights[0] * values[0])
     terms = [(w.item(), value) for w, value in zip(weights, values)]
@@ -236,6 +261,8 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
     """Run the sampler along a plan; differentiable; no step waits for the device.
 
     noise_sampler: (sigma, sigma_next) -> unit Gaussian noise like x; sigma is sigma / alpha.
+    plan: of `coefficients`; compiled, its loop is part of the graph and its weights are inputs.
+        ``list(plan)`` is unrolled.
     empty: gives memory for new states, as torch.empty_like; torch does unless given.
     """
     check_state(x)

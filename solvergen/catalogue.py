@@ -57,6 +57,8 @@ class Entry:
         quiet: the order without noise, where a parameter silences it.
         refused: why no order can be derived.
         fault: why the claim of a solver with noise does not hold.
+        rounded: where its numbers are rounded, the order they were made for, and the residuals in words.
+        unstable: why past states grow, where they do.
     """
 
     name: str
@@ -86,6 +88,8 @@ class Entry:
     quiet: str = ""
     refused: str = ""
     fault: str = ""
+    rounded: tuple[int, str] | None = None
+    unstable: str = ""
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -196,13 +200,15 @@ def _proved(proof: Proof) -> dict[str, Any]:
         for kind, modes in report.orders.items()
     }
     leading = report.uniform.json()
-    stiff = report.stiff
+    stiff, rounded, zero = report.stiff, report.rounded, report.zero_stability
     return {
         "order": orders,
         "leading": tuple((term["word"], term["coef"]) for term in leading),
         "local_error": (str(report.uniform), _on_any_grid(proof)),
         "stiff": None if stiff.strong is None else (stiff.strong, stiff.weak),
         "bottlenecks": tuple(str(bottleneck) for bottleneck in report.bottlenecks),
+        "rounded": rounded and (rounded.order, str(rounded)),
+        "unstable": "" if zero.stable else zero.reason,
     }
 
 
@@ -291,7 +297,7 @@ def _entry(data: Mapping[str, Any]) -> Entry:
         "parameters": {name: tuple(known) for name, known in data["parameters"].items()},
         "leading": tuple(map(tuple, data.get("leading", ()))),
     }
-    lists = ("warnings", "local_error", "stiff", "bottlenecks")
+    lists = ("warnings", "local_error", "stiff", "bottlenecks", "rounded")
     frozen |= {name: tuple(data[name]) for name in lists if data.get(name)}
     return Entry(**{**data, **frozen})
 

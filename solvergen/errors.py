@@ -1,4 +1,4 @@
-"""The exception tree: every error says where, what is wrong, what was found and what to do."""
+"""The exceptions: each says where, what is wrong, what was found and what to do."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class SpecError(SolvergenError):
         """All mistakes in a spec as one error: the first of the text, which knows the others."""
         flat = [one for mistake in mistakes for one in (mistake, *mistake.others)]
         own = [one for one in flat if not isinstance(one, Consequence)] or flat[:1]
-        told = {(one.line, one.column, one.message): one for one in own}
-        first, *others = (told[place] for place in sorted(told))
+        known = {(one.line, one.column, one.message): one for one in own}
+        first, *others = (known[place] for place in sorted(known))
         for other in others:
             other.others = ()
         first.others = tuple(others)
@@ -70,11 +70,11 @@ class SpecError(SolvergenError):
 
 
 class Consequence(SpecError):
-    """A part of a spec that uses what is wrong elsewhere; only that other mistake is told."""
+    """A follow-on error, caused by another mistake in the spec; not shown if that mistake is."""
 
 
 class ExpressionError(SolvergenError):
-    """An expression outside the allowed arithmetic; `column` is its 0-based place in the text."""
+    """An expression outside the allowed arithmetic; `column` counts from 0."""
 
     def __init__(self, message: str, column: int = 0, width: int = 1) -> None:
         self.message, self.column, self.width = message, column, width

@@ -46,6 +46,10 @@ def _orders(one: Entry) -> Iterator[str]:
             label = "uniform grid in the clock"
         cells = (short(*one.order[kind][mode]) for mode in MODES)
         yield f"  {label:22}" + "".join(f"{cell:>14}" for cell in cells)
+    if one.unstable:
+        yield f"not zero-stable, so that it does not converge: {one.unstable}"
+    if one.rounded:
+        yield f"rounded      {one.rounded[1]}"
     uniform, symbolic = one.local_error
     yield f"local error  {uniform}   (uniform grid)"
     if symbolic.startswith("("):  # why it was not expanded
@@ -84,6 +88,8 @@ def _claim(one: Entry) -> Iterator[str]:
         source = "the publication claims" if one.records else "claims"
         p, exact = one.order["arbitrary"]["own_end"]
         found = f"is {'exactly' if exact else 'at least'} {p}"
+        if one.rounded and claimed == one.rounded[0] != p:
+            found = "holds up to the residual"
         yield f"{source} order {claimed}: {'holds' if claimed == p else found}"
     elif one.fault:
         yield one.fault
@@ -118,6 +124,8 @@ def theory_facts(report: OrderReport) -> dict[str, Any]:
     facts["error_norm"], facts["cost_constant"] = report.error_norm, report.cost_constant
     facts["bottlenecks"] = [str(bottleneck) for bottleneck in report.bottlenecks]
     facts["zero_stability"] = {"stable": zero.stable, "reason": zero.reason}
+    if report.rounded:
+        facts["rounded"] = report.rounded.json()
     try:
         region = stability(report.program)
     except OrderError as error:

@@ -95,6 +95,8 @@ class Proof:
         assert report is not None
         if claim.order is None or claim.records or claim.order == report.order.value:
             return ""
+        if report.rounded and claim.order == report.rounded.order:
+            return ""
         held = "; ".join(str(b) for b in report.bottlenecks)
         return (
             f"claims order {claim.order}, derived is {report.order}"

@@ -21,6 +21,11 @@ MAY = {
     "order": {"errors", "expr", "algebra", "spec", "program", "derive", "gallery"},
     "emit": {"errors", "expr", "spec", "program"},
     "writing": set(),
+    "loading": {"errors", "gallery", "spec", "derive", "program"},
+    "proof": {"errors", "loading", "order", "emit", "program"},
+    "catalogue": {"errors", "expr", "gallery", "loading", "program", "proof", "order", "emit"},
+    "explanation": {"errors", "catalogue", "order"},
+    "notebook": {"explanation", "catalogue", "program", "emit"},
     "grids": set(),
     "process": {"errors", "expr"},
 }

@@ -18,10 +18,11 @@ from .noise.jumps import audit_jumps, rises
 from .order.audit import CLASSES, Audit, audit
 from .order.claims import weigh
 from .order.stability import region
+from .probe.place import line_of_step
 from .probe.tableau import FORMS
 from .probe.trace import Run
 from .problems.grids import GRIDS
-from .rates import measure
+from .rates import measure, snapped
 from .targets import Target
 from .verdict import Verdict, versions
 
@@ -55,6 +56,22 @@ def judge(
     Returns:
         A Verdict; misbehaviour of the target is in it, never raised.
     """
+    verdict = _judged(target, claim, grids, rates, constants, conduct, rule, seed)
+    if target.path is None or verdict.status in ("pass", "none"):
+        return verdict
+    return replace(verdict, line=line_of_step(target.run, target.path))
+
+
+def _judged(
+    target: Target,
+    claim: int | None,
+    grids: Sequence[str],
+    rates: bool,
+    constants: bool,
+    conduct: bool,
+    rule: bool,
+    seed: int,
+) -> Verdict:
     claim = target.claim if claim is None else claim
     # strangers' code may draw random numbers; the verdict must not depend on what ran before
     torch.manual_seed(seed)
@@ -70,6 +87,24 @@ def judge(
     if audited.status == "ok" and rises(target.run):
         verdict = _with_jumps(verdict, target, audited)
     return _conducted(verdict, target, audited) if conduct else verdict
+
+
+def _snapped(
+    target: Target, claim: int | None, status: str, findings: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """Status and findings of a sampler that snaps its whole grid: a measurement, with its floor."""
+    found = snapped.measured(target.run)
+    if found is None:
+        return status, findings
+    rest = tuple(f for f in findings if "could not be judged" not in f)
+    told = (found.sentence(), *rest)
+    if claim is None:
+        return "none", told
+    if found.order is None:
+        return "error", (f"could not be judged: {found.sentence()}", *rest)
+    if found.order < claim:
+        return "fail", (f"claims order {claim}; {found.sentence()}", *rest)
+    return "pass", told
 
 
 # misbehaviour after which nothing is learnt from more runs
@@ -125,6 +160,8 @@ def _judge_drift(
     if constants and grids and target.stated.get("LEADING_ERROR") and audited.status == "ok":
         extra["constants"] = _constants(target, audited)
     status, findings = weigh(target, claim, audited, measured, extra)
+    if audited.status == "grid" and "snaps its grid" in audited.message:
+        status, findings = _snapped(target, claim, status, findings)
     reason = "" if audited.status == "ok" else audited.status
     return Verdict(
         **base,

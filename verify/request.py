@@ -23,6 +23,7 @@ class Request:
         options: keyword arguments for it.
         convention, claim: as in targets.find and judge.
         settings: keyword arguments of judge().
+        claims: target -> order, where a project states them.
     """
 
     target: str
@@ -30,6 +31,13 @@ class Request:
     convention: str | None = None
     claim: int | None = None
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    claims: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def claimed(self, name: str) -> int | None:
+        """What a target of this request is held to: the claim given, or the project's."""
+        bare = name.partition(" ")[0]
+        said = self.claims.get(name, self.claims.get(bare))
+        return self.claim if self.claim is not None else said
 
     @property
     def name(self) -> str:

@@ -24,7 +24,8 @@ def settle(request: Request) -> list[Verdict]:
     made = []
     for target in targets:
         try:
-            made.append(judge(target, claim=request.claim, **request.settings))
+            claim = request.claimed(target.name)
+            made.append(judge(target, claim=claim, **request.settings))
         except MemoryError:
             made.append(broken(request, "size", "out of memory: it allocates more than its limit"))
         except ANYTHING as error:

@@ -42,6 +42,7 @@ class Verdict:
             and what else stochastic.NoiseAudit holds; then `audited` is the weak order.
         conduct: what real runs showed, as plain data of conduct.checks.Conduct.
         path: source file, or None.
+        line: line of that file at which steps are made, or None.
     """
 
     target: str
@@ -65,6 +66,7 @@ class Verdict:
     noise: dict[str, Any] = field(default_factory=dict)
     conduct: dict[str, Any] = field(default_factory=dict)
     path: str | None = None
+    line: int | None = None
     versions: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:

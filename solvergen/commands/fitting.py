@@ -95,7 +95,7 @@ def _add_search(commands: Any) -> None:
     search.add_argument(
         "--problems", type=int, metavar="N", help="training mixtures; all by default"
     )
-    search.add_argument("--iterations", type=int, default=25)
+    search.add_argument("--iterations", type=int, default=14)
     search.add_argument(
         "--out", type=Path, metavar="DIR", help="the package's own tables by default"
     )
@@ -134,7 +134,8 @@ def run_search(args: argparse.Namespace) -> int:
         held = compared(table, args.family, tell=_progress)
         _progress("")
         path = write_shipped(made(kind, calls, table, fit, held), folder)
-        state.unlink(missing_ok=True)
+        for suffix in (".state", ".begin", ".best"):
+            state.with_suffix(suffix).unlink(missing_ok=True)
         print(
             f"wrote {path}: {held['mean']:.3f} of the best published pair on held-out mixtures, "
             f"worst {held['worst']:.2f}, {fit['seconds']:.0f} s"

@@ -113,7 +113,7 @@ def _derived(targets: Sequence[str], jobs: int) -> Iterator[tuple[str, Result]]:
         SolvergenError: the first spec that cannot be derived.
     """
     if jobs < 1:
-        raise SolvergenError(f"--jobs is the number of processes, 1 or more; found {jobs}")
+        raise SolvergenError(f"--jobs must be at least 1; found {jobs}")
     jobs = min(jobs, len(targets) // SHARE)
     if jobs < 2:
         yield from ((target, _result(target)) for target in shown(targets, "deriving"))
@@ -150,15 +150,15 @@ def _attempt(target: str) -> Result | str:
 
 
 def _require_folder(out: Path, check: bool) -> None:
-    """Refuse an --out that is no folder before anything is derived.
+    """Refuse an --out that is not a folder before anything is derived.
 
     Raises:
         SolvergenError: it is a file, or there is nothing in it to check.
     """
     if out.exists() and not out.is_dir():
-        raise SolvergenError(f"--out is a folder, and {out} is a file")
+        raise SolvergenError(f"--out must be a folder; {out} is a file")
     if check and not out.is_dir():
-        raise SolvergenError(f"there is no folder {out} to check; name one with --out")
+        raise SolvergenError(f"there is no folder {out} to check; give one with --out")
 
 
 def _report(changes: list[Change], args: argparse.Namespace, count: int) -> int:
@@ -166,7 +166,9 @@ def _report(changes: list[Change], args: argparse.Namespace, count: int) -> int:
         print(f"{count} file{'s' * (count != 1)} in {args.out} up to date")
         return 0
     for change in changes:
-        word = {"new": "missing", "stale": "stale", "extra": "made by no spec"}[change.kind]
+        word = {"new": "missing", "stale": "stale", "extra": "has no spec (extra file)"}[
+            change.kind
+        ]
         print(f"{change.path}: {word}", file=sys.stderr)
         if change.kind == "stale" and not args.diff:
             print(change.diff, end="", file=sys.stderr)

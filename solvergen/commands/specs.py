@@ -6,12 +6,15 @@ import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SolvergenError, SpecError
 from ..spec.starter import FAMILIES
 from .parsing import command
 from .terminal import complain, say
+
+if TYPE_CHECKING:
+    from ..program.model import Program
 
 
 def add(commands: Any) -> None:
@@ -108,9 +111,10 @@ def _line(prompt: str) -> str:
 
 
 def run_lint(args: argparse.Namespace) -> int:
-    """Read and derive each spec, and weigh each recipe; report every one that fails."""
+    """Read and derive each spec, and check each recipe; report every one that fails."""
     from ..distil.recipe import is_recipe
     from ..loading import load
+    from ..program.advice import advice
     from ..program.consistency import inconsistent_rows
     from . import students
 
@@ -126,13 +130,22 @@ def run_lint(args: argparse.Namespace) -> int:
             complain(f"error: {error}")
             continue
         calls = program.evaluations_per_step
-        for warning in inconsistent_rows(program):
+        for warning in (*inconsistent_rows(program), *advice(program), *_unstable(program)):
             complain(f"warning: {target}: {warning}")
         say(
             f"{target}: fine; {program.integrand}, {calls} evaluation{'s' * (calls > 1)} a step, "
             f"{program.history} remembered"
         )
     return 2 if failed else 0
+
+
+def _unstable(program: Program) -> list[str]:
+    """Why past states grow, where a solver carries any; the order analysis is loaded for those alone."""
+    if not program.main.past_states:
+        return []
+    from ..order.ode.zero_stability import unstable
+
+    return unstable(program)
 
 
 def run_schema(args: argparse.Namespace) -> int:

@@ -25,6 +25,7 @@ def add(commands: Any, chosen: str | None) -> None:
     train.add_argument("--steps", type=int, metavar="N", help="stop after N iterations")
     train.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
     train.add_argument("--save-every", type=int, default=1000, metavar="N")
+    train.add_argument("--log-every", type=int, default=50, metavar="N")
     train.add_argument("--accelerate", action="store_true", help="under accelerate launch")
     train.set_defaults(handler=run_train)
 
@@ -91,7 +92,11 @@ def run_train(args: argparse.Namespace) -> int:
     folder = args.out or Path("students") / recipe.name
     if folder.is_file():
         raise SolvergenError(f"{folder}: a file; name a folder with --out")
-    for name, value in (("--steps", args.steps), ("--save-every", args.save_every)):
+    for name, value in (
+        ("--steps", args.steps),
+        ("--save-every", args.save_every),
+        ("--log-every", args.log_every),
+    ):
         if value is not None and value < 1:
             raise SolvergenError(f"{name} {value}: at least 1")
     _light_threads()
@@ -117,6 +122,7 @@ def run_train(args: argparse.Namespace) -> int:
         steps=args.steps,
         resume=args.resume,
         engine=engine,
+        every=args.log_every,
         save_every=args.save_every,
     )
     if engine is not None and engine.rank:

@@ -21,7 +21,7 @@ from .lagrange import lagrange, power_values
 MAX_NODES = MAX_STEPS + 1  # each node doubles the terms of a basis with symbolic places
 
 
-def weigh(
+def row_of_rule(
     rule: Rule,
     place: Place,
     stages: Mapping[str, Place],
@@ -144,7 +144,7 @@ def _deviations(
         if source not in stages:
             require(source, stages, rule)
             raise DeriveError(
-                f"`{source}` is no stage; only evaluations of the step itself may lie beside the "
+                f"`{source}` is not a stage; only evaluations of the step itself may lie beside the "
                 "polynomial",
                 (*rule.where, "deviations"),
             )

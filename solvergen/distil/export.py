@@ -156,7 +156,8 @@ def python_file(recipe: Recipe, trained: Trained) -> str:
         "RECIPE": recipe.name,
         "KIND": recipe.form,
         "FORM": form,
-        "PROBLEM": recipe.target["mixture"],
+        "PROBLEM": recipe.target["mixture"]
+        or ("digits" if recipe.target["data"] == "digits" else ""),
         "LEVELS": recipe.levels() if form != "generator" else [],
         "STEPS": few_levels(recipe),
         "SIGMA_DATA": made.world.sd,

@@ -170,7 +170,7 @@ def exact_flow(made: World, start: Tensor, top: float, low: float) -> Tensor:
 def _basin(made: World, x: Tensor, low: float) -> Tensor:
     one = torch.ones(1, 1, dtype=x.dtype)
     share, _, _ = made.mixture._posterior(x, one, low * one)
-    return share.argmax(1)  # type: ignore[no-any-return]
+    return share.argmax(1)
 
 
 def cheapest_teacher(made: World, recipe: Recipe, most: float) -> TeacherError | None:
@@ -236,7 +236,7 @@ def posterior(made: World, x: Tensor, t: float, count: int) -> Tensor:
     log = -0.5 * torch.cdist(x, data).square() / t**2
     generator = torch.Generator().manual_seed(0)
     pick = torch.multinomial(log.softmax(1), count, replacement=True, generator=generator)
-    return data[pick]  # type: ignore[no-any-return]
+    return data[pick]
 
 
 def geometric_median(points: Tensor) -> Tensor:

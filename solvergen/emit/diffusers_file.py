@@ -23,6 +23,7 @@ ROOMS = (
     "diffusers_grid.py",
     "diffusers_flow.py",
     "diffusers_noise.py",
+    "diffusers_compiled.py",
     "diffusers_walk.py",
     "diffusers_scheduler.py",
 )

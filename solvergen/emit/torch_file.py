@@ -47,17 +47,20 @@ def torch_file(
     noisy, run = program.stochastic, _run(program)
     stepping = ["check_state", "check", *(["check_noise"] if noisy else [])]
     stepping += ["same_path"] if settled.choices["PATH"] else []
+    planning = ["Plan", "tensors", *(["stacked"] if settled.choices["LINEAR"] else [])]
+    planning += ["listed"] if noisy else []
     parts = [
         _header(solver, program, spec or solver.name) + "\n" + _constants(solver, layout, theory),
         piece("levels", "grid", settled),
         *support(program),
         *([piece("stepping", "corrected", settled)] if layout.corrects else []),
-        *([piece("plan", "tensors", settled)] if noisy else []),
+        *(piece("plan", name, settled) for name in planning),
         *([piece("plan", "numbers")] if program.parameters else []),
         _coefficients(solver, layout),
         piece("stepping", "combine"),
         step_function(layout),
         *(piece("stepping", name) for name in stepping),
+        *([piece("run", "rolled", settled)] if settled.choices["LINEAR"] else []),
         piece(run, "integrate", settled),
         piece(run, "sample", settled),
         *([adaptive_part(layout, settled)] if program.controller else []),
@@ -80,6 +83,8 @@ def _settled(solver: Solver, layout: Layout) -> Settled:
         "INTEGRAND": program.integrand,
         "JUMPS": program.jumps,
         "LIFTED": lifted(program),
+        "LINEAR": not layout.norms,
+        "NOISY": program.stochastic,
         "LANGEVIN": bool(openings),
         "PATH": bool(strength),
     }
@@ -226,7 +231,7 @@ def _coefficients(solver: Solver, layout: Layout) -> str:
     if uses_clock(program):
         lines.append(f"{PAD}clock = {clock_text(program)}")
     lines += plan_lines(layout)
-    lines += [f"{PAD}return tensors(plan)"] if program.stochastic else _tensors()
+    lines.append(f"{PAD}return Plan({'listed(plan)' if program.stochastic else 'plan'})")
     return "\n".join(lines) + "\n"
 
 
@@ -247,15 +252,4 @@ def _shrink(program: Program) -> list[str]:
         f"{PAD}{PAD}h = lam[{to}] - lam[{at}]",
         f"{PAD}{PAD}lam[{to}] = lam[{at}] + h * min(1, h) ** ({exponent})",
         f"{PAD}{PAD}alpha[{to}], sigma[{to}] = level(lam[{to}], gauge)",
-    ]
-
-
-def _tensors() -> list[str]:
-    """The plan with 0-d float64 tensors: they keep the state's dtype and do not recompile."""
-    return [
-        "",
-        f"{PAD}def tensor(value):",
-        f"{PAD}{PAD}return torch.tensor(value, dtype=torch.float64)",
-        "",
-        f"{PAD}return [(i, kind, tensor(s), tensor(w).unbind()) for i, kind, s, w in plan]",
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import figures
+from .plans import plan
 
 ASSETS = Path(__file__).parent / "assets"
 COMPARED = ("ddim", "dpmpp_2m", "unipc_3_bh2")
@@ -45,7 +46,7 @@ def content(solvers: Sequence[str], shown: Shown) -> dict[str, Any]:
         "facts": {name: figures.facts(name, module) for name, module in compared.items()},
         "runs": figures.runs(compared, shown),
         "plain": figures.plain({n: modules[n] for n in figures.PLAIN}, PLAIN_END),
-        "halving": {2**k: figures.plan(modules["ddim"], uniform(2**k)) for k in range(7)},
+        "halving": {2**k: plan(modules["ddim"], uniform(2**k)) for k in range(7)},
         "strengths": figures.strengths(modules.__getitem__),
         "polynomials": figures.polynomials(quiet),
     }

@@ -189,7 +189,7 @@ class log(_Elementary):
 
 
 class sqrt(_Elementary):
-    """A square root that is not taken apart: sqrt(2*h) is no product of two roots.
+    """A square root that is not taken apart: sqrt(2*h) is not a product of two roots.
 
     >>> h = Symbol("h")
     >>> sqrt(2 * h), sqrt(2 * h) ** 2, sqrt(h).diff(h), sqrt(2).n(6)

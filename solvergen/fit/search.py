@@ -45,7 +45,7 @@ def search(
     *,
     neighbours: Sequence[Table] = (),
     count: int | None = None,
-    iterations: int = 25,
+    iterations: int = 14,
     state: Path | None = None,
     tell: Told = lambda line: None,
 ) -> tuple[Table, dict[str, float]]:
@@ -74,21 +74,31 @@ def search(
     judge = MeanLog(validation, numbers, 0.0, np.zeros(numbers.count))
     belongs = {"kind": kind, "calls": calls, "problems": len(train), "starts": STARTS[name]}
     end = train[0].scaled.end
-    if state is not None and state.is_file():
+    keep = None if state is None else {k: state.with_suffix(f".{k}") for k in ("begin", "best")}
+    if state is not None and keep is not None and state.is_file():
         begin = load_state(state, belongs)
+        prior = numbers.of(
+            adams(numbers.table(load_state(keep["begin"], belongs).values).levels, end, 2)
+        )
+        kept = load_state(keep["best"], belongs)
+        best = kept.values, kept.loss
         tell(f"{kind}_{calls}: goes on from step {begin.iteration}")
     else:
         begin = _begin(train, judge, numbers, [*_seeds(name, calls, end), *neighbours], end, tell)
-    prior = numbers.of(adams(numbers.table(begin.values).levels, end, 2))
+        prior = numbers.of(adams(numbers.table(begin.values).levels, end, 2))
+        best = begin.values, judge.loss(begin.values)
+        if keep is not None:
+            save_state(keep["begin"], begin, belongs)
+            save_state(keep["best"], State(*best), belongs)
     objective = MeanLog(train, numbers, RIDGE, prior)
     if begin.iteration == 0:
         begin = State(begin.values, objective.loss(begin.values))
-    best = begin.values, judge.loss(begin.values)
     for at in levenberg_marquardt(objective.model, objective.loss, begin, iterations=iterations):
         seen = judge.loss(at.values)
         best = (at.values, seen) if seen < best[1] else best
         tell(f"{kind}_{calls}: step {at.iteration}, train {at.loss:.4f}, validation {seen:.4f}")
-        if state is not None:
+        if state is not None and keep is not None:
+            save_state(keep["best"], State(*best), belongs)
             save_state(state, at, belongs)
     table = numbers.table(best[0]).rounded()
     trained = MeanLog(train, numbers, 0.0, prior).loss(best[0])

@@ -13,7 +13,7 @@ def whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int
     """An integer between two bounds.
 
     Raises:
-        ValueError: it is no integer or out of bounds.
+        ValueError: it is not an integer or out of bounds.
 
     >>> whole("n", 4)
     4
@@ -41,7 +41,7 @@ def real(
     """A finite number within bounds; `above` and `below` are not taken themselves.
 
     Raises:
-        ValueError: it is no finite number or out of bounds.
+        ValueError: it is not a finite number or out of bounds.
 
     >>> real("rho", 7, above=0)
     7.0

@@ -41,7 +41,7 @@ class FlowTable(LevelTable):
         """The table of Flux (ComfyUI `ModelSamplingFlux`), whose shift is e^μ.
 
         Raises:
-            ValueError: μ is no number from −50 to 50, or length below 2.
+            ValueError: μ is not a number from −50 to 50, or length below 2.
         """
         return cls(math.exp(real("mu", mu, least=-50, most=50)), length)
 
@@ -65,7 +65,7 @@ class FlowTable(LevelTable):
         ComfyUI takes the level itself for its time, so the last level before 0 is shifted twice.
 
         Raises:
-            ValueError: n is no integer above 0.
+            ValueError: n is not an integer above 0.
         """
         n = whole("n", n)
         times = between(1.0, self.sigmas[0], n - 1) if n > 1 else [1.0]
@@ -75,7 +75,7 @@ class FlowTable(LevelTable):
         """The same towards a last time that is left out, then 0 (ComfyUI `sgm_uniform`).
 
         Raises:
-            ValueError: n is no integer above 0.
+            ValueError: n is not an integer above 0.
         """
         times = between(1.0, self.sigmas[0], whole("n", n))[:-1]
         return falling([*map(self.sigma, times), 0.0], n=n, shift=self.shift)

@@ -24,7 +24,7 @@ class LevelTable:
         """Every (length/n)-th entry from the end, then 0 (ComfyUI `simple`).
 
         Raises:
-            ValueError: n is no integer from 1 to the length of the table.
+            ValueError: n is not an integer from 1 to the length of the table.
         """
         sigmas = self._finite()
         n = whole("n", n, 1, len(sigmas))
@@ -37,7 +37,7 @@ class LevelTable:
         It may have more than n steps: one for each entry that the stride meets.
 
         Raises:
-            ValueError: n is no integer from 1 to the length of the table less one.
+            ValueError: n is not an integer from 1 to the length of the table less one.
         """
         sigmas = self._finite()
         n = whole("n", n, 1, len(sigmas) - 1)
@@ -49,7 +49,7 @@ class LevelTable:
         Entries that coincide after rounding count once, so it may have fewer than n steps.
 
         Raises:
-            ValueError: n is no integer from 1 to the length of the table, or alpha or beta is not
+            ValueError: n is not an integer from 1 to the length of the table, or alpha or beta is not
                 above 0.
             ImportError: scipy is not installed.
         """

@@ -135,7 +135,7 @@ class Table(LevelTable):
         """Equal steps in the timestep from the greatest to the least, then 0 (ComfyUI `normal`).
 
         Raises:
-            ValueError: n is no integer above 0.
+            ValueError: n is not an integer above 0.
 
         >>> [round(level, 4) for level in Table(betas()).normal(1)]
         [14.6146, 0.0]
@@ -147,7 +147,7 @@ class Table(LevelTable):
         """Equal steps in the timestep whose last goes to 0 (ComfyUI and Stability `sgm_uniform`).
 
         Raises:
-            ValueError: n is no integer above 0.
+            ValueError: n is not an integer above 0.
         """
         return self.at(between(len(self.sigmas) - 1.0, 0.0, whole("n", n))[:-1])
 

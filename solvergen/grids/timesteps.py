@@ -10,7 +10,7 @@ def linspace(n: int, trained: int = 1000) -> list[int]:
     """n timesteps from trained − 1 down to 0, rounded to even at halves (`timestep_spacing="linspace"`).
 
     Raises:
-        ValueError: n is no integer from 1 to `trained`.
+        ValueError: n is not an integer from 1 to `trained`.
 
     >>> linspace(3)
     [999, 500, 0]
@@ -25,7 +25,7 @@ def leading(n: int, trained: int = 1000, offset: int = 0) -> list[int]:
     """Multiples of trained // n, shifted by `offset` (`timestep_spacing="leading"`, `steps_offset`).
 
     Raises:
-        ValueError: n is no integer from 1 to `trained`, or `offset` leads off the table.
+        ValueError: n is not an integer from 1 to `trained`, or `offset` leads off the table.
 
     >>> leading(4, offset=1)
     [751, 501, 251, 1]
@@ -40,7 +40,7 @@ def trailing(n: int, trained: int = 1000) -> list[int]:
     """From trained − 1 down in steps of trained / n (`timestep_spacing="trailing"`).
 
     Raises:
-        ValueError: n is no integer from 1 to `trained`.
+        ValueError: n is not an integer from 1 to `trained`.
 
     >>> trailing(4)
     [999, 749, 499, 249]

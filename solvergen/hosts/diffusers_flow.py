@@ -18,6 +18,7 @@ def flow_levels(
     sigmas: Sequence[float] | None,
     mu: float | None,
     table: torch.Tensor,
+    set_shift: float | None = None,
 ) -> torch.Tensor:
     """Flow levels σ before the last 0, with the shift of the config, or of mu where it is dynamic.
 
@@ -26,6 +27,7 @@ def flow_levels(
     they are final (`sigmas_are_final`).
 
     Args:
+        set_shift: a shift in place of the config's, whose least level stays what it was.
         table: σ/α of the variance-preserving training schedule, which UniPC's Karras levels are of.
 
     Raises:
@@ -34,6 +36,8 @@ def flow_levels(
     """
     train, matching = config.num_train_timesteps, config.shift is not None
     shift = shift_of(config, mu)
+    if set_shift is not None and not config.use_dynamic_shifting:
+        shift = set_shift
     asked = [key for key in SHAPES if config.get(key)]
     karras = asked == ["use_karras_sigmas"] and family == "UniPCMultistep"
     if asked and not matching and not karras:
@@ -48,7 +52,9 @@ def flow_levels(
             return sigma
     elif matching:
         low = shifted(torch.tensor(1 / train, dtype=torch.float64), static(config))
-        ends = 1.0, float(low) if not config.use_dynamic_shifting else 1 / train
+        # Their class takes for its least level one that is shifted, and shifts it again.
+        twice = not (config.use_dynamic_shifting or config.shift_once)
+        ends = 1.0, float(low) if twice else 1 / train
         sigma = ramp(*ends, count or 1)
     elif family in ("DPMSolverMultistep", "DPMSolverSinglestep", "DEISMultistep", "SASolver"):
         sigma = (1 - ramp(1.0, 1 / train, (count or 1) + 1)).flip(0)[:-1]

@@ -81,6 +81,7 @@ class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc
         use_flow_sigmas: bool = False,
         flow_shift: float = 1.0,
         shift: float | None = None,
+        shift_once: bool = False,
         shift_terminal: float | None = None,
         use_dynamic_shifting: bool = False,
         time_shift_type: str = "exponential",
@@ -157,7 +158,7 @@ class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc
         self.sigmas = self._levels.float()
         self.timesteps = torch.arange(num_train_timesteps - 1, -1, -1)
         self.num_inference_steps = None
-        self.order = self.calls
+        self.order, self._shift = self.calls, None
         self.reset([], self._levels)
 
     @classmethod
@@ -184,6 +185,12 @@ class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc
             if not os.path.exists(target) or not os.path.samefile(source, target):
                 shutil.copyfile(source, target)
         super().save_pretrained(save_directory, push_to_hub, **kwargs)
+
+    def set_shift(self, shift: float) -> None:
+        """Take another static shift of flow levels, as FlowMatchEulerDiscreteScheduler does."""
+        if not 0 < shift < float("inf"):
+            raise ValueError(f"the shift of times must be above 0 and finite; found {shift}")
+        self._shift: float | None = shift
 
     def __len__(self) -> int:
         return int(self.config.num_train_timesteps)
@@ -265,6 +272,7 @@ class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc
         self.sigmas = 1 - ends if self.config.invert_sigmas else ends
         self.num_inference_steps = len(time)
         self.reset(rows, levels, grid)
+        self._moves = self._compilable(0)
         self._made, self._plan_eta = made, self._eta
         self.order = CallsPerStep.of(self.calls, self._starts(made[0], level))
 
@@ -367,7 +375,8 @@ class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc
         if timesteps is not None:
             level = checked_times(timesteps, train + 1) / train
         else:
-            level = flow_levels(config, self.family, count, sigmas, mu, self._levels)
+            given = mu, self._levels, self._shift
+            level = flow_levels(config, self.family, count, sigmas, *given)
         time = level * train
         if config.timestep_rounding == "diffusers" and config.shift is None:
             time = time.floor()

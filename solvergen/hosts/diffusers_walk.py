@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from diffusers.utils import BaseOutput
 
+from .diffusers_compiled import CompiledSteps
 from .diffusers_grid import level_at, threshold
 from .diffusers_noise import noise_source, strength_of
 
@@ -64,7 +65,7 @@ class CallsPerStep(int):
     __rmul__ = __mul__  # type: ignore[assignment]
 
 
-class PlanWalk:
+class PlanWalk(CompiledSteps):
     """The state of a run and its steps; a grid of levels is planned elsewhere.
 
     Subclasses give `coefficients` and `advance`, the sampler's functions `coefficients` and `step`,
@@ -73,6 +74,7 @@ class PlanWalk:
     class's keys.
 
     A scheduler is one run at a time: a step from a second thread in the middle of it is refused.
+    Steps of a solver without noise compile whole (see `CompiledSteps`).
 
     Noise is drawn in `step`, in the order and the manner of diffusers. Noise that comes before a
     model call is added at the end of the step before it, since pipelines call the model themselves;
@@ -110,12 +112,15 @@ class PlanWalk:
         self._step_index: int | None = None
         self._begin_index: int | None = None
         self._thread: int | None = None
+        self._moves = None
         self._calls_made, self._seen = 0, []
         self._own_generator: torch.Generator | None = None
 
     @property
     def step_index(self) -> int | None:
         """Index of the next model call in `timesteps`; None before the first."""
+        if self._counted():
+            return (self._begin_index or 0) + int(self._memory[0])
         return self._step_index
 
     @property
@@ -125,7 +130,9 @@ class PlanWalk:
 
     def set_begin_index(self, begin_index: int = 0) -> None:
         """Say where in `timesteps` the run begins (img2img starts in the middle)."""
-        self._begin_index = begin_index
+        self._begin_index, self._moves = begin_index, None
+        if self._step_index is None and self._rows:
+            self._moves = self._compilable(begin_index)
 
     def scale_model_input(self, sample: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         """The sample itself: the model's input is x = α x0 + σ ε."""
@@ -303,15 +310,21 @@ class PlanWalk:
         """
         if self.num_inference_steps is None:
             raise ValueError("call set_timesteps before the first step")
+        config = self.config
+        if config.variance_type in ("learned", "learned_range"):
+            model_output = model_output[:, : sample.shape[1]]
+        if torch.compiler.is_compiling():
+            self._fits(model_output, sample, self._memory[1:])  # the first counts steps
+            given = (eta or None, use_clipped_model_output, generator, variance_noise)
+            return self._result(*self._compiled_step(model_output, sample, given), return_dict)
+        if self._counted():
+            raise ValueError("this run has compiled steps; compile the rest, or set_timesteps anew")
         if self._thread is not None and self._thread != threading.get_ident():
             raise ValueError(
                 "another thread is in the middle of a run of this scheduler; give each thread its "
                 "own (copy.deepcopy), or call set_timesteps to begin anew"
             )
         index, walk = self._place(timestep, eta)
-        config = self.config
-        if config.variance_type in ("learned", "learned_range"):
-            model_output = model_output[:, : sample.shape[1]]
         self._check(model_output, sample, first=self._step_index is None)
         half = sample.dtype in (torch.float16, torch.bfloat16)
         wide = torch.float32 if half else sample.dtype
@@ -343,10 +356,15 @@ class PlanWalk:
         previous = following.to(sample.dtype)
         if self._seen and index + 1 not in walk:
             self._look()
-        if not return_dict and self.family in ONE_RESULT:
-            return (previous,)
-        found = previous, denoised.to(sample.dtype)
-        return StepOutput(*found) if return_dict else found
+        return self._result(previous, denoised.to(sample.dtype), return_dict)
+
+    def _result(
+        self, previous: torch.Tensor, denoised: torch.Tensor, return_dict: bool
+    ) -> StepOutput | tuple[torch.Tensor, ...]:
+        """What the pipelines of this family unpack."""
+        if return_dict:
+            return StepOutput(previous, denoised)
+        return (previous,) if self.family in ONE_RESULT else (previous, denoised)
 
     def _alpha(self, index: int) -> float:
         """α at the level of a row."""
@@ -399,22 +417,27 @@ class PlanWalk:
                 f"model call {self._calls_made} returned {type(model_output).__name__}; pass its tensor to step, as "
                 "`network(x, t).sample` or `network(x, t, return_dict=False)[0]`"
             )
-        if model_output.shape != sample.shape or model_output.device != sample.device:
-            raise ValueError(
-                f"model call {self._calls_made}: model_output {tuple(model_output.shape)} on {model_output.device} does "
-                f"not fit sample {tuple(sample.shape)} on {sample.device}"
-            )
-        held = [m for m in self._memory if torch.is_tensor(m)]
-        if not first and any(m.shape != sample.shape for m in held):
-            raise ValueError(
-                f"the batch changed to {tuple(sample.shape)} during a run; call set_timesteps"
-            )
+        self._fits(model_output, sample, () if first else self._memory)
         if model_output.is_cpu:
             if not math.isfinite(model_output.sum()) and not bool(model_output.isfinite().all()):
                 self._blame(self._calls_made, model_output, sample)
         else:
             self._seen.append(model_output.isfinite().all() | ~sample.isfinite().all())
         self._calls_made += 1
+
+    def _fits(
+        self, model_output: torch.Tensor, sample: torch.Tensor, memory: tuple[torch.Tensor, ...]
+    ) -> None:
+        """Refuse an output, or a sample, of another shape or device than the run's."""
+        if model_output.shape != sample.shape or model_output.device != sample.device:
+            raise ValueError(
+                f"model call {self._calls_made}: model_output {tuple(model_output.shape)} on {model_output.device} does "
+                f"not fit sample {tuple(sample.shape)} on {sample.device}"
+            )
+        if any(torch.is_tensor(m) and m.shape != sample.shape for m in memory):
+            raise ValueError(
+                f"the batch changed to {tuple(sample.shape)} during a run; call set_timesteps"
+            )
 
     def _blame(self, call: int, model_output: torch.Tensor, sample: torch.Tensor) -> None:
         found = "NaN" if bool(model_output.isnan().any()) else "inf"

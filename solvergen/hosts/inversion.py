@@ -47,7 +47,8 @@ def invert(
         sigmas, alphas: the grid of the way down, as for `sample`.
         extra_args: keyword arguments of the model.
         refine: model calls a step after the first; 0 is the usual explicit inversion.
-        tolerance: of |s x_a + w D(x_a) − x_b| / |x_b| in each sample; 1e-5, or what the dtype holds.
+        tolerance: of |s x_a + w D(x_a) − x_b| / |x_b| in each sample; 50 roundings of the dtype of x,
+            at least 1e-8, unless given.
         callback: called once a step with i, sigma (of the level reached), x, denoised, residual and
             calls.
 
@@ -81,8 +82,7 @@ def invert(
     if refine < 0:
         raise ValueError(f"refine must be 0 or more; found {refine}")
     dtype, wide = x.dtype, torch.promote_types(x.dtype, torch.float32)
-    least = 1e-5 if tolerance is None else tolerance
-    least = max(least, 50 * torch.finfo(dtype).eps if tolerance is None else 0.0)
+    least = max(1e-8, 50 * torch.finfo(dtype).eps) if tolerance is None else tolerance
     if not least >= 0:
         raise ValueError(f"tolerance must be 0 or more; found {tolerance}")
     ones = torch.ones(len(x), dtype=wide, device=x.device)

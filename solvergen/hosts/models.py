@@ -214,7 +214,7 @@ class Guided(nn.Module):
 
     Args:
         model: a denoiser that takes conditioning as keyword tensors, one row per sample.
-        scale: 1 is no guidance.
+        scale: 1 means no guidance.
         unconditional: the keyword tensors of the unconditional half.
         threshold: a function on the guided prediction.
     """

@@ -167,7 +167,7 @@ def whole_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
     """Seeds as integers.
 
     Raises:
-        ValueError: one of them is no integer.
+        ValueError: one of them is not an integer.
     """
     try:
         return tuple(map(operator.index, seeds))

@@ -29,7 +29,7 @@ def noise_of(
     """One draw of unit noise per seed: the same whatever the batch, the rank or the device.
 
     Raises:
-        ValueError: there are no seeds, or one of them is no integer.
+        ValueError: there are no seeds, or one of them is not an integer.
     """
     draws = [
         torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed))
@@ -94,7 +94,7 @@ def progress(
         clock: what tells the seconds.
 
     Raises:
-        ValueError: steps or every is no integer above 0.
+        ValueError: steps or every is not an integer above 0.
     """
     for name, value in (("steps", 1 if steps is None else steps), ("every", every)):
         if not isinstance(value, int) or value < 1:

@@ -245,7 +245,7 @@ class Expression:
         """The expression, whatever its size.
 
         Raises:
-            SpecError: a float, or a text that is not such an expression.
+            SpecError: a float, or a string that is not such an expression.
         """
         if isinstance(value, int) and abs(value) >= 10**60:
             spec.fail(path, f"{shown(value)}; numbers have at most 60 digits")

@@ -162,7 +162,7 @@ class Langevin:
         Key(
             Expression(Vocabulary.STEP, Bounds(above=0, below=2)),
             "Or what their length follows from, 2*(snr*sigma*|z|/|alpha*D - x|)^2, with the means "
-            "over the batch of the samples' norms (score-SDE). No order can be told then.",
+            "over the batch of the samples' norms (score-SDE). Such steps have no order.",
             '"snr"',
         ),
     ] = None

@@ -61,7 +61,7 @@ def _row(name: str, key: Key) -> str:
     if key.choices:
         said.append(f"One of {', '.join(f'`{choice}`' for choice in key.choices)}.")
     if key.kind.range:
-        said.append(f"It is {key.kind.range}.")
+        said.append(f"{key.kind.range.capitalize()}.")
     if key.required:
         said.append("Required.")
     if key.takers:

@@ -141,7 +141,7 @@ def test_notebooks_show_formula_and_orders(name: str) -> None:
     assert name in repr(found) and name in repr(found.order())
 
 
-def test_ipython_shows_programs_reports_and_errors(tmp_path: Path) -> None:
+def test_ipython_shows_programs_reports_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("IPython")
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -154,6 +154,10 @@ def test_ipython_shows_programs_reports_and_errors(tmp_path: Path) -> None:
         found = sg.solver("dpmpp_2m")
         assert "\\varphi" in show(found.program)[0]["text/latex"]
         assert "<table>" in show(found.order())[0]["text/html"]
+        shell.run_cell("import solvergen\nsolvergen.Solver('mine', 'data', step={'rule': 'x'})")
+        shown = capsys.readouterr().out
+        assert "step.rule: `x` is not one of" in shown and "Traceback" not in shown
+        assert "api.py" not in shown
     finally:
         InteractiveShell.clear_instance()
 

@@ -1,6 +1,7 @@
 """What diffusers' schedulers must keep to, for exported ones: written from their common checks."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -351,3 +352,36 @@ def test_a_step_makes_fewer_calls_than_the_host_s_own(scheduler):
 
     peer = calls(diffusers.DPMSolverMultistepScheduler())
     assert calls(scheduler("dpmpp_2m")()) < 2 * peer / 3
+
+
+def test_steps_compile_once_for_all_calls_of_a_run(scheduler):
+    """One graph for the first call, one for the others; the same numbers as without."""
+    from torch._dynamo.testing import CompileCounter
+
+    for name, begin in (("dpmpp_2m", 0), ("heun_edm", 4)):
+        torch._dynamo.reset()
+        counter, plain, compiled = CompileCounter(), scheduler(name)(), scheduler(name)()
+        step = torch.compile(compiled.step, fullgraph=True, backend=counter)
+        for one in (plain, compiled):
+            one.set_timesteps(7)
+            one.set_begin_index(begin)
+        x = y = torch.randn(2, 3, 4, 4)
+        for k, t in enumerate(plain.timesteps[begin:], begin + 1):
+            x = plain.step(torch.tanh(x), t, x).prev_sample
+            (y,) = step(torch.tanh(y), t, y, return_dict=False)
+            assert torch.allclose(x, y, rtol=1e-4, atol=1e-4) and compiled.step_index == k
+        assert counter.frame_count == 2
+        with pytest.raises(ValueError, match="compiled steps"):
+            compiled.step(y, t, y)
+
+
+def test_another_threads_steps_are_refused(scheduler):
+    made, x = scheduler("dpmpp_2m")(), torch.randn(1, 3, 4, 4)
+    made.set_timesteps(4)
+    made.step(x, made.timesteps[0], x)
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(ValueError, match="each thread its own scheduler"):
+            pool.submit(made.step, x, made.timesteps[1], x).result()
+        pool.submit(made.set_timesteps, 4).result()
+    with pytest.raises(ValueError, match="each thread its own scheduler"):
+        made.step(x, made.timesteps[1], x)

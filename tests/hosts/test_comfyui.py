@@ -1,6 +1,7 @@
 """The exported node folder inside a stand-in of ComfyUI's documented interface."""
 
 import importlib.util
+import itertools
 import sys
 import types
 
@@ -217,7 +218,7 @@ def test_levels_that_rise_unsample(kind, nodes, mixture):
     noise, seen = sampled(nodes, "dpmpp_2m", model, x, flipped)
     assert torch.equal(flipped, kept) and seen == [0, 1, 2, 3]
     back = noise
-    for a, b in zip(sigmas, sigmas[1:], strict=False):  # DDIM leads back
+    for a, b in itertools.pairwise(sigmas):  # DDIM leads back
         gain = (1 - b) - (1 - a) * b / a if flow else 1 - b / a
         back = b / a * back + gain * denoise(back, a.expand(3))
     assert (back - x).norm() < 1e-3 * x.norm()

@@ -1,5 +1,6 @@
 """Inversion: solved where the fixed point diverges, or said to be unsolved."""
 
+import itertools
 import math
 import warnings
 
@@ -17,7 +18,7 @@ def gaussian(x, sigma):
 
 def down(model, x, sigmas):
     """DDIM along the grid."""
-    for a, b in zip(sigmas, sigmas[1:], strict=False):
+    for a, b in itertools.pairwise(sigmas):
         x = b / a * x + (1 - b / a) * model(x, torch.full((len(x),), a, dtype=x.dtype))
     return x
 

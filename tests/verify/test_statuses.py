@@ -83,3 +83,10 @@ def test_rates_above_the_audit_are_a_disagreement():
 
 def test_an_honest_claim_that_falls_short_is_still_refuted():
     assert judged(hand.ddim, 2).status == "fail"
+
+
+def test_a_snapped_grid_has_a_measured_order_until_its_floor():
+    verdict = judged(odd.grid_rounded, 2)
+    assert verdict.status == "pass", verdict.findings
+    assert "measured order 2" in verdict.findings[0] and "until the floor" in verdict.findings[0]
+    assert judged(odd.grid_rounded, 3).status == "fail"

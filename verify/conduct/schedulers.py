@@ -113,7 +113,8 @@ def levels(bench: RealBench) -> Iterator[Finding]:
         if not several and len(told) > 1 and (np.diff(told) >= 0).any():
             at = int(np.flatnonzero(np.diff(told) >= 0)[0])
             text = f"the network is told level {told[at]:.4g}, then {told[at + 1]:.4g}"
-            gravity = BREACH if n <= 30 else SAID
+            # times of neighbouring levels may round to one
+            gravity = SAID if told[at] == told[at + 1] else BREACH
             yield Finding("levels", text, bench.words(n), gravity)
             return
 

@@ -15,6 +15,7 @@ from ..errors import TargetError
 from ..probe.noise_sources import hooked
 from ..probe.trace import Denoiser, Run
 from . import CONVENTIONS
+from .strangers import comfyui, dpm_solver
 
 PREDICTIONS = ("data", "noise", "v", "velocity")
 
@@ -51,6 +52,8 @@ def adapted(function: Callable[..., Any], convention: str, options: dict[str, An
         "k-diffusion-ends": _k_diffusion_ends,
         "edm": _edm,
         "diff-sampler": _diff_sampler,
+        "comfyui": comfyui,
+        "dpm-solver": dpm_solver,
         "vp": lambda f, o: scaled(f, "vp", **o),
         "flow": lambda f, o: scaled(f, "flow", **o),
     }

@@ -33,10 +33,8 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "use_karras_sigmas": (True,),
     "use_exponential_sigmas": (True,),
     "use_beta_sigmas": (True,),
-    "use_flow_sigmas": (True,),
     "rescale_betas_zero_snr": (True,),
     "shift": (3.0,),
-    "flow_shift": (3.0,),
     "use_dynamic_shifting": (True,),
     "shift_terminal": (0.1,),
     "interpolation_type": ("log_linear",),
@@ -45,6 +43,14 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "stochastic_sampling": (True,),
     "s_churn": (2.0,),
     "eta": (1.0,),
+}
+# a value that a class takes and reads as another of its own
+FOREIGN = {
+    "UniPC": ("midpoint", "heun", "logrho"),
+    "DPM": ("bh1", "bh2", "logrho"),
+    "EDM": ("bh1", "bh2", "logrho"),
+    "DEIS": ("midpoint", "heun", "bh1", "bh2"),
+    "Cosine": ("bh1", "bh2", "logrho"),
 }
 # what moves the levels and leaves the rule alone: real runs decide, the audit has nothing to add
 GRID_ONLY = {
@@ -72,6 +78,7 @@ PAIRS: tuple[Options, ...] = (
     {"predictor_order": 3, "corrector_order": 4},
     {"use_karras_sigmas": True, "final_sigmas_type": "sigma_min"},
     {"use_flow_sigmas": True, "prediction_type": "flow_prediction"},
+    {"use_flow_sigmas": True, "prediction_type": "flow_prediction", "flow_shift": 3.0},
 )
 
 
@@ -88,6 +95,9 @@ def swept(name: str) -> Iterator[Options]:
 
     def new(options: Options) -> bool:
         same = all(k in built and built[k].default == v for k, v in options.items())
+        foreign = next((v for k, v in FOREIGN.items() if name.startswith(k)), ())
+        if options.get("solver_type") in foreign:
+            return False
         if options in seen or (options and same) or not set(options) <= set(known):
             return False
         try:

@@ -51,6 +51,7 @@ class Examination:
         claims: what was claimed.
         facts: single figures: standard deviation, number of starts, bound of the truth.
         picture: starts and errors for the page: rows (x, y, error), or empty.
+        galleries: pictures by title, for the page.
         error: why the target could not be examined, or "".
     """
 
@@ -62,6 +63,7 @@ class Examination:
     claims: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     picture: list[tuple[float, float, float]] = field(default_factory=list)
+    galleries: dict[str, list[list[float]]] = field(default_factory=dict)
     error: str = ""
 
     @property
@@ -92,4 +94,5 @@ class Examination:
         """Plain data, for JSON."""
         said = asdict(self)
         said.pop("picture")
+        said.pop("galleries")
         return {"status": self.status, **said}

@@ -33,7 +33,7 @@ def add_parser(subparsers: Any) -> None:
     examine.add_argument(
         "--on",
         metavar="PROBLEM",
-        help="coupled, ring, oracle, gaussian, digits-mixture, module:function, or none for a map "
+        help="coupled, ring, oracle, gaussian, digits-mixture, digits, module:function, or none for a map "
         "whose truth is not known (an exported student states its own)",
     )
     examine.add_argument("--form", choices=FORMS)
@@ -128,6 +128,11 @@ def _examined(args: argparse.Namespace) -> list[Any]:
                 from .unknown import examine_unknown
 
                 out.append(examine_unknown(target, args))
+                continue
+            if name == "digits":
+                from .pictures import examine_digits
+
+                out.append(examine_digits(target, claims, seed=args.seed))
                 continue
             chosen = problem(name, sigma_min=args.sigma_min, sigma_max=args.sigma_max)
             out.append(examine(target, chosen, claims, settings))

@@ -292,7 +292,9 @@ def _guided(made: Examination, target: Target, problem: Problem, settings: Setti
                 raise
     made.checks += conduct.stated_values(target)
     scales = settings.scales
-    if target.scales:
+    if "scale" not in target.conditions:
+        scales = target.scales[:1] or (1.0,)
+    elif target.scales:
         scales = tuple(one for one in scales if target.scales[0] <= one <= target.scales[-1])
     rows, checks = guided.guided_rows(target, problem, scales or (1.0,))
     made.tables["guided"] = rows

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -110,11 +111,12 @@ def _returns(
 ) -> None:
     """The first half of the ends against the second half, noised and mapped again."""
     first, second = ends.chunk(2)
-    rows, tests = made.tables["round trips"] = [], len(levels)
+    rows: list[dict[str, Any]] = []
+    made.tables["round trips"], tests = rows, len(levels)
     for level in levels:
         back = _again(target, second, level, low, generator)
         found, band = two_sample_ks(first, back, tests)
-        row: dict[str, object] = {"level": level, "ks": found, "band": band}
+        row: dict[str, Any] = {"level": level, "ks": found, "band": band}
         if first.ndim >= 3:
             power, was = spectrum(back), spectrum(second)
             row |= {f"band {k + 1}": float(power[k] / was[k]) for k in range(len(power))}

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import ConductError
 from ..probe.repeatability import conduct
-from ..probe.snapping import distance, meant, trace_meant
+from ..probe.snapping import FURTHEST, distance, meant, trace_meant
 from ..probe.trace import Denoiser, Run, Trace, trace
 from ..probe.watch import trace_values
 
@@ -68,8 +68,6 @@ def approach(run: Run, sigmas: Array) -> Approach:
         return _bent(run, sigmas) or frozen(run, sigmas)
     if max(first.bend, first.offset) > BENT:
         return _bent(run, sigmas) or frozen(run, sigmas)
-    if (np.diff(np.append(np.inf, first.nodes[:-1][first.nodes[:-1] > 0])) == 0).mean() > 0.8:
-        raise ConductError("grid", "the model is told the same level in most calls")
     unsnapped = meant(first)
     if unsnapped is not None:
         size = distance(first, unsnapped)
@@ -78,6 +76,15 @@ def approach(run: Run, sigmas: Array) -> Approach:
             f"the order is that of the levels meant, and holds until errors of about {size:.1g}"
         )
         return Approach(run, trace_meant, unsnapped, (note,), snapped=size)
+    hit = first.on_grid()[1:-1].any(axis=1).mean()
+    levels = np.log(first.nodes[:-1])
+    gap = np.abs(levels[None, :] - np.log(sigmas)[:-1, None]).min(axis=1).max()
+    if hit < 0.5 and gap < FURTHEST:
+        raise ConductError(
+            "grid",
+            f"the sampler snaps its grid: levels told are up to {gap:.2g} (relative) from the grid's, "
+            "and so are its states; order conditions cannot be read on grids that shrink",
+        )
     return Approach(run, trace, first)
 
 

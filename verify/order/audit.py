@@ -32,6 +32,7 @@ from .causes import (
     Cause,
     end_cause,
     is_frozen,
+    limit_cause,
     main_causes,
     once_cause,
     past_cause,
@@ -41,6 +42,7 @@ from .causes import (
 from .display import display, on_grid
 from .local_error import EXACT, STEPS, LocalErrors, turns_of
 from .lone_steps import lone_steps, longer
+from .suspects import wrong_weights
 
 Array = NDArray[np.float64]
 
@@ -65,6 +67,7 @@ class GridAudit:
         shares: how much a local error counts in `leading`, by the place of its step in the pattern
             of the grid; all one unless past states are carried on.
         past: Recursion.as_dict() where steps go on from past states, or None.
+        limit: what a higher order would need, where nothing is wrong.
     """
 
     order: int
@@ -77,6 +80,7 @@ class GridAudit:
     blurred: tuple[tuple[str, float], ...] = ()
     shares: tuple[float, ...] = (1.0,) * PERIOD
     past: dict[str, Any] | None = None
+    limit: Cause | None = None
 
 
 @dataclass(frozen=True)
@@ -195,7 +199,8 @@ def _audited(
     if gap is not None:
         lone = lone_steps(run, tracer, clock, after, noise, where)
         if not lone:
-            return replace(about, status="nonlocal", message=said(gap))
+            named = _state_weight(families[classes[0]], ladder)
+            return replace(about, status="nonlocal", message=said(gap) + named)
     more = _more_steps(run, tracer, families, ladder, noise, after, where)
     found = _judged_all(families, more, ladder, noise, deepest)
     if not lone and min(g.exact_start for g in found.values()) < 6:
@@ -214,6 +219,14 @@ def _audited(
         tableau=display(table, about.calls_per_step or 0.0),
         once=lone,
     )
+
+
+def _state_weight(family: list[Tableau], h: Array) -> str:
+    """That every step multiplies the state, where this is what makes weights depend on the grid."""
+    rows = family[0].accepted
+    low, high = rows[EXACT[0]], rows[EXACT[0] + 1]
+    found = wrong_weights(family, h, low, high) if 0 <= low < high else ""
+    return f"; every step: {found}" if found.startswith("the weight of the state") else ""
 
 
 def counted_once(found: GridAudit, lone: tuple[tuple[int, int], ...]) -> GridAudit:
@@ -316,4 +329,5 @@ def _judged(
         main.blurred,
         reader.shares,
         None if past is None else past.as_dict(),
+        limit_cause(family, main, at),
     )

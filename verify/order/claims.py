@@ -118,7 +118,9 @@ def _weigh_claim(
                     f"at least order {found.order}, and no more than that is proved or measured"
                 )
         elif found.order < claim:
-            why = next((c.text for c in sorted(found.causes, key=lambda c: c.caps)), "")
+            known = sorted(found.causes, key=lambda c: c.caps)
+            known += [found.limit] if found.limit else []
+            why = next((c.text for c in known), "")
             reason = f" ({why})" if why else ""
             short.append((kind, f"claims order {claim}; on {{}} it is {found.order}{reason}"))
     refuted += _once(short)

@@ -54,7 +54,7 @@ def as_github(verdicts: Sequence[Verdict]) -> str:
     for v in verdicts:
         if v.status not in BROKEN:
             continue
-        where = f" file={_property(v.path)},line=1" if v.path else ""
+        where = f" file={_property(v.path)},line={v.line or 1}" if v.path else ""
         comma = "," if where else " "
         for finding in v.findings or (v.reason,):
             title = _property(f"{v.target}: {v.status}")

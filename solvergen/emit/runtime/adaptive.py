@@ -61,7 +61,7 @@ def sample_adaptive(
     alphas=None,
     rtol=RTOL,
     atol=ATOL,
-    max_calls=1000,
+    max_calls=4000,
     **parameters,
 ):
     """Sample like `sample`, but choose the steps between the first and the last level.

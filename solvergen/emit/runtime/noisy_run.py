@@ -2,7 +2,8 @@
 
 import torch
 
-from .choices import LIFTED, PATH, STRENGTH, coefficients, step
+from .choices import LIFTED, LINEAR, PATH, STRENGTH, coefficients, step
+from .run import rolled
 from .stepping import check, check_noise, check_state, same_path
 
 
@@ -10,10 +11,16 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
     """Run the sampler along a plan; differentiable; no step waits for the device.
 
     noise_sampler: (sigma, sigma_next) -> unit Gaussian noise like x; sigma is sigma / alpha.
+    plan: of `coefficients`; compiled, its loop is part of the graph and its weights are inputs.
+        ``list(plan)`` is unrolled.
     empty: gives memory for new states, as torch.empty_like; torch does unless given.
     """
     check_state(x)
     extra_args, calls = {} if extra_args is None else extra_args, 0
+    if LINEAR:
+        whole = torch.compiler.is_compiling() and callback is None and noise_sampler is None
+        if whole and getattr(plan, "tensors", None):
+            return rolled(model, x, plan.tensors, extra_args)
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # halves step in float32
     ones = x.new_ones([x.shape[0]])  # levels are told in float32 at least
     memory, previous = (), None

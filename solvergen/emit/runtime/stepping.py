@@ -20,7 +20,7 @@ def corrected(weights, gap):
 
 def combine(weights, values, empty=None):
     """Sum of weight * value: one kernel when compiled, as few passes as torch has when not."""
-    fused = torch.compiler.is_compiling() or not weights[0].is_cpu
+    fused = torch.compiler.is_compiling() or not weights[0].is_cpu or weights[0].ndim
     if fused or any(w.requires_grad for w in weights):
         return sum([w * value for w, value in zip(weights[1:], values[1:])], weights[0] * values[0])
     terms = [(w.item(), value) for w, value in zip(weights, values)]

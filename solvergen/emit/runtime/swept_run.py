@@ -3,12 +3,15 @@
 import torch
 
 from .choices import REPEATS, coefficients, step
+from .run import rolled
 from .stepping import check, check_state
 
 
 def integrate(model, x, plan, extra_args=None, callback=None, empty=None, tolerance=None):
     """Run the sampler along a plan; differentiable.
 
+    plan: of `coefficients`; compiled, its loop is part of the graph and its weights are inputs.
+        ``list(plan)`` is unrolled.
     empty: gives memory for new states, as torch.empty_like; torch does unless given.
     tolerance: once no model output of a sweep differs by more from the sweep before, the sweeps
     that remain reuse them. This reads one number from the device each sweep; without it no step
@@ -16,6 +19,9 @@ def integrate(model, x, plan, extra_args=None, callback=None, empty=None, tolera
     """
     check_state(x)
     extra_args, calls = {} if extra_args is None else extra_args, 0
+    whole = torch.compiler.is_compiling() and callback is None and tolerance is None
+    if whole and getattr(plan, "tensors", None):
+        return rolled(model, x, plan.tensors, extra_args)
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # halves step in float32
     ones = x.new_ones([x.shape[0]])  # levels are told in float32 at least
     memory, previous = (), None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ def fine_run(denoiser: Denoiser, x: Tensor, levels: Sequence[float], teacher: st
     weights = ((1.0,), (1.5, -0.5), (23 / 12, -16 / 12, 5 / 12))
     weights = (*weights, (55 / 24, -59 / 24, 37 / 24, -9 / 24))
     states, slopes = [x], [slope(x, levels[0])]
-    for here, there in zip(levels, levels[1:], strict=False):
+    for here, there in itertools.pairwise(levels):
         width = there - here
         if teacher == "heun":
             tried = states[-1] + width * slopes[-1]
@@ -117,7 +118,7 @@ def boss(velocity: Velocity, x: Tensor, points: int, steps: int) -> tuple[list[i
     """
     times = [1 - k / (points - 1) for k in range(points)]
     states, slopes = [x], []
-    for here, there in zip(times, times[1:], strict=False):
+    for here, there in itertools.pairwise(times):
         slopes.append(velocity(states[-1], here))
         states.append(states[-1] + (there - here) * slopes[-1])
     cost = [[0.0] * points for _ in range(points)]

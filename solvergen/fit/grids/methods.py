@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ def fitted_grid(
         run = gits.fine_run(problem.denoiser, x, fine, "ipndm")
         cost = gits.cost_matrix(run)
         path = gits.shortest_path(cost, steps, gamma)
-        total = sum(cost[a][b] for a, b in zip(path, path[1:], strict=False))
+        total = sum(cost[a][b] for a, b in itertools.pairwise(path))
         return FittedGrid([fine[k] for k in path], "cost", total)
     if method in ("boss", "oss"):
         return _in_flow_time(method, problem, x / problem.sigma_max, steps, points)

@@ -43,7 +43,7 @@ def _lam_of_clock(j: int) -> Fraction:
     return -factorial(j - 1) * (1 / (1 - tau) ** j - Fraction(-1) ** j / tau**j)
 
 
-class Setting:
+class StepValues:
     """Values of weights at the steps of a grid.
 
     Args:
@@ -148,7 +148,7 @@ def _bends(row: Row) -> bool:
 class SymbolValues(dict[str, Any]):
     """Values of the symbols h, theta1, Theta1, eta1, … of one step, made when first used."""
 
-    def __init__(self, setting: Setting, site: int) -> None:
+    def __init__(self, setting: StepValues, site: int) -> None:
         super().__init__(setting.parameters)
         if "remaining" in self and site:
             past = -setting.grid.position(site) * setting.ring.h
@@ -179,7 +179,9 @@ class SymbolValues(dict[str, Any]):
         elif digits and stem in ("gamma", "Gamma"):
             value = self._point(stem, int(digits))
         elif name == "remaining":
-            raise OrderError("how far a run has come is no property of a step")
+            raise OrderError(
+                "`remaining` depends on the whole run, so it has no value within a single step"
+            )
         else:
             raise OrderError(f"a weight contains the unknown symbol {name!r}")
         self[name] = value

@@ -13,14 +13,12 @@ from ..verdict import LeadingError
 class Analysed(Protocol):
     """One program with one choice of parameters, of which constants are derived when asked for."""
 
-    @property
-    def program(self) -> Program:
-        """The solver."""
-        ...
+    program: Program
+    stop: int  # heaviest words ever expanded
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """The value of every parameter."""
+        """Value of every parameter."""
         ...
 
     @property

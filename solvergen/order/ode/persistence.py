@@ -15,7 +15,7 @@ from itertools import product
 from ...algebra.ring import SeriesRing
 from ..expansion import grid as grids
 from ..expansion.local_error import local_error
-from ..expansion.symbol_values import Setting
+from ..expansion.symbol_values import StepValues
 from ..expansion.words import Word
 from .analysed import Analysed
 from .zero_stability import shares
@@ -40,7 +40,7 @@ def accumulates(analysis: Analysed, exponent: int, length: int) -> bool:
         errors.append(
             {w: v.coefficient(0) if hasattr(v, "coefficient") else v for w, v in found.items()}
         )
-    setting = Setting(analysis.program.kappa, SeriesRing(3), grid, analysis.values)
+    setting = StepValues(analysis.program.kappa, SeriesRing(3), grid, analysis.values)
     factors = [
         [float(f) for f in shares(analysis.program, setting, site)] for site in range(length)
     ]
@@ -58,7 +58,7 @@ def growth(analysis: Analysed) -> int:
     worst = 0
     for seed, length in product((79, 83), (2, 3, 4)):
         grid = grids.pattern(tuple(grids.generic_ratio(seed, i) for i in range(length)))
-        setting = Setting(program.kappa, SeriesRing(3), grid, analysis.values)
+        setting = StepValues(program.kappa, SeriesRing(3), grid, analysis.values)
         factors = [[float(f) for f in shares(program, setting, site)] for site in range(length)]
         for start in range(len(factors[0])):
             past = [float(k == start) for k in range(len(factors[0]))]

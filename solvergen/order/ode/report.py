@@ -13,8 +13,9 @@ from ..expansion.grid import ARBITRARY, SMOOTH, UNIFORM
 from ..verdict import Bottleneck, LeadingError, Order, ZeroStability
 from .analysed import Analysed
 from .ends import Contribution, end_contributions, end_error, start_contributions
+from .rounding import Rounded, rounded
 from .stiff import StiffOrder, stiff_order
-from .zero_stability import zero_stability
+from .zero_stability import accumulation, zero_stability
 
 MODES = ("exact_start", "own_start", "own_end")
 
@@ -47,6 +48,11 @@ class OrderReport:
     def uniform(self) -> LeadingError:
         """The leading effective local error on a uniform grid."""
         return self.analysis.constants(UNIFORM)
+
+    @cached_property
+    def rounded(self) -> Rounded | None:
+        """The order that rounded numbers were made for, where they violate conditions by a rounding."""
+        return rounded(self.analysis)
 
     @cached_property
     def symbolic(self) -> LeadingError:
@@ -104,8 +110,12 @@ class OrderReport:
 
     @property
     def error_norm(self) -> float | None:
-        """Principal error norm of the uniform leading error; ``None`` where it depends on the schedule."""
-        return self.uniform.norm()
+        """Principal error norm of the uniform leading error; ``None`` where it depends on the schedule.
+
+        Where past states are carried it is divided by ρ'(1), so that it compares with that of others.
+        """
+        norm = self.uniform.norm()
+        return norm and norm * accumulation(self.program, self.analysis.values)
 
     @property
     def cost_constant(self) -> float | None:

@@ -29,7 +29,7 @@ from ..expansion.block_grid import in_blocks
 from ..expansion.grid import generic, uniform
 from ..expansion.local_error import History, defaults
 from ..expansion.recursion import Recursion, Words
-from ..expansion.symbol_values import Setting
+from ..expansion.symbol_values import StepValues
 from ..expansion.words import Word, weight
 
 
@@ -192,7 +192,7 @@ class ExpRing:
         return value if value else None
 
 
-class _OuterAtZero(Setting):
+class _OuterAtZero(StepValues):
     """A setting whose accepted row has its weights at z = 0."""
 
     outer: int = 0

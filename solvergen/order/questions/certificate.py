@@ -166,7 +166,7 @@ def _primes(number: int) -> list[int]:
 
 
 class _Texts:
-    """The rows of the main step as texts in h, theta1 …, gamma1 …, parameters and roots, in u."""
+    """The rows of the main step as strings in h, theta1 …, gamma1 …, parameters and roots, in u."""
 
     def __init__(self, program: Program) -> None:
         self.program, self.kappa = program, program.kappa
@@ -174,7 +174,7 @@ class _Texts:
         if program.main.coordinate is not None:
             raise NotCertified(
                 f"{program.name}: its weights are integrals in a further coordinate, "
-                f"{show(program.main.coordinate)[:60]}, which is no power series with rational coefficients"
+                f"{show(program.main.coordinate)[:60]}, which is not a power series with rational coefficients"
             )
         if "remaining" in program.free_symbols() and program.main.history:
             raise NotCertified(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from ...errors import OrderError
 from ...program.model import Program
 from ..ode.analyse import analyse
-from ..ode.clock_methods import in_the_clock
+from ..ode.clock_methods import clock_method
 from .derivation_parts import Notation, Writer
 from .derivation_text import Derivation
 
@@ -25,7 +25,7 @@ def derivation(program: Program) -> Derivation:
         program: the solver; parameters take their defaults.
 
     Returns:
-        Setting, expansion of the exact solution, of the stages and of the step, the comparison word
+        StepValues, expansion of the exact solution, of the stages and of the step, the comparison word
         by word, the local error, the comparison with the shortcut that takes f as a function of
         time alone, and the global error.
 
@@ -37,7 +37,7 @@ def derivation(program: Program) -> Derivation:
             f"{program.name} carries past states; derivations are written out for solvers that start "
             "every row from the current state, use the leading error"
         )
-    plain = in_the_clock(program)
+    plain = clock_method(program)
     studied = plain or program
     report = analyse(studied)
     exact = report.orders["uniform"]["exact_start"]

@@ -19,7 +19,7 @@ from ...program.model import Program
 from ...program.row import Place, Row
 from ...program.step import CHAIN, Chain, Step
 from ..expansion.grid import Grid
-from ..expansion.symbol_values import Setting
+from ..expansion.symbol_values import StepValues
 from .gaussian import Target, generic
 from .step_symbols import Opened, StepSymbols, located, located_names, velocity_clock
 
@@ -191,7 +191,7 @@ class Walk:
     def symbols(self, grid: Grid, site: int) -> StepSymbols:
         """The symbols of a step on a grid."""
         ring: Any = self.ring
-        values = StepSymbols(Setting(self.kappa, ring, grid, self.parameters), site)
+        values = StepSymbols(StepValues(self.kappa, ring, grid, self.parameters), site)
         values.level = self.target.sigma
         return values
 

@@ -44,7 +44,7 @@ RAISED = (
     "a rise of the grid adds scale^2 times the variance between its levels: no step size lessens that "
     "error unless scale = 1"
 )
-NORMS = "Langevin steps whose length follows from norms are no linear map, of which orders are told"
+NORMS = "Langevin steps whose length follows from norms are not a linear map, so they have no order"
 QUANTITIES = ("mean", "covariance", "strong")
 
 

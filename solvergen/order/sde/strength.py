@@ -68,7 +68,7 @@ def strength(
         )
         if carried.low <= 0:
             return None
-        # noise that returns through evaluations with weights O(1) is no part of the strength
+        # noise that returns through evaluations with weights O(1) is not part of the strength
         direct = form(Fraction(0))
         drawn = sum((v * v for key, v in direct.items() if key[0] == "z"), ring.constant(0))
         if drawn.terms and drawn.low < ring.power:

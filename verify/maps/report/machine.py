@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from ...report.machine import _clean, _finite
+from ...report.finite import finite
+from ...report.machine import _clean
 from ..check import HELD, REFUTED, SKIPPED, Examination
 from .terminal import headline
 
@@ -19,7 +20,7 @@ def exit_code(made: Sequence[Examination]) -> int:
 
 def as_json(made: Sequence[Examination]) -> str:
     """All examinations as a JSON list; numbers that JSON cannot hold become null."""
-    return json.dumps([_finite(one.as_dict()) for one in made], indent=2) + "\n"
+    return json.dumps([finite(one.as_dict()) for one in made], indent=2) + "\n"
 
 
 def as_junit(made: Sequence[Examination]) -> str:

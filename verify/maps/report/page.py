@@ -8,6 +8,7 @@ from html import escape
 
 from ...report.site import HERE
 from ..check import HELD, REFUTED, Examination
+from ..pictures import gallery
 from .terminal import headline, shown
 
 STYLE = """
@@ -54,6 +55,14 @@ def _section(made: Examination) -> str:
     )
     return (
         f"<section><h2>{escape(headline(made))}</h2>{checks}{start_plane(made)}{tables}</section>"
+    )
+
+
+def galleries(made: Examination) -> str:
+    """Sampled pictures, one row of digits a line."""
+    return "".join(
+        f"<figure>{gallery(pictures)}<figcaption>{escape(title)}</figcaption></figure>"
+        for title, pictures in made.galleries.items()
     )
 
 
