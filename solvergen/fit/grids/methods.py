@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import SolvergenError
-from ...expr.parse import hint
+from ...errors import SolvergenError, hint
 from ...grids import karras
 from ...grids.optimised import shortest_path
 from ..problem import Problem, moments
