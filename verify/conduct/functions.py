@@ -88,6 +88,9 @@ def _eased(found: list[Finding], audited: Audit | None, noisy: bool) -> list[Fin
     known = {"steps"} if audited.once else set()
     if audited.frozen or audited.notes:
         known |= {"outputs", "shape", "dtype"}
+    if audited.status == "grid":
+        # a grid that is snapped does not reach zero either
+        known.add("zero")
     if audited.grids and min(g.order for g in audited.grids.values()) == 0:
         known |= {"zero", "start", "size", "level"}
     return [replace(f, gravity=SAID) if f.check in known else f for f in found]
