@@ -38,7 +38,7 @@ def grid(sigmas, alphas=None):
 
     def float64(values):
         values = values if torch.is_tensor(values) else torch.tensor(values, dtype=torch.float64)
-        return values.detach().to("cpu", torch.float64)
+        return values.detach().cpu().to(torch.float64)
 
     sigma = float64(sigmas)
     alpha = torch.ones_like(sigma) if alphas is None else float64(alphas)
@@ -70,6 +70,80 @@ def phi(k, z):
     for j in range(1, k):
         value = (value - 1 / math.factorial(j)) / z
     return value
+
+
+class Plan:
+    """The rows of a run, one for each model call; `tensors` is the same for a loop in one graph."""
+
+    def __init__(self, rows):
+        self.rows = tensors(rows)
+        whole = hasattr(torch._higher_order_ops, "scan")
+        self.tensors = stacked(rows) if whole else None
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        return self.rows[index]
+
+    def __iter__(self):
+        return iter(self.rows)
+
+
+def tensors(rows):
+    """Rows with 0-d float64 tensors for their numbers: they keep the state's dtype."""
+
+    def numbers_of(part):
+        many = isinstance(part, (list, tuple))
+        return [n for p in part for n in numbers_of(p)] if many else [part]
+
+    def filled(part):
+        return tuple(map(filled, part)) if isinstance(part, (list, tuple)) else next(cells)
+
+    found = torch.tensor(numbers_of([row[2:] for row in rows]), dtype=torch.float64)
+    cells = iter(found.unbind())
+    return [(row[0], row[1], *filled(row[2:])) for row in rows]
+
+
+def stacked(rows):
+    """Levels and matrices of the rows: weights as inputs of one graph for any number of steps.
+
+    A step is linear in x, the model output, what is remembered and its draws. Entry r of what it
+    returns, x first, is row r of its matrix times these: unit vectors in their place show it.
+    """
+
+    def flat(memory):
+        return [v for part in memory for v in (part if isinstance(part, tuple) else (part,))]
+
+    def shape(memory):
+        return tuple(len(part) if isinstance(part, tuple) else -1 for part in memory)
+
+    def stepped(kind, weights, x, denoised, memory, noise):
+        return step((0, kind, 0, weights), x, denoised, memory)
+
+    empty, memory, after, alike = torch.zeros(0), (), {}, {}
+    for place, row in enumerate(rows):
+        key = row[1], len(row[3]), 0, shape(memory)
+        if key not in after:
+            ones = torch.ones(key[1], 1).unbind()
+            after[key] = stepped(row[1], ones, empty, empty, memory, (empty,) * key[2])[1]
+        alike.setdefault(key, []).append(place)
+        memory = after[key]
+    held = max(len(flat(memory)) for memory in after.values())
+    most = max(key[2] for key in alike)
+    unit = torch.eye(2 + held + most, dtype=torch.float64).unbind()
+    moves = torch.zeros(len(rows), 1 + held, 2 + held + most, dtype=torch.float64)
+    for (kind, _, drawn, sizes), places in alike.items():
+        weights = torch.tensor([rows[p][3] for p in places], dtype=torch.float64)
+        known, noise = iter(unit[2:]), unit[2 + held : 2 + held + drawn]
+        memory = [next(known) if n < 0 else tuple(next(known) for _ in range(n)) for n in sizes]
+        x, memory = stepped(kind, weights.T[..., None].unbind(), unit[0], unit[1], memory, noise)
+        for r, entry in enumerate([x, *flat(memory)]):
+            moves[places, r] = entry
+    found = [torch.tensor([row[2] for row in rows], dtype=torch.float64), moves]
+    for tensor in found:  # what torch._dynamo.maybe_mark_dynamic does: any number of rows
+        tensor._dynamo_weak_dynamic_indices, tensor._has_dynamo_dim_marking = {0}, True
+    return tuple(found)
 
 
 def coefficients(sigmas, alphas=None):
@@ -110,16 +184,12 @@ def coefficients(sigmas, alphas=None):
             plan.append((i, 1, s0, weights))
             weights = s1 / s0, a1 * h * (p1 - p2 / f1), a1 * h * p2 / f1
             plan.append((i, 2, s_k1, weights))
-
-    def tensor(value):
-        return torch.tensor(value, dtype=torch.float64)
-
-    return [(i, kind, tensor(s), tensor(w).unbind()) for i, kind, s, w in plan]
+    return Plan(plan)
 
 
 def combine(weights, values, empty=None):
     """Sum of weight * value: one kernel when compiled, as few passes as torch has when not."""
-    fused = torch.compiler.is_compiling() or not weights[0].is_cpu
+    fused = torch.compiler.is_compiling() or not weights[0].is_cpu or weights[0].ndim
     if fused or any(w.requires_grad for w in weights):
         return sum([w * value for w, value in zip(weights[1:], values[1:])], weights[0] * values[0])
     terms = [(w.item(), value) for w, value in zip(weights, values)]
@@ -168,41 +238,96 @@ def step(row, x, denoised, memory, empty=None):
     return combine(weights, (base, d0, k1), empty), ()
 
 
-def check(x, denoised):
-    """Refuse a wrong model output at the first call; values are looked at in inference only."""
-    for name in ("shape", "dtype", "device"):
-        wanted, found = getattr(x, name), getattr(denoised, name, type(denoised).__name__)
+def check_state(x):
+    """Refuse a state that no step can be made from."""
+    found = type(x).__name__
+    if torch.is_tensor(x):
+        found = f"a nested tensor of {x.dtype}" if x.is_nested else f"layout {x.layout}"
+        if not x.is_nested and x.layout == torch.strided:
+            if x.ndim and x.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+                return
+            found = f"{x.dtype} of shape {tuple(x.shape)}"
+    raise ValueError(
+        "x must be a dense tensor of float16, bfloat16, float32 or float64 with a batch dimension; "
+        f"found {found}"
+    )
+
+
+def check(x, denoised, call=0):
+    """Refuse a wrong model output; values are looked at in inference only.
+
+    On a CPU they are at every call, on other devices at the first, since to look is to wait.
+    """
+    if not torch.is_tensor(denoised):
+        found = type(denoised).__name__
+        raise ValueError(
+            f"the model must return a tensor; call {call} returned {found}: wrap it, as in "
+            "lambda x, sigma, **extra: network(x, sigma, **extra).sample, or ...[0] for a tuple"
+        )
+    for name in ("shape", "device"):
+        wanted, found = getattr(x, name), getattr(denoised, name)
         if found != wanted:
             raise ValueError(
-                f"the model must return a tensor of the {name} of x, {wanted}; it returned {found}"
+                f"the model must return a tensor of the {name} of x, {wanted}; "
+                f"call {call} returned {found}"
             )
+    if not denoised.is_floating_point():
+        raise ValueError(f"the model must return real numbers; call {call} gave {denoised.dtype}")
     captured = x.is_cuda and torch.cuda.is_current_stream_capturing()
-    if torch.compiler.is_compiling() or torch.is_grad_enabled() or captured:
+    if torch.compiler.is_compiling() or torch.is_grad_enabled() or captured or x.is_meta:
         return
-    if denoised.isnan().any():
-        source = "x, which it was given, holds NaN" if x.isnan().any() else "x is free of it"
-        raise ValueError(f"the model returned NaN at its first call ({source}); float16 overflows")
+    if (call == 0 or x.is_cpu) and not denoised.isfinite().all():
+        found = "NaN" if denoised.isnan().any() else "infinity"
+        source = "x, which it was given, is free of it"
+        if not x.isfinite().all():
+            source = "x, which it was given, is not finite either"
+        raise ValueError(f"the model returned {found} at call {call} ({source}); float16 overflows")
+
+
+def rolled(model, x, plan, extra_args):
+    """`integrate` as a loop in the graph, whose number of steps is that of its inputs."""
+    dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))
+    ones, shape = x.new_ones([x.shape[0]]), plan[1].shape
+
+    def call(states, row):
+        x, *memory = states
+        seen = x.to(dtype)
+        denoised = model(seen, row[0] * ones, **extra_args)
+        check(seen, denoised)
+        drawn = [torch.randn_like(x) for _ in range(shape[2] - 1 - shape[1])]
+        values = [x, denoised.to(x.dtype), *memory, *drawn]
+        states = [sum([w * v for w, v in zip(r, values)]) for r in row[1].unbind()]
+        return states, x.new_zeros(())
+
+    states = [x.clone(), *(torch.zeros_like(x) for _ in range(shape[1] - 1))]
+    rows = tuple(part.to(x.device) for part in plan)
+    return torch._higher_order_ops.scan(call, states, rows)[0][0].to(dtype)
 
 
 def integrate(model, x, plan, extra_args=None, callback=None, empty=None):
     """Run the sampler along a plan; differentiable; no step waits for the device.
 
+    plan: of `coefficients`; compiled, its loop is part of the graph and its weights are inputs.
+        ``list(plan)`` is unrolled.
     empty: gives memory for new states, as torch.empty_like; torch does unless given.
     """
-    extra_args = {} if extra_args is None else extra_args
-    ones = x.new_ones([x.shape[0]])
+    check_state(x)
+    extra_args, calls = {} if extra_args is None else extra_args, 0
+    whole = torch.compiler.is_compiling() and callback is None
+    if whole and getattr(plan, "tensors", None):
+        return rolled(model, x, plan.tensors, extra_args)
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # halves step in float32
+    ones = x.new_ones([x.shape[0]])  # levels are told in float32 at least
     memory, previous = (), None
     for row in plan:
         i, sigma, seen = row[0], row[2], x.to(dtype)
         denoised = model(seen, sigma * ones, **extra_args)
+        check(seen, denoised, calls)
         if callback is not None and i != previous:
             level = {"sigma": sigma, "sigma_hat": sigma}
             callback({"x": seen, "i": i, **level, "denoised": denoised})
-        if previous is None:
-            check(seen, denoised)
         x, memory = step(row, x, denoised.to(x.dtype), memory, empty)
-        previous = i
+        previous, calls = i, calls + 1
     return x.to(dtype)
 
 

@@ -35,7 +35,7 @@ def grid(sigmas, alphas=None):
 
     def float64(values):
         values = values if torch.is_tensor(values) else torch.tensor(values, dtype=torch.float64)
-        return values.detach().to("cpu", torch.float64)
+        return values.detach().cpu().to(torch.float64)
 
     sigma = float64(sigmas)
     alpha = torch.ones_like(sigma) if alphas is None else float64(alphas)
@@ -55,24 +55,50 @@ def grid(sigmas, alphas=None):
     return alpha, sigma, lam
 
 
-def tensors(plan):
-    """The plan with 0-d float64 tensors; the first row of a step that lists a draw asks for it."""
+class Plan:
+    """The rows of a run, one for each model call; `tensors` is the same for a loop in one graph."""
 
-    def tensor(value):
-        return torch.tensor(value, dtype=torch.float64)
+    def __init__(self, rows):
+        self.rows = tensors(rows)
 
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        return self.rows[index]
+
+    def __iter__(self):
+        return iter(self.rows)
+
+
+def tensors(rows):
+    """Rows with 0-d float64 tensors for their numbers: they keep the state's dtype."""
+
+    def numbers_of(part):
+        many = isinstance(part, (list, tuple))
+        return [n for p in part for n in numbers_of(p)] if many else [part]
+
+    def filled(part):
+        return tuple(map(filled, part)) if isinstance(part, (list, tuple)) else next(cells)
+
+    found = torch.tensor(numbers_of([row[2:] for row in rows]), dtype=torch.float64)
+    cells = iter(found.unbind())
+    return [(row[0], row[1], *filled(row[2:])) for row in rows]
+
+
+def listed(plan):
+    """The plan with the weights of draws; the first row of a step that lists a draw asks for it."""
     places, p = [], 0
     for row in plan:  # rows that share draws follow each other, and begin with one of this kind
         p += row[1] in (0, 1)
         places.append(p)
     used = {(p, z) for p, row in zip(places, plan) for z, draw in enumerate(row[4]) if draw[0]}
     rows, known = [], {}
-    for p, (i, kind, sigma, weights, noise) in zip(places, plan):
+    for p, (i, kind, sigma, weights, noise, *lifts) in zip(places, plan):
         kept = [z for z in range(len(noise)) if (p, z) in used]
-        new = tuple(tensor(noise[z][1:]).unbind() for z in kept if z >= known.get(p, 0))
+        new = tuple(noise[z][1:] for z in kept if z >= known.get(p, 0))
         known[p] = len(noise)
-        weights = tensor([*weights, *(noise[z][0] for z in kept)]).unbind()
-        rows.append((i, kind, tensor(sigma), weights, new))
+        rows.append((i, kind, sigma, [*weights, *(noise[z][0] for z in kept)], new, *lifts))
     return rows
 
 
@@ -117,12 +143,12 @@ def coefficients(sigmas, alphas=None, snr=3 / 20):
             g0 = s1 * math.sqrt(math.expm1(2 * h))
             noise = [(g0, q0, q1)]
             plan.append((i, 0, s0, weights, noise))
-    return tensors(plan)
+    return Plan(listed(plan))
 
 
 def combine(weights, values, empty=None):
     """Sum of weight * value: one kernel when compiled, as few passes as torch has when not."""
-    fused = torch.compiler.is_compiling() or not weights[0].is_cpu
+    fused = torch.compiler.is_compiling() or not weights[0].is_cpu or weights[0].ndim
     if fused or any(w.requires_grad for w in weights):
         return sum([w * value for w, value in zip(weights[1:], values[1:])], weights[0] * values[0])
     terms = [(w.item(), value) for w, value in zip(weights, values)]
@@ -170,20 +196,50 @@ def step(row, x, denoised, memory, noise=(), empty=None):
     return combine(weights, (x, d0, *noise), empty), ()
 
 
-def check(x, denoised):
-    """Refuse a wrong model output at the first call; values are looked at in inference only."""
-    for name in ("shape", "dtype", "device"):
-        wanted, found = getattr(x, name), getattr(denoised, name, type(denoised).__name__)
+def check_state(x):
+    """Refuse a state that no step can be made from."""
+    found = type(x).__name__
+    if torch.is_tensor(x):
+        found = f"a nested tensor of {x.dtype}" if x.is_nested else f"layout {x.layout}"
+        if not x.is_nested and x.layout == torch.strided:
+            if x.ndim and x.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+                return
+            found = f"{x.dtype} of shape {tuple(x.shape)}"
+    raise ValueError(
+        "x must be a dense tensor of float16, bfloat16, float32 or float64 with a batch dimension; "
+        f"found {found}"
+    )
+
+
+def check(x, denoised, call=0):
+    """Refuse a wrong model output; values are looked at in inference only.
+
+    On a CPU they are at every call, on other devices at the first, since to look is to wait.
+    """
+    if not torch.is_tensor(denoised):
+        found = type(denoised).__name__
+        raise ValueError(
+            f"the model must return a tensor; call {call} returned {found}: wrap it, as in "
+            "lambda x, sigma, **extra: network(x, sigma, **extra).sample, or ...[0] for a tuple"
+        )
+    for name in ("shape", "device"):
+        wanted, found = getattr(x, name), getattr(denoised, name)
         if found != wanted:
             raise ValueError(
-                f"the model must return a tensor of the {name} of x, {wanted}; it returned {found}"
+                f"the model must return a tensor of the {name} of x, {wanted}; "
+                f"call {call} returned {found}"
             )
+    if not denoised.is_floating_point():
+        raise ValueError(f"the model must return real numbers; call {call} gave {denoised.dtype}")
     captured = x.is_cuda and torch.cuda.is_current_stream_capturing()
-    if torch.compiler.is_compiling() or torch.is_grad_enabled() or captured:
+    if torch.compiler.is_compiling() or torch.is_grad_enabled() or captured or x.is_meta:
         return
-    if denoised.isnan().any():
-        source = "x, which it was given, holds NaN" if x.isnan().any() else "x is free of it"
-        raise ValueError(f"the model returned NaN at its first call ({source}); float16 overflows")
+    if (call == 0 or x.is_cpu) and not denoised.isfinite().all():
+        found = "NaN" if denoised.isnan().any() else "infinity"
+        source = "x, which it was given, is free of it"
+        if not x.isfinite().all():
+            source = "x, which it was given, is not finite either"
+        raise ValueError(f"the model returned {found} at call {call} ({source}); float16 overflows")
 
 
 def check_noise(x, noise, dtype, first):
@@ -205,11 +261,14 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
     """Run the sampler along a plan; differentiable; no step waits for the device.
 
     noise_sampler: (sigma, sigma_next) -> unit Gaussian noise like x; sigma is sigma / alpha.
+    plan: of `coefficients`; compiled, its loop is part of the graph and its weights are inputs.
+        ``list(plan)`` is unrolled.
     empty: gives memory for new states, as torch.empty_like; torch does unless given.
     """
-    extra_args = {} if extra_args is None else extra_args
-    ones = x.new_ones([x.shape[0]])
+    check_state(x)
+    extra_args, calls = {} if extra_args is None else extra_args, 0
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # halves step in float32
+    ones = x.new_ones([x.shape[0]])  # levels are told in float32 at least
     memory, previous = (), None
 
     def draw(*levels):
@@ -222,14 +281,13 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
     for row in plan:
         i, sigma, seen = row[0], row[2], x.to(dtype)
         denoised = model(seen, sigma * ones, **extra_args)
+        check(seen, denoised, calls)
         if callback is not None and i != previous:
             level = {"sigma": sigma, "sigma_hat": sigma}
             callback({"x": seen, "i": i, **level, "denoised": denoised})
-        if previous is None:
-            check(seen, denoised)
         noise = [draw(*levels) for levels in row[4]]
         x, memory = step(row, x, denoised.to(x.dtype), memory, noise, empty)
-        previous = i
+        previous, calls = i, calls + 1
     return x.to(dtype)
 
 

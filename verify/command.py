@@ -42,7 +42,7 @@ def add_parsers(subparsers: Any) -> None:
     """Add `verify` and `audit` to argparse's subparsers; each sets `handler`."""
     verify = subparsers.add_parser(
         "verify",
-        help="measure and audit samplers, and weigh their claims",
+        help="measure and audit samplers, and check their claims",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -111,7 +111,7 @@ def parse_options(pairs: list[str]) -> dict[str, Any]:
     """KEY=VALUE pairs; values are Python literals, numbers (nan, inf too), or text.
 
     Raises:
-        TargetError: a pair without "=" or with a key that is no name.
+        TargetError: a pair without "=" or with a key that is not a name.
     """
     out: dict[str, Any] = {}
     for pair in pairs:

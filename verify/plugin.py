@@ -100,7 +100,7 @@ class Refuted(AssertionError):
 
 
 def explanation(verdict: Any) -> str:
-    """Why a verdict is what it is, in lines; its status is told where a claim was weighed."""
+    """Why a verdict is what it is, in lines; its status too where a claim was weighed."""
     from .report.terminal import noise_lines, orders
 
     lines = [

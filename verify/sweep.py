@@ -110,7 +110,7 @@ def sweep(
         TargetError: no jobs, jobs > 1 without joblib, or a backend that joblib does not have.
     """
     if jobs == 0:
-        raise TargetError("--jobs 0: nobody would judge; give 1 or more, or -1 for every core")
+        raise TargetError("--jobs must be at least 1, or -1 for all cores; got 0")
     alone = limits if backend is None else None
     parallel = None if alone else _parallel(jobs, backend)
     parts, failed = _parts(requests, every_option, alone)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..expr.calculus import derivative
-from ..expr.tree import ZERO, Call, Expr, Sum
+from sympy import Expr, Symbol
+
+from ..expr.arithmetic import ZERO, function_name, terms_of, walk
 from ..program.model import Program
 from ..program.row import FURTHER
 from . import pieces
@@ -18,45 +19,49 @@ def support(program: Program) -> list[str]:
     expressions = [e for step in program.steps for e in step.expressions]
     expressions += [row.place.fraction for step in program.steps for row in step.rows]
     calls = {
-        node.name
+        function_name(node)
         for expression in (*expressions, *named.values())
-        for node in expression.walk()
-        if isinstance(node, Call)
+        for node in walk(expression)
     }
     out = []
     if calls_inside(program):
-        out.append(pieces.LEVEL)
+        out += [pieces.piece("levels", "level"), pieces.piece("levels", "recognise")]
     if "phi" in calls:
-        out.append(pieces.PHI)
+        out.append(pieces.piece("functions", "phi"))
     if "integral" in calls:
-        out.append(pieces.INTEGRAL)
+        out.append(pieces.piece("functions", "integral"))
     if "riemann" in calls:
-        out.append(pieces.RIEMANN)
+        out.append(pieces.piece("functions", "riemann"))
     for name, body in named.items():
         lines = "\n".join(assign("return", body, len(PAD)))
         out.append(f'def {name}(x):\n{PAD}"""The spec\'s {name}(x)."""\n{lines}\n')
     further = [step.coordinate for step in program.steps if step.coordinate is not None]
     if further and (calls & set(FURTHER) or "eta1" in program.free_symbols()):
-        out += _further(further[0], calls, pieces.DENSITY[program.kappa])
+        out += _further(further[0], calls, program.kappa)
     return out
 
 
-def _further(y: Expr, calls: set[str], density: str) -> list[str]:
-    """The fixed pieces of a further coordinate y(λ)."""
-    out = [pieces.COORDINATE.format(expression="\n".join(assign("return", y, len(PAD))))]
+def _further(y: Expr, calls: set[str], kappa: int) -> list[str]:
+    """The pieces of a further coordinate y(λ)."""
+    body = "\n".join(assign("return", y, len(PAD)))
+    line = '"""The further variable of this solver at lambda."""'
+    out = [f"def y(lam):\n{PAD}{line}\n{body}\n", pieces.piece("variable", "coordinate")]
+    settled = pieces.Settled({"KAPPA": kappa}, {"RATE": []})
     if "fraction" in calls:
-        out.append(pieces.FRACTION)
+        out.append(pieces.piece("variable", "fraction"))
     if "moment" in calls:
-        out.append(pieces.MOMENT.format(density=density))
+        out.append(pieces.piece("variable", "moment", settled))
     if "slope" in calls:
-        rate = derivative(y, "lam")
-        terms = rate.terms if isinstance(rate, Sum) else (rate,)
-        parts = [
-            line for k, term in enumerate(terms) for line in assign(f"rate{k}", term, len(PAD))
-        ]
-        parts.append(f"{PAD}rate = {' + '.join(f'rate{k}' for k in range(len(terms)))}")
-        out.append(pieces.SLOPE.format(density=density, rate="\n".join(parts)))
+        settled = pieces.Settled({"KAPPA": kappa}, {"RATE": _rate(y)})
+        out.append(pieces.piece("variable", "slope", settled))
     return out
+
+
+def _rate(y: Expr) -> list[str]:
+    """Lines that assign the derivative of y(λ) to ``rate``, term by term."""
+    terms = terms_of(y.diff(Symbol("lam")))
+    lines = [line for k, term in enumerate(terms) for line in assign(f"rate{k}", term, 0)]
+    return [*lines, f"rate = {' + '.join(f'rate{k}' for k in range(len(terms)))}"]
 
 
 def calls_inside(program: Program) -> bool:

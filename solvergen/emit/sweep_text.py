@@ -8,47 +8,7 @@ remain use these outputs in place of the model.
 from __future__ import annotations
 
 from ..program.model import Program
-from . import pieces
 from .layout import Layout
-
-LOOP = '''
-def integrate(model, x, plan, extra_args=None, callback=None, empty=None, tolerance=None):
-    """Run the sampler along a plan; differentiable.
-
-    empty: gives memory for new states, as torch.empty_like; torch does unless given.
-    tolerance: once no model output of a sweep differs by more from the sweep before, the sweeps
-    that remain reuse them. This reads one number from the device each sweep; without it no step
-    waits for the device.
-    """
-{begin}    outputs, settled, changes = [], False, []
-    for row in plan:
-        i, kind, sigma, seen = *row[:3], x.to(dtype)
-        if i != previous:
-            outputs, settled, changes = [], False, []
-        back = REPEATS.get(kind)
-        if settled and back:
-            denoised = outputs[-back]
-        else:
-            denoised = model(seen, sigma * ones, **extra_args)
-{watch}        if tolerance is not None:
-            if back and not settled:
-                changes.append((denoised - outputs[-back]).abs().max())
-                if len(changes) == back:  # a sweep is complete
-                    settled, changes = bool(torch.stack(changes).max() <= tolerance), []
-            outputs.append(denoised)
-        x, memory = step(row, x, denoised.to(x.dtype), memory, empty)
-        previous = i
-    return x.to(dtype)
-
-
-@torch.no_grad()
-{signature}
-{sample}    sigmas: n + 1 decreasing values, the last may be 0; alphas: the same number, ones unless given.
-{callback}    tolerance: ends the sweeps of a step early, see integrate; all are made unless given.
-    """
-    plan = coefficients(sigmas, alphas{passed})
-    return integrate(model, x, plan, extra_args, callback, tolerance=tolerance)
-'''
 
 
 def swept(program: Program) -> bool:
@@ -68,8 +28,3 @@ def repeats(layout: Layout) -> list[str]:
         "# Model calls of later sweeps, by kind, and how many calls before the same stage was called.",
         f"REPEATS = dict.fromkeys(range({later[0]}, {later[-1] + 1}), {size})",
     ]
-
-
-def loop(signature: str, passed: str) -> str:
-    """The definitions of `integrate` and `sample`."""
-    return LOOP.format(**pieces.PARTS, signature=signature, passed=passed)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..expr.show import rational
-from ..expr.tree import Number, lift
+from ..expr.functions import lift
+from ..expr.printing import rational
 from ..program.digest import digest
 from ..program.model import Program
 from ..spec.model import Parameter, Solver
-from . import noise_pieces, pieces, sweep_text
+from . import noise_parts, sweep_text
 from .adaptive import adaptive_part
 from .formula import update_lines
 from .layout import Layout, clock_text, lay_out, uses_clock
 from .noise_text import lifted
+from .pieces import Settled, piece
 from .planner import has_first, plan_lines
 from .python_text import WIDTH, literal, python
 from .step_function import step_function
@@ -42,32 +43,54 @@ def torch_file(
         Python source, already as a formatter would leave it; the same bytes for the same spec.
     """
     layout = lay_out(program)
+    settled = _settled(solver, layout)
+    noisy, run = program.stochastic, _run(program)
+    stepping = ["check_state", "check", *(["check_noise"] if noisy else [])]
+    stepping += ["same_path"] if settled.choices["PATH"] else []
+    planning = ["Plan", "tensors", *(["stacked"] if settled.choices["LINEAR"] else [])]
+    planning += ["listed"] if noisy else []
     parts = [
         _header(solver, program, spec or solver.name) + "\n" + _constants(solver, layout, theory),
-        _definition(_grid(program)),
-        *(_definition(text) for text in support(program)),
-        *([_definition(pieces.CORRECTED[program.integrand == "data"])] if layout.corrects else []),
-        *(_definition(text) for text in noise_pieces.planned(layout)),
+        piece("levels", "grid", settled),
+        *support(program),
+        *([piece("stepping", "corrected", settled)] if layout.corrects else []),
+        *(piece("plan", name, settled) for name in planning),
+        *([piece("plan", "numbers")] if program.parameters else []),
         _coefficients(solver, layout),
-        _definition(pieces.COMBINE),
+        piece("stepping", "combine"),
         step_function(layout),
-        _definition(pieces.CHECK),
-        *(_definition(text) for text in noise_pieces.checks(solver, program)),
-        _definition(_loop(solver, program)),
-        *([adaptive_part(layout)] if program.controller else []),
+        *(piece("stepping", name) for name in stepping),
+        *([piece("run", "rolled", settled)] if settled.choices["LINEAR"] else []),
+        piece(run, "integrate", settled),
+        piece(run, "sample", settled),
+        *([adaptive_part(layout, settled)] if program.controller else []),
     ]
     return "\n\n".join(parts)
 
 
-def _grid(program: Program) -> str:
-    """The grid check: levels fall, or may rise where jumps are allowed."""
-    if not program.jumps:
-        return pieces.GRID
-    return pieces.GRID.replace(noise_pieces.FALLING_ONLY, noise_pieces.WITH_JUMPS)
+def _run(program: Program) -> str:
+    """The module of `runtime` whose loop the file has."""
+    if program.stochastic:
+        return "noisy_run"
+    return "swept_run" if sweep_text.swept(program) else "run"
 
 
-def _definition(text: str) -> str:
-    return text.lstrip("\n")
+def _settled(solver: Solver, layout: Layout) -> Settled:
+    """What this file settles in the pieces that it copies."""
+    program, openings = layout.program, noise_parts.openings(layout)
+    strength = noise_parts.on_path(solver) if program.stochastic else ""
+    choices = {
+        "INTEGRAND": program.integrand,
+        "JUMPS": program.jumps,
+        "LIFTED": lifted(program),
+        "LINEAR": not layout.norms,
+        "NOISY": program.stochastic,
+        "LANGEVIN": bool(openings),
+        "PATH": bool(strength),
+    }
+    levels = noise_parts.RISING if program.jumps else noise_parts.FALLING
+    texts = {"OPENING": str(openings), "STRENGTH": strength, "LEVELS": levels}
+    return Settled(choices, texts, {p.name: _number(p) for p in program.parameters})
 
 
 def _header(solver: Solver, program: Program, spec: str) -> str:
@@ -108,7 +131,7 @@ def _constants(solver: Solver, layout: Layout, theory: Mapping[str, Any] | None)
         [
             f'NAME = "{solver.name}"',
             f'INTEGRAND = "{program.integrand}"',
-            *noise_pieces.constants(solver, program),
+            *noise_parts.constants(solver, program),
             *literal("CLAIM = ", claim),
             # What a publication claims and the proof below does not bear out.
             *(literal("PUBLISHED = ", published) if published else []),
@@ -158,14 +181,14 @@ def _theory(theory: Mapping[str, Any] | None, program: Program) -> list[str]:
 
 def _short(leading: Mapping[str, Any]) -> dict[str, Any]:
     """Leading errors, without those in symbolic ratios where they would bury the sampler."""
-    terms = leading["symbolic"]
+    terms = leading.get("symbolic")
     refused = not isinstance(terms, list)
     long = refused or any(len(term["coef"]) > MAX_COEFFICIENT for term in terms)
     return {key: value for key, value in leading.items() if not (key == "symbolic" and long)}
 
 
 def _number(value: Parameter) -> str:
-    return python(Number(value.default))
+    return python(lift(value.default))
 
 
 def _check(parameter: Parameter) -> list[str]:
@@ -188,7 +211,7 @@ def _coefficients(solver: Solver, layout: Layout) -> str:
         f"def coefficients(sigmas, alphas=None{keywords}):",
         f'{PAD}"""Plan every model call in float64: rows ({_entries(program)})."""',
     ]
-    lines += noise_pieces.parameter_lines(solver, program)
+    lines += noise_parts.parameter_lines(solver, program)
     for parameter in program.parameters:
         lines += _check(parameter)
     lines.append(f"{PAD}alpha, sigma, lam = grid(sigmas, alphas)")
@@ -208,7 +231,7 @@ def _coefficients(solver: Solver, layout: Layout) -> str:
     if uses_clock(program):
         lines.append(f"{PAD}clock = {clock_text(program)}")
     lines += plan_lines(layout)
-    lines += [f"{PAD}return tensors(plan)"] if program.stochastic else _tensors()
+    lines.append(f"{PAD}return Plan({'listed(plan)' if program.stochastic else 'plan'})")
     return "\n".join(lines) + "\n"
 
 
@@ -230,36 +253,3 @@ def _shrink(program: Program) -> list[str]:
         f"{PAD}{PAD}lam[{to}] = lam[{at}] + h * min(1, h) ** ({exponent})",
         f"{PAD}{PAD}alpha[{to}], sigma[{to}] = level(lam[{to}], gauge)",
     ]
-
-
-def _tensors() -> list[str]:
-    """The plan with 0-d float64 tensors: they keep the state's dtype and do not recompile."""
-    return [
-        "",
-        f"{PAD}def tensor(value):",
-        f"{PAD}{PAD}return torch.tensor(value, dtype=torch.float64)",
-        "",
-        f"{PAD}return [(i, kind, tensor(s), tensor(w).unbind()) for i, kind, s, w in plan]",
-    ]
-
-
-def _loop(solver: Solver, program: Program) -> str:
-    keywords = "".join(f", {p.name}={_number(p)}" for p in program.parameters)
-    passed = "".join(f", {p.name}={p.name}" for p in program.parameters)
-    given = "model, x, sigmas, extra_args=None, callback=None, disable=None, *, alphas=None"
-    given += ", noise_sampler=None" if program.stochastic else ""
-    given += ", tolerance=None" if sweep_text.swept(program) else ""
-    signature = f"def sample({given}{keywords}):"
-    if len(signature) > WIDTH:
-        signature = f"def sample(\n{PAD}{given}{keywords}\n):"
-    if max(map(len, signature.split("\n"))) > WIDTH:
-        items = f"{given}{keywords}".split(", ")
-        signature = "\n".join(["def sample(", *(f"{PAD}{item}," for item in items), "):"])
-    if program.stochastic:
-        call = f"coefficients(sigmas, alphas{passed})"
-        if len(f"{PAD}plan = {call}") > WIDTH:
-            call = f"coefficients(\n{PAD * 2}sigmas, alphas{passed}\n{PAD})"
-        return noise_pieces.loop(solver, program, signature, call)
-    if sweep_text.swept(program):
-        return sweep_text.loop(signature, passed)
-    return pieces.LOOP.format(**pieces.PARTS, signature=signature, passed=passed)

@@ -88,7 +88,7 @@ def shape(bench: Bench) -> Iterator[Finding]:
     # what is not linear in single pixels either is told by the check of outputs
     alone = 1.0 if isinstance(pixel, Refused) or not pixel.finite else pixel.solved[1].max()
     if missed > MIXED and alone < MIXED:
-        text = f"values of one sample mix in space: {missed:.2g} of a state is no multiple of "
+        text = f"values of one sample mix in space: {missed:.2g} of a state is not a multiple of "
         yield Finding("shape", text + "the start value and the outputs", base.words())
         return
     for other in SHAPES:

@@ -16,7 +16,7 @@ from .trace import Trace
 Array = NDArray[np.float64]
 
 EXACT_ARITHMETIC = 2e-15
-# errors of constants above it are no rounding; what changes by less of itself in a period is smooth
+# errors of constants above it are not rounding; what changes by less of itself in a period is smooth
 COARSE, ERRATIC = 1e-5, 0.5
 
 

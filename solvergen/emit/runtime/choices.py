@@ -1,0 +1,31 @@
+"""Names that the pieces use and each file settles for itself.
+
+A condition on one of the upper-case names is decided when a file is written: the branch that holds
+is copied, the other is left out; in place of other upper-case names comes what the solver has.
+"""
+
+from typing import Any
+
+INTEGRAND = "data"  # what the solver integrates
+KAPPA = 1  # the sign of lambda in the exponent of its clock
+JUMPS = False  # whether the level may rise within a grid
+LIFTED = False  # whether noise may come before a model call
+LINEAR = True  # whether a step is linear in its states, so that a matrix describes it
+NOISY = False  # whether it draws noise
+LANGEVIN = False  # whether steps stay at one level
+PATH = False  # whether its noise is that of one Brownian path
+PID = False  # whether the controller of its steps is a PID
+OPENING: tuple[int, ...] = ()  # kinds of rows that begin a step
+STRENGTH = 1.0  # the strength of its noise
+REPEATS: dict[int, int] = {}  # how many calls before a call its stage was called last
+RATE = 1.0  # the derivative of its further variable
+# Its step controller: defaults, the first step, the exponents and factors of the rule.
+RTOL = ATOL = FIRST = CLOSE = SAFETY = EXPONENT = TINY = FACTOR = 1.0
+
+
+def written(*arguments: Any) -> Any:
+    """Stands for a function that each file has from its solver's mathematics."""
+    raise LookupError("this function is written when a solver is emitted")
+
+
+coefficients = step = embedded = y = written

@@ -1,0 +1,110 @@
+"""Compiled runs: how many graphs they need, what they compute, what happens where compiling fails."""
+
+import warnings
+
+import pytest
+import torch
+from torch._dynamo.testing import CompileCounter
+
+from solvergen.hosts.compiled import Compiled
+from solvergen.hosts.runs import Sampler
+
+
+def levels(count):
+    ramp = torch.linspace(0, 1, count, dtype=torch.float64)
+    return torch.cat([(14 ** (1 / 7) + ramp * (0.03 ** (1 / 7) - 14 ** (1 / 7))) ** 7, ramp[:1]])
+
+
+class Network(torch.nn.Module):
+    """A small denoiser that takes any spatial size."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = torch.nn.Conv2d(2, 2, 3, padding=1)
+
+    def forward(self, x, sigma, shift=0.0):
+        return torch.tanh(self.layer(x) + shift) / (1 + sigma[:, None, None, None])
+
+
+@pytest.fixture
+def network():
+    torch._dynamo.reset()
+    return Network().requires_grad_(False)
+
+
+DETERMINISTIC = ["unipc_3_bh2", "heun_edm", "deis_tab3"]
+RUNS = [(5, 3, 8), (20, 1, 8), (7, 2, 6)]  # steps, batch, height
+
+
+@pytest.mark.parametrize("name", [*DETERMINISTIC, "seeds_2", "heun_churn"])
+def test_one_graph_serves_every_run(name, committed, network):
+    counter, module = CompileCounter(), getattr(committed(name), "module", committed(name))
+    for steps, batch, height in RUNS:
+        sampler = Sampler(module, network, levels(steps))
+        x = torch.randn(batch, 2, height, 5) * 14
+        found = Compiled(sampler, backend=counter)(x)
+        if name in DETERMINISTIC:
+            assert torch.allclose(found, sampler(x), atol=2e-5)
+        assert found.shape == x.shape and found.isfinite().all()
+    assert counter.frame_count == 1
+
+
+def test_bare_integrate_compiles_once_for_any_number_of_steps(committed, network):
+    counter, module, x = CompileCounter(), committed("dpmpp_2m"), torch.randn(3, 2, 8, 8)
+    run = torch.compile(module.integrate, fullgraph=True, backend=counter)
+    for steps in (5, 20, 100):
+        plan = module.coefficients(levels(steps))
+        assert torch.allclose(run(network, x, plan), module.integrate(network, x, plan), atol=2e-6)
+    assert counter.frame_count == 1
+
+
+def test_gradients_flow_through_the_loop_of_a_graph(committed, network):
+    module, x = committed("unipc_2_bh2"), torch.randn(2, 2, 6, 6)
+    network.requires_grad_(True)
+    run = torch.compile(module.integrate, fullgraph=True, backend="aot_eager")
+    found = []
+    for integrate in (module.integrate, run):
+        network.zero_grad()
+        integrate(network, x, module.coefficients(levels(6))).square().sum().backward()
+        found.append(network.layer.weight.grad.clone())
+    assert torch.allclose(*found, rtol=1e-4) and found[0].abs().max() > 0
+
+
+def test_extra_arguments_reach_the_model(committed, network):
+    sampler = Sampler(committed("dpmpp_2m"), network, levels(5))
+    compiled, x = Compiled(sampler, backend=CompileCounter()), torch.randn(2, 2, 6, 6)
+    shift = torch.tensor(0.5)
+    assert torch.allclose(compiled(x, shift=shift), sampler(x, shift=shift), atol=1e-6)
+
+
+def test_an_unrolled_run_has_its_steps_in_the_graph(committed, network):
+    counter, module = CompileCounter(), committed("dpmpp_2m")
+    for steps in (3, 5):
+        sampler = Sampler(module, network, levels(steps))
+        x = torch.randn(2, 2, 6, 6)
+        found = Compiled(sampler, unrolled=True, backend=counter)(x)
+        assert torch.allclose(found, sampler(x), atol=1e-6)
+    assert counter.frame_count == 2
+
+
+def test_where_compiling_fails_runs_go_on_after_one_warning(committed, network):
+    def broken(graph, inputs):
+        raise RuntimeError("no kernels today")
+
+    sampler = Sampler(committed("dpmpp_2m"), network, levels(4))
+    compiled, x = Compiled(sampler, backend=broken), torch.randn(2, 2, 6, 6)
+    with pytest.warns(UserWarning, match="eager mode.*no kernels today"):
+        assert torch.equal(compiled(x), sampler(x))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(compiled(x), sampler(x))
+
+
+def test_a_model_that_raises_is_not_taken_for_a_failed_compile(committed, network):
+    def model(x, sigma):
+        return x[:, :1]
+
+    sampler = Sampler(committed("dpmpp_2m"), model, levels(4))
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="shape of x"):
+        Compiled(sampler, backend=CompileCounter())(torch.randn(2, 2, 6, 6))
