@@ -327,7 +327,7 @@ def test_plans_are_kept_by_grid_and_parameters(committed):
     module, levels = committed("alpha_family_lambda"), [4.0, 2.0, 1.0, 0.5]
     plan = plan_of(module, levels)
     assert plan_of(module, torch.tensor(levels)) is plan
-    assert plan_of(module, levels, alphas=[0.2, 0.3, 0.4, 0.5]) is not plan
+    assert plan_of(module, levels, alphas=[1.0] * 4) is not plan
     assert plan_of(module, [*levels[:3], 0.4]) is not plan
     with pytest.raises(ValueError, match="must be 1-d"):
         plan_of(module, torch.ones(2, 2))
