@@ -34,7 +34,7 @@ def page(entries: Sequence[Entry], measured: Mapping[str, Curve]) -> str:
     reference = measured.get(REFERENCE, ())
     levels = [error for curve in measured.values() for _, error in curve if 0 < error < math.inf]
     scale = (min(levels), min(max(levels), 10.0)) if levels else (1e-6, 1.0)
-    return site.render(
+    text: str = site.render(
         "gallery.html",
         TEMPLATES,
         style=site.part(site.HERE / "style.css"),
@@ -51,6 +51,7 @@ def page(entries: Sequence[Entry], measured: Mapping[str, Curve]) -> str:
         orders=sorted({one.true_order for one in entries}),
         calls=sorted({one.evaluations for one in entries}),
     )
+    return text
 
 
 def _card(one: Entry, curve: Curve) -> dict[str, Any]:
