@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-all lint check bench docs clean
+.PHONY: demo test test-all lint check bench bench-gpu docs clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -41,6 +41,11 @@ check: $(READY)
 # A few seconds: whether the benchmarks run, and ratios on the smallest state.
 bench: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/measure.py --quick
+
+# On a machine with a GPU: its tests, then a table of what runs cost there. Elsewhere it says so.
+bench-gpu: $(READY)
+	$(BIN)/python -m pytest tests/hosts/test_captured.py -rs
+	$(BIN)/python tests/benchmarks/device.py --out bench-gpu.md
 
 # The site, with the explorer and the gallery, in build/site. Every example on it is run.
 docs: $(READY)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .api import Explanation, Solver, read, solver
     from .errors import DeriveError, OrderError, SolvergenError, SpecError
+    from .fit.tune import calibrate
 
 __version__ = "0.1.0"
 
@@ -30,6 +31,7 @@ _PLACES = {
     "Solver": "api",
     "read": "api",
     "solver": "api",
+    "calibrate": "fit.tune",
     "DeriveError": "errors",
     "OrderError": "errors",
     "SolvergenError": "errors",
@@ -43,6 +45,7 @@ __all__ = [
     "Solver",
     "SolvergenError",
     "SpecError",
+    "calibrate",
     "read",
     "solver",
 ]

@@ -202,3 +202,14 @@ def test_recipes_are_read_without_torch():
     for name in ("recipe", "keys", "budget"):
         path = ROOT / "solvergen" / "distil" / f"{name}.py"
         assert not {dotted.split(".")[0] for dotted in imported(path)} & HEAVY, path
+
+
+def test_nobody_imports_the_fitting_room():
+    """Only the commands (and the lazy names of the package) reach `fit`; the judge never does."""
+    for path in SOURCES:
+        inside = path.relative_to(ROOT).parts
+        if inside[:2] in (("solvergen", "fit"), ("solvergen", "commands")) or inside[1:] == (
+            "__init__.py",
+        ):
+            continue
+        assert "fit" not in {room(dotted) for dotted in imported(path)}, path

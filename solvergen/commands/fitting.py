@@ -49,12 +49,12 @@ def run_calibrate(args: argparse.Namespace) -> int:
     """Run the teacher, fit, write the file and its record, print what was measured."""
     _needs("torch", "scipy", "safetensors")
     from ..fit.problems.lookup import cache_folder, problem
-    from ..fit.tune import table_name, tune
+    from ..fit.tune import calibrate, table_name
 
     if args.out.suffix != ".py":
         raise SolvergenError(f"--out must be a Python file; found {args.out}")
     table_name(args.name, args.calls)
-    tuned = tune(
+    tuned = calibrate(
         args.name,
         problem(args.on, std=args.std),
         args.calls,

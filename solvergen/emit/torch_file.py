@@ -182,8 +182,8 @@ def _theory(theory: Mapping[str, Any] | None, program: Program) -> list[str]:
 def _short(leading: Mapping[str, Any]) -> dict[str, Any]:
     """Leading errors, without those in symbolic ratios where they would bury the sampler."""
     terms = leading.get("symbolic")
-    refused = not isinstance(terms, list)
-    long = refused or any(len(term["coef"]) > MAX_COEFFICIENT for term in terms)
+    listed = terms if isinstance(terms, list) else None
+    long = listed is None or any(len(term["coef"]) > MAX_COEFFICIENT for term in listed)
     return {key: value for key, value in leading.items() if not (key == "symbolic" and long)}
 
 

@@ -132,7 +132,8 @@ def _by_angle(scaled: Scaled, states: Tensor, angle: Tensor) -> tuple[Tensor, Te
     std, mean = scaled.problem.std, scaled.problem.mean
     x, sigma = states * (std / cosine) + mean, std * sine / cosine
     turned = states * (std * sine / cosine**2), torch.full_like(sigma, std) / cosine**2
-    denoised, moved = torch.func.jvp(scaled.problem.denoiser, (x, sigma), turned)
+    found = torch.func.jvp(scaled.problem.denoiser, (x, sigma), turned)
+    denoised, moved = found[0], found[1]
     out = ((denoised - mean) / std - states * cosine) / sine
     return out, (moved / std + states * sine - out * cosine) / sine
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .table import Array, Table
 
@@ -77,7 +78,7 @@ class Numbers:
         d_weights = d_shares * widths[None, :, None] + shares[None] * d_widths[:, :, None]
         return angles, weights, d_angles, d_weights
 
-    def reaches(self, call: int) -> Array:
+    def reaches(self, call: int) -> NDArray[np.bool_]:
         """Which numbers move the state of a call (0 … N−1): a mask (P)."""
         found = np.zeros(self.count, dtype=bool)
         if call:
@@ -85,7 +86,7 @@ class Numbers:
             found[self.calls : self.calls + sum(self.width(i) for i in range(1, call + 1))] = True
         return found
 
-    def departures(self) -> Array:
+    def departures(self) -> NDArray[np.bool_]:
         """Which numbers are shares: a mask (P)."""
         return np.arange(self.count) >= self.calls
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ..errors import SolvergenError
 from ..writing import write
-from .calibrate import Calibration, Stage, calibrate
+from .calibrate import Calibration, Stage
+from .calibrate import calibrate as fitted
 from .file import INLINE, file_text
 from .problem import Problem
 from .problems.lookup import problem as looked_up
@@ -123,7 +124,7 @@ class Tuned:
         return written
 
 
-def tune(
+def calibrate(
     name: str,
     on: str | Problem,
     calls: int,
@@ -165,7 +166,7 @@ def tune(
         raise SolvergenError(f"--starts and --unused must be at least 2; found {starts}, {unused}")
     teach = taught(found, starts + unused, seed, steps=teacher_steps, cache=cache, tell=tell)
     state = None if out is None else out.with_suffix(".state")
-    measured = calibrate(
+    measured = fitted(
         start,
         teach,
         unused,

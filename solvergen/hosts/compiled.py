@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -42,14 +43,25 @@ class Compiled(nn.Module):
         seen = x.view_as(x)  # marks are left on a tensor of our own
         torch._dynamo.maybe_mark_dynamic(seen, [0, *range(2, x.ndim)])
         try:
-            # A batch of 1 is a batch like others.
-            with shapes.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
+            with one_graph():
                 found: Tensor = self._run(self.sampler.model, seen, self.plan, extra)
                 return found
-        except torch._dynamo.exc.TorchDynamoException as error:
+        except RuntimeError as error:
+            failed_compile(error, "the run")
             self.failed = True
-            cause = " ".join(str(error).strip().split("\n\n")[0].split())
-            warnings.warn(
-                f"compiling the run failed, so it goes on in eager mode: {cause}", stacklevel=2
-            )
             return self.sampler(x, **extra)
+
+
+def one_graph() -> AbstractContextManager[None]:
+    """A context in which a graph takes a batch of 1 for a batch like any other."""
+    context: AbstractContextManager[None] = shapes.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
+    return context
+
+
+def failed_compile(error: RuntimeError, what: str) -> None:
+    """Warn that compiling failed and why; other errors, those of the model, are raised again."""
+    known = isinstance(error, torch._dynamo.exc.TorchDynamoException)
+    if not known and "no compiled frames" not in str(error):
+        raise error
+    cause = " ".join(str(error).strip().split("\n\n")[0].split())
+    warnings.warn(f"compiling {what} failed; eager mode goes on: {cause}", stacklevel=3)

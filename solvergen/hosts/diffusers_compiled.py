@@ -14,12 +14,12 @@ class CompiledSteps:
     one graph for the first call of a run and one for all later ones.
     """
 
-    config: Any
     family: str
     history: int
     _rows: list[Any]
     _grid_levels: torch.Tensor | None
     _memory: tuple[torch.Tensor, ...]
+    _clips: bool
     _moves: tuple[torch.Tensor, torch.Tensor] | None
 
     def _counted(self) -> bool:
@@ -33,20 +33,28 @@ class CompiledSteps:
         """
         try:
             walk = self._begin(index)  # type: ignore[attr-defined]
-        except ValueError:
+            plan = self._rows
+            if self.history and index:
+                assert self._grid_levels is not None
+                tail = self._grid_levels[self._rows[index][0] :]
+                plan = self.plan(tail)[0]  # type: ignore[attr-defined]
+        except (ValueError, IndexError):  # too few levels are left to begin there
             return None
-        plan = self._rows
-        if self.history and index:
-            assert self._grid_levels is not None
-            tail = self._grid_levels[self._rows[index][0] :]
-            plan = self.plan(tail)[0]  # type: ignore[attr-defined]
         tensors = getattr(plan, "tensors", None)
-        noisy = any(len(row) > 4 for row in plan)
-        if noisy or tensors is None or any(kind for kind, _, _ in walk.values()):
+        if tensors is None or any(len(row) > 4 for row in plan):
             return None
-        moves = tensors[1][index - len(self._rows) :]
+        planned = tensors[1][index - len(self._rows) :]
+        moves = torch.zeros(len(walk), *planned.shape[1:], dtype=planned.dtype)
+        for place, k in enumerate(sorted(walk)):
+            kind, row, _ = walk[k]
+            if kind == "ddim":
+                moves[place, 0, 0], moves[place, 0, 1] = float(row[0]), float(row[1])
+            elif kind or place >= len(planned):
+                return None
+            else:
+                moves[place] = planned[place]
         intakes = torch.tensor([walk[k][2] for k in sorted(walk)], dtype=torch.float64)
-        return (moves, intakes) if len(moves) == len(intakes) else None
+        return moves, intakes
 
     def _compiled_step(
         self, model_output: torch.Tensor, sample: torch.Tensor, given: tuple[Any, ...]
@@ -61,8 +69,7 @@ class CompiledSteps:
                 "this run cannot be compiled: it draws noise, or begins inside a step; call step "
                 "without torch.compile"
             )
-        config = self.config
-        if config.thresholding or config.clip_sample or self.family == "LCM":
+        if self._clips or self.family == "LCM":
             raise ValueError(
                 "thresholding, clip_sample and LCM's output cannot be compiled; call step without "
                 "torch.compile"

@@ -111,8 +111,11 @@ class PlanWalk(CompiledSteps):
         self._memory: tuple[torch.Tensor, ...] = ()
         self._step_index: int | None = None
         self._begin_index: int | None = None
-        self._thread: int | None = None
+        self._thread: int | None = threading.get_ident()
         self._moves = None
+        self._clips = bool(self.config.thresholding or self.config.clip_sample)
+        self._learned = self.config.variance_type in ("learned", "learned_range")
+        self._consistent = self.family == "LCM" and not self.config.use_flow_sigmas
         self._calls_made, self._seen = 0, []
         self._own_generator: torch.Generator | None = None
 
@@ -310,8 +313,7 @@ class PlanWalk(CompiledSteps):
         """
         if self.num_inference_steps is None:
             raise ValueError("call set_timesteps before the first step")
-        config = self.config
-        if config.variance_type in ("learned", "learned_range"):
+        if self._learned:
             model_output = model_output[:, : sample.shape[1]]
         if torch.compiler.is_compiling():
             self._fits(model_output, sample, self._memory[1:])  # the first counts steps
@@ -321,22 +323,23 @@ class PlanWalk(CompiledSteps):
             raise ValueError("this run has compiled steps; compile the rest, or set_timesteps anew")
         if self._thread is not None and self._thread != threading.get_ident():
             raise ValueError(
-                "another thread is in the middle of a run of this scheduler; give each thread its "
-                "own (copy.deepcopy), or call set_timesteps to begin anew"
+                "another thread is in the middle of a run of this scheduler, or has set its timesteps; "
+                "give each thread its own scheduler (copy.deepcopy), and call set_timesteps in it"
             )
         index, walk = self._place(timestep, eta)
         self._check(model_output, sample, first=self._step_index is None)
-        half = sample.dtype in (torch.float16, torch.bfloat16)
-        wide = torch.float32 if half else sample.dtype
-        x, output = sample.to(wide), model_output.to(wide)
+        x, output = sample, model_output
+        if x.element_size() < 4 or output.dtype != x.dtype:
+            wide = torch.promote_types(x.dtype, torch.float32)
+            x, output = x.to(wide), output.to(wide)
         kind, row, intake = walk[index]
         denoised = self.convert_model_output(output, x, intake)
-        if config.thresholding or config.clip_sample:
+        if self._clips:
             clipped = self._clipped(denoised)
             if self.family in ("DDIM", "TCD") and not use_clipped_model_output:
                 x = torch.add(x, clipped - denoised, alpha=self._alpha(index))
             denoised = clipped
-        if self.family == "LCM" and not config.use_flow_sigmas:
+        if self._consistent:
             denoised = self._bounded(x, denoised, float(self.timesteps[index]))
         lifts = walk[index + 1][1][5:6] if index + 1 in walk else ()
         if row[4:] or lifts:
@@ -353,10 +356,11 @@ class PlanWalk(CompiledSteps):
             following = keep * following + spread * draw(levels)
         self._walk, self._memory, self._step_index = walk, memory, index + 1
         self._thread = threading.get_ident() if index + 1 in walk else None
-        previous = following.to(sample.dtype)
+        if following.dtype != sample.dtype:
+            following, denoised = following.to(sample.dtype), denoised.to(sample.dtype)
         if self._seen and index + 1 not in walk:
             self._look()
-        return self._result(previous, denoised.to(sample.dtype), return_dict)
+        return self._result(following, denoised, return_dict)
 
     def _result(
         self, previous: torch.Tensor, denoised: torch.Tensor, return_dict: bool

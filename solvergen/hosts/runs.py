@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, TextIO
 
@@ -40,6 +41,22 @@ def noise_of(
     return torch.stack(draws).to(device, dtype)
 
 
+def plan_of(module: ModuleType, sigmas: Any, alphas: Any = None, **parameters: float) -> Any:
+    """The plan of a run, kept by grid and parameters: a second run on the same grid makes none."""
+    given = [
+        None if v is None else torch.as_tensor(v, dtype=torch.float64) for v in (sigmas, alphas)
+    ]
+    if any(v is not None and v.ndim != 1 for v in given):
+        return module.coefficients(sigmas, alphas, **parameters)  # which says what is wrong
+    levels, signal = (None if v is None else tuple(v.tolist()) for v in given)
+    return _planned(module.coefficients, levels, signal, tuple(parameters.items()))
+
+
+@lru_cache(maxsize=64)
+def _planned(coefficients: Callable[..., Any], sigmas: Any, alphas: Any, parameters: Any) -> Any:
+    return coefficients(sigmas, alphas, **dict(parameters))
+
+
 class Sampler(nn.Module):
     """An emitted sampler with its model and grid as a module: `forward` samples.
 
@@ -66,7 +83,7 @@ class Sampler(nn.Module):
         super().__init__()
         self.model, self.integrate = model, module.integrate
         self.stochastic = hasattr(module, "NOISE")
-        self.plan = module.coefficients(sigmas, alphas, **parameters)
+        self.plan = plan_of(module, sigmas, alphas, **parameters)
 
     def forward(self, x: Tensor, noise_sampler: NoiseSampler | None = None, **extra: Any) -> Tensor:
         """The final state from x at the first grid point; solvers without noise ask for no draws."""

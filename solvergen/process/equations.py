@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from ..expr.time import T
 from .model import TAU, Process, S, simplified
-from .text import T
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 import sympy as sp
 from sympy.solvers.solveset import invert_real
 
+from ..expr.time import T
 from .bounds import within
-from .text import T
 
 UNWIND, SOLVE = 400_000, 1_500_000  # Python calls allowed to one search
 DEGREE = 2  # cubics and quartics have closed forms that nobody wants to read

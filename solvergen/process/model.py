@@ -11,10 +11,11 @@ import mpmath
 import sympy as sp
 
 from ..errors import SolvergenError
+from ..expr.time import T
 from .bounds import within
 from .inverse import time_of
 from .numbers import Function, function_of
-from .text import T, expression, parameter
+from .text import expression, parameter
 
 SIMPLIFY = 600_000  # Python calls that one simplification may take
 PROBES = 24  # points at which a process is checked

@@ -8,9 +8,10 @@ from fractions import Fraction
 import sympy as sp
 
 from ..errors import hint
+from ..expr.time import T
 from .model import Process, ProcessError
 from .origins import from_beta
-from .text import T, parameter
+from .text import parameter
 
 _LOW, _HIGH = parameter("beta_min"), parameter("beta_max")
 _BETAS = {"beta_min": Fraction(1, 10), "beta_max": Fraction(20)}

@@ -10,7 +10,7 @@ from typing import Any
 import mpmath
 import sympy as sp
 
-from .text import T
+from ..expr.time import T
 
 Function = Callable[[Any], Any]
 LARGEST = 10**8

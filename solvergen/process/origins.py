@@ -8,10 +8,11 @@ from typing import TypeAlias
 
 import sympy as sp
 
+from ..expr.time import T
 from .bounds import within
 from .model import Process, ProcessError, simplified
 from .numbers import SAME
-from .text import T, expression
+from .text import expression
 
 INTEGRATE = 1_500_000  # Python calls that one integral may take
 Given: TypeAlias = "str | sp.Expr"

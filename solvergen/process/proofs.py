@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from ..expr.time import T
 from .equations import exact_data, probability_flow, reverse_sde, score_of
 from .model import TAU, Process, S
-from .text import T
 
 X, X0, D, STEP = sp.Symbol("x"), sp.Symbol("x_0"), sp.Symbol("D"), sp.Symbol("Delta", positive=True)
 A = sp.Function("alpha", positive=True)

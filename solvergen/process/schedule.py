@@ -9,10 +9,10 @@ from typing import Any
 
 import mpmath
 
+from ..expr.time import T
 from .model import LAM, Process
 from .numbers import Function, function_of
 from .origins import Given, process
-from .text import T
 
 DIGITS = 40  # α and σ may cancel: they are computed with many digits and rounded once
 

@@ -13,11 +13,10 @@ from solvergen.distil.limits import (
     exact_flow,
     geometric_median,
     limits,
-    line_crookedness,
-    line_limit,
     sobol_starts,
     teacher_error,
 )
+from solvergen.distil.line import line_crookedness, line_limit
 from solvergen.distil.recipe import grid_of, read_recipe
 
 LEVELS = {"rule": "karras", "sigma_min": 0.002, "sigma_max": 80.0, "rho": 7.0}

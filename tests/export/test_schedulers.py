@@ -368,7 +368,7 @@ def test_steps_compile_once_for_all_calls_of_a_run(scheduler):
         x = y = torch.randn(2, 3, 4, 4)
         for k, t in enumerate(plain.timesteps[begin:], begin + 1):
             x = plain.step(torch.tanh(x), t, x).prev_sample
-            (y,) = step(torch.tanh(y), t, y, return_dict=False)
+            y = step(torch.tanh(y), t, y, return_dict=False)[0]
             assert torch.allclose(x, y, rtol=1e-4, atol=1e-4) and compiled.step_index == k
         assert counter.frame_count == 2
         with pytest.raises(ValueError, match="compiled steps"):

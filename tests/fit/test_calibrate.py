@@ -22,7 +22,8 @@ from solvergen.fit.shipped import Shipped, names, shipped, write_shipped
 from solvergen.fit.squares import State
 from solvergen.fit.table import Table, adams
 from solvergen.fit.teacher import taught
-from solvergen.fit.tune import table_name, tune
+from solvergen.fit.tune import calibrate as tune
+from solvergen.fit.tune import table_name
 
 LEVELS = (12.0, 4.0, 1.4, 0.4)
 

@@ -7,6 +7,7 @@ import torch
 from torch._dynamo.testing import CompileCounter
 
 from solvergen.hosts.compiled import Compiled
+from solvergen.hosts.fused import Fused
 from solvergen.hosts.runs import Sampler
 
 
@@ -94,7 +95,7 @@ def test_where_compiling_fails_runs_go_on_after_one_warning(committed, network):
 
     sampler = Sampler(committed("dpmpp_2m"), network, levels(4))
     compiled, x = Compiled(sampler, backend=broken), torch.randn(2, 2, 6, 6)
-    with pytest.warns(UserWarning, match="eager mode.*no kernels today"):
+    with pytest.warns(UserWarning, match="eager mode goes on.*no kernels today"):
         assert torch.equal(compiled(x), sampler(x))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -108,3 +109,40 @@ def test_a_model_that_raises_is_not_taken_for_a_failed_compile(committed, networ
     sampler = Sampler(committed("dpmpp_2m"), model, levels(4))
     with pytest.warns(UserWarning), pytest.raises(ValueError, match="shape of x"):
         Compiled(sampler, backend=CompileCounter())(torch.randn(2, 2, 6, 6))
+
+
+@pytest.mark.parametrize("name", ["dpmpp_2m", "heun_edm"])
+def test_fused_steps_compile_in_the_first_run_only(name, committed, network):
+    counter, module, counts = CompileCounter(), committed(name), []
+    for steps, batch, height in RUNS:
+        x = torch.randn(batch, 2, height, 5) * 14
+        found = Fused(module, network, levels(steps), options={"backend": counter})(x)
+        wanted = Sampler(module, network, levels(steps))(x)
+        assert torch.allclose(found, wanted, atol=2e-5)
+        counts.append(counter.frame_count)
+    assert len(set(counts)) == 1 and counts[0] <= 5
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", ["dpmpp_2m", "ddim_noise"])
+def test_fused_halves_are_those_of_a_run(name, dtype, committed, network):
+    module, x = committed(name), (torch.randn(2, 2, 6, 6) * 14).to(dtype)
+    wanted = Sampler(module, network.to(dtype), levels(8))(x)
+    found = Fused(module, network, levels(8), options={"backend": CompileCounter()})(x)
+    assert found.dtype == dtype and torch.allclose(found, wanted, rtol=2e-2, atol=2e-2)
+
+
+def test_fused_steps_go_on_where_compiling_fails(committed, network):
+    def broken(graph, inputs):
+        raise RuntimeError("no kernels today")
+
+    module, x = committed("dpmpp_2m"), torch.randn(2, 2, 6, 6)
+    fused = Fused(module, network, levels(4), options={"backend": broken})
+    with pytest.warns(UserWarning, match="no kernels today"):
+        found = fused(x)
+    assert torch.allclose(found, Sampler(module, network, levels(4))(x), atol=1e-6)
+
+
+def test_fused_steps_are_for_solvers_without_noise(committed, network):
+    with pytest.raises(ValueError, match="draws noise"):
+        Fused(committed("seeds_2").module, network, levels(4))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from solvergen.hosts.edm import diff_sampler, edm_sampler, karras
-from solvergen.hosts.runs import Sampler, invert, noise_of, progress, round_trip, walk
+from solvergen.hosts.runs import Sampler, invert, noise_of, plan_of, progress, round_trip, walk
 
 SOLVERS = ("dpmpp_2m", "unipc_2_bh2", "heun_edm", "pndm", "res_3s")
 SIGMAS = torch.cat([karras(9, 0.03, 10.0, 7.0), torch.zeros(1, dtype=torch.float64)])
@@ -321,3 +321,13 @@ def test_nan_and_bad_grids_are_named(committed):
     for sigmas in ([1.0, 2.0], [2.0, -1.0], [[3.0, 1.0]], [1.0, float("nan")]):
         with pytest.raises(ValueError, match="sigma"):
             module.sample(lambda x, s: x, start(), torch.tensor(sigmas))
+
+
+def test_plans_are_kept_by_grid_and_parameters(committed):
+    module, levels = committed("alpha_family_lambda"), [4.0, 2.0, 1.0, 0.5]
+    plan = plan_of(module, levels)
+    assert plan_of(module, torch.tensor(levels)) is plan
+    assert plan_of(module, levels, alphas=[1.0] * 4) is not plan
+    assert plan_of(module, [*levels[:3], 0.4]) is not plan
+    with pytest.raises(ValueError, match="must be 1-d"):
+        plan_of(module, torch.ones(2, 2))

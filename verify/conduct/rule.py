@@ -191,13 +191,15 @@ def _jump(rows: Sequence[Array]) -> tuple[int, float] | None:
     """(index before it, size) of the largest jump between neighbours; None where all is smooth."""
     if len(rows) < 4:
         return None
-    gaps = [_gap(a, b) for a, b in itertools.pairwise(rows)]
-    top = max(float(np.abs(r).max()) for r in rows)
+    # weights may grow without bound from step to step, smoothly: what counts is their relative change
+    sizes = [max(float(np.abs(r).max()) for r in pair) for pair in itertools.pairwise(rows)]
+    gaps = [_gap(a, b) / s for (a, b), s in zip(itertools.pairwise(rows), sizes, strict=True)]
     best: tuple[int, float] | None = None
-    for k, gap in enumerate(gaps):
+    # a jump is seen from both sides
+    for k, gap in list(enumerate(gaps))[1:-1]:
         near = [gaps[j] for j in (k - 2, k - 1, k + 1, k + 2) if 0 <= j < len(gaps)]
         # a lone step jumps there and back
         calm = sorted(near)[: max(1, len(near) - 1)]
-        if gap > JUMP * top and gap > SHARP * max(calm) and (best is None or gap > 1.01 * best[1]):
+        if gap > JUMP and gap > SHARP * max(calm) and (best is None or gap > 1.01 * best[1]):
             best = (k, gap)
     return best

@@ -101,7 +101,10 @@ def shape(bench: Bench) -> Iterator[Finding]:
             continue
         gap = between(seen, there)
         if gap > max(SAME, 100 * missed):
-            text = f"weights differ by {gap:.2g} of the largest from those for 4x8x8"
+            size = (
+                "the number of calls differs" if np.isinf(gap) else f"weights differ by {gap:.2g}"
+            )
+            text = f"{size} from that of 4x8x8" if np.isinf(gap) else f"{size} from those for 4x8x8"
             yield Finding("shape", text, case.words())
             return
 

@@ -21,6 +21,7 @@ FURTHEST = 0.1
 # of a step: what a state misses its grid level by, for rules that do not keep zero exactly
 CLOSE = 0.12
 TOLD = 2e-6
+NEARER = 0.1
 
 
 def meant(made: Trace) -> Trace | None:
@@ -38,6 +39,10 @@ def meant(made: Trace) -> Trace | None:
     if hit < 0.5 or np.abs(levels - told).max() > FURTHEST:
         return None
     if np.abs(levels - told).max() < TOLD:
+        return None
+    # states that stand as far from the grid as the levels told are on a grid that is snapped itself
+    missed = np.median(np.abs(stands - grid[nearest])[on])
+    if missed > NEARER * np.abs(grid[nearest] - told)[on].max():
         return None
     return replace(made, nodes=np.append(np.exp(levels), made.nodes[-1]))
 

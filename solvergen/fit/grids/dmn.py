@@ -33,7 +33,7 @@ class Bound:
     power: int = 1
     pooled: int | None = None
 
-    def value(self, lams: Sequence[float]) -> float:
+    def value(self, lams: Sequence[float] | Array) -> float:
         """The objective on a grid of λ, under the variance preserving scaling."""
         return float(self._parts(torch.as_tensor(np.asarray(lams)), 0.0))
 

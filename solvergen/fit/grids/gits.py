@@ -45,8 +45,12 @@ def fine_run(denoiser: Denoiser, x: Tensor, levels: Sequence[float], teacher: st
         with torch.no_grad():
             return (state - denoiser(state, torch.tensor(level, dtype=x.dtype))) / level
 
-    weights = ((1.0,), (1.5, -0.5), (23 / 12, -16 / 12, 5 / 12))
-    weights = (*weights, (55 / 24, -59 / 24, 37 / 24, -9 / 24))
+    weights: tuple[tuple[float, ...], ...] = (
+        (1.0,),
+        (1.5, -0.5),
+        (23 / 12, -16 / 12, 5 / 12),
+        (55 / 24, -59 / 24, 37 / 24, -9 / 24),
+    )
     states, slopes = [x], [slope(x, levels[0])]
     for here, there in itertools.pairwise(levels):
         width = there - here
@@ -55,7 +59,8 @@ def fine_run(denoiser: Denoiser, x: Tensor, levels: Sequence[float], teacher: st
             mean = (slopes[-1] + slope(tried, there)) / 2
         else:
             row = weights[0 if teacher == "euler" else min(len(slopes), 4) - 1]
-            mean = sum(w * d for w, d in zip(row, slopes[::-1], strict=False))
+            parts = [w * d for w, d in zip(row, slopes[::-1], strict=False)]
+            mean = torch.stack(parts).sum(0)
         states.append(states[-1] + width * mean)
         slopes.append(slope(states[-1], there))
     return FineRun(tuple(levels), torch.stack(states), torch.stack(slopes))

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import SolvergenError
-from ...expr.parse import hint
+from ...errors import SolvergenError, hint
 from ...grids import karras
+from ...grids.optimised import shortest_path
 from ..problem import Problem, moments
 from ..published import level_lists
 from ..teacher import taught
@@ -79,9 +79,9 @@ def fitted_grid(
         fine = karras(points - 1, problem.sigma_min, problem.sigma_max, zero=False)
         run = gits.fine_run(problem.denoiser, x, fine, "ipndm")
         cost = gits.cost_matrix(run)
-        path = gits.shortest_path(cost, steps, gamma)
-        total = sum(cost[a][b] for a, b in itertools.pairwise(path))
-        return FittedGrid([fine[k] for k in path], "cost", total)
+        chosen = shortest_path(cost, steps, gamma)
+        total = sum(cost[a][b] for a, b in itertools.pairwise(chosen))
+        return FittedGrid([fine[k] for k in chosen], "cost", total)
     if method in ("boss", "oss"):
         return _in_flow_time(method, problem, x / problem.sigma_max, steps, points)
     problem = with_deviation(problem, starts, seed)

@@ -17,6 +17,8 @@ STEPS, BATCH, WIDTH = 3000, 128, 256
 class Network(nn.Module):
     """A residual multilayer perceptron with EDM's preconditioning (Karras et al. 2022, Table 1)."""
 
+    tones: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.first = nn.Linear(64 + 16, WIDTH)
@@ -91,5 +93,5 @@ def trained(pictures: Tensor, steps: int = STEPS, seed: int = 0) -> Network:
             optimiser.step()
             schedule.step()
             average.update_parameters(network)
-    made: Network = average.module
-    return made
+    assert isinstance(average.module, Network)
+    return average.module

@@ -51,9 +51,9 @@ def _generic(name: str, part: str, index: int) -> Mixture:
     components = int(rng.integers(2, 15))
     between = rng.uniform(0.2, 0.97)
     kind = (index // 6) % 3
-    spectrum = np.ones(dimension)
+    spectrum: Array = np.ones(dimension)
     if kind == 2:
-        spectrum = np.arange(1, dimension + 1) ** -rng.uniform(0.5, 1.5)
+        spectrum = np.asarray(np.arange(1.0, dimension + 1) ** -rng.uniform(0.5, 1.5), dtype=float)
     means = rng.standard_normal((components, dimension)) * np.sqrt(spectrum)
     spread = rng.uniform(0.4, 1.6, (components, 1)) ** 2 * spectrum
     if kind == 1:

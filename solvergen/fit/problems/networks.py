@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from ..problem import Problem, ProblemError
@@ -24,7 +25,8 @@ def fashion(label: int | None = None, guidance: float = 1.0, folder: Path | None
     Raises:
         ProblemError: the files are not there, or the label does not exist.
     """
-    from safetensors.torch import load_file, safe_open
+    from safetensors import safe_open
+    from safetensors.torch import load_file
 
     where = folder or Path(__file__).resolve().parents[3] / FASHION
     weights, code = where / "fashion.safetensors", where / "net.py"
@@ -52,11 +54,13 @@ def fashion(label: int | None = None, guidance: float = 1.0, folder: Path | None
         std = float(stream.metadata()["residual_std"])
 
     def denoiser(x: Tensor, sigma: Tensor) -> Tensor:
-        plain = net(x, sigma, None) if label is None or guidance != 1 else None
         if label is None:
-            return plain
-        guided = net(x, sigma, label)
-        return guided if plain is None else plain + guidance * (guided - plain)
+            return torch.as_tensor(net(x, sigma, None))
+        guided = torch.as_tensor(net(x, sigma, label))
+        if guidance == 1:
+            return guided
+        plain = torch.as_tensor(net(x, sigma, None))
+        return plain + guidance * (guided - plain)
 
     tail = "" if label is None else f":label={label},guidance={guidance:g}"
     return Problem(

@@ -1,0 +1,88 @@
+"""Runs whose updates are one compiled kernel each, around a model that runs as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .compiled import failed_compile, one_graph
+from .runs import Model, Sampler
+
+Memory = tuple[Tensor, ...]
+
+
+class Fused(Sampler):
+    """A `Sampler` whose steps are compiled, not its model: one kernel a step, in one pass.
+
+    States are flat to the kernel, so that its graphs, one for each kind of row and one more for the
+    first, serve every shape, batch and grid. Halves are updated with float32 arithmetic inside: the
+    state is kept in float32, the model's outputs as they came, and the same kernel writes the half
+    that the model sees next. For inference with solvers without noise.
+
+    Where compiling fails, steps go on in eager mode after one warning that names the cause.
+
+    Args:
+        module, model, sigmas, alphas, parameters: as for `Sampler`.
+        options: for `torch.compile`: backend, mode, options.
+
+    Raises:
+        ValueError: the solver draws noise.
+    """
+
+    def __init__(
+        self,
+        module: ModuleType,
+        model: Model,
+        sigmas: Any,
+        alphas: Any = None,
+        *,
+        options: dict[str, Any] | None = None,
+        **parameters: float,
+    ) -> None:
+        super().__init__(module, model, sigmas, alphas, **parameters)
+        if self.stochastic:
+            raise ValueError(f"{module.NAME} draws noise; use Sampler or Compiled")
+        self.check = module.check
+        self.eager = _update(module.step)
+        self.update = torch.compile(self.eager, dynamic=True, fullgraph=True, **(options or {}))
+
+    @torch.no_grad()
+    def forward(self, x: Tensor, noise_sampler: Any = None, **extra: Any) -> Tensor:
+        """The final state from x at the first grid point."""
+        seen: Tensor = x
+        memory: Memory = ()
+        wide = torch.promote_types(x.dtype, torch.float32)
+        state, ones = x.reshape(-1).to(wide), x.new_ones([x.shape[0]])
+        for number, row in enumerate(self.plan):
+            denoised = self.model(seen, row[2] * ones, **extra)
+            if number == 0:
+                self.check(seen, denoised)
+            given = row, state, denoised.reshape(-1), memory, x.dtype
+            try:
+                with one_graph():
+                    state, seen, memory = self.update(*given)
+            except RuntimeError as error:
+                failed_compile(error, "steps")
+                self.update = self.eager
+                state, seen, memory = self.update(*given)
+            seen = seen.view(x.shape)
+        return seen
+
+
+def _update(step: Callable[..., Any]) -> Callable[..., tuple[Tensor, Tensor, Memory]]:
+    """The next state, the same in the model's dtype, and what is remembered, in its own dtype."""
+
+    def update(
+        row: Any, state: Tensor, denoised: Tensor, memory: Memory, dtype: torch.dtype
+    ) -> tuple[Tensor, Tensor, Memory]:
+        widened = [v.to(state.dtype) for v in (denoised, *memory)]
+        following, after = step(row, state, widened[0], tuple(widened[1:]))
+        pairs = list(zip(widened, (denoised, *memory), strict=True))
+        kept = tuple(next((old for new, old in pairs if v is new), v) for v in after)
+        return following, following.to(dtype), kept
+
+    return update
