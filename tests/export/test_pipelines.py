@@ -114,8 +114,18 @@ def test_diffusion_transformer(name, scheduler, vae):
     assert images.shape == (2, 8, 8, 3)
 
 
-@pytest.mark.parametrize("name", ["dpmpp_2m", "unipc_3_bh2", "heun_edm", "ddim"])
-def test_flow_matching(name, scheduler, vae):
+@pytest.mark.parametrize(
+    ("name", "peer", "given"),
+    [
+        ("dpmpp_2m", "Euler", {"sigmas": [1 - k / 12 for k in range(12)]}),
+        ("unipc_3_bh2", "Euler", {"sigmas": [1 - k / 12 for k in range(12)]}),
+        ("heun_edm", "Euler", {"sigmas": [1 - k / 12 for k in range(12)]}),
+        ("ddim", "Euler", {"sigmas": [1 - k / 12 for k in range(12)]}),
+        ("flow_euler", "Euler", {"num_inference_steps": 6}),
+        ("flow_heun_as_shipped_by_diffusers", "Heun", {"num_inference_steps": 6}),
+    ],
+)
+def test_flow_matching(name, peer, given, scheduler, vae):
     torch.manual_seed(0)
     transformer = diffusers.SD3Transformer2DModel(
         sample_size=8,
@@ -129,7 +139,7 @@ def test_flow_matching(name, scheduler, vae):
         pooled_projection_dim=8,
         out_channels=4,
     ).eval()
-    theirs = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
+    theirs = getattr(diffusers, f"FlowMatch{peer}DiscreteScheduler")(shift=3.0)
     nothing = {
         f"{kind}{i}": None for kind in ("text_encoder", "tokenizer") for i in ("", "_2", "_3")
     }
@@ -141,15 +151,14 @@ def test_flow_matching(name, scheduler, vae):
         pipe.set_progress_bar_config(disable=True)
         words = torch.rand(1, 4, 8, generator=draw(1)), torch.rand(1, 8, generator=draw(2))
         options = {"height": 16, "width": 16, "output_type": "latent", "guidance_scale": 1.0}
-        sigmas = [1 - k / 12 for k in range(12)]
         images = pipe(
             prompt_embeds=words[0],
             pooled_prompt_embeds=words[1],
             generator=draw(),
-            sigmas=sigmas,
+            **given,
             **options,
         ).images
         assert images.isfinite().all()
         found.append(images)
-    close = 1e-5 if name == "ddim" else 0.05
+    close = 1e-5 if name in ("ddim", "flow_euler") or "heun_as" in name else 0.05
     assert (found[1] - found[0]).norm() < close * found[0].norm()
