@@ -152,7 +152,7 @@ def calibrate(
     if whole:
         begun = time.monotonic()
         numbers = Numbers(start.table.calls, start.sums)
-        at = whole_of(
+        table, spent = whole_of(
             numbers,
             stages[-1].table,
             seen,
@@ -161,8 +161,8 @@ def calibrate(
             state=state,
             tell=tell,
         )
-        spent = len(seen.starts) * start.table.calls * (numbers.count + 2) * at.iteration
-        stages.append(_stage("whole", numbers.table(at.values).rounded(), seen, held, begun, spent))
+        spent *= len(seen.starts) * start.table.calls * (numbers.count + 2)
+        stages.append(_stage("whole", table, seen, held, begun, max(spent, 1)))
     found = Calibration(problem, start.table.calls, tuple(stages), tuple(published), taught, chosen)
     return replace(found, notes=tuple(_notes(found)))
 
@@ -201,10 +201,16 @@ def whole_of(
     ridge: float,
     state: Path | None,
     tell: Told,
-) -> State:
-    """Every number of a table, fitted through the model by Levenberg-Marquardt."""
+) -> tuple[Table, int]:
+    """Every number of a table, fitted through the model by Levenberg-Marquardt.
+
+    Few trajectories are soon learned by heart: a quarter of them is kept out of the fit and says
+    which of its steps is the best. The last row is then solved on all of them.
+    """
     prior = numbers.of(table)
-    objective = _Squares(pairs, numbers, ridge, prior)
+    cut = -(len(pairs.starts) // 4)
+    inside, outside = pairs.part(0, cut), pairs.part(cut, None)
+    objective = _Squares(inside, numbers, ridge, prior)
     belongs = {
         "problem": pairs.name,
         "probe": pairs.scaled.problem.probe(),
@@ -213,19 +219,29 @@ def whole_of(
         "ridge": ridge,
         "from": [f"{v:.9g}" for v in prior],
     }
-    if state is not None and state.is_file():
-        begin = load_state(state, belongs)
+    beside = None if state is None else state.with_suffix(".best")
+    if state is not None and beside is not None and state.is_file():
+        begin, best = load_state(state, belongs), load_state(beside, belongs)
         tell(f"whole: goes on from step {begin.iteration}")
     else:
         begin = State(prior, objective.loss(prior))
+        best = State(prior, outside.error(table))
     at = begin
     for at in levenberg_marquardt(
         objective.model, objective.loss, begin, iterations=iterations, tolerance=1e-3, longest=0.3
     ):
-        tell(f"whole: step {at.iteration}, log error {at.loss:.4f}")
-        if state is not None:
+        seen = outside.error(numbers.table(at.values))
+        best = State(at.values, seen, iteration=at.iteration) if seen < best.loss else best
+        tell(f"whole: step {at.iteration}, log error {at.loss:.4f}, held out {seen:.4f}")
+        if state is not None and beside is not None:
+            save_state(beside, best, belongs)
             save_state(state, at, belongs)
-    return at
+    chosen = numbers.table(best.values)
+    if not numbers.sums:
+        chosen, _ = last_row_of(chosen, pairs)
+    if beside is not None:
+        beside.unlink(missing_ok=True)
+    return chosen.rounded(), at.iteration
 
 
 @dataclass(frozen=True)
