@@ -20,7 +20,7 @@ from solvergen.expr.functions import log1p, phi
 from solvergen.expr.parse import parse
 from solvergen.loading import load
 from solvergen.order import analyse
-from solvergen.order.questions.certificate import NotCertified, certificate
+from solvergen.order.questions.certificate import HIGHEST, NotCertified, certificate
 from solvergen.program.functions import ELEMENTARY, number
 from verify import certificate as checker
 from verify.certificate_series import Refuted
@@ -38,11 +38,6 @@ WITHOUT = {
     "further coordinate": 14,
     "certificates are made of orders 1 to": 37,
 }
-
-
-def made(name):
-    """The certificate as it reads from a file."""
-    return json.loads(json.dumps(certificate(load(name).program)))
 
 
 @pytest.fixture(scope="module")
