@@ -27,6 +27,9 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="file to write; a folder for several solvers"
     )
+    parser.add_argument(
+        "--up-to", type=int, default=4, metavar="P", help="highest order (4); more may take minutes"
+    )
     parser.set_defaults(handler=run)
 
 
@@ -49,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         if args.gallery and name not in args.specs and program.stochastic:
             continue
         try:
-            document = certificate(program)
+            document = certificate(program, args.up_to)
         except NotCertified as error:
             failed += 1
             if not several:
