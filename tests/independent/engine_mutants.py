@@ -16,7 +16,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 ROOMS = ("derive", "order/expansion", "order/ode", "program/row.py")
 NOT = {"stability.py", "stiff.py", "report.py"}  # asked for by other commands than these checks
 NAMES = (
@@ -90,7 +89,7 @@ def judge(path: Path, index: int) -> None:
 
     if index >= 0:
         sys.meta_path.insert(0, Changed())
-    sys.path.insert(0, str(ROOT / "tests"))
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     from independent import test_orders, test_rows
 
     from solvergen import gallery
