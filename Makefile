@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-all lint check bench bench-gpu clean
+.PHONY: demo test test-all lint check bench bench-gpu docs clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -14,7 +14,14 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps k-diffusion==0.1.1.post1
 	touch $@
 
-demo: $(READY)
+# What the demo needs and no more: no diffusers, no tests.
+$(VENV)/.demo: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch numpy
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo]'
+	touch $@
+
+demo: $(VENV)/.demo
 	$(BIN)/python -m solvergen demo --out demo
 
 test: $(READY)
@@ -39,6 +46,13 @@ bench: $(READY)
 bench-gpu: $(READY)
 	$(BIN)/python -m pytest tests/hosts/test_captured.py -rs
 	$(BIN)/python tests/benchmarks/device.py --out bench-gpu.md
+
+# The site, with the explorer and the gallery, in build/site. Every example on it is run.
+docs: $(READY)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/solvergen explore --out docs/explore.html
+	$(BIN)/solvergen gallery --html docs/gallery.html
+	PATH="$(CURDIR)/$(BIN):$$PATH" COLUMNS=100 NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) demo

@@ -111,7 +111,7 @@ def grid(sigmas, alphas=None):
 
     def float64(values):
         values = values if torch.is_tensor(values) else torch.tensor(values, dtype=torch.float64)
-        return values.detach().to("cpu", torch.float64)
+        return values.detach().cpu().to(torch.float64)
 
     sigma = float64(sigmas)
     alpha = torch.ones_like(sigma) if alphas is None else float64(alphas)
@@ -378,26 +378,56 @@ def step(row, x, denoised, memory, empty=None):
     return combine(weights[2:], (base, e0, k2, k3, k4, k5), empty), ()
 
 
-def check(x, denoised):
-    """Refuse a wrong model output at the first call; values are looked at in inference only."""
-    for name in ("shape", "dtype", "device"):
-        wanted, found = getattr(x, name), getattr(denoised, name, type(denoised).__name__)
+def check_state(x):
+    """Refuse a state that no step can be made from."""
+    found = type(x).__name__
+    if torch.is_tensor(x):
+        found = f"a nested tensor of {x.dtype}" if x.is_nested else f"layout {x.layout}"
+        if not x.is_nested and x.layout == torch.strided:
+            if x.ndim and x.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+                return
+            found = f"{x.dtype} of shape {tuple(x.shape)}"
+    raise ValueError(
+        "x must be a dense tensor of float16, bfloat16, float32 or float64 with a batch dimension; "
+        f"found {found}"
+    )
+
+
+def check(x, denoised, call=0):
+    """Refuse a wrong model output; values are looked at in inference only.
+
+    On a CPU they are at every call, on other devices at the first, since to look is to wait.
+    """
+    if not torch.is_tensor(denoised):
+        found = type(denoised).__name__
+        raise ValueError(
+            f"the model must return a tensor; call {call} returned {found}: wrap it, as in "
+            "lambda x, sigma, **extra: network(x, sigma, **extra).sample, or ...[0] for a tuple"
+        )
+    for name in ("shape", "device"):
+        wanted, found = getattr(x, name), getattr(denoised, name)
         if found != wanted:
             raise ValueError(
-                f"the model must return a tensor of the {name} of x, {wanted}; it returned {found}"
+                f"the model must return a tensor of the {name} of x, {wanted}; "
+                f"call {call} returned {found}"
             )
+    if not denoised.is_floating_point():
+        raise ValueError(f"the model must return real numbers; call {call} gave {denoised.dtype}")
     captured = x.is_cuda and torch.cuda.is_current_stream_capturing()
-    if torch.compiler.is_compiling() or torch.is_grad_enabled() or captured:
+    if torch.compiler.is_compiling() or torch.is_grad_enabled() or captured or x.is_meta:
         return
-    if denoised.isnan().any():
-        source = "x, which it was given, holds NaN" if x.isnan().any() else "x is free of it"
-        raise ValueError(f"the model returned NaN at its first call ({source}); float16 overflows")
+    if (call == 0 or x.is_cpu) and not denoised.isfinite().all():
+        found = "NaN" if denoised.isnan().any() else "infinity"
+        source = "x, which it was given, is free of it"
+        if not x.isfinite().all():
+            source = "x, which it was given, is not finite either"
+        raise ValueError(f"the model returned {found} at call {call} ({source}); float16 overflows")
 
 
 def rolled(model, x, plan, extra_args):
     """`integrate` as a loop in the graph, whose number of steps is that of its inputs."""
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))
-    ones, shape = x.new_ones([x.shape[0]], dtype=dtype), plan[1].shape
+    ones, shape = x.new_ones([x.shape[0]]), plan[1].shape
 
     def call(states, row):
         x, *memory = states
@@ -421,23 +451,23 @@ def integrate(model, x, plan, extra_args=None, callback=None, empty=None):
         ``list(plan)`` is unrolled.
     empty: gives memory for new states, as torch.empty_like; torch does unless given.
     """
-    extra_args = {} if extra_args is None else extra_args
+    check_state(x)
+    extra_args, calls = {} if extra_args is None else extra_args, 0
     whole = torch.compiler.is_compiling() and callback is None
     if whole and getattr(plan, "tensors", None):
         return rolled(model, x, plan.tensors, extra_args)
-    ones = x.new_ones([x.shape[0]])
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # halves step in float32
+    ones = x.new_ones([x.shape[0]])  # levels are told in float32 at least
     memory, previous = (), None
     for row in plan:
         i, sigma, seen = row[0], row[2], x.to(dtype)
         denoised = model(seen, sigma * ones, **extra_args)
+        check(seen, denoised, calls)
         if callback is not None and i != previous:
             level = {"sigma": sigma, "sigma_hat": sigma}
             callback({"x": seen, "i": i, **level, "denoised": denoised})
-        if previous is None:
-            check(seen, denoised)
         x, memory = step(row, x, denoised.to(x.dtype), memory, empty)
-        previous = i
+        previous, calls = i, calls + 1
     return x.to(dtype)
 
 
@@ -472,20 +502,26 @@ def embedded(alpha, sigma, lam):
     )
 
 
-def attempt(model, x, levels, extra_args, first):
-    """One step by both rules: the result, the one of lower order, the first model output."""
+def attempt(model, x, dtype, levels, extra_args, first, call):
+    """One step by both rules: the result, the one of lower order, the first model output.
+
+    dtype: of the states that the model sees; call: the number of model calls made before.
+    """
     alpha, sigma, lam = levels
     ones, state, memory, values = x.new_ones([x.shape[0]]), x, (), []
     for row in coefficients(sigma, alpha):
         denoised = first
         if denoised is None or values:
-            denoised = model(state, row[2] * ones, **extra_args)
+            seen = state.to(dtype)
+            denoised = model(seen, row[2] * ones, **extra_args)
+            check(seen, denoised, call)
+            denoised, call = denoised.to(x.dtype), call + 1
         if not values:
             first = denoised
         values.append(combine(row[3][:2], (state, denoised)))
         state, memory = step(row, state, denoised, memory)
     weights = torch.tensor(embedded(alpha, sigma, lam), dtype=torch.float64)
-    return state, combine(weights.unbind(), [x, *values]), first
+    return state, combine(weights.unbind(), [x, *values]), first, call
 
 
 @torch.no_grad()
@@ -500,36 +536,57 @@ def sample_adaptive(
     alphas=None,
     rtol=1 / 1000,
     atol=1 / 1000,
+    max_calls=4000,
 ):
     """Sample like `sample`, but choose the steps between the first and the last level.
 
     sigmas: of a grid only the ends count, and the level before a last sigma of 0.
-    rtol, atol: tolerances of the local error, the difference of the two rules.
-    Each step reads one number from the device. Raises ArithmeticError when no step is small enough.
+    callback: called after each try, also of a step that is rejected: `accepted` tells.
+    rtol, atol: tolerances of the local error, the difference of the two rules; rtol is at least
+    what the dtype of x can tell apart, 16 times its rounding.
+    max_calls: model calls after which the run gives up.
+    Each step reads one number from the device. Raises ArithmeticError when no step is small enough,
+    or the calls are used up: of a model that is noisy no step is.
     """
+    check_state(x)
     alpha, sigma, lam = grid(sigmas, alphas)
+    if lam[0] == -math.inf:
+        raise ValueError(
+            f"an adaptive run begins at a finite level: at sigmas[0] = {sigma[0]} alpha is 0, so "
+            f"sigma / alpha is infinite; begin a little lower, as at sigma = {0.999 * sigma[0]:.4g}"
+        )
     gauge, extra_args = recognise(alpha, sigma), {} if extra_args is None else extra_args
     last = len(lam) - 1 if lam[-1] < math.inf else len(lam) - 2
+    dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # halves step in float32
+    rtol, calls = max(rtol, 16 * torch.finfo(dtype).eps), 0
     now, h, before, first, index = lam[0], 1 / 20, x, None, 0
     while lam[last] - now > 1 / 100000:
         ahead = min(lam[last], now + h)
         pairs = [level(now, gauge), level(ahead, gauge)]
         levels = [a for a, _ in pairs], [s for _, s in pairs], [now, ahead]
-        high, low, denoised = attempt(model, x, levels, extra_args, first)
+        known = dtype, levels, extra_args, first, calls
+        high, low, denoised, calls = attempt(model, x, *known)
         scale = torch.maximum(low.abs(), before.abs()).mul(rtol).clamp(min=atol)
         error = ((low - high) / scale).flatten(1).square().mean(1).max().sqrt().item()
+        place = f"at sigma = {pairs[0][1]:.6g} (sigma / alpha = {math.exp(-now):.6g})"
         if not math.isfinite(error) or ahead == now:
-            raise ArithmeticError(f"at lambda = {now} a step of {h} has the local error {error}")
+            raise ArithmeticError(f"{place} a step of {h} in lambda has the local error {error}")
         accepted = error <= 1
         h *= 9 / 10 * max(error, 2.0**-52) ** (-1 / 5)
+        if callback is not None:
+            level_now = {"sigma": pairs[0][1], "sigma_hat": pairs[0][1], "accepted": accepted}
+            callback({"x": x.to(dtype), "i": index, **level_now, "denoised": denoised.to(dtype)})
+        if calls >= max_calls and (not accepted or lam[last] - ahead > 1 / 100000):
+            raise ArithmeticError(
+                f"{place} {calls} model calls are used up (max_calls = {max_calls}), and the next "
+                f"step would be {h:.2g} in lambda of {lam[last] - now:.4g} that are left: raise rtol "
+                f"= {rtol:.2g} or max_calls; of a noisy model no step is small enough"
+            )
         if not accepted:
             first = denoised
             continue
-        if callback is not None:
-            level_now = {"sigma": pairs[0][1], "sigma_hat": pairs[0][1]}
-            callback({"x": x, "i": index, **level_now, "denoised": denoised})
         x, before, now, first, index = high, low, ahead, None, index + 1
-    if last == len(lam) - 1:
-        return x
-    plan = coefficients(sigma[-2:], alpha[-2:])
-    return integrate(model, x, plan, extra_args)
+    if last < len(lam) - 1:
+        plan = coefficients(sigma[-2:], alpha[-2:])
+        x = integrate(model, x.to(dtype), plan, extra_args)
+    return x.to(dtype)

@@ -40,7 +40,7 @@ def grid(sigmas, alphas=None):
 
     def float64(values):
         values = values if torch.is_tensor(values) else torch.tensor(values, dtype=torch.float64)
-        return values.detach().to("cpu", torch.float64)
+        return values.detach().cpu().to(torch.float64)
 
     sigma = float64(sigmas)
     alpha = torch.ones_like(sigma) if alphas is None else float64(alphas)
@@ -257,20 +257,50 @@ def step(row, x, denoised, memory, noise=(), empty=None):
     return combine(weights, (x, d0, d1, d2, *noise), empty), (d0, d1)
 
 
-def check(x, denoised):
-    """Refuse a wrong model output at the first call; values are looked at in inference only."""
-    for name in ("shape", "dtype", "device"):
-        wanted, found = getattr(x, name), getattr(denoised, name, type(denoised).__name__)
+def check_state(x):
+    """Refuse a state that no step can be made from."""
+    found = type(x).__name__
+    if torch.is_tensor(x):
+        found = f"a nested tensor of {x.dtype}" if x.is_nested else f"layout {x.layout}"
+        if not x.is_nested and x.layout == torch.strided:
+            if x.ndim and x.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+                return
+            found = f"{x.dtype} of shape {tuple(x.shape)}"
+    raise ValueError(
+        "x must be a dense tensor of float16, bfloat16, float32 or float64 with a batch dimension; "
+        f"found {found}"
+    )
+
+
+def check(x, denoised, call=0):
+    """Refuse a wrong model output; values are looked at in inference only.
+
+    On a CPU they are at every call, on other devices at the first, since to look is to wait.
+    """
+    if not torch.is_tensor(denoised):
+        found = type(denoised).__name__
+        raise ValueError(
+            f"the model must return a tensor; call {call} returned {found}: wrap it, as in "
+            "lambda x, sigma, **extra: network(x, sigma, **extra).sample, or ...[0] for a tuple"
+        )
+    for name in ("shape", "device"):
+        wanted, found = getattr(x, name), getattr(denoised, name)
         if found != wanted:
             raise ValueError(
-                f"the model must return a tensor of the {name} of x, {wanted}; it returned {found}"
+                f"the model must return a tensor of the {name} of x, {wanted}; "
+                f"call {call} returned {found}"
             )
+    if not denoised.is_floating_point():
+        raise ValueError(f"the model must return real numbers; call {call} gave {denoised.dtype}")
     captured = x.is_cuda and torch.cuda.is_current_stream_capturing()
-    if torch.compiler.is_compiling() or torch.is_grad_enabled() or captured:
+    if torch.compiler.is_compiling() or torch.is_grad_enabled() or captured or x.is_meta:
         return
-    if denoised.isnan().any():
-        source = "x, which it was given, holds NaN" if x.isnan().any() else "x is free of it"
-        raise ValueError(f"the model returned NaN at its first call ({source}); float16 overflows")
+    if (call == 0 or x.is_cpu) and not denoised.isfinite().all():
+        found = "NaN" if denoised.isnan().any() else "infinity"
+        source = "x, which it was given, is free of it"
+        if not x.isfinite().all():
+            source = "x, which it was given, is not finite either"
+        raise ValueError(f"the model returned {found} at call {call} ({source}); float16 overflows")
 
 
 def check_noise(x, noise, dtype, first):
@@ -301,7 +331,7 @@ def same_path(noise_sampler, strength):
 def rolled(model, x, plan, extra_args):
     """`integrate` as a loop in the graph, whose number of steps is that of its inputs."""
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))
-    ones, shape = x.new_ones([x.shape[0]], dtype=dtype), plan[1].shape
+    ones, shape = x.new_ones([x.shape[0]]), plan[1].shape
 
     def call(states, row):
         x, *memory = states
@@ -326,12 +356,13 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
         ``list(plan)`` is unrolled.
     empty: gives memory for new states, as torch.empty_like; torch does unless given.
     """
-    extra_args = {} if extra_args is None else extra_args
+    check_state(x)
+    extra_args, calls = {} if extra_args is None else extra_args, 0
     whole = torch.compiler.is_compiling() and callback is None and noise_sampler is None
     if whole and getattr(plan, "tensors", None):
         return rolled(model, x, plan.tensors, extra_args)
-    ones = x.new_ones([x.shape[0]])
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # halves step in float32
+    ones = x.new_ones([x.shape[0]])  # levels are told in float32 at least
     memory, previous = (), None
 
     def draw(*levels):
@@ -344,14 +375,13 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
     for row in plan:
         i, sigma, seen = row[0], row[2], x.to(dtype)
         denoised = model(seen, sigma * ones, **extra_args)
+        check(seen, denoised, calls)
         if callback is not None and i != previous:
             level = {"sigma": sigma, "sigma_hat": sigma}
             callback({"x": seen, "i": i, **level, "denoised": denoised})
-        if previous is None:
-            check(seen, denoised)
         noise = [draw(*levels) for levels in row[4]]
         x, memory = step(row, x, denoised.to(x.dtype), memory, noise, empty)
-        previous = i
+        previous, calls = i, calls + 1
     return x.to(dtype)
 
 

@@ -12,7 +12,54 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
+from .commands import (
+    certify,
+    completion,
+    demonstration,
+    explain,
+    explore,
+    export,
+    fitting,
+    gallery,
+    generation,
+    judging,
+    listing,
+    process,
+    questions,
+    specs,
+    students,
+)
+from .commands.terminal import complain
 from .errors import SolvergenError
+
+# In the order of `solvergen --help`; the judge's commands follow.
+ROOMS = (
+    specs,
+    listing,
+    explain,
+    generation,
+    questions,
+    certify,
+    process,
+    gallery,
+    explore,
+    export,
+    fitting,
+    demonstration,
+    completion,
+)
+EPILOG = """\
+SPEC is a TOML file or the name of a gallery solver.
+
+examples:
+  solvergen new mine --from predictor-corrector
+  solvergen lint mine.toml
+  solvergen explain mine.toml
+  solvergen generate mine.toml --out samplers/
+  solvergen verify samplers/mine.py --html mine.html
+
+exit codes: 0 fine, 1 a check failed, 2 bad spec or bad usage
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,17 +79,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _parser(words[0] if words else None).parse_args(words)
         return int(args.handler(args))
     except SolvergenError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return 2
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        complain(f"error: {where}{error.strerror or error}")
         return 2
     except KeyboardInterrupt:
-        print("interrupted; files already written are whole", file=sys.stderr)
+        complain("interrupted; files already written are complete")
         return 130
 
 
@@ -50,16 +97,15 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="solvergen",
         description="Diffusion solvers from a short spec: exact coefficients, true order, torch code.",
-        epilog="SPEC is a TOML file or the name of a gallery solver (solvergen list). "
-        "Exit codes: 0 fine, 1 a check failed, 2 bad spec or usage.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"solvergen {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    from .commands import demonstration, export, gallery, generation, judging, specs, theory
-
-    for room in (specs, generation, gallery, export, theory, demonstration):
+    for room in ROOMS:
         room.add(commands)
     judging.add(commands, chosen)
+    students.add(commands, chosen)
     return parser
 
 

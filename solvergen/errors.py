@@ -1,12 +1,19 @@
-"""The exception tree: every error says where, what is wrong, what was found and what to do."""
+"""The exceptions: each says where, what is wrong, what was found and what to do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+from collections.abc import Collection, Iterable
+
+MAX_LISTED = 24  # names that a message still lists
 
 
 class SolvergenError(Exception):
     """Base of every error that solvergen raises on purpose."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What notebooks show: the message alone, without our frames in front of it."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class SpecError(SolvergenError):
@@ -43,8 +50,8 @@ class SpecError(SolvergenError):
         """All mistakes in a spec as one error: the first of the text, which knows the others."""
         flat = [one for mistake in mistakes for one in (mistake, *mistake.others)]
         own = [one for one in flat if not isinstance(one, Consequence)] or flat[:1]
-        told = {(one.line, one.column, one.message): one for one in own}
-        first, *others = (told[place] for place in sorted(told))
+        known = {(one.line, one.column, one.message): one for one in own}
+        first, *others = (known[place] for place in sorted(known))
         for other in others:
             other.others = ()
         first.others = tuple(others)
@@ -57,16 +64,17 @@ class SpecError(SolvergenError):
         shown = f"{where}: {self.message}"
         if self.text and len(self.text) <= 160:
             caret = " " * (self.column - 1) + "^" * max(1, self.width)
-            shown += f"\n{self.line:5d} | {self.text}\n      | {caret}"
+            number = f"{self.line:5d}" if self.line else "     "
+            shown += f"\n{number} | {self.text}\n      | {caret}"
         return "\n".join([shown, *map(str, self.others)])
 
 
 class Consequence(SpecError):
-    """A part of a spec that uses what is wrong elsewhere; only that other mistake is told."""
+    """A follow-on error, caused by another mistake in the spec; not shown if that mistake is."""
 
 
 class ExpressionError(SolvergenError):
-    """An expression outside the allowed arithmetic; `column` is its 0-based place in the text."""
+    """An expression outside the allowed arithmetic; `column` counts from 0."""
 
     def __init__(self, message: str, column: int = 0, width: int = 1) -> None:
         self.message, self.column, self.width = message, column, width
@@ -83,3 +91,17 @@ class DeriveError(SolvergenError):
 
 class OrderError(SolvergenError):
     """An order analysis that cannot be carried out as asked."""
+
+
+def hint(name: str, known: Collection[str]) -> str:
+    """`; did you mean …?`, or the list of what is known when it is short.
+
+    >>> hint("ordr", ["order", "mean"])
+    '; did you mean `order`?'
+    """
+    close = difflib.get_close_matches(name, list(known), 1, 0.6)
+    if close:
+        return f"; did you mean `{close[0]}`?"
+    if not known or len(known) > MAX_LISTED:
+        return ""
+    return f"; known here: {', '.join(sorted(known))}"

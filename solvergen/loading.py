@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import gallery
-from .derive import derive
-from .errors import DeriveError, SpecError
-from .expr.parse import hint
-from .program.model import Program
-from .spec.locate import Locator
-from .spec.model import Solver
-from .spec.reader import read_solver
+from .errors import DeriveError, SpecError, hint
+
+if TYPE_CHECKING:
+    from .program.model import Program
+    from .spec.model import Solver
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def find(target: str) -> Path:
                 target,
             )
         return path
-    if target in gallery.names():
+    if gallery.is_name(target):
         return gallery.CATALOG / f"{target}.toml"
     raise SpecError(
         "no solver of that name in the gallery and no such file"
@@ -62,6 +61,9 @@ def load(target: str) -> Loaded:
     Raises:
         SpecError: the spec is wrong, or its weights cannot exist; with line and column.
     """
+    from .derive import derive
+    from .spec.reader import read_solver
+
     path = find(target)
     solver = read_solver(path)
     try:
@@ -72,6 +74,7 @@ def load(target: str) -> Loaded:
 
 def sibling(path: Path) -> Callable[[str], Solver]:
     """How a spec finds the solvers that it names: beside its own file, then in the gallery."""
+    from .spec.reader import read_solver
 
     def lookup(name: str) -> Solver:
         if name.isidentifier() and len(name) <= 64:
@@ -85,6 +88,8 @@ def sibling(path: Path) -> Callable[[str], Solver]:
 
 def located(error: DeriveError | RecursionError, path: Path) -> SpecError:
     """A derivation error with the place in the spec that caused it."""
+    from .spec.locate import Locator
+
     if isinstance(error, RecursionError):
         return SpecError("expressions are nested too deeply to derive; simplify them", str(path))
     locator = Locator(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Writing files: whole or not at all, and only when they change; checking that they are current."""
+"""Write files atomically, and only if their content changed; check that they are current."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Change:
 
 
 def write(path: Path, text: str) -> bool:
-    """Replace a file atomically; an interruption leaves the old file whole.
+    """Replace a file atomically; an interruption leaves the old file complete.
 
     Returns:
         Whether the file changed.

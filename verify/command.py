@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -18,13 +19,22 @@ from .hosts import CONVENTIONS
 from .names import require
 
 GRID_NAMES = ("uniform", "karras", "uniform_t", "smooth", "rough")
+FILES = {
+    "html": "one self-contained page",
+    "junit": "JUnit XML for CI",
+    "sarif": "SARIF for code hosts",
+    "markdown": "a summary for a pull request",
+    "badge": "an SVG badge",
+}
 EPILOG = """targets:
   generated/dpmpp_2m.py                 an emitted file, or any file with sample functions
   generated/                            a folder of them
   mypkg.samplers:sample_mine            a function; k-diffusion's, EDM's, diff-sampler's signature
   diffusers:DPMSolverMultistepScheduler --with solver_order=3
+  'diffusers:*' --sweep                 every scheduler with every documented option
+  'k_diffusion.sampling:*'              every sample_... function of a module
 
-exit codes: 0 claims hold, 1 a claim is refuted, 2 a target could not be judged
+exit codes: 0 claims hold, 1 a claim is refuted or a baseline differs, 2 a target could not be judged
 """
 
 
@@ -32,14 +42,11 @@ def add_parsers(subparsers: Any) -> None:
     """Add `verify` and `audit` to argparse's subparsers; each sets `handler`."""
     verify = subparsers.add_parser(
         "verify",
-        help="measure and audit samplers, and weigh their claims",
+        help="measure and audit samplers, and check their claims",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _common(verify)
-    verify.add_argument("--html", type=Path, metavar="FILE", help="one self-contained page")
-    verify.add_argument("--junit", type=Path, metavar="FILE", help="JUnit XML for CI")
-    verify.add_argument("--github", action="store_true", help="GitHub annotations on stdout")
     verify.add_argument("--grid", action="append", choices=GRID_NAMES, help="measure on this only")
     verify.set_defaults(handler=verify_command)
     audit = subparsers.add_parser(
@@ -50,6 +57,10 @@ def add_parsers(subparsers: Any) -> None:
     )
     _common(audit)
     audit.set_defaults(handler=audit_command)
+    diff = subparsers.add_parser("diff", help="what changed between two reports or baselines")
+    for name in ("old", "new"):
+        diff.add_argument(name, type=Path, help="JSON of --json, or a .toml baseline")
+    diff.set_defaults(handler=diff_command)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -68,17 +79,39 @@ def _common(parser: argparse.ArgumentParser) -> None:
         choices=CONVENTIONS,
         help="how to call a function whose signature is unknown",
     )
+    parser.add_argument(
+        "--require-claim", action="store_true", help="a sampler that claims no order is an error"
+    )
     parser.add_argument("--json", action="store_true", help="JSON on stdout in place of the table")
+    for name, text in FILES.items():
+        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=text)
+    parser.add_argument("--github", action="store_true", help="GitHub annotations on stdout")
+    parser.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="accepted verdicts; any change of them fails"
+    )
+    parser.add_argument("--update", action="store_true", help="write the baseline anew")
+    parser.add_argument(
+        "--cache", type=Path, metavar="FOLDER", help="verdicts on unchanged targets, kept here"
+    )
     parser.add_argument("--record", type=Path, help="file of finished verdicts, to stop and resume")
     parser.add_argument("--jobs", type=int, default=1, help="processes (joblib)")
     parser.add_argument("--backend", help="joblib backend: loky, dask, ray, ...")
+    parser.add_argument(
+        "--sweep", action="store_true", help="every documented option of diffusers schedulers"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=120.0, metavar="SECONDS", help="CPU time of one target"
+    )
+    parser.add_argument(
+        "--memory", type=float, default=4.0, metavar="GIB", help="memory of one target"
+    )
 
 
 def parse_options(pairs: list[str]) -> dict[str, Any]:
     """KEY=VALUE pairs; values are Python literals, numbers (nan, inf too), or text.
 
     Raises:
-        TargetError: a pair without "=" or with a key that is no name.
+        TargetError: a pair without "=" or with a key that is not a name.
     """
     out: dict[str, Any] = {}
     for pair in pairs:
@@ -120,32 +153,88 @@ def _run(args: argparse.Namespace, settings: dict[str, Any]) -> int:
         sys.stdout.write(machine.as_json(verdicts))
     else:
         print(terminal.table(verdicts, colour=sys.stdout.isatty()))
-    if getattr(args, "github", False):
+    if args.github:
         text = machine.as_github(verdicts)
         if text:
             # beside JSON the annotations must not break the document
             print(text, file=sys.stderr if args.json else sys.stdout)
-    if getattr(args, "junit", None):
-        args.junit.write_text(machine.as_junit(verdicts), encoding="utf-8")
-    if getattr(args, "html", None):
-        from .report.page import page
+    for name in FILES:
+        path = getattr(args, name)
+        if path is not None:
+            path.write_text(_as_file(name, verdicts), encoding="utf-8")
+    return _against(args, verdicts) if args.baseline else machine.exit_code(verdicts)
 
-        args.html.write_text(page(verdicts), encoding="utf-8")
-    return machine.exit_code(verdicts)
+
+def _as_file(name: str, verdicts: list[Any]) -> str:
+    from .report import machine, page, sarif, summary
+
+    makers = {
+        "html": page.page,
+        "junit": machine.as_junit,
+        "sarif": sarif.as_sarif,
+        "markdown": summary.as_markdown,
+        "badge": summary.as_badge,
+    }
+    return makers[name](verdicts)
+
+
+def _against(args: argparse.Namespace, verdicts: list[Any]) -> int:
+    """Compare with the baseline, or write it; what is accepted there fails no more."""
+    from . import baseline
+
+    found = baseline.rows(verdicts)
+    if args.update:
+        known = baseline.read(args.baseline) if args.baseline.exists() else {}
+        baseline.write(args.baseline, {**known, **found})
+        print(f"{args.baseline}: {len(found)} verdicts accepted", file=sys.stderr)
+        return 0
+    try:
+        known = baseline.read(args.baseline)
+    except VerifyError as error:
+        print(f"error: {error}; write it with --update", file=sys.stderr)
+        return 2
+    changed = baseline.changes(known, found, partial=True)
+    for change in changed:
+        print(f"baseline: {change.sentence()}", file=sys.stderr)
+    if changed:
+        print(f"accept with: --baseline {args.baseline} --update", file=sys.stderr)
+    return 1 if changed else 0
+
+
+def diff_command(args: argparse.Namespace) -> int:
+    """What changed between two reports: 0 when nothing did, 1 when something did."""
+    from . import baseline
+
+    try:
+        changed = baseline.changes(baseline.read(args.old), baseline.read(args.new))
+    except VerifyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for change in changed:
+        print(change.sentence())
+    return 1 if changed else 0
 
 
 def _verdicts(args: argparse.Namespace, settings: dict[str, Any]) -> list[Any]:
     for target in args.targets:
         require(target)
-    for path in (getattr(args, "html", None), getattr(args, "junit", None), args.record):
+    for path in (*(getattr(args, name) for name in FILES), args.record, args.baseline):
         _writable(path)
+    record = args.record
+    if args.cache is not None:
+        args.cache.mkdir(parents=True, exist_ok=True)
+        record = record or args.cache / "verdicts.jsonl"
     options = parse_options(args.options)
     # a user's own module lies where the command is run
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    from .sweep import Request, sweep
+    from .baseline import claims_of_project
+    from .sweep import Limits, Request, sweep
 
-    requests = [Request(t, options, args.convention, args.claim, settings) for t in args.targets]
+    claims = claims_of_project(Path.cwd())
+    requests = [
+        Request(t, options, args.convention, args.claim, settings, claims) for t in args.targets
+    ]
     shown = sys.stderr.isatty()
 
     def progress(done: int, total: int, target: str) -> None:
@@ -155,16 +244,28 @@ def _verdicts(args: argparse.Namespace, settings: dict[str, Any]) -> list[Any]:
     try:
         # what strangers' modules print must not end up in the report
         with contextlib.redirect_stdout(sys.stderr):
-            return sweep(
+            made = sweep(
                 requests,
-                record=args.record,
+                record=record,
                 jobs=args.jobs,
                 backend=args.backend,
                 progress=progress,
+                limits=Limits(args.timeout, int(args.memory * 2**30)),
+                every_option=args.sweep,
             )
+            return [_stated(v) for v in made] if args.require_claim else made
     finally:
         if shown:
             print(file=sys.stderr)
+
+
+def _stated(verdict: Any) -> Any:
+    """A verdict on a sampler that must claim an order."""
+    if verdict.status != "none":
+        return verdict
+    text = "claims no order; state one with CLAIM in the file, --claim, or [tool.solvergen.claims]"
+    findings = (text, *verdict.findings)
+    return dataclasses.replace(verdict, status="error", reason="unclaimed", findings=findings)
 
 
 def _writable(path: Path | None) -> None:

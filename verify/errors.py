@@ -34,6 +34,10 @@ class ClaimError(VerifyError):
     """A claim in an emitted file that cannot be read (an unknown symbol in a coefficient, ...)."""
 
 
+class PageError(VerifyError):
+    """A page that cannot be made; the message names the package that it needs."""
+
+
 class MutantError(VerifyError):
     """A mutation that could not be applied to the given program or source."""
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from .conduct.checks import Conduct
+from .conduct.functions import conduct_of
 from .errors import ANYTHING, ConductError, VerifyError
 from .noise.audit import audit_noise, draws_noise
 from .noise.claims import weigh_noise
@@ -16,13 +18,15 @@ from .noise.jumps import audit_jumps, rises
 from .order.audit import CLASSES, Audit, audit
 from .order.claims import weigh
 from .order.stability import region
+from .probe.place import line_of_step
 from .probe.tableau import FORMS
+from .probe.trace import Run
 from .problems.grids import GRIDS
-from .rates import measure
+from .rates import measure, snapped
 from .targets import Target
 from .verdict import Verdict, versions
 
-GRAVEST = ("error", "fail", "pass", "none")
+GRAVEST = ("error", "disagree", "fail", "pass", "none")
 # classes of grids on which densities are carried over a mixture
 DENSITY = ("uniform", "arbitrary")
 
@@ -34,6 +38,8 @@ def judge(
     grids: Sequence[str] = tuple(GRIDS),
     rates: bool = True,
     constants: bool = True,
+    conduct: bool = True,
+    rule: bool = True,
     seed: int = 0,
 ) -> Verdict:
     """Audit a target, measure it, and weigh its claims.
@@ -43,23 +49,91 @@ def judge(
         grids: grids to measure on.
         rates: measure convergence (False: the audit alone).
         seed: moves the place of the audit; verdicts are the same for the same seed.
+        rule: audit the rule (False: real runs alone, where options move the levels only).
+        conduct: run it as people run it, beside the audit.
         constants: compare the stated leading error with the measured global error.
 
     Returns:
         A Verdict; misbehaviour of the target is in it, never raised.
     """
+    verdict = _judged(target, claim, grids, rates, constants, conduct, rule, seed)
+    if target.path is None or verdict.status in ("pass", "none"):
+        return verdict
+    return replace(verdict, line=line_of_step(target.run, target.path))
+
+
+def _judged(
+    target: Target,
+    claim: int | None,
+    grids: Sequence[str],
+    rates: bool,
+    constants: bool,
+    conduct: bool,
+    rule: bool,
+    seed: int,
+) -> Verdict:
     claim = target.claim if claim is None else claim
     # strangers' code may draw random numbers; the verdict must not depend on what ran before
     torch.manual_seed(seed)
+    if not rule:
+        return _conducted(Verdict(**_base(target, None, Audit("ok")), status="none"), target, None)
     if draws_noise(target.run):
-        return _judge_noise(target, claim, rates)
+        verdict = _judge_noise(target, claim, rates)
+        return _conducted(verdict, target, None, noisy=True) if conduct else verdict
     # an emitted file states its error in its own integrand's clock
     form = target.stated.get("INTEGRAND")
     audited = audit(target.run, form=form if form in FORMS else None, seed=seed)
     verdict = _judge_drift(target, claim, audited, grids if rates else (), constants)
     if audited.status == "ok" and rises(target.run):
-        return _with_jumps(verdict, target, audited)
-    return verdict
+        verdict = _with_jumps(verdict, target, audited)
+    return _conducted(verdict, target, audited) if conduct else verdict
+
+
+def _snapped(
+    target: Target, claim: int | None, status: str, findings: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """Status and findings of a sampler that snaps its whole grid: a measurement, with its floor."""
+    found = snapped.measured(target.run)
+    if found is None:
+        return status, findings
+    rest = tuple(f for f in findings if "could not be judged" not in f)
+    told = (found.sentence(), *rest)
+    if claim is None:
+        return "none", told
+    if found.order is None:
+        return "error", (f"could not be judged: {found.sentence()}", *rest)
+    if found.order < claim:
+        return "fail", (f"claims order {claim}; {found.sentence()}", *rest)
+    return "pass", told
+
+
+# misbehaviour after which nothing is learnt from more runs
+HOPELESS = ("raises", "shape", "dtype", "size", "target")
+
+
+def _conducted(
+    verdict: Verdict, target: Target, audited: Audit | None, *, noisy: bool = False
+) -> Verdict:
+    """The verdict with what real runs show; a breach refutes, whatever the order is."""
+    if verdict.status == "error" and verdict.reason in HOPELESS:
+        return verdict
+    made = target.real() if target.real else _function(target.run, audited, noisy)
+    return _with_conduct(verdict, made)
+
+
+def _function(run: Run, audited: Audit | None, noisy: bool) -> Conduct:
+    amplitude = 1.0 if audited is None else audited.amplitude
+    return conduct_of(run, audited, amplitude=amplitude, noisy=noisy)
+
+
+def _with_conduct(verdict: Verdict, made: Conduct) -> Verdict:
+    status, reason = verdict.status, verdict.reason
+    if made.breaches and status != "error":
+        status, reason = "fail", "conduct"
+    findings = (*verdict.findings, *made.sentences())
+    if status == "fail" and verdict.status != "fail":
+        findings = tuple(dict.fromkeys((*made.sentences(), *verdict.findings)))
+    return replace(verdict, status=status, reason=reason, findings=findings, conduct=made.as_dict())
 
 
 def _judge_drift(
@@ -86,6 +160,8 @@ def _judge_drift(
     if constants and grids and target.stated.get("LEADING_ERROR") and audited.status == "ok":
         extra["constants"] = _constants(target, audited)
     status, findings = weigh(target, claim, audited, measured, extra)
+    if audited.status == "grid" and "snaps its grid" in audited.message:
+        status, findings = _snapped(target, claim, status, findings)
     reason = "" if audited.status == "ok" else audited.status
     return Verdict(
         **base,

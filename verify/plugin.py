@@ -81,7 +81,7 @@ class SamplerItem(pytest.Item):
         full = self.config.getoption("--solvergen-full")
         settings = {} if full else {"rates": False, "constants": False}
         for verdict in settle(replace(self.target, settings=settings)):
-            if verdict.status in ("fail", "error"):
+            if verdict.status in ("fail", "error", "disagree"):
                 raise Refuted(explanation(verdict))
 
     def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
@@ -100,7 +100,7 @@ class Refuted(AssertionError):
 
 
 def explanation(verdict: Any) -> str:
-    """Why a verdict is what it is, in lines; its status is told where a claim was weighed."""
+    """Why a verdict is what it is, in lines; its status too where a claim was weighed."""
     from .report.terminal import noise_lines, orders
 
     lines = [
@@ -147,8 +147,10 @@ def assert_order(
     else:
         target = callable_target(sampler, options=options, convention=convention)
     verdict = judge(target, claim=None, rates=False, constants=False)
+    if verdict.reason == "conduct":
+        raise Refuted(f"real runs fail: {explanation(verdict)}")
     kinds = CLASSES if grid is None else (grid,)
-    if verdict.status == "error" or any(verdict.audited[k] != order for k in kinds):
+    if verdict.status in ("error", "disagree") or any(verdict.audited[k] != order for k in kinds):
         where = "every class of grids" if grid is None else f"{grid} grids"
         raise Refuted(f"not of the expected order {order} on {where}: {explanation(verdict)}")
 

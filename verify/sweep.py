@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,37 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from .errors import TargetError, VerifyError
-from .judge import judge
-from .report.machine import _finite
-from .targets import find
-from .verdict import Verdict, versions
+from .isolated import Limits, called, judged
+from .library import expanded
+from .report.finite import finite
+from .request import Request
+from .settle import broken, settle, verdict_of
+from .verdict import Verdict
 
-
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """One command-line target with what to hold it to.
-
-    Args:
-        target: text, see targets.find.
-        options: keyword arguments for it.
-        convention, claim: as in targets.find and judge.
-        settings: keyword arguments of judge().
-    """
-
-    target: str
-    options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    convention: str | None = None
-    claim: int | None = None
-    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-    def key(self) -> str:
-        """Digest of the request, of the file that it names, and of the versions at work."""
-        data = dataclasses.asdict(self)
-        path = Path(self.target)
-        if path.is_file():
-            data["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-        data["versions"] = versions()
-        return hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()
+__all__ = ["Limits", "Request", "settle", "split", "sweep"]
 
 
 def split(request: Request) -> list[Request]:
@@ -62,33 +39,51 @@ def split(request: Request) -> list[Request]:
     return [dataclasses.replace(request, target=str(p)) for p in files]
 
 
-def settle(request: Request) -> list[Verdict]:
-    """Verdicts of one request; a target that cannot be loaded becomes a verdict that says so."""
-    try:
-        targets = find(request.target, request.options, request.convention)
-    except VerifyError as error:
-        return [_broken(request, "target", str(error))]
-    made = [judge(t, claim=request.claim, **request.settings) for t in targets]
-    texts = [f"{k} = {v!r}" for k, v in request.options.items() if isinstance(v, str)]
-    if not texts:
-        return made
-    told = f"options given as text, not as numbers: {', '.join(texts)}"
-    return [
-        dataclasses.replace(v, findings=(*v.findings, told)) if v.reason == "raises" else v
-        for v in made
-    ]
+def _parts(
+    requests: Sequence[Request], every_option: bool, limits: Limits | None
+) -> tuple[list[Request], dict[int, Verdict]]:
+    """Requests for single samplers, and verdicts on those that could not be expanded.
+
+    Strangers' modules are imported in processes of their own, where there are limits.
+    """
+    if limits is None:
+        return [p for r in requests for p in split(r)], {}
+    out: list[Request] = []
+    failed: dict[int, Verdict] = {}
+    for request in [p for r in requests for p in split(r)]:
+        if request.target.startswith("diffusers:") or not _needs_import(request):
+            out += expanded(request, every_option)
+            continue
+        (text,) = called(_names_of, [request], 1, limits)
+        if isinstance(text, str):
+            data = json.loads(text)
+            if isinstance(data, list):
+                out += [dataclasses.replace(request, target=name) for name in data]
+                continue
+            text = "target", str(data)
+        failed[len(out)] = broken(request, *text)
+        out.append(request)
+    return out, failed
 
 
-def _broken(request: Request, reason: str, text: str) -> Verdict:
-    return Verdict(
-        target=request.target,
-        title=request.target,
-        status="error",
-        reason=reason,
-        findings=(text,),
-        claim=request.claim,
-        versions=versions(),
+def _needs_import(request: Request) -> bool:
+    path = Path(request.target)
+    if request.target.endswith(":*"):
+        return True
+    # an emitted file is one sampler, as its text tells
+    return (
+        path.suffix == ".py"
+        and path.is_file()
+        and "\ndef sample(" not in path.read_text(encoding="utf-8", errors="replace")
     )
+
+
+def _names_of(request: Request) -> str:
+    """Targets of the samplers in a module or file, as JSON; a sentence when there are none."""
+    try:
+        return json.dumps([r.target for r in expanded(request, False)])
+    except VerifyError as error:
+        return json.dumps(str(error))
 
 
 def sweep(
@@ -98,33 +93,47 @@ def sweep(
     jobs: int = 1,
     backend: str | None = None,
     progress: Callable[[int, int, str], None] | None = None,
+    limits: Limits | None = None,
+    every_option: bool = False,
 ) -> list[Verdict]:
     """Judge many targets.
 
     Args:
         record: JSON-lines file for finished verdicts; read first when it exists.
-        jobs: processes; more than one needs joblib.
+        jobs: processes; more than one needs joblib, or limits.
         backend: joblib backend by name ("loky", "dask", "ray", ...).
         progress: called with (done, all, target) after each target.
+        limits: judge each target in a process of its own, under these limits.
+        every_option: take every documented option of diffusers schedulers in turn.
 
     Raises:
         TargetError: no jobs, jobs > 1 without joblib, or a backend that joblib does not have.
     """
-    parallel = _parallel(jobs, backend)
-    parts = [p for r in requests for p in split(r)]
+    if jobs == 0:
+        raise TargetError("--jobs must be at least 1, or -1 for all cores; got 0")
+    alone = limits if backend is None else None
+    parallel = None if alone else _parallel(jobs, backend)
+    parts, failed = _parts(requests, every_option, alone)
     keys = [p.key() for p in parts]
     known = _recorded(record)
-    todo = [i for i, key in enumerate(keys) if key not in known]
-    results: dict[int, list[Verdict]] = {
-        i: known[key] for i, key in enumerate(keys) if key in known
-    }
-    for i, made in _computed([(i, parts[i]) for i in todo], parallel):
-        results[i] = made
+    results: dict[int, list[Verdict]] = {i: [v] for i, v in failed.items()}
+    results |= {i: known[key] for i, key in enumerate(keys) if key in known and i not in results}
+    todo = [(i, parts[i]) for i in range(len(parts)) if i not in results]
+    if alone:
+        made = judged(todo, _processes(jobs), alone)
+    else:
+        made = _computed(todo, parallel)
+    for i, verdicts in made:
+        results[i] = verdicts
         if record is not None:
-            _append(record, keys[i], made)
+            _append(record, keys[i], verdicts)
         if progress is not None:
-            progress(len(results), len(parts), parts[i].target)
+            progress(len(results), len(parts), parts[i].name)
     return [v for i in range(len(parts)) for v in results[i]]
+
+
+def _processes(jobs: int) -> int:
+    return jobs if jobs > 0 else max(1, (os.cpu_count() or 1) + 1 + jobs)
 
 
 def _parallel(jobs: int, backend: str | None) -> Any:
@@ -133,8 +142,6 @@ def _parallel(jobs: int, backend: str | None) -> Any:
     Raises:
         TargetError: see sweep().
     """
-    if jobs == 0:
-        raise TargetError("--jobs 0: nobody would judge; give 1 or more, or -1 for every core")
     if jobs == 1 and backend is None:
         return None
     try:
@@ -173,7 +180,7 @@ def _numbered(i: int, request: Request) -> tuple[int, list[Verdict]]:
 
 
 def _append(record: Path, key: str, verdicts: list[Verdict]) -> None:
-    line = json.dumps({"key": key, "verdicts": [_finite(v.as_dict()) for v in verdicts]})
+    line = json.dumps({"key": key, "verdicts": [finite(v.as_dict()) for v in verdicts]})
     with record.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
 
@@ -186,14 +193,7 @@ def _recorded(record: Path | None) -> dict[str, list[Verdict]]:
     for line in record.read_text(encoding="utf-8").splitlines():
         try:
             data = json.loads(line)
-            known[data["key"]] = [_verdict(v) for v in data["verdicts"]]
+            known[data["key"]] = [verdict_of(v) for v in data["verdicts"]]
         except (json.JSONDecodeError, KeyError, TypeError):
             continue
     return known
-
-
-def _verdict(data: dict[str, Any]) -> Verdict:
-    data = dict(data)
-    data["findings"] = tuple(data["findings"])
-    data["causes"] = tuple(data["causes"])
-    return Verdict(**data)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .conduct.checks import Conduct
+from .conduct.schedulers import conduct_of_scheduler
 from .errors import ANYTHING, TargetError
 from .hosts import functions
 from .hosts.alone import k_diffusion_sampling, load_file
@@ -32,6 +34,7 @@ class Target:
         single: the same host with its single-precision casts left in, or None.
         formula: text to show, or "".
         quiet: the same sampler with its noise switched off by its own option, or None.
+        real: its real runs, where these are not those of a function on the caller's grid.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Target:
     single: Run | None = None
     formula: str = ""
     quiet: Run | None = None
+    real: Callable[[], Conduct] | None = None
 
 
 STATED = (
@@ -124,11 +128,35 @@ def _label(text: str, options: dict[str, Any]) -> str:
     return " ".join([text, *shown])
 
 
+def samplers_in(path: Path) -> list[str]:
+    """Names of the sampler functions of a file.
+
+    Raises:
+        TargetError: the file cannot be imported, or has none.
+    """
+    module = load_file(path)
+    names = [
+        name
+        for name, thing in sorted(vars(module).items())
+        if name.startswith("sample") and inspect.isfunction(thing) and own(module, thing)
+    ]
+    if not names:
+        raise TargetError(
+            f"{path}: no sampler found; it must define sample(model, x, sigmas, ...) or functions "
+            "named sample_..."
+        )
+    return names
+
+
 def _named(text: str, options: dict[str, Any], convention: str | None) -> Target:
-    module_name, _, attribute = text.partition(":")
+    module_name, _, attribute = text.rpartition(":")
     if module_name == "diffusers":
         return _scheduler(attribute, _label(text, options), options, None)
-    module = _module(module_name)
+    inside = Path(module_name)
+    if inside.suffix == ".py" and inside.is_file():
+        module = load_file(inside)
+    else:
+        module = module_named(module_name)
     thing: Any = module
     for part in attribute.split("."):
         thing = getattr(thing, part, None)
@@ -141,7 +169,12 @@ def _named(text: str, options: dict[str, Any], convention: str | None) -> Target
     return Target(**{**made.__dict__, "path": with_path})
 
 
-def _module(name: str) -> types.ModuleType:
+def module_named(name: str) -> types.ModuleType:
+    """An importable module.
+
+    Raises:
+        TargetError: it cannot be imported.
+    """
     if name == "k_diffusion.sampling":
         try:
             return importlib.import_module(name)
@@ -157,28 +190,22 @@ def _module(name: str) -> types.ModuleType:
 
 def _file(path: Path, options: dict[str, Any], convention: str | None) -> list[Target]:
     module = load_file(path)
-    if _own(module, getattr(module, "sample", None)):
+    if own(module, getattr(module, "sample", None)):
         made = _emitted(module, _label(str(path), options), options)
         return [Target(**{**made.__dict__, "path": str(path)})]
     out = []
-    for name, function in sorted(vars(module).items()):
-        if name.startswith("sample") and inspect.isfunction(function) and _own(module, function):
-            made = callable_target(
-                function,
-                name=_label(f"{path}:{name}", options),
-                options=options,
-                convention=convention,
-            )
-            out.append(Target(**{**made.__dict__, "path": str(path)}))
-    if not out:
-        raise TargetError(
-            f"{path}: no sampler found; it must define sample(model, x, sigmas, ...) or functions "
-            "named sample_..."
+    for name in samplers_in(path):
+        made = callable_target(
+            vars(module)[name],
+            name=_label(f"{path}:{name}", options),
+            options=options,
+            convention=convention,
         )
+        out.append(Target(**{**made.__dict__, "path": str(path)}))
     return out
 
 
-def _own(module: types.ModuleType, thing: Any) -> bool:
+def own(module: types.ModuleType, thing: Any) -> bool:
     """A callable that the file defines: one imported from elsewhere is somebody else's sampler."""
     imported = inspect.isroutine(thing) or inspect.isclass(thing)
     return callable(thing) and not (imported and thing.__module__ != module.__name__)
@@ -229,6 +256,7 @@ def _scheduler(scheduler: Any, name: str, options: dict[str, Any], claim: int | 
         title=str(title),
         single=_lazy(lambda: scheduler_run(scheduler, options, exact=False)),
         quiet=_quiet_scheduler(scheduler, options),
+        real=lambda: conduct_of_scheduler(scheduler, options),
     )
 
 

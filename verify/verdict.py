@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,10 +19,11 @@ class Verdict:
 
     Args:
         target, title: names.
-        status: "pass" (claims hold), "fail" (a claim is refuted), "none" (nothing was claimed),
-            "error" (the target misbehaves; `reason` says how).
+        status: "pass" (claims hold), "fail" (a claim is refuted, or a check of real runs broken),
+            "none" (nothing was claimed), "disagree" (audit and measured rates contradict each
+            other), "error" (it misbehaves or cannot be judged; `reason` says how).
         reason: "" or the kind of misbehaviour: raises, nan, shape, dtype, grid, state, calls,
-            size, random, target, nonlinear, nonlocal, unproved.
+            size, random, target, nonlinear, nonlocal, unproved, hang, exit, killed; conduct when a real run fails.
         findings: sentences for people, worst first.
         claim: order claimed, or None.
         audited: class of grids -> order as the sampler runs, or None.
@@ -38,7 +40,9 @@ class Verdict:
         figures: data for drawing: trajectories, stability region.
         noise: for a sampler that draws noise: class of grids -> mean, covariance and strong order,
             and what else stochastic.NoiseAudit holds; then `audited` is the weak order.
+        conduct: what real runs showed, as plain data of conduct.checks.Conduct.
         path: source file, or None.
+        line: line of that file at which steps are made, or None.
     """
 
     target: str
@@ -60,17 +64,22 @@ class Verdict:
     formula: str = ""
     figures: dict[str, Any] = field(default_factory=dict)
     noise: dict[str, Any] = field(default_factory=dict)
+    conduct: dict[str, Any] = field(default_factory=dict)
     path: str | None = None
+    line: int | None = None
     versions: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)
 
-    def _repr_html_(self) -> str:
-        from .report.page import fragment
+    def _repr_html_(self) -> str | None:
+        # a notebook shows the verdict as text until the pages have been imported
+        return SHOWN[-1](self) if SHOWN else None
 
-        return fragment(self)
+
+# how a verdict is shown as HTML; report.page puts its own here
+SHOWN: list[Callable[[Verdict], str]] = []
 
 
 def versions() -> dict[str, str]:

@@ -201,7 +201,7 @@ class RealRing:
         """The positive square root.
 
         Raises:
-            OrderError: a negative quantity, or one whose root is no power series in √h.
+            OrderError: a negative quantity, or one whose root is not a power series in √h.
         """
         if not z:
             return z

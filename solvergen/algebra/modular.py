@@ -63,6 +63,11 @@ class NotASquare(Exception):
     """A radicand has no root modulo the prime: take another prime."""
 
 
+def no_division() -> OrderError:
+    """The refusal to divide by a series that vanishes."""
+    return OrderError("division by zero in a weight; check the nodes and the parameters")
+
+
 class PrimeField:
     """Residues of exact scalars modulo a prime.
 
@@ -167,7 +172,7 @@ class ModularSeries(Series):
     def reciprocal(self) -> ModularSeries:
         """1 over the series."""
         if not self.terms:
-            raise OrderError("division by zero in a weight; check the nodes and the parameters")
+            raise no_division()
         p, count = self.field.prime, self.end - self.low
         first = pow(self.terms[0], -1, p)
         terms = [first]

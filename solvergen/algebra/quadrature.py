@@ -1,7 +1,7 @@
 """Definite integrals and Riemann sums of power series, exactly, by interpolation.
 
 The coefficient of each power of h in f(a + s (b − a)) is a polynomial in s whose degree is limited,
-because b − a vanishes with h. So a rule with enough rational nodes is no approximation: it gives the
+because b − a vanishes with h. So a rule with enough rational nodes is not an approximation: it gives the
 series of the integral to its last known term.
 """
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from . import modular, series
+from .flint_series import FlintSeries, nmod_poly
 from .modular import ModularSeries, PrimeField
 from .quadrature import expanded
 from .series import ONE, Series
@@ -46,7 +47,8 @@ class SeriesRing:
     ) -> None:
         self.limit, self.power, self.margin = limit, power, margin
         end = power * (limit + 1) + slack
-        one = Series(0, [ONE], end) if field is None else ModularSeries(0, [1], end, field)
+        residues = ModularSeries if nmod_poly is None else FlintSeries
+        one = Series(0, [ONE], end) if field is None else residues(0, [1], end, field)
         self.x, self.h = one.like(1, one.terms, end), one.like(power, one.terms, end)
         kind = series if field is None else modular
         self.functions: dict[str, Callable[..., Any]] = {

@@ -1,7 +1,7 @@
 """Truncated Laurent series in one small variable, exact, over any field of scalars.
 
-A series knows the power from which it is unknown (`end`), so that a lost digit is noticed and never
-taken for a zero. Numbers that do not depend on the variable stay plain scalars (`Fraction`, `Surd`,
+Each series records its truncation order (`end`), so a missing term raises an error instead of being
+read as zero. Numbers that do not depend on the variable stay plain scalars (`Fraction`, `Surd`,
 `Traced`) and mix freely with series.
 """
 
@@ -217,11 +217,11 @@ def _phi_of_monomial(k: int, z: Series) -> Series:
 
 
 def sqrt(z: Any) -> Any:
-    """The square root; constant terms that are no squares give surds."""
+    """The square root; constant terms that are not squares give surds."""
     if not isinstance(z, Series):
         return root(z)
     if not z.terms or z.low % 2:
-        raise OrderError("sqrt of an odd power of h is no power series; rewrite the weight")
+        raise OrderError("sqrt of an odd power of h is not a power series; rewrite the weight")
     first = root(z.terms[0])
     ratio = z * Series(-z.low, [1 / z.terms[0]], z.end - 2 * z.low)
     terms: list[Scalar] = [ONE]

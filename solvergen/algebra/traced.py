@@ -108,9 +108,9 @@ class Traced:
                 stack += [part for part in node.parts if isinstance(part, Traced)]
 
     def __repr__(self) -> str:
-        from .rational import spell
-
-        return spell(self)
+        """Its symbols and values; `rational.spell` writes it out in lowest terms."""
+        shown = ", ".join(map(str, self.values))
+        return f"<in {', '.join(sorted(symbols_of(self)))}: {shown} at the generic points>"
 
 
 def symbol(name: str, values: tuple[Any, ...]) -> Traced:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import sys
+import math
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..errors import SolvergenError
+from .parsing import command
 
 COUNTS = (5, 10, 20, 40, 80)
 SIGMA_MAX, SIGMA_MIN = 10.0, 0.05
+EVALUATIONS, SHOWN = 10, 24  # of the picture: model calls of each solver, trajectories drawn
 
 
 def add(commands: Any) -> None:
     """Register the command."""
-    demo = commands.add_parser("demo", help="a spec from text to samples, errors and a picture")
-    demo.add_argument("spec", nargs="?", default="dpmpp_2m", metavar="SPEC")
+    demo = command(
+        commands,
+        "demo",
+        "take a spec from text to samples, errors and a picture",
+        "solvergen demo",
+        "solvergen demo mine.toml --beside dpmpp_2m",
+    )
+    demo.add_argument("spec", nargs="?", default="dpmpp_2m", metavar="SPEC", help="dpmpp_2m unless "
+                      "given")  # fmt: skip
     demo.add_argument("--beside", default="ddim", metavar="SPEC", help="a solver to compare with")
     demo.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR")
     demo.set_defaults(handler=run_demo)
@@ -27,21 +34,21 @@ def add(commands: Any) -> None:
 
 def run_demo(args: argparse.Namespace) -> int:
     """Derive, emit, sample a 2-D mixture, compare with the exact end points, draw."""
-    from .generation import emitted
-    from .specs import run_explain
-
-    for flag in ("json", "latex", "markdown", "derivation"):
-        setattr(args, flag, False)
-    run_explain(args)
+    from ..catalogue import entry
+    from ..emitted import imported
+    from ..explanation import explanation
     from ..loading import load
+    from ..proof import proved
     from ..writing import write
+
+    print(explanation(entry(args.spec)))
 
     samplers: dict[str, ModuleType] = {}
     print()
     for target in dict.fromkeys((args.spec, args.beside)):
         loaded = load(target)
         path = args.out / f"{loaded.solver.name}.py"
-        write(path, emitted(loaded)[0])
+        write(path, proved(loaded).text)
         print(f"wrote {path}")
         samplers[loaded.solver.name] = imported(path)
     print()
@@ -51,24 +58,6 @@ def run_demo(args: argparse.Namespace) -> int:
     _draw(samplers, problem, picture)
     print(f"\nwrote {picture}")
     return 0
-
-
-def imported(path: Path) -> ModuleType:
-    """An emitted file as a module.
-
-    Raises:
-        SolvergenError: torch, which emitted files need, is not installed.
-    """
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except ModuleNotFoundError as error:
-        raise SolvergenError(
-            f"{error.name} is not installed; pip install 'solvergen[verify]'"
-        ) from None
-    return module
 
 
 class Problem:
@@ -102,6 +91,28 @@ class Problem:
         """End points of a sampler after n steps."""
         return module.sample(self.mixture.model(), self.x, self.grid(n), callback=watch)
 
+    def paths(self, points: int = 120) -> Any:
+        """The exact trajectories (points, starts, 2), by the classical Runge-Kutta method in log σ."""
+        import torch
+
+        model, x = self.mixture.model(), self.x
+        h = math.log(SIGMA_MIN / SIGMA_MAX) / points
+
+        def slope(x: Any, sigma: float) -> Any:
+            return x - model(x, torch.full((len(x),), sigma, dtype=x.dtype))
+
+        found = [x]
+        for i in range(points):
+            sigma = SIGMA_MAX * math.exp(h * i)
+            middle, end = sigma * math.exp(h / 2), sigma * math.exp(h)
+            k1 = slope(x, sigma)
+            k2 = slope(x + h / 2 * k1, middle)
+            k3 = slope(x + h / 2 * k2, middle)
+            k4 = slope(x + h * k3, end)
+            x = x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+            found.append(x)
+        return torch.stack(found)
+
     def error(self, module: ModuleType, n: int) -> float:
         """RMS distance to the exact end points."""
         gap = self.run(module, n) - self.exact
@@ -124,48 +135,83 @@ def _table(samplers: dict[str, ModuleType], problem: Problem) -> None:
 
 
 def _draw(samplers: dict[str, ModuleType], problem: Problem, path: Path) -> None:
-    """Density, trajectories and end points, one panel a sampler, and the error against steps."""
+    """Trajectories of every sampler over the exact ones, and the error against evaluations."""
     try:
         import matplotlib
     except ModuleNotFoundError:
-        print("matplotlib is not installed; no picture drawn", file=sys.stderr)
+        from .terminal import complain
+
+        complain("matplotlib is not installed; no picture drawn")
         return
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, len(samplers) + 1, figsize=(5 * len(samplers) + 5, 5))
-    for axis, (name, module) in zip(axes, samplers.items(), strict=False):
-        _panel(axis, name, module, problem)
-    for name, module in samplers.items():
-        axes[-1].loglog(COUNTS, [problem.error(module, n) for n in COUNTS], "o-", label=name)
-    axes[-1].set(xlabel="steps", ylabel="RMS distance to the exact end points", title="convergence")
-    axes[-1].set_xticks(COUNTS, [str(n) for n in COUNTS])
-    axes[-1].minorticks_off()
-    axes[-1].grid(True, alpha=0.3)
+    exact = problem.paths()
+    size = (4.6 * len(samplers) + 5, 5.2)
+    figure, axes = pyplot.subplots(1, len(samplers) + 1, figsize=size, layout="constrained")
+    for k, (axis, (name, module)) in enumerate(zip(axes, samplers.items(), strict=False)):
+        _panel(axis, f"C{k}", name, module, problem, exact)
+        calls, errors = zip(*(_point(module, n, problem) for n in COUNTS), strict=True)
+        axes[-1].loglog(calls, errors, "o-", color=f"C{k}", label=f"{name}, order {_order(module)}")
+    axes[-1].set(
+        xlabel="model evaluations",
+        ylabel="RMS distance to the exact ends",
+        title="error at equal evaluations",
+    )
+    axes[-1].grid(True, which="both", alpha=0.25)
     axes[-1].legend()
-    figure.tight_layout()
+    figure.suptitle(
+        f"{EVALUATIONS} model evaluations from σ = {SIGMA_MAX:g} to {SIGMA_MIN:g}, beside the exact paths"
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 
 
-def _panel(axis: Any, name: str, module: ModuleType, problem: Problem) -> None:
+def _point(module: ModuleType, n: int, problem: Problem) -> tuple[int, float]:
+    return len(module.coefficients(problem.grid(n))), problem.error(module, n)
+
+
+def _order(module: ModuleType) -> str:
+    """The proved order on any grid, with the sampler's own start and end."""
+    if not hasattr(module, "ORDER"):
+        return "of a law"
+    value, exact = module.ORDER["arbitrary"]["own_end"]
+    return str(value) if exact else f"at least {value}"
+
+
+def _panel(
+    axis: Any, colour: str, name: str, module: ModuleType, problem: Problem, exact: Any
+) -> None:
     import torch
 
     line = torch.linspace(-3, 3, 161, dtype=torch.float64)
     points = torch.cartesian_prod(line, line)
     one = torch.ones(1, dtype=torch.float64)
     density = problem.mixture.log_density(points, one, SIGMA_MIN * one).exp().reshape(161, 161)
-    axis.contourf(line, line, density.T, levels=12, cmap="Blues")
+    axis.contourf(line, line, density.T, levels=12, cmap="Greys", alpha=0.7)
+    n = max(1, EVALUATIONS // module.EVALUATIONS_PER_STEP)
     path: list[Any] = []
-    end = problem.run(module, 10, lambda state: path.append(state["x"].clone()))
+    end = problem.run(module, n, lambda state: path.append(state["x"].clone()))
     tracks = torch.stack([*path, end])
-    for k in range(tracks.shape[1]):
-        axis.plot(tracks[:, k, 0], tracks[:, k, 1], color="0.35", lw=0.7, alpha=0.8)
-    axis.scatter(end[:, 0], end[:, 1], s=16, color="C3", zorder=3, label="after 10 steps")
-    exact = problem.exact
+    for k in range(SHOWN):
+        label = {"label": "exact path"} if k == 0 else {}
+        axis.plot(exact[:, k, 0], exact[:, k, 1], color="0.25", lw=1.6, **label)
+        label = {"label": name} if k == 0 else {}
+        axis.plot(tracks[:, k, 0], tracks[:, k, 1], ".-", color=colour, lw=1, ms=4, **label)
+    axis.scatter(end[:, 0], end[:, 1], s=14, color=colour, zorder=3)
     axis.scatter(
-        exact[:, 0], exact[:, 1], s=34, facecolors="none", edgecolors="k", zorder=4, label="exact"
+        problem.exact[:, 0],
+        problem.exact[:, 1],
+        s=38,
+        facecolors="none",
+        edgecolors="0.25",
+        zorder=4,
+        label="exact end",
     )
-    axis.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", title=f"{name}, 10 steps")
+    calls, error = _point(module, n, problem)
+    axis.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
+    axis.set_title(
+        f"{name}: {calls} evaluations, error {error:.2g}, order {_order(module)}", size=10
+    )
     axis.legend(loc="lower left", fontsize=8)

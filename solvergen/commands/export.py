@@ -6,13 +6,20 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..errors import OrderError, SolvergenError
-from ..loading import Loaded
+from ..errors import SolvergenError
+from . import students
+from .parsing import command
 
 
 def add(commands: Any) -> None:
     """Register the command."""
-    export = commands.add_parser("export", help="write a diffusers scheduler or ComfyUI nodes")
+    export = command(
+        commands,
+        "export",
+        "write a diffusers scheduler or ComfyUI nodes",
+        "solvergen export diffusers dpmpp_2m --out my_scheduler.py",
+        "solvergen export comfyui custom_nodes/mine dpmpp_2m unipc_2_bh2",
+    )
     hosts = export.add_subparsers(title="hosts", metavar="HOST", required=True)
     diffusers = hosts.add_parser("diffusers", help="a scheduler in one file")
     diffusers.add_argument("spec", metavar="SPEC")
@@ -22,40 +29,30 @@ def add(commands: Any) -> None:
     comfyui.add_argument("folder", type=Path, metavar="DIR")
     comfyui.add_argument("specs", nargs="+", metavar="SPEC")
     comfyui.set_defaults(handler=run_comfyui)
+    students.add_export(hosts)
 
 
 def run_diffusers(args: argparse.Namespace) -> int:
     """Write the scheduler file of one solver."""
     from ..emit.diffusers_file import class_name, diffusers_file
     from ..loading import load
+    from ..proof import proved
     from ..writing import write
 
     loaded = load(args.spec)
-    text = diffusers_file(loaded.solver, loaded.program, stated(loaded), loaded.spec)
+    text = diffusers_file(loaded.solver, loaded.program, proved(loaded).stated, loaded.spec)
     path = args.out or Path(f"{loaded.solver.name}_scheduler.py")
     changed = write(path, text)
     print(f"{'wrote' if changed else 'up to date:'} {path} ({class_name(loaded.solver.name)})")
     return 0
 
 
-def stated(loaded: Loaded) -> dict[str, Any] | None:
-    """What a file says of its solver's order; nothing where it cannot be derived."""
-    from .theory import analysed, noise_analysed
-
-    try:
-        if loaded.program.stochastic:
-            return {"weak": noise_analysed(loaded).json()}
-        return analysed(loaded).stated()
-    except OrderError:
-        return None
-
-
 def run_comfyui(args: argparse.Namespace) -> int:
     """Write a custom-node folder with some solvers."""
     from ..emit.comfyui_folder import comfyui_folder
     from ..loading import load
+    from ..proof import proved
     from ..writing import write
-    from .generation import emitted
 
     samplers: dict[str, str] = {}
     parameters = {}
@@ -66,7 +63,7 @@ def run_comfyui(args: argparse.Namespace) -> int:
             raise SolvergenError(f"two of the solvers are named `{name}`")
         if name in ("nodes", "__init__"):
             raise SolvergenError(f"a solver in a node folder cannot be named `{name}`")
-        samplers[name], parameters[name] = emitted(loaded)[0], loaded.program.parameters
+        samplers[name], parameters[name] = proved(loaded).text, loaded.program.parameters
     for name, text in comfyui_folder(samplers, parameters).items():
         write(args.folder / name, text)
     print(f"wrote {args.folder} ({len(samplers)} sampler node{'s' * (len(samplers) != 1)})")

@@ -6,23 +6,29 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import OrderError, SolvergenError, SpecError
-from ..loading import Loaded
+from ..errors import SolvergenError, SpecError
 from ..writing import Change
-from .progress import shown
+from .parsing import command
+from .terminal import complain, shown
 
 SHARE = 8  # specs for which another process is worth its start
 
 
 def add(commands: Any) -> None:
     """Register the command."""
-    generate = commands.add_parser(
-        "generate", help="write torch files (the whole gallery by default)"
+    generate = command(
+        commands,
+        "generate",
+        "write torch files (the whole gallery by default)",
+        "solvergen generate mine.toml --out samplers/",
+        "solvergen generate dpmpp_2m --diff        # show what changes in ./generated",
+        "solvergen generate --check                # for CI: exit code 1 and a diff if stale",
     )
-    generate.add_argument("specs", nargs="*", metavar="SPEC")
+    generate.add_argument("specs", nargs="*", metavar="SPEC", help="the gallery unless given")
     generate.add_argument(
         "--out",
         type=Path,
@@ -44,67 +50,70 @@ def add(commands: Any) -> None:
     generate.set_defaults(handler=run_generate)
 
 
-def emitted(loaded: Loaded) -> tuple[str, str]:
-    """The text of a solver's torch file, and why its claim does not hold (or nothing).
+@dataclass(frozen=True)
+class Result:
+    """What a spec generates.
 
-    A solver whose order cannot be derived is emitted without one.
+    Args:
+        name: of the solver.
+        text: of its torch file.
+        fault: why its claim does not hold; empty when it does.
+        record: what the catalogue stores; ``None`` for specs that are not of the gallery.
     """
-    from ..emit.torch_file import torch_file
-    from .theory import analysed, claim_fault, noise_analysed, noise_fault
 
-    try:
-        if loaded.program.stochastic:
-            found = noise_analysed(loaded)
-            text = torch_file(loaded.solver, loaded.program, {"weak": found.json()}, loaded.spec)
-            return text, noise_fault(loaded, found)
-        report = analysed(loaded)
-    except OrderError as error:
-        text = torch_file(loaded.solver, loaded.program, spec=loaded.spec)
-        return text, f"{loaded.path}: no order stated: {error}"
-    text = torch_file(loaded.solver, loaded.program, report.stated(), loaded.spec)
-    return text, claim_fault(loaded, report)
+    name: str
+    text: str
+    fault: str
+    record: dict[str, Any] | None
 
 
 def run_generate(args: argparse.Namespace) -> int:
     """Write files, or with --check say which are stale and how to remake them."""
-    from .. import gallery
+    from .. import catalogue, gallery
     from ..writing import compare, extras, write
 
     targets = args.specs or gallery.names()
     _require_folder(args.out, args.check)
     files: dict[Path, str] = {}
     faults: list[str] = []
-    for target, (name, text, fault) in _derived(targets, args.jobs):
-        path = args.out / f"{name}.py"
+    records = {}
+    for target, result in _derived(targets, args.jobs):
+        path = args.out / f"{result.name}.py"
         if path in files:
-            raise SpecError(f"another spec is already named `{name}`", target)
-        files[path] = text
-        faults += [fault] if fault else []
+            raise SpecError(f"another spec is already named `{result.name}`", target)
+        files[path] = result.text
+        faults += [result.fault] if result.fault else []
+        if result.record is not None:
+            records[result.name] = result.record
+    count, facts = len(files), args.out / catalogue.FILE
+    if not args.specs or (records and facts.is_file()):
+        known = catalogue.read(facts) if args.specs else {}
+        files[facts] = catalogue.file_text({**known, **records})
     changes = [change for path, text in files.items() if (change := compare(path, text))]
     if not args.specs and args.check:
         changes += extras(args.out, {path.name for path in files})
     if args.diff:
         print("".join(change.diff for change in changes), end="")
     for fault in faults:
-        print(f"warning: {fault}", file=sys.stderr)
+        complain(f"warning: {fault}")
     if args.check:
-        return max(_report(changes, args, len(files)), 1 if faults else 0)
+        return max(_report(changes, args, count), 1 if faults else 0)
     for path, text in files.items():
         if write(path, text):
             print(f"wrote {path}")
     if not changes:
-        print(f"{len(files)} file{'s' * (len(files) != 1)} in {args.out} up to date")
+        print(f"{count} file{'s' * (count != 1)} in {args.out} up to date")
     return 0
 
 
-def _derived(targets: Sequence[str], jobs: int) -> Iterator[tuple[str, tuple[str, str, str]]]:
-    """Each target with its solver's name, file and fault, in order, from several processes.
+def _derived(targets: Sequence[str], jobs: int) -> Iterator[tuple[str, Result]]:
+    """Each target with what it generates, in order, from several processes.
 
     Raises:
         SolvergenError: the first spec that cannot be derived.
     """
     if jobs < 1:
-        raise SolvergenError(f"--jobs is the number of processes, 1 or more; found {jobs}")
+        raise SolvergenError(f"--jobs must be at least 1; found {jobs}")
     jobs = min(jobs, len(targets) // SHARE)
     if jobs < 2:
         yield from ((target, _result(target)) for target in shown(targets, "deriving"))
@@ -120,15 +129,20 @@ def _derived(targets: Sequence[str], jobs: int) -> Iterator[tuple[str, tuple[str
             yield target, result
 
 
-def _result(target: str) -> tuple[str, str, str]:
+def _result(target: str) -> Result:
+    from .. import catalogue
     from ..loading import load
+    from ..proof import proved
 
-    loaded = load(target)
-    return (loaded.solver.name, *emitted(loaded))
+    proof = proved(load(target))
+    name = proof.loaded.solver.name
+    of_gallery = bool(catalogue.gallery_name(proof.loaded.path))
+    record = catalogue.record(catalogue.entry_of(proof)) if of_gallery else None
+    return Result(name, proof.text, proof.fault, record)
 
 
-def _attempt(target: str) -> tuple[str, str, str] | str:
-    """The result, or the text of the error: exceptions do not survive the way between processes."""
+def _attempt(target: str) -> Result | str:
+    """The result, or the message of the error: exceptions do not survive between processes."""
     try:
         return _result(target)
     except SolvergenError as error:
@@ -136,15 +150,15 @@ def _attempt(target: str) -> tuple[str, str, str] | str:
 
 
 def _require_folder(out: Path, check: bool) -> None:
-    """Refuse an --out that is no folder before anything is derived.
+    """Refuse an --out that is not a folder before anything is derived.
 
     Raises:
         SolvergenError: it is a file, or there is nothing in it to check.
     """
     if out.exists() and not out.is_dir():
-        raise SolvergenError(f"--out is a folder, and {out} is a file")
+        raise SolvergenError(f"--out must be a folder; {out} is a file")
     if check and not out.is_dir():
-        raise SolvergenError(f"there is no folder {out} to check; name one with --out")
+        raise SolvergenError(f"there is no folder {out} to check; give one with --out")
 
 
 def _report(changes: list[Change], args: argparse.Namespace, count: int) -> int:
@@ -152,7 +166,9 @@ def _report(changes: list[Change], args: argparse.Namespace, count: int) -> int:
         print(f"{count} file{'s' * (count != 1)} in {args.out} up to date")
         return 0
     for change in changes:
-        word = {"new": "missing", "stale": "stale", "extra": "made by no spec"}[change.kind]
+        word = {"new": "missing", "stale": "stale", "extra": "has no spec (extra file)"}[
+            change.kind
+        ]
         print(f"{change.path}: {word}", file=sys.stderr)
         if change.kind == "stale" and not args.diff:
             print(change.diff, end="", file=sys.stderr)

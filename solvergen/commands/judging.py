@@ -8,8 +8,9 @@ from typing import Any
 from ..errors import SolvergenError
 
 NAMES = {
-    "verify": "measure and audit samplers, and weigh their claims",
+    "verify": "measure and audit samplers, and check their claims",
     "audit": "exact order of a sampler, from one-hot runs alone",
+    "diff": "what changed between two reports or baselines",
 }
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sympy import Expr, Symbol, exp
+
 from ..errors import DeriveError
-from ..expr.tree import ONE, ZERO, Call, Expr, Number, Symbol, exp, multiply
+from ..expr.arithmetic import ONE, ZERO, multiply, quotient
+from ..expr.functions import expm1, log, log1p, minimum, sqrt
 from ..program.row import Draw, Row
 from ..program.step import Condition, Interval, Step
 from ..spec.model import Noise
@@ -27,7 +30,7 @@ def splits(
             length, ratio = Symbol(name), exp(c * H - Symbol(name))
         # A noise prediction's weights are in units of σ, which is lower by this ratio down there.
         terms = row.terms if kappa == 1 else scaled(row.terms, ratio)
-        terms = stretched(terms, length / c)
+        terms = stretched(terms, quotient(length, c))
         rows[row.name] = replace(row, terms=terms, decay=ratio if kappa == 1 else ONE)
     return rows, tuple(lets.items())
 
@@ -37,7 +40,7 @@ def _kept(strength: Expr, length: Expr) -> Expr:
 
     That difference itself would vanish in float64 at η = 1 where steps are long.
     """
-    return (1 - strength) * (1 + strength) + strength**2 * exp(-2 * length)
+    return multiply(1 - strength, 1 + strength) + multiply(strength**2, exp(-2 * length))
 
 
 def _descent(strength: Expr, length: Expr) -> tuple[Expr, Expr]:
@@ -47,9 +50,9 @@ def _descent(strength: Expr, length: Expr) -> tuple[Expr, Expr]:
     """
     if strength == ONE:
         return 2 * length, exp(-length)
-    gained = (1 - strength) * (1 + strength) * Call("expm1", (2 * length,))
-    down = 2 * length - Call("log1p", (gained,)) / 2
-    return down, Call("sqrt", (_kept(strength, length),))
+    gained = multiply(1 - strength, 1 + strength, expm1(2 * length))
+    down = 2 * length - log1p(gained) / 2
+    return down, sqrt(_kept(strength, length))
 
 
 def ancestral(step: Step, noise: Noise) -> Step:
@@ -58,13 +61,13 @@ def ancestral(step: Step, noise: Noise) -> Step:
     lower: Expr = Symbol("lower")
     if noise.down is not None:
         lets = (*lets, ("lower", noise.down))
-        down: Expr = Call("log", (Symbol("sigma") / lower,))
-        kept = Call("min", (ONE, lower / Symbol("sigma_next")))
-        up: Expr = Call("sqrt", (1 - kept**2,))
+        down: Expr = log(Symbol("sigma") / lower)
+        kept = minimum(ONE, lower / Symbol("sigma_next"))
+        up: Expr = sqrt(1 - kept**2)
     else:
         down, ratio = _descent(noise.strength, H)
         lower = Symbol("sigma_next") * ratio
-        up = noise.strength * Call("sqrt", (-Call("expm1", (-2 * H,)),))
+        up = multiply(noise.strength, sqrt(-expm1(-2 * H)))
     final = replace(step.final, noise=(Draw("z1", Symbol("up")),))
     if step.corrector:
         raise DeriveError("an ancestral step has no corrector here", ("corrector",))
@@ -82,7 +85,7 @@ def possible(noise: Noise) -> tuple[Condition, ...]:
         lower = Symbol("lower")
         kept = 1 - lower / Symbol("sigma_next")
         return (Condition(lower, text), Condition(kept, text, strict=False))
-    if isinstance(noise.strength, Number) and 0 <= noise.strength.value <= 1:
+    if noise.strength.is_Rational and 0 <= noise.strength <= 1:
         return ()
     text = "the strength must be below {math.sqrt(-1 / math.expm1(-2 * h)):.6g}"
     return (Condition(_kept(noise.strength, H), text),)

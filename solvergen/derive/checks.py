@@ -21,7 +21,7 @@ def check_states(solver: Solver, steps: Sequence[Step]) -> None:
             ("corrector", "mode"),
         )
     if any(step.stochastic for step in steps) or solver.noise or solver.langevin:
-        raise DeriveError("past states carry no noise yet; leave [noise] out", ("noise",))
+        raise DeriveError("rules with past states do not support noise; remove [noise]", ("noise",))
 
 
 def check_draws(solver: Solver, steps: Sequence[Step]) -> None:

@@ -11,11 +11,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import factorial
 
+from sympy import Expr, Symbol, exp
+
 from ..errors import DeriveError
-from ..expr.tree import Call, Expr, Number, Symbol, exp, lift, phi
+from ..expr import functions as of_step
+from ..expr.arithmetic import ONE, ZERO, multiply, power, quotient
+from ..expr.functions import expm1, lift, log1p, phi, sqrt
 from ..program.row import KAPPA, Place
 from ..spec.locate import Path as KeyPath
 from ..spec.model import Schedule
+from . import own_schedule
 
 LAM, H = Symbol("lam"), Symbol("h")
 
@@ -69,16 +74,16 @@ def located(
         DeriveError: sigma or t without a declared schedule where they would need one.
     """
     kind, plain = resolve(name, integrand, schedule, where).kind, _plain(name, schedule)
-    if name == "lambda" or kind != "other" or at == lift(1):
+    if name == "lambda" or kind != "other" or at == ONE:
         return Place(at, "lambda" if name == "lambda" else "clock")
     if plain in ("rho", "s"):
         return _in_own_variables(at, plain, integrand)
-    return Place(Call("fraction", (at,)))
+    return Place(of_step.fraction(at))
 
 
 def further(place: Place) -> bool:
     """Whether a place is a fraction of the step in a coordinate besides λ and the clocks."""
-    return isinstance(place.fraction, Call) and place.fraction.name == "fraction"
+    return isinstance(place.fraction, of_step.fraction)
 
 
 def _expression(name: str, schedule: Schedule | None, where: KeyPath) -> Expr:
@@ -91,10 +96,12 @@ def _expression(name: str, schedule: Schedule | None, where: KeyPath) -> Expr:
     }
     if name in direct:
         return direct[name]
+    if schedule is not None and schedule.alpha is not None:
+        return own_schedule.expression(name, schedule, where)
     if schedule is None or schedule.name not in ("vp", "vp-linear", "cosine"):
         raise DeriveError(f"the coordinate `{name}` needs a [schedule]", where)
     if name == "sigma":
-        return 1 / Call("sqrt", (1 + exp(2 * LAM),))
+        return 1 / sqrt(1 + exp(2 * LAM))
     if schedule.name == "vp-linear":
         return _linear_time(schedule.beta_min, schedule.beta_max)
     raise DeriveError(
@@ -106,23 +113,23 @@ def _expression(name: str, schedule: Schedule | None, where: KeyPath) -> Expr:
 def _linear_time(beta_min: Fraction, beta_max: Fraction) -> Expr:
     """t of the VP schedule with linear β: −2 log α = β_min t + (β_max − β_min) t²/2."""
     low, slope = lift(beta_min), lift(beta_max - beta_min)
-    minus_two_log_alpha = Call("log1p", (exp(-2 * LAM),))
-    root = Call("sqrt", (low * low + 2 * slope * minus_two_log_alpha,))
+    minus_two_log_alpha = log1p(exp(-2 * LAM))
+    root = sqrt(low * low + 2 * slope * minus_two_log_alpha)
     return 2 * minus_two_log_alpha / (low + root)
 
 
 def offset(coordinate: Coordinate, place: Place, integrand: str) -> Expr:
     """Offset of a place of the step in a coordinate, in units of the step."""
     kappa = KAPPA[integrand]
-    if place.fraction in (lift(0), lift(1)):
+    if place.fraction in (ZERO, ONE):
         return place.fraction
     if coordinate.kind == "lambda":
         return place.lam(kappa)
     if coordinate.kind == "clock":
         return place.clock(kappa)
     if further(place):  # the one further coordinate of its step, so that this one
-        return place.fraction.children()[0]
-    return Call("offset", (place.lam(kappa),))
+        return place.fraction.args[0]
+    return of_step.offset(place.lam(kappa))
 
 
 def _in_own_variables(at: Expr, clock: str, integrand: str) -> Place:
@@ -130,7 +137,7 @@ def _in_own_variables(at: Expr, clock: str, integrand: str) -> Place:
     sign = {"rho": 1, "s": -1}[clock]
     if KAPPA[integrand] == sign:
         return Place(at, "clock")
-    return Place(Call("log1p", (at * Call("expm1", (sign * H,)),)) / (sign * H))
+    return Place(log1p(multiply(at, expm1(sign * H))) / (sign * H))
 
 
 def moments(
@@ -146,9 +153,10 @@ def moments(
     if coordinate.kind == "lambda":
         c = place.lam(kappa)
         return c * H, [
-            Number(Fraction(factorial(m))) * c**m * phi(m + 1, -kappa * c * H) for m in range(count)
+            multiply(lift(factorial(m)), power(c, m), phi(m + 1, -kappa * c * H))
+            for m in range(count)
         ]
     if coordinate.kind == "clock":
         at = place.clock(kappa)
-        return at, [at**m / (m + 1) for m in range(count)]
-    return lift(1), [Call("moment", (lift(m), place.lam(kappa))) for m in range(count)]
+        return at, [quotient(power(at, m), lift(m + 1)) for m in range(count)]
+    return ONE, [of_step.moment(m, place.lam(kappa)) for m in range(count)]

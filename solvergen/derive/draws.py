@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 
+from sympy import Expr, Symbol, exp
+
 from ..errors import DeriveError
-from ..expr.substitution import substitute
-from ..expr.tree import ONE, ZERO, Call, Expr, Number, Symbol, exp, multiply
+from ..expr.arithmetic import ONE, ZERO, multiply, substitute
+from ..expr.functions import expm1, sqrt
 from ..program.row import Draw, Row, Term
 from ..program.step import Interval, Step
 from ..spec.model import Noise
@@ -80,15 +82,15 @@ def _ordered(fractions: set[Expr]) -> list[Expr]:
     Raises:
         DeriveError: places that parameters decide, whose order is not known.
     """
-    known = [f for f in fractions if isinstance(f, Number)]
-    open_ = [f for f in fractions if not isinstance(f, Number)]
-    if len(open_) > 1 or (open_ and any(0 < f.value < 1 for f in known)):
+    known = [f for f in fractions if f.is_Rational]
+    open_ = [f for f in fractions if not f.is_Rational]
+    if len(open_) > 1 or (open_ and any(0 < f < 1 for f in known)):
         raise DeriveError(
             "one Brownian path needs the order of the stages; at most one place may be a parameter",
             ("noise", "stages"),
         )
-    inner = sorted((f for f in known if f.value < 1), key=lambda f: f.value)
-    return [*[f for f in inner if f != ZERO], *open_, *[f for f in known if f.value >= 1]]
+    inner = sorted(f for f in known if f < 1)
+    return [*[f for f in inner if f != ZERO], *open_, *[f for f in known if f >= 1]]
 
 
 def _spread(row: Row, draw: Interval, strength: Expr, form: str, kappa: int) -> Expr:
@@ -96,8 +98,8 @@ def _spread(row: Row, draw: Interval, strength: Expr, form: str, kappa: int) -> 
     rest = (row.place.fraction - draw.end) * H
     length = (draw.end - draw.start) * H
     if form == "ancestral":
-        return strength * Call("sqrt", (-Call("expm1", (-2 * length,)),))
+        return multiply(strength, sqrt(-expm1(-2 * length)))
     if kappa == -1:
-        return exp(rest) * strength * Call("sqrt", (Call("expm1", (2 * length,)),))
+        return multiply(exp(rest), strength, sqrt(expm1(2 * length)))
     excess = strength**2
-    return exp(-excess * rest) * Call("sqrt", (-Call("expm1", (-2 * excess * length,)),))
+    return multiply(exp(-excess * rest), sqrt(-expm1(-2 * excess * length)))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
+
+from sympy import Expr, Symbol
 
 from ..errors import DeriveError
-from ..expr.substitution import substitute
-from ..expr.tree import ONE, ZERO, Call, Expr, Number, Symbol, add
+from ..expr import functions as of_step
+from ..expr.arithmetic import ONE, ZERO, add, multiply, substitute
+from ..expr.functions import lift
+from ..expr.printing import show
 from ..program.consistency import is_one
 from ..program.row import KAPPA, Place, Term, depth
 from ..spec.model import Rule
@@ -18,7 +21,7 @@ from .coordinates import Coordinate, offset
 
 def meanings(rule: Rule, coordinate: Coordinate, context: Context) -> dict[str, Expr]:
     """What κ and the step ratios of explicit expressions stand for."""
-    values: dict[str, Expr] = {"kappa": Number(Fraction(KAPPA[context.integrand]))}
+    values: dict[str, Expr] = {"kappa": lift(KAPPA[context.integrand])}
     for k in range(1, MAX_STEPS + 1):
         values[f"ratio{k}"] = ONE if rule.frozen else ratio(coordinate.offsets, k)
         point = Place(Symbol(f"gamma{k}"), "grid")
@@ -46,7 +49,7 @@ def explicit(
             )
         try:
             slope = _slope(source, coordinate, stages, context)
-            terms.append(Term(source, slope * substitute(weight, values)))
+            terms.append(Term(source, multiply(slope, substitute(weight, values))))
         except ZeroDivisionError:
             raise DeriveError(f"the weight of `{source}` divides by zero", rule.where) from None
     return terms
@@ -59,10 +62,10 @@ def _slope(
     if coordinate.kind != "other":
         return ONE
     if source == "n":
-        return Call("slope", (ZERO,))
+        return of_step.slope(ZERO)
     if source in stages:
-        return Call("slope", (stages[source].lam(KAPPA[context.integrand]),))
-    return Call("slope", (-Symbol(f"theta{depth(source)}"),))
+        return of_step.slope(stages[source].lam(KAPPA[context.integrand]))
+    return of_step.slope(-Symbol(f"theta{depth(source)}"))
 
 
 def carried(rule: Rule, coordinate: Coordinate, context: Context, reach: int | None) -> list[Term]:
@@ -80,7 +83,7 @@ def carried(rule: Rule, coordinate: Coordinate, context: Context, reach: int | N
     if found and not is_one(total, defaults):
         raise DeriveError(
             f"the factors on the states must sum to 1, or a state without model output is not kept; "
-            f"their sum is {total}",
+            f"their sum is {show(total)}",
             (*rule.where, "carry"),
         )
     return found

@@ -18,8 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sympy import Expr
+
 from ..errors import DeriveError
-from ..expr.tree import ONE, ZERO, Expr, add, divide, lift, multiply
+from ..expr.arithmetic import ONE, ZERO, add, divide, multiply, negative, power, quotient, subtract
+from ..expr.functions import lift
 from .lagrange import lagrange
 
 
@@ -35,8 +38,7 @@ def hermite(
     Raises:
         DeriveError: more than one node that lies at no listed state.
 
-    >>> from solvergen.expr.tree import Number
-    >>> t = [ZERO, Number(-1)]
+    >>> t = [ZERO, -ONE]
     >>> [[str(w) for w in part] for part in hermite(t, [ONE], ONE)]  # BDF2
     [['4/3', '-1/3'], ['2/3']]
     """
@@ -48,10 +50,12 @@ def hermite(
             "with several states at most one node may lie elsewhere than at a listed state; list the "
             "states of the others"
         )
-    whole = multiply(*(at - state for state in states))
+    whole = multiply(*(subtract(at, state) for state in states))
     matrix = _inverse(states, nodes, free)
     bases = [
-        multiply(whole, add(*(row[j] * _value(nodes, k, at) for k, row in enumerate(matrix))))
+        multiply(
+            whole, add(*(multiply(row[j], _value(nodes, k, at)) for k, row in enumerate(matrix)))
+        )
         for j in range(len(nodes))
     ]
     if not free:
@@ -59,8 +63,13 @@ def hermite(
     if [at] == list(nodes):
         return _backward(states, at), bases
     factors = [
-        _value(states, s, at)
-        - add(*(_slope(states, s, node) * basis for node, basis in zip(nodes, bases, strict=True)))
+        add(
+            _value(states, s, at),
+            *(
+                negative(multiply(_slope(states, s, node), basis))
+                for node, basis in zip(nodes, bases, strict=True)
+            ),
+        )
         for s in range(len(states))
     ]
     return factors, bases
@@ -70,12 +79,13 @@ def _osculating(states: Sequence[Expr], nodes: Sequence[Expr], s: int, at: Expr)
     """A state's factor where every node lies at a state: Hermite's formula, in products."""
     mine = states[s]
     others = [(node, 2 if node in nodes else 1) for j, node in enumerate(states) if j != s]
-    above = multiply(*((at - other) ** times for other, times in others))
-    below = multiply(*((mine - other) ** times for other, times in others))
+    above = multiply(*(power(subtract(at, other), times) for other, times in others))
+    below = multiply(*(power(subtract(mine, other), times) for other, times in others))
     if mine not in nodes:
         return divide(above, below)
-    drop = (at - mine) * add(*(divide(lift(times), mine - other) for other, times in others))
-    return multiply(divide(above, below), 1 - drop)
+    rates = (divide(lift(times), subtract(mine, other)) for other, times in others)
+    drop = multiply(subtract(at, mine), add(*rates))
+    return multiply(divide(above, below), subtract(ONE, drop))
 
 
 def _backward(states: Sequence[Expr], at: Expr) -> list[Expr]:
@@ -83,7 +93,7 @@ def _backward(states: Sequence[Expr], at: Expr) -> list[Expr]:
     rate = _rate(states, at)
     found = []
     for s in range(len(states)):
-        above = multiply(*(at - other for j, other in enumerate(states) if j != s))
+        above = multiply(*(subtract(at, other) for j, other in enumerate(states) if j != s))
         found.append(divide(multiply(_value(states, s, at), above), rate))
     return found
 
@@ -91,7 +101,9 @@ def _backward(states: Sequence[Expr], at: Expr) -> list[Expr]:
 def _quadrature(start: Expr, nodes: Sequence[Expr], at: Expr) -> list[Expr]:
     """The integral of the interpolant of the slopes from one state's place."""
     count = len(nodes)
-    moments = [(at ** (m + 1) - start ** (m + 1)) / (m + 1) for m in range(count)]
+    moments = [
+        quotient(subtract(power(at, m), power(start, m)), lift(m)) for m in range(1, count + 1)
+    ]
     return [basis.against(moments) for basis in lagrange(nodes)]
 
 
@@ -105,11 +117,13 @@ def _inverse(
     for i in (i for i in range(count) if i not in free):
         matrix[i][i] = divide(ONE, rates[i])
     for u in free:
-        whole = multiply(*(nodes[u] - state for state in states))
-        pivot = rates[u] + whole * _slope(nodes, u, nodes[u])
+        whole = multiply(*(subtract(nodes[u], state) for state in states))
+        pivot = add(rates[u], multiply(whole, _slope(nodes, u, nodes[u])))
         matrix[u][u] = divide(ONE, pivot)
         for j in (j for j in range(count) if j != u):
-            matrix[u][j] = divide(-whole * _slope(nodes, j, nodes[u]), multiply(rates[j], pivot))
+            matrix[u][j] = divide(
+                negative(multiply(whole, _slope(nodes, j, nodes[u]))), multiply(rates[j], pivot)
+            )
     return matrix
 
 
@@ -117,7 +131,7 @@ def _rate(states: Sequence[Expr], at: Expr) -> Expr:
     """Ω'."""
     return add(
         *(
-            multiply(*(at - other for j, other in enumerate(states) if j != i))
+            multiply(*(subtract(at, other) for j, other in enumerate(states) if j != i))
             for i in range(len(states))
         )
     )
@@ -126,8 +140,8 @@ def _rate(states: Sequence[Expr], at: Expr) -> Expr:
 def _value(nodes: Sequence[Expr], j: int, at: Expr) -> Expr:
     """ℓ_j at a place."""
     others = [node for k, node in enumerate(nodes) if k != j]
-    above = multiply(*(at - other for other in others))
-    return divide(above, multiply(*(nodes[j] - other for other in others)))
+    above = multiply(*(subtract(at, other) for other in others))
+    return divide(above, multiply(*(subtract(nodes[j], other) for other in others)))
 
 
 def _slope(nodes: Sequence[Expr], j: int, at: Expr) -> Expr:
@@ -135,8 +149,8 @@ def _slope(nodes: Sequence[Expr], j: int, at: Expr) -> Expr:
     others = [node for k, node in enumerate(nodes) if k != j]
     above = add(
         *(
-            multiply(*(at - other for m, other in enumerate(others) if m != k))
+            multiply(*(subtract(at, other) for m, other in enumerate(others) if m != k))
             for k in range(len(others))
         )
     )
-    return divide(above, multiply(*(nodes[j] - other for other in others)))
+    return divide(above, multiply(*(subtract(nodes[j], other) for other in others)))

@@ -10,7 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..expr.tree import ONE, ZERO, Expr, Number, add, divide, multiply, split
+from sympy import Expr
+
+from ..expr.arithmetic import (
+    ONE,
+    ZERO,
+    add,
+    divide,
+    multiply,
+    negative,
+    quotient,
+    split,
+    subtract,
+    terms_of,
+)
 
 
 @dataclass(frozen=True)
@@ -22,8 +35,12 @@ class Basis:
 
     def against(self, values: Sequence[Expr], scale: Expr = ONE) -> Expr:
         """scale · Σ_m [ξ^m]ℓ · values_m, exactly."""
-        terms = [c * value for c, value in zip(self.coefficients, values, strict=True) if c != ZERO]
-        return scale * divide(add(*terms), self.denominator)
+        terms = [
+            multiply(c, value)
+            for c, value in zip(self.coefficients, values, strict=True)
+            if c != ZERO
+        ]
+        return multiply(scale, divide(add(*terms), self.denominator))
 
 
 def lagrange(nodes: Sequence[Expr]) -> list[Basis]:
@@ -38,7 +55,7 @@ def lagrange(nodes: Sequence[Expr]) -> list[Basis]:
     Raises:
         ZeroDivisionError: two nodes are the same expression.
 
-    >>> from solvergen.expr.tree import Symbol
+    >>> from sympy import Symbol
     >>> first, second = lagrange([ZERO, -Symbol("t")])
     >>> [str(c) for c in first.coefficients], str(first.denominator)
     (['t', '1'], 't')
@@ -53,14 +70,14 @@ def lagrange(nodes: Sequence[Expr]) -> list[Basis]:
             if node == other:
                 raise ZeroDivisionError("coinciding nodes")
             shifted = [ZERO, *coefficients]
-            low = [multiply(-other, c) for c in coefficients] + [ZERO]
+            low = [multiply(negative(other), c) for c in coefficients] + [ZERO]
             coefficients = [add(a, b) for a, b in zip(low, shifted, strict=True)]
-            gap = node - other
-            if all(split(term)[0] < 0 for term in getattr(gap, "terms", (gap,))):
-                denominator, gap = -denominator, -gap
+            gap = subtract(node, other)
+            if all(split(term)[0] < 0 for term in terms_of(gap)):
+                denominator, gap = negative(denominator), negative(gap)
             denominator = multiply(denominator, gap)
-        if isinstance(denominator, Number):
-            coefficients = [c / denominator for c in coefficients]
+        if denominator.is_Rational:
+            coefficients = [quotient(c, denominator) for c in coefficients]
             denominator = ONE
         bases.append(Basis(tuple(coefficients), denominator))
     return bases

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sympy import Expr, Symbol, exp
+
 from ..errors import DeriveError
-from ..expr.tree import ONE, ZERO, Call, Expr, Symbol, exp
+from ..expr.arithmetic import ONE, ZERO, multiply
+from ..expr.functions import lift, sqrt
 from ..program.row import Draw, Place, Row, Term
 from ..program.step import CHAIN, Chain, Interval, Step
 from ..spec.model import Langevin
@@ -44,7 +47,7 @@ def langevin(step: Step, asked: Langevin, kappa: int) -> Step:
 
 def _single(rate: Expr) -> Row:
     """One Langevin step as a row."""
-    spread = Draw(LAST, Call("sqrt", (2 * rate,)))
+    spread = Draw(LAST, sqrt(multiply(lift(2), rate)))
     return Row("", Place(ZERO), "lambda", (Term("n", rate),), 1 - rate, (spread,))
 
 
@@ -54,21 +57,17 @@ def langevin_to_zero(asked: Langevin) -> Step:
     return langevin(Step("the denoised value", (), end), asked, 1)
 
 
-def _times_exp(factor: Expr, exponent: Expr) -> Expr:
-    """A factor times e^exponent, as one exponential where the factor is one."""
-    if isinstance(factor, Call) and factor.name == "exp":
-        return exp(factor.args[0] + exponent)
-    return factor * exp(exponent)
-
-
 def _from(row: Row, base: Row) -> Row:
     """A row whose start is another row at the same level, written out over the step's start."""
     if row.gauge != "lambda" or row.place.coordinate != "lambda":
         raise DeriveError('Langevin steps need coordinate = "lambda"', ("langevin",))
-    propagated = _times_exp(row.decay, -row.place.fraction * H)
-    carried = tuple(Term(t.source, propagated * t.weight) for t in base.terms)
+    propagated = multiply(row.decay, exp(-row.place.fraction * H))
+    carried = tuple(Term(t.source, multiply(propagated, t.weight)) for t in base.terms)
     # A draw's unit is σ where it is used: σ_n is e^{ch} of σ at the fraction c.
-    noise = tuple(Draw(d.name, row.decay * d.weight) for d in base.noise)
+    noise = tuple(Draw(d.name, multiply(row.decay, d.weight)) for d in base.noise)
     return replace(
-        row, terms=(*carried, *row.terms), decay=row.decay * base.decay, noise=(*noise, *row.noise)
+        row,
+        terms=(*carried, *row.terms),
+        decay=multiply(row.decay, base.decay),
+        noise=(*noise, *row.noise),
     )

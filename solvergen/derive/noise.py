@@ -14,10 +14,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sympy import Expr, Symbol, exp
+
 from ..errors import DeriveError
-from ..expr.show import show
-from ..expr.substitution import symbols
-from ..expr.tree import ONE, ZERO, Call, Expr, Number, Symbol, exp, lift, multiply
+from ..expr import functions
+from ..expr.arithmetic import ONE, ZERO, multiply, subtract, symbols, walk
+from ..expr.functions import lift, log1p, minimum, sqrt
+from ..expr.printing import show
 from ..program.row import Row
 from ..program.step import Condition, Interval, Step
 from ..spec.model import Noise
@@ -83,7 +86,7 @@ def _windowed(noise: Noise) -> tuple[Expr, tuple[tuple[str, Expr], ...]]:
         return noise.strength, ()
     low, high = noise.window
     level = Symbol("sigma" if noise.window_at == "start" else "sigma_next")
-    inside = Call("between", (low, level, high))
+    inside = functions.between(low, level, high)
     return Symbol("strength"), (("strength", multiply(noise.strength, inside)),)
 
 
@@ -96,11 +99,11 @@ def _opens(noise: Noise) -> tuple[Condition, ...]:
     if not noise.window:
         return ()
     low, high = noise.window
-    width = high - low
-    if isinstance(width, Number) and width.value < 0:
+    width = subtract(high, low)
+    if width.is_Rational and width < 0:
         raise DeriveError("a window is its least value, then its greatest", ("noise", "window"))
     text = "the window of the strength ends below where it begins"
-    return () if isinstance(width, Number) else (Condition(width, text, strict=False),)
+    return () if width.is_Rational else (Condition(width, text, strict=False),)
 
 
 def _sde(row: Row, strength: Expr, kappa: int) -> Row:
@@ -120,9 +123,9 @@ def _churned(step: Step, strength: Expr, noise: Noise, lets: tuple[tuple[str, Ex
             "needs a solver without history and PEC corrector",
             ("noise", "form"),
         )
-    cap = Call("sqrt", (lift(2),)) - 1
-    share = Call("min", (strength / Symbol("steps"), cap))
-    raised = Call("log1p", (Symbol("raised"),))
+    cap = sqrt(lift(2)) - 1
+    share = minimum(strength / Symbol("steps"), cap)
+    raised = log1p(Symbol("raised"))
     text = "churn must not be negative; it is {raised}"
     return replace(
         step,
@@ -148,12 +151,12 @@ def _stated(rows: tuple[Row, ...]) -> tuple[Condition, ...]:
         (draw.name, node.args[0])
         for row in rows
         for draw in row.noise
-        for node in draw.weight.walk()
-        if isinstance(node, Call) and node.name == "sqrt"
+        for node in walk(draw.weight)
+        if isinstance(node, sqrt)
     }
     return tuple(
         Condition(inside, f"the draw {name} needs {show(inside)} >= 0", strict=False)
-        for name, inside in sorted(roots, key=str)
+        for name, inside in sorted(roots, key=lambda root: (root[0], show(root[1])))
         if symbols(inside) & {"sigma", "sigma_next"}
         and symbols(inside) - {"h", "sigma", "sigma_next"}
     )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..expr.substitution import substitute
-from ..expr.tree import Expr, Number
+from sympy import Expr
+
+from ..expr.arithmetic import substitute
+from ..expr.functions import lift
 from ..spec.model import Noise, Rule, Solver
 
 
 def pinned(solver: Solver) -> Solver:
     """The solver with its parameters at their defaults, so that it can serve inside another one."""
-    values: dict[str, Expr] = {p.name: Number(p.default) for p in solver.parameters}
+    values: dict[str, Expr] = {p.name: lift(p.default) for p in solver.parameters}
 
     def fixed(rule: Rule) -> Rule:
         return replace(
@@ -40,7 +42,7 @@ def pinned(solver: Solver) -> Solver:
 
 def fixed_noise(solver: Solver) -> Noise:
     """A solver's noise with its parameters at their defaults."""
-    noise, values = solver.noise, {p.name: Number(p.default) for p in solver.parameters}
+    noise, values = solver.noise, {p.name: lift(p.default) for p in solver.parameters}
     assert noise is not None
     return replace(
         noise,

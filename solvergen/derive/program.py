@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from sympy import Expr
+
 from ..errors import DeriveError
-from ..expr.substitution import symbols
-from ..expr.tree import ONE, Expr, Number, lift
+from ..expr.arithmetic import ONE, symbols
+from ..expr.functions import lift
 from ..program.model import Program
 from ..program.row import KAPPA, Place, Row, depth
 from ..program.step import Step
@@ -20,11 +22,12 @@ from .coordinates import further, located, resolve
 from .corrected import closed, swept
 from .langevin import langevin, langevin_to_zero
 from .noise import noisy
+from .own_schedule import process_of
 from .pinned import fixed_noise, pinned
-from .rules import weigh
+from .rules import row_of_rule
 
 Lookup = Callable[[str], Solver]
-END = Place(lift(1))
+END = Place(ONE)
 
 
 def derive(solver: Solver, lookup: Lookup | None = None) -> Program:
@@ -58,6 +61,8 @@ class _Deriver:
 
     def program(self) -> Program:
         solver = self.solver
+        if solver.schedule is not None and solver.schedule.alpha is not None:
+            process_of(solver.schedule)
         main = self.step(solver)
         start = self.start(main)
         end = self.end(main)
@@ -85,7 +90,7 @@ class _Deriver:
             start=start,
             end=end,
             zero=solver.end.zero,
-            shrink=None if solver.start.shrink is None else Number(solver.start.shrink),
+            shrink=None if solver.start.shrink is None else lift(solver.start.shrink),
             embedded=self.embedded(),
             controller=solver.controller,
             parameters=solver.parameters,
@@ -109,18 +114,18 @@ class _Deriver:
                 raise DeriveError(
                     f"two stages are named `{stage.name}`", (*stage.rule.where, "name")
                 )
-            stages.append(weigh(stage.rule, place, places, self.context, reach, stage.name))
+            stages.append(row_of_rule(stage.rule, place, places, self.context, reach, stage.name))
             places[stage.name] = place
-        final = weigh(solver.step, END, places, self.context, reach, "x")
+        final = row_of_rule(solver.step, END, places, self.context, reach, "x")
         corrector = None
         if solver.corrector:
             after = {**places, "n+1": END}
             rule = solver.corrector.rule
             if solver.corrector.mode == "PECE":
-                corrected = weigh(rule, END, after, self.context, reach, "x")
+                corrected = row_of_rule(rule, END, after, self.context, reach, "x")
                 stages, final = swept(stages, final, corrected, solver.corrector.sweeps)
             else:
-                corrector = weigh(rule, END, after, self.context, reach, "corrected")
+                corrector = row_of_rule(rule, END, after, self.context, reach, "corrected")
                 check_corrector(corrector, places)
                 final = replace(final, name="predicted")
         built = Step("", tuple(stages), final, corrector, spans=solver.spans)
@@ -148,7 +153,7 @@ class _Deriver:
         known = {parameter.name for parameter in self.solver.parameters}
         if local := symbols(noise.scale) - known:
             raise DeriveError(
-                f"a jump is no step: the scale of its noise cannot use {min(local)}",
+                f"the noise scale of a jump cannot use {min(local)}: a jump is not a step",
                 ("noise", "scale"),
             )
         return noise.scale
@@ -159,7 +164,7 @@ class _Deriver:
         if rule is None:
             return None
         places = {s.name: self.place(s) for s in self.solver.stages}
-        row = weigh(rule, END, places, self.context, 0, "embedded")
+        row = row_of_rule(rule, END, places, self.context, 0, "embedded")
         if any(depth(term.source) for term in row.terms) or self.step(self.solver).history:
             raise DeriveError(
                 "adaptive steps need a solver without history: its nodes must be n and stages",
@@ -243,7 +248,7 @@ class _Deriver:
     def other(self, entry: str | Rule, edge: str) -> Step:
         """The step of another solver's rule, or of a rule written out, in this solver's variables."""
         if isinstance(entry, Rule):
-            row = weigh(entry, END, {}, self.context, None, "x")
+            row = row_of_rule(entry, END, {}, self.context, None, "x")
             step = Step("", (), row, None, self.context.resolve(entry).expression)
             return self.stochastic(replace(step, label=_label(step)), self.solver)
         if entry == self.solver.name:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
+
+from sympy import Expr, Rational, Symbol
 
 from ..errors import DeriveError
-from ..expr.substitution import substitute
-from ..expr.tree import ONE, ZERO, Expr, Number, Symbol, add
+from ..expr.arithmetic import ONE, ZERO, add, multiply, substitute, subtract
+from ..expr.functions import lift
 from ..program.row import KAPPA, Draw, Place, Row, Term, depth
 from ..spec.model import Rule
 from ..spec.names import MAX_STEPS
@@ -20,7 +21,7 @@ from .lagrange import lagrange, power_values
 MAX_NODES = MAX_STEPS + 1  # each node doubles the terms of a basis with symbolic places
 
 
-def weigh(
+def row_of_rule(
     rule: Rule,
     place: Place,
     stages: Mapping[str, Place],
@@ -129,8 +130,8 @@ def _interpolatory(
     beside = _deviations(rule, coordinate, stages, context)
     for term, at in beside:  # N at its node less the polynomial there
         powers = power_values(at, len(nodes))
-        read = [term.weight * basis.against(powers) for basis in bases]
-        weights = [add(weight, -value) for weight, value in zip(weights, read, strict=True)]
+        read = [multiply(term.weight, basis.against(powers)) for basis in bases]
+        weights = [subtract(weight, value) for weight, value in zip(weights, read, strict=True)]
     return [*map(Term, nodes, weights), *(term for term, _ in beside)]
 
 
@@ -143,7 +144,7 @@ def _deviations(
         if source not in stages:
             require(source, stages, rule)
             raise DeriveError(
-                f"`{source}` is no stage; only evaluations of the step itself may lie beside the "
+                f"`{source}` is not a stage; only evaluations of the step itself may lie beside the "
                 "polynomial",
                 (*rule.where, "deviations"),
             )
@@ -163,14 +164,16 @@ def _functional(
     scale, exact = moments(coordinate, place, context.integrand, count)
     if rule.kind == "mean-value":
         # One-point quadrature: (∫ weight) · scale · f̂(θ), θ a fraction of the part integrated over.
-        theta = rule.theta if rule.theta is not None else Number(Fraction(1, 2))
-        at = theta * offset(coordinate, place, context.integrand)
-        total = scale * exact[0] * (rule.scale if rule.scale is not None else ONE)
+        theta = rule.theta if rule.theta is not None else Rational(1, 2)
+        at = multiply(theta, offset(coordinate, place, context.integrand))
+        total = multiply(scale, exact[0], rule.scale if rule.scale is not None else ONE)
         return total, power_values(at, count)
     if rule.kind == "taylor":
         degree = min(_degree(rule), count - 1)
         factors = list(rule.factors) or [ONE] * (degree + 1)
-        return scale, [factors[m] * exact[m] if m <= degree else ZERO for m in range(count)]
+        return scale, [
+            multiply(factors[m], exact[m]) if m <= degree else ZERO for m in range(count)
+        ]
     return scale, exact
 
 
@@ -202,16 +205,16 @@ def _offset(
     if node in stages:
         return offset(coordinate, stages[node], context.integrand)
     back = depth(node)
-    return Number(Fraction(-back)) if frozen else -Symbol(f"{coordinate.offsets}{back}")
+    return lift(-back) if frozen else -Symbol(f"{coordinate.offsets}{back}")
 
 
 def _refuse_coinciding(nodes: list[str], offsets: list[Expr], context: Context, rule: Rule) -> None:
     """Two nodes at one place, as written or at the parameters' defaults, have no interpolant."""
-    defaults: dict[str, Expr] = {p.name: Number(p.default) for p in context.parameters}
+    defaults: dict[str, Expr] = {p.name: lift(p.default) for p in context.parameters}
     for i, first in enumerate(offsets):
         for j in range(i):
             try:
-                gap = substitute(add(first, -offsets[j]), defaults)
+                gap = substitute(subtract(first, offsets[j]), defaults)
             except ZeroDivisionError:
                 gap = ZERO
             if gap == ZERO:

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 
-from ..expr.tree import Number
+from ..expr.functions import lift
 from ..program.model import Program
 from ..spec.model import Controller
 from .layout import Layout, clock_text
@@ -99,4 +99,4 @@ def _locals(program: Program, body: str) -> list[str]:
 
 
 def _number(value: Fraction) -> str:
-    return python(Number(value))
+    return python(lift(value))

@@ -43,9 +43,10 @@ def comfyui_folder(
         listed="".join(f"    {name},\n" for name in names),
         limits="\n".join(literal("LIMITS = ", bounded)),
     )
-    nodes = (HOSTS / "comfyui_nodes.py").read_text(encoding="utf-8")
     files = {f"{name}.py": text for name, text in samplers.items()}
-    return {**files, "nodes.py": nodes, "__init__.py": entry}
+    rooms = {"nodes.py": "comfyui_nodes.py", "inversion.py": "inversion.py"}
+    hosts = {name: (HOSTS / room).read_text(encoding="utf-8") for name, room in rooms.items()}
+    return {**files, **hosts, "__init__.py": entry}
 
 
 def limits(parameters: Sequence[Parameter]) -> dict[str, list[float | None]]:

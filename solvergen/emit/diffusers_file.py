@@ -13,37 +13,54 @@ from typing import Any
 
 from ..program.model import Program
 from ..spec.model import Solver
+from .diffusers_family import family_of
+from .python_text import literal
 from .torch_file import torch_file
 
 HOSTS = Path(__file__).parent.parent / "hosts"
 ROOMS = (
+    "diffusers_config.py",
     "diffusers_grid.py",
+    "diffusers_flow.py",
     "diffusers_noise.py",
+    "diffusers_compiled.py",
     "diffusers_walk.py",
     "diffusers_scheduler.py",
 )
 IMPORTS = """from __future__ import annotations
 
+import functools
 import inspect
+import itertools
 import math
+import os
+import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import diffusers
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.schedulers.scheduling_ddpm import betas_for_alpha_bar
 from diffusers.schedulers.scheduling_utils import (
     KarrasDiffusionSchedulers,
     SchedulerMixin,
-    SchedulerOutput,
 )
+from diffusers.utils import BaseOutput, logging
 from diffusers.utils.torch_utils import randn_tensor
 """
 SCHEDULER = '''class {name}(GridScheduler):
     """{title}: {calls} per step."""
 
-    order = EVALUATIONS_PER_STEP
+    solver = NAME
+    family = "{family}"
+{method}
+    calls = order = {interval}
     history = HISTORY
+    draws = {draws}
+    velocity = INTEGRAND == "velocity"
     coefficients = staticmethod(coefficients)
     advance = staticmethod(step)
 '''
@@ -60,14 +77,14 @@ def class_name(name: str) -> str:
 
 def body(source: str) -> str:
     """What a module defines, without its docstring and imports."""
-    found = re.search(r"^(@|def |class )", source, re.MULTILINE)
+    found = re.search(r"^(@|def |class |# |[A-Z_]+ = |logger = )", source, re.MULTILINE)
     assert found
     return source[found.start() :]
 
 
 def sampler_text(text: str, remake: str, imports: str) -> str:
     """An emitted sampler up to its `step`, with other imports and another way to remake it."""
-    head = text[: text.index("\n\ndef check(")]
+    head = text[: text.index("\n\ndef check_state(")]
     head = re.sub(r"(?m)^# remake .*$", f"# remake   {remake}", head, count=1)
     return head.replace("import math\n\nimport torch\n", imports, 1)
 
@@ -86,9 +103,15 @@ def diffusers_file(
     remake = f"solvergen export diffusers {spec or solver.name}"
     sampler = sampler_text(torch_file(solver, program, theory), remake, IMPORTS)
     count = program.evaluations_per_step
+    family, method = family_of(solver.name)
+    spans = program.main.spans
     scheduler = SCHEDULER.format(
         name=class_name(solver.name),
         title=(solver.title or solver.name).replace('"', "'"),
+        family=family,
+        method="\n".join(literal("method = ", method, 4)),
+        draws="\nNOISE = " in sampler,
+        interval="EVALUATIONS_PER_STEP" + (f" // {spans}" if spans > 1 else ""),
         calls=f"{count} model call{'s' * (count != 1)}",
     )
     rooms = [body((HOSTS / name).read_text(encoding="utf-8")) for name in ROOMS]

@@ -7,9 +7,10 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..expr.show import show
-from ..expr.substitution import substitute
-from ..expr.tree import ONE, ZERO, Expr, Sum, Symbol, split
+from sympy import Expr, Symbol
+
+from ..expr.arithmetic import ONE, ZERO, negative, split, substitute
+from ..expr.printing import show
 from ..program.model import Program
 from ..program.row import Row, Term, scale_terms
 from ..program.step import Step
@@ -59,10 +60,10 @@ def _drawn(row: Row, latex: bool) -> str:
     parts = []
     for draw in row.noise:
         weight = show(draw.weight, notation)
-        if isinstance(draw.weight, Sum):
+        if draw.weight.is_Add:
             weight = weight.join(notation.parentheses)
         shown = "" if weight == "1" else f" {weight}"
-        parts.append(f" + {sigma}{shown} {notation.symbol(draw.name)}")
+        parts.append(f" + {sigma}{shown} {notation.name(draw.name)}")
     return "".join(parts)
 
 
@@ -116,7 +117,7 @@ def _within(row: Row) -> Row:
 def _factor(factor: Expr, latex: bool) -> str:
     notation = LATEX if latex else UNICODE
     shown = show(factor, notation)
-    return shown.join(notation.parentheses) if isinstance(factor, Sum) else shown
+    return shown.join(notation.parentheses) if factor.is_Add else shown
 
 
 def _carried(row: Row, program: Program, top: str, latex: bool) -> str:
@@ -127,10 +128,10 @@ def _carried(row: Row, program: Program, top: str, latex: bool) -> str:
         alpha, sigma = (rf"\alpha{at}", rf"\sigma{at}") if latex else (f"α{at}", f"σ{at}")
         below = _scale(program, alpha, sigma)
         ratio = rf"\frac{{{top}}}{{{below}}}" if latex else f"{top}/{below}"
-        negative = split(term.weight)[0] < 0 and not isinstance(term.weight, Sum)
-        size = -term.weight if negative else term.weight
+        minus = split(term.weight)[0] < 0 and not term.weight.is_Add
+        size = negative(term.weight) if minus else term.weight
         factor = "" if size == ONE else f"{_factor(size, latex)} "
-        parts.append(f"{'-' if negative else '+'} {factor}{ratio} x{at}")
+        parts.append(f"{'-' if minus else '+'} {factor}{ratio} x{at}")
     return " ".join(parts)
 
 
@@ -147,13 +148,13 @@ def _terms(row: Row, step: Step, program: Program, latex: bool) -> list[str]:
             model = f"{output}_{{{indexed(term.source, True)}}}"
         else:
             model = output + _past(term.source)
-        negative = split(term.weight)[0] < 0 and not isinstance(term.weight, Sum)
-        weight = show(-term.weight if negative else term.weight, notation)
-        if isinstance(term.weight, Sum):
+        minus = split(term.weight)[0] < 0 and not term.weight.is_Add
+        weight = show(negative(term.weight) if minus else term.weight, notation)
+        if term.weight.is_Add:
             left, right = notation.parentheses
             weight = f"{left}{weight}{right}"
         shown = model if weight == "1" else f"{weight} {model}"
-        terms.append(f"{'-' if negative else '+'} {shown}")
+        terms.append(f"{'-' if minus else '+'} {shown}")
     return terms
 
 

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..expr.show import show
-from ..expr.substitution import functions_of_x, substitute, symbols
-from ..expr.tree import BINDERS, BOUND, Call, Sum, Symbol
+from sympy import Symbol
+
+from ..expr.arithmetic import (
+    BINDERS,
+    function_name,
+    functions_of_x,
+    multiply,
+    substitute,
+    symbols,
+    walk,
+)
+from ..expr.functions import BOUND
+from ..expr.printing import show
 from ..program.model import Program
 from ..program.row import FURTHER, Row
 from ..program.step import Step
@@ -106,9 +116,8 @@ def _present(steps: Sequence[Step], clock: bool) -> list[str]:
     """Keys of the symbols that occur in the rows of some steps, in the order of the legend."""
     rows = [row for step in steps for row in step.rows]
     written = [e for row in rows for e in (row.place.fraction, *row.expressions)]
-    nodes = [node for expression in written for node in expression.walk()]
-    used = {node.name for node in nodes if isinstance(node, Symbol)}
-    calls = {node.name for node in nodes if isinstance(node, Call)}
+    used = {name for expression in written for name in symbols(expression)}
+    calls = {function_name(node) for expression in written for node in walk(expression)}
     counted = {name.rstrip("0123456789") for name in used if name[-1].isdigit()}
     counted |= {"gamma" for row in rows if row.place.ahead}
     found = {
@@ -128,7 +137,7 @@ def _scalars(steps: Sequence[Step], latex: bool) -> list[str]:
     notation, lines = LATEX if latex else UNICODE, dict[str, None]()
     table = _STOCHASTIC_LATEX if latex else _STOCHASTIC
     for step in steps:
-        lets = [f"{notation.symbol(name)} = {show(value, notation)}" for name, value in step.lets]
+        lets = [f"{notation.name(name)} = {show(value, notation)}" for name, value in step.lets]
         if step.down is not None:
             lets.append(table["down"].replace("DOWN", show(step.down, notation)))
         if step.churn is not None:
@@ -149,11 +158,11 @@ def _functions(steps: Sequence[Step], latex: bool) -> list[str]:
     left, right = notation.parentheses
     lines = []
     for name, body in bodies.items():
-        own = any(isinstance(node, Call) and node.name in BINDERS for node in body.walk())
+        own = any(function_name(node) in BINDERS for node in walk(body))
         taken = symbols(body)
         argument = next((c for c in "yuvw" if own and c not in taken), BOUND.name)
         shown = show(substitute(body, {BOUND.name: Symbol(argument)}), notation)
-        lines.append(f"{notation.symbol(name)}{left}{argument}{right} = {shown}")
+        lines.append(f"{notation.name(name)}{left}{argument}{right} = {shown}")
     return lines if latex else [line.replace("-", "−") for line in lines]
 
 
@@ -170,7 +179,7 @@ def _places(rows: Sequence[Row], latex: bool) -> list[str]:
         in_clock = row.place.coordinate == "clock"
         notation = LATEX if latex else UNICODE
         fraction = show(row.place.fraction, notation)
-        if isinstance(row.place.fraction, Sum):
+        if row.place.fraction.is_Add:
             fraction = rf"\left({fraction}\right)" if latex else f"({fraction})"
         if latex:
             name, unit = (r"\mathrm{clock}", r"\Delta") if in_clock else (r"\lambda", "h")
@@ -180,7 +189,7 @@ def _places(rows: Sequence[Row], latex: bool) -> list[str]:
             at = f"{name}{subscript(row.name)} = {name}ₙ"
         move = "" if fraction == "0" else f" + {fraction} {unit}"
         if not in_clock and "h" in symbols(row.place.fraction):  # the unit may cancel
-            distance = show(row.place.fraction * Symbol("h"), notation)
+            distance = show(multiply(row.place.fraction, Symbol("h")), notation)
             move = f" - {distance[1:]}" if distance.startswith("-") else f" + {distance}"
         found[at + (move if latex else move.replace("-", "−"))] = None
     return list(found)

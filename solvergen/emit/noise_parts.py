@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..expr.show import show
-from ..expr.substitution import symbols, symbols_outside_windows
+from ..expr.arithmetic import symbols, symbols_outside_windows
+from ..expr.printing import show
 from ..program.model import Program
 from ..spec.model import Solver
 from .layout import Layout

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..expr.substitution import substitute, symbols
-from ..expr.tree import ONE, ZERO, Expr, Symbol
+from sympy import Expr, Symbol
+
+from ..expr.arithmetic import ONE, ZERO, multiply, substitute, subtract, symbols
 from ..program.model import Program
 from ..program.step import Step
 from .layout import Layout
@@ -76,7 +77,7 @@ def opening_lines(layout: Layout) -> list[str]:
     call = next(c for c in layout.calls if c.evaluations == 1)
     direct = "" if program.integrand == "data" else "0, 1, "
     missing = ", 0" * (len(call.sources) - 1)
-    out += assign("s2", Symbol("a1") * local(step.lower), 12)
+    out += assign("s2", multiply(Symbol("a1"), local(step.lower)), 12)
     out.append(f"{pad}weights = {direct}s2 / s0, a1{missing}")
     out.append(f"{pad}noise = [(s1 * up, q0, q1)]")
     return [*out, f"{pad}plan.append((i, {call.kind}, s0, weights, noise))"]
@@ -131,7 +132,7 @@ def lift_lines(program: Program) -> list[str]:
         out += [
             "        if lam[i + 1] < lam[i]:  # a jump: noise up to the new level",
             "            keep, q0, q1 = a1 / a0, s0 / a0, s1 / a1",
-            *assign("spread", Symbol("a1") * program.jump_scale, 12)[:scaled],
+            *assign("spread", multiply(Symbol("a1"), program.jump_scale), 12)[:scaled],
             f"            lifts = [*lifts, (keep, {name} * math.sqrt(q1 * q1 - q0 * q0), q0, q1)]",
             "            continue",
         ]
@@ -145,10 +146,10 @@ def lift_lines(program: Program) -> list[str]:
         "        if a0 > 0:  # churn: noise up to a higher level before the model call",
         "            q0 = s0 / a0",
         *scalar_lines(churned, 12),
-        *assign("start", Symbol("start") - local(churned.churn), 12),
+        *assign("start", subtract(Symbol("start"), local(churned.churn)), 12),
         "            if start < lam[i]:",
         "                a0, s0 = level(start, gauge)",
         "                keep, q1 = a0 / alpha[i], s0 / a0",
-        *assign("spread", Symbol("a0") * churned.churn_scale, 16),
+        *assign("spread", multiply(Symbol("a0"), churned.churn_scale), 16),
         "                lifts = [*lifts, (keep, spread * math.sqrt(q1 * q1 - q0 * q0), q0, q1)]",
     ]

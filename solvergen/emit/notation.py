@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from ..expr.show import ATOM, PRODUCT, Notation
+from sympy.printing.str import StrPrinter
+
+from ..expr.printing import OrderedLatexPrinter, OrderedPrinter
 from ..program.step import Step
 
 _GREEK = {
@@ -51,61 +53,67 @@ def _latex_symbol(name: str) -> str:
     return head + (f"_{{{index}}}" if index else "")
 
 
-def _unicode_call(name: str, args: tuple[str, ...]) -> str:
-    if name == "phi":
-        return f"φ{args[0].translate(SUBSCRIPT)}({args[1]})"
-    if name == "between":
-        return f"[{' ≤ '.join(args)}]"
-    if name == "moment":
-        return f"μ{args[0].translate(SUBSCRIPT)}" + ("" if args[1] == "1" else f"({args[1]})")
-    if name == "integral":
-        return f"∫[{args[1]}, {args[2]}] ({args[0]}) dx"
-    return f"{name}({', '.join(args)})"
+class UnicodePrinter(OrderedPrinter, StrPrinter):
+    """Formulas for terminals and the headers of files."""
+
+    times = " "
+
+    def name(self, name: str) -> str:
+        """Greek letters and lowered indices."""
+        return _unicode_symbol(name)
+
+    def call(self, name: str, args: tuple[str, ...]) -> str:
+        """φ, μ, integrals and windows in the signs of mathematics."""
+        match name:
+            case "phi":
+                return f"φ{args[0].translate(SUBSCRIPT)}({args[1]})"
+            case "between":
+                return f"[{' ≤ '.join(args)}]"
+            case "moment":
+                return f"μ{args[0].translate(SUBSCRIPT)}" + (
+                    "" if args[1] == "1" else f"({args[1]})"
+                )
+            case "integral":
+                return f"∫[{args[1]}, {args[2]}] ({args[0]}) dx"
+        return f"{name}({', '.join(args)})"
+
+    def power(self, base: str, exponent: int) -> str:
+        """A raised exponent."""
+        return base + str(exponent).translate(SUPERSCRIPT)
 
 
-def _latex_call(name: str, args: tuple[str, ...]) -> str:
-    match name:
-        case "phi":
-            return rf"\varphi_{{{args[0]}}}({args[1]})"
-        case "moment":
-            return rf"\mu_{{{args[0]}}}" + ("" if args[1] == "1" else f"({args[1]})")
-        case "between":
-            return r"\left[" + r" \le ".join(args) + r"\right]"
-        case "integral":
-            return rf"\int_{{{args[1]}}}^{{{args[2]}}} \left({args[0]}\right) dx"
-        case "log":
-            return rf"\log\left({args[0]}\right)"
-        case "exp":
-            return f"e^{{{args[0]}}}"
-        case "expm1":
-            return rf"\left(e^{{{args[0]}}} - 1\right)"
-        case "sqrt":
-            return rf"\sqrt{{{args[0]}}}"
-        case "log1p":
-            return rf"\log\left(1 + {args[0]}\right)"
-    return rf"\mathrm{{{name}}}({', '.join(args)})"
+class LatexPrinter(OrderedLatexPrinter):
+    """Formulas for papers."""
+
+    def name(self, name: str) -> str:
+        """Greek letters and indices."""
+        return _latex_symbol(name)
+
+    def call(self, name: str, args: tuple[str, ...]) -> str:
+        """Functions in the signs of mathematics."""
+        match name:
+            case "phi":
+                return rf"\varphi_{{{args[0]}}}({args[1]})"
+            case "moment":
+                return rf"\mu_{{{args[0]}}}" + ("" if args[1] == "1" else f"({args[1]})")
+            case "between":
+                return r"\left[" + r" \le ".join(args) + r"\right]"
+            case "integral":
+                return rf"\int_{{{args[1]}}}^{{{args[2]}}} \left({args[0]}\right) dx"
+            case "log":
+                return rf"\log\left({args[0]}\right)"
+            case "exp":
+                return f"e^{{{args[0]}}}"
+            case "expm1":
+                return rf"\left(e^{{{args[0]}}} - 1\right)"
+            case "sqrt":
+                return rf"\sqrt{{{args[0]}}}"
+            case "log1p":
+                return rf"\log\left(1 + {args[0]}\right)"
+        return rf"\mathrm{{{name}}}({', '.join(args)})"
 
 
-def _unicode_fraction(top: str, top_level: int, bottom: str, bottom_level: int) -> str:
-    top = top if top_level >= PRODUCT else f"({top})"
-    return f"{top}/{bottom if bottom_level >= ATOM else f'({bottom})'}"
-
-
-UNICODE = Notation(
-    times=" ",
-    symbol=_unicode_symbol,
-    call=_unicode_call,
-    fraction=_unicode_fraction,
-    power=lambda base, exponent: base + str(exponent).translate(SUPERSCRIPT),
-)
-LATEX = Notation(
-    times=r" \, ",
-    symbol=_latex_symbol,
-    call=_latex_call,
-    fraction=lambda top, _, bottom, __: rf"\frac{{{top}}}{{{bottom}}}",
-    power=lambda base, exponent: f"{base}^{{{exponent}}}",
-    parentheses=(r"\left(", r"\right)"),
-)
+UNICODE, LATEX = UnicodePrinter(), LatexPrinter()
 
 OUTPUT = {"data": "D", "noise": "ε", "velocity": "v"}
 OUTPUT_LATEX = {"data": "D", "noise": r"\varepsilon", "velocity": "v"}

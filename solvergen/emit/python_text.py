@@ -2,64 +2,54 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+from sympy import Expr
+from sympy.printing.str import StrPrinter
 
-from ..expr.show import PRODUCT, Notation, ordered_terms, show
-from ..expr.tree import (
-    BINDERS,
-    BOUND,
-    ONE,
-    Call,
-    Expr,
-    Number,
-    Power,
-    Sum,
-    Symbol,
-    multiply,
-    power,
-    split,
-)
+from ..expr.arithmetic import BINDERS, ONE, children, function_name, multiply, power, split
+from ..expr.functions import BOUND, lift
+from ..expr.printing import PRODUCT, OrderedPrinter, ordered_terms, show
 
 WIDTH = 100
 
 
-def _fraction(top: str, top_level: int, bottom: str, bottom_level: int) -> str:
-    top = top if top_level >= PRODUCT else f"({top})"
-    return f"{top} / {bottom if bottom_level > PRODUCT else f'({bottom})'}"
+class PythonPrinter(OrderedPrinter, StrPrinter):
+    """Python source for floats, with `math` and the fixed functions of emitted files."""
+
+    times = " * "
+
+    def fraction(self, top: str, top_level: int, bottom: str, bottom_level: int) -> str:
+        """A quotient, with the spaces of a formatter."""
+        top = top if top_level >= PRODUCT else f"({top})"
+        return f"{top} / {bottom if bottom_level > PRODUCT else f'({bottom})'}"
+
+    def call(self, name: str, args: tuple[str, ...]) -> str:
+        """A function of `math`, of the file, or a comparison."""
+        if name == "between":
+            return f"({' <= '.join(args)})"
+        if name in BINDERS:
+            return f"{name}(lambda {BOUND.name}: {', '.join(args)})"
+        spelt = name if name in ("phi", "moment", "offset", "min") else f"math.{name}"
+        return f"{spelt}({', '.join(args)})"
+
+    def power(self, base: str, exponent: int) -> str:
+        """An integer power, as a formatter spaces it."""
+        simple = base.isidentifier() or base.isdigit()
+        return f"{base}**{exponent}" if simple else f"{base} ** {exponent}"
 
 
-def _call(name: str, args: tuple[str, ...]) -> str:
-    if name == "between":
-        return f"({' <= '.join(args)})"
-    if name in BINDERS:
-        return f"{name}(lambda {BOUND.name}: {', '.join(args)})"
-    spelt = name if name in ("phi", "moment", "offset", "min") else f"math.{name}"
-    return f"{spelt}({', '.join(args)})"
-
-
-def _power(base: str, exponent: int) -> str:
-    simple = base.isidentifier() or base.isdigit()
-    return f"{base}**{exponent}" if simple else f"{base} ** {exponent}"
-
-
-PYTHON = Notation(
-    times=" * ",
-    symbol=lambda name: name,
-    call=_call,
-    fraction=_fraction,
-    power=_power,
-)
+_PRINTER = PythonPrinter()
 
 
 def python(expr: Expr) -> str:
     """The expression as one line of Python.
 
-    >>> from solvergen.expr.tree import Symbol, phi
-    >>> h, r = Symbol("h"), Symbol("r")
+    >>> from sympy import symbols
+    >>> from solvergen.expr.functions import phi
+    >>> h, r = symbols("h r")
     >>> python(h * phi(1, -h) / (2 * r))
     'h * phi(1, -h) / (2 * r)'
     """
-    return show(expr, PYTHON)
+    return show(expr, _PRINTER)
 
 
 def assign(name: str, expr: Expr, indent: int) -> list[str]:
@@ -70,9 +60,9 @@ def assign(name: str, expr: Expr, indent: int) -> list[str]:
         return [line]
     coefficient, factors = split(expr)
     whole = coefficient.denominator == 1 and coefficient != -1
-    pair = whole and (coefficient != 1) + len(factors) == 2 and not isinstance(factors[0], Power)
-    if pair and isinstance(factors[-1], Sum):  # a formatter opens the only bracket
-        front = python(multiply(Number(coefficient), *factors[:-1]))
+    pair = whole and (coefficient != 1) + len(factors) == 2 and not factors[0].is_Pow
+    if pair and factors[-1].is_Add:  # a formatter opens the only bracket
+        front = python(multiply(lift(coefficient), *factors[:-1]))
         return [f"{pad}{head} {front} * (", *_broken(factors[-1], indent + 4), f"{pad})"]
     return [f"{pad}{head} (", *_broken(expr, indent + 4), f"{pad})"]
 
@@ -83,7 +73,7 @@ def _broken(expr: Expr, indent: int, lead: str = "") -> list[str]:
     whole = f"{pad}{lead}{python(expr)}"
     if len(whole) <= WIDTH:
         return [whole]
-    if isinstance(expr, Sum):
+    if expr.is_Add:
         out: list[str] = []
         for sign, term in ordered_terms(expr):
             mark = f"{sign} " if out else ("-" if sign == "-" else "")
@@ -95,25 +85,25 @@ def _broken(expr: Expr, indent: int, lead: str = "") -> list[str]:
 def _broken_product(expr: Expr, indent: int, lead: str) -> list[str]:
     pad = " " * indent
     coefficient, factors = split(expr)
-    above = [f for f in factors if not (isinstance(f, Power) and f.exponent < 0)]
+    above = [f for f in factors if not (f.is_Pow and f.exp < 0)]
     below = multiply(*(power(f, -1) for f in factors if f not in above))
     number = abs(coefficient.numerator)
-    tops: list[Expr] = ([Number(Fraction(number))] if number != 1 or not above else []) + above
+    tops: list[Expr] = ([lift(number)] if number != 1 or not above else []) + above
     out = []
     mark = lead + ("-" if coefficient < 0 else "")
     for top in tops:
-        text = f"({python(top)})" if isinstance(top, Sum) else python(top)
-        inner = top.args[0] if isinstance(top, Call) and len(top.args) == 1 else top
-        if isinstance(inner, Sum) and len(pad + mark + text) > WIDTH:
+        text = f"({python(top)})" if top.is_Add else python(top)
+        inner = top.args[0] if function_name(top) and len(children(top)) == 1 else top
+        if inner.is_Add and len(pad + mark + text) > WIDTH:
             head = text[: text.index("(") + 1]
             out += [f"{pad}{mark}{head}", *_broken(inner, indent + 4), f"{pad})"]
         else:
             out.append(f"{pad}{mark}{text}")
         mark = "* "
-    bottom = multiply(Number(Fraction(coefficient.denominator)), below)
+    bottom = multiply(lift(coefficient.denominator), below)
     if bottom != ONE:
         text = python(bottom)
-        line = f"{pad}/ " + (text if isinstance(bottom, (Symbol, Number, Call)) else f"({text})")
+        line = f"{pad}/ " + (text if bottom.is_Atom or function_name(bottom) else f"({text})")
         broken = [f"{pad}/ (", *_broken(bottom, indent + 4), f"{pad})"]
         out += [line] if len(line) <= WIDTH else broken
     return out

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from ..expr.substitution import rebuild, replace_calls, symbols
-from ..expr.tree import BINDERS, BOUND, ONE, ZERO, Call, Expr, Number, Symbol, add, split
+from sympy import Expr, Symbol
+
+from ..expr.arithmetic import (
+    BINDERS,
+    ONE,
+    ZERO,
+    add,
+    children,
+    function_name,
+    multiply,
+    rebuild,
+    split,
+    symbols,
+    walk,
+)
+from ..expr.functions import BOUND, expm1, lift, log1p
 from ..program.model import Program
 from ..program.row import Row, scale_terms
 from ..program.step import Step
@@ -45,7 +59,7 @@ class StepQuantities:
     def __init__(self, program: Program, step: Step) -> None:
         self.program, self.step = program, step
         self.stages = stage_names(step)
-        self.named: dict[Call, str] = {}
+        self.named: dict[Expr, str] = {}
         self.churned = step.churn is not None
         self.end = "j" if program.remainder else "i + 1"
         self.origin = "start" if self.churned else "lam[i]"
@@ -95,40 +109,41 @@ class StepQuantities:
                 return Symbol(GRID_NAMES[symbol.name])
             return Symbol(SHORT[prefix] + index) if index and prefix in SHORT else symbol
 
-        return replace_calls(rebuild(expr, leaf), self.name_call)
+        return rebuild(expr, leaf, self.name_call)
 
-    def name_call(self, call: Call) -> Expr:
+    def name_call(self, call: Expr) -> Expr:
         """The local variable that holds a φ-function, integral or function of a coordinate."""
-        if call.name not in LETTERS:
+        if function_name(call) not in LETTERS:
             return call
         if call not in self.named:
             self.named[call] = self.fresh(call)
         return Symbol(self.named[call])
 
-    def fresh(self, call: Call) -> str:
+    def fresh(self, call: Expr) -> str:
         """A short name: ``p2`` for φ_2 of the whole step, ``p2_k1`` at the place of a stage."""
-        name = LETTERS[call.name]
-        if call.name in ("phi", "moment"):
+        function = function_name(call)
+        name = LETTERS[function]
+        if function in ("phi", "moment"):
             name += python(call.args[0])
-        if call.name not in BINDERS:
+        if function not in BINDERS:
             name += self.suffix(call)
         taken, serial, unique = set(self.named.values()), 2, name
         while unique in taken:
             unique, serial = f"{name}_{serial}", serial + 1
         return unique
 
-    def suffix(self, call: Call) -> str:
-        kappa, where = self.program.kappa, call.args[-1]
+    def suffix(self, call: Expr) -> str:
+        kappa, where, name = self.program.kappa, call.args[-1], function_name(call)
         for row in reversed(self.step.rows):
             if kappa == 0 and not row.place.is_end:
                 continue
             c = row.place.lam(kappa)
-            if call.name == "fraction":
+            if name == "fraction":
                 if c == call:
                     return self.place(row)
                 continue
-            z = self.localise(-kappa * c * self.step.kernel * Symbol("h"))
-            if where == (z if call.name == "phi" else self.localise(c)):
+            z = self.localise(multiply(multiply(lift(-kappa), c, self.step.kernel), Symbol("h")))
+            if where == (z if name == "phi" else self.localise(c)):
                 return "" if row.place.is_end else self.place(row)
         return "_z"
 
@@ -159,7 +174,7 @@ class StepQuantities:
                 out.append(f"{pad}a{at}, s{at} = alpha[i + {k}], sigma[i + {k}]")
                 continue
             if row.place.coordinate == "lambda":
-                move = self.localise(row.place.fraction * Symbol("h"))
+                move = self.localise(multiply(row.place.fraction, Symbol("h")))
                 where = f"{self.origin} + {python(move)}"
             else:
                 where = LAMBDA[self.program.integrand].format(self.on_clock(row))
@@ -173,7 +188,7 @@ class StepQuantities:
     def on_clock(self, row: Row) -> str:
         """The clock at a stage that lies at a fraction of the step in it, as Python."""
         begin = self.clock("0") if self.churned else "clock[i]"
-        return f"{begin} + {python(row.place.fraction * Symbol('H'))}"
+        return f"{begin} + {python(multiply(row.place.fraction, Symbol('H')))}"
 
     def reached(self, row: Row) -> list[str]:
         """The refusal of steps so long that a stage outside them has no level, where there are any."""
@@ -185,9 +200,9 @@ class StepQuantities:
             value, above = found
             fails = f"{python(self.localise(value))} <= 0"
         else:
-            if not isinstance(fraction, Number) or 0 <= fraction.value <= 1:
+            if not fraction.is_Rational or 0 <= fraction <= 1:
                 return []
-            above = fraction.value > 1
+            above = bool(fraction > 1)
             if above and self.program.kappa == 1 or not above and self.program.kappa == -1:
                 return []  # the clock ends on the other side alone
             bound = ">= 1" if self.program.kappa == 0 and not above else "<= 0"
@@ -208,18 +223,19 @@ class StepQuantities:
         """
         out = []
         for call, name in self.named.items():
-            if (call.name == "fraction") != fractions:
+            function = function_name(call)
+            if (function == "fraction") != fractions:
                 continue
-            if call.name in BINDERS:
+            if function in BINDERS:
                 out += _opened(name, call)
                 continue
             text = ", ".join(python(arg) for arg in call.args)
-            if call.name == "offset":
-                text = f"lam[i] + {python(call.args[0] * Symbol('h'))}"
-            if call.name != "phi":
+            if function == "offset":
+                text = f"lam[i] + {python(multiply(call.args[0], Symbol('h')))}"
+            if function != "phi":
                 text += f", lam[i], lam[{self.end}]"
-            function = "coordinate" if call.name == "offset" else call.name
-            out.append(f"{' ' * BLOCK}{name} = {function}({text})")
+            called = "coordinate" if function == "offset" else function
+            out.append(f"{' ' * BLOCK}{name} = {called}({text})")
         return out
 
 
@@ -230,24 +246,27 @@ def _outside_in_lambda(fraction: Expr) -> tuple[Expr, bool] | None:
         1 + c expm1(z) and whether c > 1, or ``None`` where it is positive for every step, or c is a
         parameter.
     """
-    for node in fraction.walk():
-        if isinstance(node, Call) and node.name == "log1p":
+    for node in walk(fraction):
+        if isinstance(node, log1p):
             c, factors = split(node.args[0])
-            match factors:
-                case [Call("expm1", (z,))] if c > 1 if split(z)[0] < 0 else c < 0:
-                    return 1 + node.args[0], c > 1
+            if len(factors) != 1 or not isinstance(factors[0], expm1):
+                continue
+            if c > 1 if split(factors[0].args[0])[0] < 0 else c < 0:
+                return add(ONE, node.args[0]), c > 1
     return None
 
 
-def _opened(name: str, call: Call) -> list[str]:
+def _opened(name: str, call: Expr) -> list[str]:
     """The assignment of an integral, broken inside its bracket where it is long."""
     pad, text = " " * BLOCK, python(call)
     if len(line := f"{pad}{name} = {text}") <= WIDTH:
         return [line]
-    inside = text[len(call.name) + 1 : -1]
+    function = function_name(call)
+    inside = text[len(function) + 1 : -1]
     if len(f"{pad}    {inside}") <= WIDTH:
-        return [f"{pad}{name} = {call.name}(", f"{pad}    {inside}", f"{pad})"]
-    ends = [python(arg) for arg in call.args[1:]]
-    integrand = f"lambda {BOUND.name}: {python(call.args[0])}"
+        return [f"{pad}{name} = {function}(", f"{pad}    {inside}", f"{pad})"]
+    integrated, *limits = children(call)
+    ends = [python(arg) for arg in limits]
+    integrand = f"lambda {BOUND.name}: {python(integrated)}"
     items = [f"{pad}    {item}," for item in (integrand, *ends)]
-    return [f"{pad}{name} = {call.name}(", *items, f"{pad})"]
+    return [f"{pad}{name} = {function}(", *items, f"{pad})"]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-from ..expr.tree import ZERO, Call, Expr, Symbol, lift, multiply
+from sympy import Expr, Symbol
+
+from ..expr.arithmetic import ONE, ZERO, multiply, negative, quotient, subtract
+from ..expr.functions import lift, sqrt
 from ..program.row import Row, Term, depth
 from ..program.step import Step
 from .layout import Layout, row_after, uses_clock
@@ -84,15 +87,18 @@ class StepText(StepQuantities):
             return []
         a, s = Symbol("a0"), Symbol("s0")
         site = next(call for call in self.layout.calls if call.evaluations == 1)
-        kind, two = site.kind, Call("sqrt", (lift(2),))
+        kind, two = site.kind, sqrt(lift(2))
         if chain.rate is None:
             assert chain.snr is not None
             kind, spread = len(self.layout.calls), two * s
-            items = [python(two * local(chain.snr) * s), "a0"]
+            items = [python(multiply(two, local(chain.snr), s)), "a0"]
         else:
             rate = local(chain.rate)
-            spread = s * Call("sqrt", (2 * rate,))
-            items = [self.item(out, "base", 1 - rate), self.item(out, "w0", a * rate)]
+            spread = multiply(s, sqrt(multiply(lift(2), rate)))
+            items = [
+                self.item(out, "base", subtract(ONE, rate)),
+                self.item(out, "w0", multiply(a, rate)),
+            ]
             items += ["0"] * (len(site.sources) - 1)
         out.append(f"{pad}weights = {', '.join(items)}")
         out += noise_lines([f"({self.item(out, 'g0', spread)}, q0, q0)"], BLOCK)
@@ -109,7 +115,7 @@ class StepText(StepQuantities):
         if row.gauge == "clock":
             return multiply(self.scale(at), Symbol("H"))
         alpha, sigma = self.levels(at)
-        return alpha if self.program.integrand == "data" else -sigma
+        return alpha if self.program.integrand == "data" else negative(sigma)
 
     def weights(self, row: Row) -> dict[str, Expr]:
         factor = self.factors[row.name]
@@ -121,7 +127,7 @@ class StepText(StepQuantities):
     def state_weight(self, row: Row, term: Term) -> Expr:
         """The weight of a past state: a ratio of scales and its factor."""
         ratio = self.scale(self.place(row)), self.scale("0", depth(term.source))
-        return multiply(ratio[0], self.localise(term.weight)) / ratio[1]
+        return quotient(multiply(ratio[0], self.localise(term.weight)), ratio[1])
 
     def call_lines(self, index: int, row: Row, weights: dict[str, Expr]) -> list[str]:
         """The plan's row for one model call."""
@@ -170,7 +176,8 @@ class StepText(StepQuantities):
         to = self.place(row)
         if to == "0":
             return python(self.localise(row.decay))
-        ratio = self.scale(to) * self.localise(row.decay) / self.scale("0")
+        above = multiply(self.scale(to), self.localise(row.decay))
+        ratio = quotient(above, self.scale("0"))
         if len(text := python(ratio)) <= 60:
             return text
         out += assign("base", ratio, BLOCK)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..expr.calculus import derivative
-from ..expr.tree import ZERO, Call, Expr, Sum
+from sympy import Expr, Symbol
+
+from ..expr.arithmetic import ZERO, function_name, terms_of, walk
 from ..program.model import Program
 from ..program.row import FURTHER
 from . import pieces
@@ -18,10 +19,9 @@ def support(program: Program) -> list[str]:
     expressions = [e for step in program.steps for e in step.expressions]
     expressions += [row.place.fraction for step in program.steps for row in step.rows]
     calls = {
-        node.name
+        function_name(node)
         for expression in (*expressions, *named.values())
-        for node in expression.walk()
-        if isinstance(node, Call)
+        for node in walk(expression)
     }
     out = []
     if calls_inside(program):
@@ -59,8 +59,7 @@ def _further(y: Expr, calls: set[str], kappa: int) -> list[str]:
 
 def _rate(y: Expr) -> list[str]:
     """Lines that assign the derivative of y(λ) to ``rate``, term by term."""
-    rate = derivative(y, "lam")
-    terms = rate.terms if isinstance(rate, Sum) else (rate,)
+    terms = terms_of(y.diff(Symbol("lam")))
     lines = [line for k, term in enumerate(terms) for line in assign(f"rate{k}", term, 0)]
     return [*lines, f"rate = {' + '.join(f'rate{k}' for k in range(len(terms)))}"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..expr.show import rational
-from ..expr.tree import Number, lift
+from ..expr.functions import lift
+from ..expr.printing import rational
 from ..program.digest import digest
 from ..program.model import Program
 from ..spec.model import Parameter, Solver
@@ -45,7 +45,7 @@ def torch_file(
     layout = lay_out(program)
     settled = _settled(solver, layout)
     noisy, run = program.stochastic, _run(program)
-    stepping = ["check", *(["check_noise"] if noisy else [])]
+    stepping = ["check_state", "check", *(["check_noise"] if noisy else [])]
     stepping += ["same_path"] if settled.choices["PATH"] else []
     planning = ["Plan", "tensors", *(["stacked"] if settled.choices["LINEAR"] else [])]
     planning += ["listed"] if noisy else []
@@ -181,14 +181,14 @@ def _theory(theory: Mapping[str, Any] | None, program: Program) -> list[str]:
 
 def _short(leading: Mapping[str, Any]) -> dict[str, Any]:
     """Leading errors, without those in symbolic ratios where they would bury the sampler."""
-    terms = leading["symbolic"]
-    refused = not isinstance(terms, list)
-    long = refused or any(len(term["coef"]) > MAX_COEFFICIENT for term in terms)
+    terms = leading.get("symbolic")
+    listed = terms if isinstance(terms, list) else None
+    long = listed is None or any(len(term["coef"]) > MAX_COEFFICIENT for term in listed)
     return {key: value for key, value in leading.items() if not (key == "symbolic" and long)}
 
 
 def _number(value: Parameter) -> str:
-    return python(Number(value.default))
+    return python(lift(value.default))
 
 
 def _check(parameter: Parameter) -> list[str]:

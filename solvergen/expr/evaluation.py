@@ -8,10 +8,20 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, cast
 
+from sympy import Expr
+
 from ..errors import ExpressionError
-from .show import show
-from .substitution import symbols
-from .tree import BINDERS, BOUND, Applied, Call, Expr, Number, Power, Product, Sum, Symbol
+from .arithmetic import (
+    BINDERS,
+    children,
+    fraction_of,
+    function_name,
+    split,
+    symbols,
+    terms_of,
+)
+from .functions import BOUND, Applied
+from .printing import show
 
 
 def evaluate(
@@ -56,53 +66,65 @@ class _Ring:
 
     def fresh(self, node: Expr) -> Any:
         """The value of an expression, computed anew."""
-        match node:
-            case Number(exact):
-                return self.number(exact)
-            case Symbol(name):
-                return self.values[name]
-            case Power(base, exponent):
-                return self.value(base) ** exponent
-            case Product(coefficient, factors):
-                result = self.value(factors[0])
-                for factor in factors[1:]:
-                    result = result * self.value(factor)
-                return result if coefficient == 1 else self.number(coefficient) * result
-            case Sum(terms):
-                result = self.value(terms[0])
-                for term in terms[1:]:
-                    result = result + self.value(term)
-                return result
-            case Applied(_, argument, body):
-                return self.inside(body)(self.value(argument))
-            case Call(name, _) if name in BINDERS:
-                return self.bound(node)
-            case Call(name, args):
-                return self.functions[name](*self.arguments(name, args))
-        raise TypeError(f"not an expression: {node!r}")
+        if node.is_Symbol:
+            return self.values[node.name]
+        if node.is_Rational:
+            return self.number(fraction_of(node))
+        if node.is_Add:
+            first, *others = terms_of(node)
+            total = self.value(first)
+            for term in others:
+                total = total + self.value(term)
+            return total
+        if node.is_Mul:
+            coefficient, factors = split(node)
+            if not factors:
+                return self.number(coefficient)
+            product = self.value(factors[0])
+            for factor in factors[1:]:
+                product = product * self.value(factor)
+            return product if coefficient == 1 else self.number(coefficient) * product
+        if node.is_Pow:
+            return self.raised(node.base, node.exp)
+        if isinstance(node, Applied):
+            return self.inside(node.body)(self.value(node.argument))
+        name = function_name(node)
+        if not name:
+            raise TypeError(f"not an expression of the spec language: {type(node).__name__}")
+        if name in BINDERS:
+            return self.bound(node, name)
+        return self.functions[name](*self.arguments(name, children(node)))
 
-    def bound(self, node: Call) -> Any:
+    def raised(self, base: Expr, exponent: Expr) -> Any:
+        """A power; sympy makes roots of its own from logarithms and exponentials."""
+        if exponent.is_Integer:
+            return self.value(base) ** int(exponent)
+        if (2 * exponent).is_Integer:
+            return self.functions["sqrt"](self.value(base)) ** int(2 * exponent)
+        logarithm = self.functions["log"](self.value(base))
+        return self.functions["exp"](self.value(exponent) * logarithm)
+
+    def bound(self, node: Expr, name: str) -> Any:
         """The value of an integral or a Riemann sum.
 
         Raises:
             ExpressionError: its integrand is singular between its ends.
         """
         try:
-            return self.functions[node.name](*self.arguments(node.name, node.args))
+            return self.functions[name](*self.arguments(name, children(node)))
         except (ArithmeticError, ValueError) as error:
             raise ExpressionError(
-                f"{show(node)}: {show(node.args[0])} is singular at an end or between "
+                f"{show(node)}: {show(children(node)[0])} is singular at an end or between "
                 "the ends, so that nothing can be proved of it; write it in closed form, or with ends where the integrand is smooth"
             ) from error
 
     def arguments(self, name: str, args: tuple[Expr, ...]) -> list[Any]:
         """The arguments of a function as the ring's own takes them: integers and functions of x too."""
-        match args:
-            case (Number(index), *rest) if name in ("phi", "moment"):
-                return [int(index), *map(self.value, rest)]
-            case (integrand, low, high, *count) if name in BINDERS:
-                counts = [int(n.value) for n in count if isinstance(n, Number)]
-                return [self.inside(integrand), self.value(low), self.value(high), *counts]
+        if name in ("phi", "moment"):
+            return [int(args[0]), *map(self.value, args[1:])]
+        if name in BINDERS:
+            integrand, low, high, *count = args
+            return [self.inside(integrand), self.value(low), self.value(high), *map(int, count)]
         return [self.value(arg) for arg in args]
 
     def inside(self, integrand: Expr) -> Callable[[Any], Any]:
@@ -113,7 +135,8 @@ class _Ring:
 
 def _worth_keeping(node: Expr) -> bool:
     """Whether an expression is a function that has the same value wherever it stands."""
-    return isinstance(node, (Applied, Call)) and BOUND.name not in symbols(node)
+    function = isinstance(node, Applied) or bool(function_name(node))
+    return function and BOUND.name not in symbols(node)
 
 
 def left_sum(f: Callable[[Any], Any], low: Any, high: Any, count: int) -> Any:

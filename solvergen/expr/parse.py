@@ -7,49 +7,78 @@ Length, nesting and the size of integers are limited, so that no spec can hang o
 from __future__ import annotations
 
 import ast
-import difflib
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
-from ..errors import ExpressionError
-from .substitution import substitute, symbols
-from .tree import BINDERS, BOUND, Applied, Call, Expr, Number, add, exp, multiply, power
+from sympy import Expr, exp
+
+from ..errors import ExpressionError, hint
+from .arithmetic import (
+    BINDERS,
+    add,
+    children,
+    function_name,
+    multiply,
+    negative,
+    power,
+    quotient,
+    substitute,
+    subtract,
+    symbols,
+    walk,
+)
+from .evaluation import evaluate
+from .functions import BOUND, Applied, expm1, integral, lift, riemann, sqrt
+from .printing import show
 
 MAX_LENGTH, MAX_DEPTH, MAX_EXPONENT, MAX_DIGITS = 2000, 40, 32, 60
-MAX_LISTED = 24
 MAX_PARTS = 1000  # of a Riemann sum
+MAX_DEGREE = 1024  # of powers of powers
 MAX_NODES, MAX_TREE_DEPTH = 2000, 100  # of an expression once its abbreviations are written out
 
 Functions = Mapping[str, Callable[..., Expr]]
 
 
-def _sqrt(z: Expr) -> Expr:
-    return Call("sqrt", (z,))
-
-
-FUNCTIONS: dict[str, Callable[..., Expr]] = {
-    "exp": exp,
-    "expm1": lambda z: Call("expm1", (z,)),
-    "sqrt": _sqrt,
-}
-
-
-def _integral(*args: Expr) -> Expr:
-    return Call("integral", args)
-
-
 def _riemann(integrand: Expr, low: Expr, high: Expr, count: Expr) -> Expr:
-    if not isinstance(count, Number) or count.value.denominator != 1:
+    if not count.is_Integer:
         raise ExpressionError("riemann(f, a, b, count) needs a whole count")
-    if not 1 <= count.value <= MAX_PARTS:
-        raise ExpressionError(f"a sum has from 1 to {MAX_PARTS} parts, found {count.value}")
-    return Call("riemann", (integrand, low, high, count))
+    if not 1 <= count <= MAX_PARTS:
+        raise ExpressionError(f"a sum has from 1 to {MAX_PARTS} parts, found {count}")
+    return riemann(integrand, low, high, count)
 
 
+def _exp(z: Expr) -> Expr:
+    """The exponential, of a number only where double precision holds it.
+
+    sympy evaluates numbers to compare them, and would not end at exp(exp(exp(9999))).
+    """
+    if not z.free_symbols:
+        try:
+            math.exp(evaluate(z, {}, _FLOATS, float))
+        except OverflowError:
+            shown = show(z)
+            raise ExpressionError(
+                f"exp({shown if len(shown) < 40 else '…'}) is out of the range of double precision"
+            ) from None
+        except (ArithmeticError, ValueError, KeyError):
+            pass  # what is wrong inside is reported where it is evaluated
+    return exp(z)
+
+
+_FLOATS: dict[str, Callable[..., float]] = {
+    "exp": math.exp,
+    "expm1": math.expm1,
+    "log": math.log,
+    "log1p": math.log1p,
+    "sqrt": math.sqrt,
+    "min": min,
+}
+FUNCTIONS: dict[str, Callable[..., Expr]] = {"exp": _exp, "expm1": expm1, "sqrt": sqrt}
 # Functions of an integrand in x, between two ends.
-QUADRATURE: dict[str, Callable[..., Expr]] = {"integral": _integral, "riemann": _riemann}
+QUADRATURE: dict[str, Callable[..., Expr]] = {"integral": integral, "riemann": _riemann}
 
 
 def function_of_x(name: str, body: Expr) -> Callable[[Expr], Expr]:
@@ -82,7 +111,7 @@ def parse(text: str, names: Mapping[str, Expr], functions: Functions | None = No
     Raises:
         ExpressionError: anything that is not on the allow-list, with its column.
 
-    >>> from solvergen.expr.tree import Symbol
+    >>> from sympy import Symbol
     >>> str(parse("1/3 + 0.25*r", {"r": Symbol("r")}))
     'r/4 + 1/3'
     """
@@ -133,7 +162,7 @@ class _Reader:
                     return self.named(node, name)
                 raise self.refuse(node, f"unknown name `{name}`" + hint(name, self.names))
             case ast.UnaryOp(ast.USub(), operand):
-                return -self.read(operand, depth + 1)
+                return negative(self.read(operand, depth + 1))
             case ast.UnaryOp(ast.UAdd(), operand):
                 return self.read(operand, depth + 1)
             case ast.BinOp(left, operator, right):
@@ -170,7 +199,7 @@ class _Reader:
             exact = Decimal(value)
         if exact and not -100 < exact.adjusted() < 100:
             raise self.refuse(node, f"{written} is out of range; keep |exponent| below 100")
-        return Number(Fraction(exact))
+        return lift(Fraction(exact))
 
     def binary(
         self, node: ast.expr, left: ast.expr, operator: ast.operator, right: ast.expr, depth: int
@@ -181,27 +210,32 @@ class _Reader:
             case ast.Add():
                 return add(a, b)
             case ast.Sub():
-                return a - b
+                return subtract(a, b)
             case ast.Mult():
                 return multiply(a, b)
             case ast.Div():
-                if b == Number(Fraction(0)):
+                if b.is_zero:
                     raise self.refuse(node, "division by zero")
-                return a / b
+                return quotient(a, b)
             case ast.Pow():
                 return self.raised(node, a, b)
         raise self.refuse(node, "only + - * / and ** are allowed")
 
     def raised(self, node: ast.expr, base: Expr, exponent: Expr) -> Expr:
-        if not isinstance(exponent, Number) or exponent.value.denominator != 1:
+        if not exponent.is_Integer:
             raise self.refuse(node, "the exponent of ** must be a whole number")
-        if abs(exponent.value) > MAX_EXPONENT or _height(base) * abs(exponent.value) > 4000:
+        height = _height(base) * abs(exponent)
+        if (
+            abs(exponent) > MAX_EXPONENT
+            or height > 4000
+            or _degree(base) * abs(exponent) > MAX_DEGREE
+        ):
             raise self.refuse(
                 node, f"power too large; exponents go from -{MAX_EXPONENT} to {MAX_EXPONENT}"
             )
-        if base == Number(Fraction(0)) and exponent.value < 0:
+        if base.is_zero and exponent < 0:
             raise self.refuse(node, "division by zero")
-        return power(base, int(exponent.value))
+        return power(base, int(exponent))
 
     def arguments(self, name: str, args: list[ast.expr], depth: int) -> list[Expr]:
         """What a function is called with; the integrand of an integral knows its variable x."""
@@ -211,7 +245,7 @@ class _Reader:
         self.names = {**outer, BOUND.name: BOUND}
         integrand = self.read(first, depth)
         self.names = outer
-        if any(isinstance(node, Call) and node.name in BINDERS for node in integrand.walk()):
+        if any(function_name(node) in BINDERS for node in walk(integrand)):
             raise self.refuse(first, "an integral inside an integral; only single ones are known")
         return [integrand, *(self.read(arg, depth) for arg in rest)]
 
@@ -239,25 +273,18 @@ def _extent(expr: Expr, limit: int) -> tuple[int, int]:
     while waiting and nodes <= limit:
         node, depth = waiting.pop()
         nodes, deepest = nodes + 1, max(deepest, depth)
-        waiting += [(child, depth + 1) for child in node.children()]
+        waiting += [(child, depth + 1) for child in children(node)]
     return nodes, deepest
 
 
 def _height(expr: Expr) -> int:
     """How many bits the numbers of an expression take: what a power multiplies."""
-    sizes = [1]
-    for node in expr.walk():
-        value = node.value if isinstance(node, Number) else getattr(node, "coefficient", None)
-        if isinstance(value, Fraction):
-            sizes.append(value.numerator.bit_length() + value.denominator.bit_length())
-    return max(sizes)
+    numbers = (node for node in walk(expr) if node.is_Rational)
+    return max((int(n.p).bit_length() + int(n.q).bit_length() for n in numbers), default=1)
 
 
-def hint(name: str, known: Mapping[str, object] | list[str] | tuple[str, ...]) -> str:
-    """`; did you mean …?`, or the list of what is known when it is short."""
-    close = difflib.get_close_matches(name, list(known), 1, 0.6)
-    if close:
-        return f"; did you mean `{close[0]}`?"
-    if not known or len(known) > MAX_LISTED:
-        return ""
-    return f"; known here: {', '.join(sorted(known))}"
+def _degree(expr: Expr) -> int:
+    """The highest power of a symbol in powers and products of powers."""
+    if expr.is_Pow:
+        return int(abs(expr.exp)) * _degree(expr.base)
+    return max(map(_degree, children(expr)), default=1) if expr.is_Mul or expr.is_Add else 1

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from .arguments import falling, real, reals, whole
+
 
 class Schedule(Protocol):
     """What every schedule can say of a time t, and the time of a λ."""
@@ -42,6 +44,10 @@ class VP:
     beta_min: float = 0.1
     beta_max: float = 20.0
 
+    def __post_init__(self) -> None:
+        real("beta_min", self.beta_min, above=0)
+        real("beta_max", self.beta_max, least=self.beta_min)
+
     def minus_log_alpha(self, t: float) -> float:
         """−log α = t²(β_max − β_min)/4 + t β_min/2."""
         return t * (t * (self.beta_max - self.beta_min) / 4 + self.beta_min / 2)
@@ -56,12 +62,14 @@ class VP:
 
     def lam(self, t: float) -> float:
         """λ = log(α/σ); infinite at t = 0."""
-        growth = math.expm1(2 * self.minus_log_alpha(t))
-        return -math.log(growth) / 2 if growth else math.inf
+        twice = 2 * self.minus_log_alpha(t)
+        if twice > 1:  # log(e^z − 1) = z + log(1 − e^−z), which does not overflow
+            return -(twice + math.log1p(-math.exp(-twice))) / 2
+        return -math.log(math.expm1(twice)) / 2 if twice else math.inf
 
     def time(self, lam: float) -> float:
         """The time at which log(α/σ) is λ."""
-        twice = math.log1p(math.exp(-2 * lam))
+        twice = _softplus(-2 * lam)
         slope = self.beta_max - self.beta_min
         return 2 * twice / (self.beta_min + math.sqrt(self.beta_min**2 + 2 * slope * twice))
 
@@ -88,7 +96,7 @@ class Cosine:
 
     def time(self, lam: float) -> float:
         """The time at which log(α/σ) is λ."""
-        return 2 / math.pi * math.atan(math.exp(-lam))
+        return 2 / math.pi * math.atan(_exp(-lam))
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,7 @@ class TrigFlow:
 
     def time(self, lam: float) -> float:
         """The time at which log(α/σ) is λ."""
-        return math.atan(math.exp(-lam))
+        return math.atan(_exp(-lam))
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,7 @@ class RectifiedFlow:
 
     def time(self, lam: float) -> float:
         """The time at which log(α/σ) is λ."""
-        return math.exp(-lam) / (1 + math.exp(-lam)) if lam > 0 else 1 / (1 + math.exp(lam))
+        return math.exp(-_softplus(lam))
 
 
 @dataclass(frozen=True)
@@ -155,7 +163,7 @@ class EDM:
 
     def time(self, lam: float) -> float:
         """The time at which log(α/σ) is λ."""
-        return math.exp(-lam)
+        return _exp(-lam)
 
 
 @dataclass(frozen=True)
@@ -172,7 +180,7 @@ class VE(EDM):
 
     def time(self, lam: float) -> float:
         """The time at which log(α/σ) is λ."""
-        return math.exp(-2 * lam)
+        return _exp(-2 * lam)
 
 
 @dataclass(frozen=True)
@@ -181,6 +189,9 @@ class Geometric(EDM):
 
     sigma_min: float = 0.02
     sigma_max: float = 100.0
+
+    def __post_init__(self) -> None:
+        real("sigma_max", self.sigma_max, above=real("sigma_min", self.sigma_min, above=0))
 
     def sigma(self, t: float) -> float:
         """The factor on the noise: σ_min^(1−t) σ_max^t."""
@@ -198,35 +209,74 @@ class Geometric(EDM):
 def grid(schedule: Schedule, times: Sequence[float]) -> tuple[list[float], list[float]]:
     """σ and α at the times: the arguments ``sigmas`` and ``alphas`` of an emitted sampler.
 
+    Raises:
+        ValueError: a time at which the schedule has no α and σ that are finite, at least 0, and not
+            both 0.
+
     >>> grid(RectifiedFlow(), [1.0, 0.5, 0.0])
     ([1.0, 0.5, 0.0], [0.0, 0.5, 1.0])
     """
-    return [schedule.sigma(t) for t in times], [schedule.alpha(t) for t in times]
+    sigmas, alphas = [], []
+    for place, t in enumerate(reals("times", times)):
+        try:
+            alpha, sigma = schedule.alpha(t), schedule.sigma(t)
+        except (ValueError, OverflowError):
+            alpha = sigma = math.nan
+        if not (0 <= alpha < math.inf and 0 <= sigma < math.inf and alpha + sigma > 0):
+            raise ValueError(
+                f"times[{place}] = {t} lies outside the schedule {type(schedule).__name__}: there "
+                f"alpha is {alpha} and sigma {sigma}, which must be finite and at least 0"
+            )
+        sigmas.append(sigma)
+        alphas.append(alpha)
+    return sigmas, alphas
 
 
 def uniform_time(n: int, start: float = 1.0, end: float = 0.0) -> list[float]:
-    """n steps of equal length in t, from start down to end."""
-    return between(start, end, n)
+    """n steps of equal length in t, from start down to end.
+
+    Raises:
+        ValueError: n below 1, or ends that do not fall.
+    """
+    end = real("end", end, below=real("start", start))
+    return _falls(between(float(start), end, n), n=n, start=start, end=end)
 
 
 def quadratic_time(n: int, start: float = 1.0, end: float = 0.0) -> list[float]:
     """n steps of equal length in √t (DDIM's and DPM-Solver's "quadratic").
 
+    Raises:
+        ValueError: n below 1, or ends that do not fall or are below 0.
+
     >>> quadratic_time(2)
     [1.0, 0.25, 0.0]
     """
+    end = real("end", end, least=0, below=real("start", start, above=0))
     inner = [root * root for root in between(math.sqrt(start), math.sqrt(end), n)[1:-1]]
-    return [start, *inner, end]
+    return falling([start, *inner, end], n=n, start=start, end=end)
 
 
 def uniform_lambda(schedule: Schedule, n: int, start: float, end: float) -> list[float]:
     """Times of n steps of equal length in λ between two times where λ is finite.
 
+    Raises:
+        ValueError: n below 1, ends that do not fall, or an end where λ is infinite.
+
     >>> [round(t, 6) for t in uniform_lambda(EDM(), 2, 10.0, 0.1)]
     [10.0, 1.0, 0.1]
     """
-    lams = between(schedule.lam(start), schedule.lam(end), n)
-    return [start, *(schedule.time(lam) for lam in lams[1:-1]), end]
+    end = real("end", end, below=real("start", start))
+    lams = []
+    for name, t in (("start", float(start)), ("end", end)):
+        try:
+            lams.append(real(name, schedule.lam(t)))
+        except (ValueError, OverflowError):
+            raise ValueError(
+                f"{name} must be a time at which lambda of {type(schedule).__name__} is finite; "
+                f"found {t}"
+            ) from None
+    inner = [schedule.time(lam) for lam in between(lams[0], lams[1], n)[1:-1]]
+    return _falls([float(start), *inner, end], n=n, start=start, end=end)
 
 
 def between(start: float, end: float, n: int) -> list[float]:
@@ -235,9 +285,24 @@ def between(start: float, end: float, n: int) -> list[float]:
     Raises:
         ValueError: fewer than one step.
     """
-    if n < 1:
-        raise ValueError(f"a grid has at least one step; found n = {n}")
+    n = whole("n", n)
     return [start + (end - start) * i / n for i in range(n)] + [end]
+
+
+def _falls(times: list[float], **given: float) -> list[float]:
+    """Times that may be negative, if they fall."""
+    falling([t - times[-1] for t in times], **given)
+    return times
+
+
+def _exp(z: float) -> float:
+    """e^z, infinite where it overflows."""
+    return math.exp(z) if z < 709 else math.inf
+
+
+def _softplus(z: float) -> float:
+    """log(1 + e^z), which does not overflow."""
+    return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
 
 
 def _log_ratio(alpha: float, sigma: float) -> float:

@@ -113,7 +113,7 @@ class BrownianPath:
         """q of a level, rounded to what the path resolves.
 
         Raises:
-            ValueError: q is no number, or infinite at a level that is neither 0 nor infinite.
+            ValueError: q is not a number, or infinite at a level that is neither 0 nor infinite.
         """
         level = level_of(sigma)
         try:

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from .inversion import invert
+
 CATEGORY = "sampling/custom_sampling/samplers"
 HELD = ("alphas", "noise_sampler")  # arguments of a sampler that are no numbers to choose
 WIDEST = 100.0  # of numbers without a bound
@@ -25,14 +27,46 @@ def is_flow(model: Any) -> bool:
 def seeded_noise(
     x: torch.Tensor, extra_args: dict[str, Any] | None
 ) -> Callable[[Any, Any], torch.Tensor]:
-    """What ComfyUI's own samplers draw for the seed of this run, in the same order."""
+    """One source of draws for each sample, in float32 on the CPU: that of ComfyUI's own samplers.
+
+    A run of one sample draws what theirs draw on a CPU for its seed; in a batch sample k draws what
+    a run of its own with the seed k higher draws, whatever the batch, the device and the dtype.
+    """
     import comfy.k_diffusion.sampling  # type: ignore[import-not-found,unused-ignore]
 
     seed = (extra_args or {}).get("seed")
-    source: Callable[[Any, Any], torch.Tensor] = comfy.k_diffusion.sampling.default_noise_sampler(
-        x, seed=seed
-    )
-    return source
+    sources = [
+        comfy.k_diffusion.sampling.default_noise_sampler(
+            torch.zeros_like(x[k : k + 1], dtype=torch.float32, device="cpu"),
+            seed=None if seed is None else seed + k,
+        )
+        for k in range(len(x))
+    ]
+
+    def draw(sigma: Any, sigma_next: Any) -> torch.Tensor:
+        return torch.cat([source(sigma, sigma_next) for source in sources]).to(x.device)
+
+    return draw
+
+
+def unsample(
+    model: Any,
+    x: torch.Tensor,
+    sigmas: torch.Tensor,
+    flow: bool,
+    extra_args: dict[str, Any] | None,
+    callback: Any,
+) -> torch.Tensor:
+    """From data to noise along levels that rise, as FlipSigmas makes them: DDIM leads back."""
+    falling = sigmas.flip(0)
+    steps = len(falling) - 1
+
+    def shown(at: dict[str, Any]) -> None:
+        if callback is not None:
+            callback({**at, "i": steps - 1 - at["i"], "sigma_hat": at["sigma"]})
+
+    alphas = 1 - falling.double() if flow else None
+    return invert(model, x, falling, alphas, extra_args=extra_args, callback=shown)
 
 
 def sampler_function(module: ModuleType) -> Any:
@@ -49,14 +83,17 @@ def sampler_function(module: ModuleType) -> Any:
     ) -> torch.Tensor:
         if len(sigmas) < 2:
             return x
-        alphas = None
-        if is_flow(model):
+        sigmas = sigmas.detach().clone().cpu()  # callers keep theirs, whatever a model does with it
+        alphas, flow = None, is_flow(model)
+        if flow:
             if sigmas.max() > 1:
                 raise ValueError(
                     f"a flow model's sigmas lie between 0 and 1; found {float(sigmas.max())}: "
                     "take the scheduler of this model"
                 )
             alphas = 1 - sigmas.double()
+        if bool((sigmas[1:] > sigmas[:-1]).all()):
+            return unsample(model, x, sigmas, flow, extra_args, callback)
         held: dict[str, Any] = {"alphas": alphas}
         if hasattr(module, "NOISE"):
             held["noise_sampler"] = seeded_noise(x, extra_args)

@@ -10,25 +10,31 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 
 
-def check_strength(eta: float, coefficients: Callable[..., Any], planned: Any) -> None:
-    """Refuse a strength that is not the one planned with; 0 is what pipelines pass unasked.
+def strength_of(
+    eta: float | None, coefficients: Callable[..., Any], planned: Any, family: str, solver: str
+) -> float | None:
+    """The strength of noise that a call asks for, or None for the solver's own.
 
     Args:
-        eta: the argument of a scheduler's step.
+        eta: the argument of a scheduler's step; 0 is what pipelines pass unasked, and leaves a
+            strength that the scheduler was made with.
         coefficients: the sampler's function, which tells its parameters.
-        planned: those that the scheduler gives it, or None.
+        planned: `solver_parameters` of the config.
+        family, solver: the class that the solver stands in for, and its name.
+
+    Raises:
+        ValueError: a strength for a solver that has none.
     """
-    if not eta:
-        return
-    parameters = inspect.signature(coefficients).parameters
-    if "eta" not in parameters:
-        raise ValueError(f"this solver has no parameter eta: it must be 0; found {eta}")
-    value = (planned or {}).get("eta", parameters["eta"].default)
-    if eta != value:
-        raise ValueError(
-            f"this run is planned with eta = {value}; found {eta}. Make the scheduler with "
-            f'solver_parameters={{"eta": {eta}}}'
-        )
+    if eta is None:
+        return None
+    if "eta" not in inspect.signature(coefficients).parameters and family != "TCD":
+        if eta:
+            raise ValueError(f"{solver} has no parameter eta: it must be 0; found {eta}")
+        return None
+    if not eta and "eta" in (planned or {}):
+        return None
+    own = (planned or {}).get("eta")
+    return None if own == eta else float(eta)
 
 
 def check_parameters(coefficients: Callable[..., Any], given: Any) -> None:
@@ -46,12 +52,15 @@ def noise_source(
     x: torch.Tensor,
     generator: torch.Generator | list[torch.Generator] | None,
     noise_sampler: Callable[[Any, Any], torch.Tensor] | None,
+    given: torch.Tensor | None = None,
 ) -> Callable[[Any], torch.Tensor]:
     """What draws noise like x, given the two levels that it leads from and to."""
     if isinstance(generator, list) and len(generator) not in (1, len(x)):
         raise ValueError(f"{len(generator)} generators for {len(x)} samples; give one per sample")
 
     def draw(levels: Any) -> torch.Tensor:
+        if given is not None:
+            return given.to(x)
         if noise_sampler is not None:
             return noise_sampler(*levels).to(x)
         return randn_tensor(x.shape, generator=generator, device=x.device, dtype=x.dtype)

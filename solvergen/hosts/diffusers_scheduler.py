@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import os
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,54 +15,72 @@ from diffusers.schedulers.scheduling_utils import (
     SchedulerMixin,
 )
 
+from .diffusers_config import (
+    EDM_KEYS,
+    METHOD_KEYS,
+    check_method,
+    family_defaults,
+    own_keys,
+    taken_over,
+)
+from .diffusers_flow import flow_levels
 from .diffusers_grid import (
-    flow_levels,
+    WHOLE,
+    checked_levels,
+    checked_times,
+    distilled_times,
     level_at,
     shaped_levels,
     spaced_times,
     time_of,
+    told_times,
     train_alphas_cumprod,
     train_levels,
 )
 from .diffusers_noise import check_parameters
-from .diffusers_walk import PlanWalk
+from .diffusers_walk import CallsPerStep, PlanWalk
 
 
 class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc, unused-ignore]
     """A diffusers scheduler that walks the plan of an emitted sampler, one row per model call.
 
     Subclasses give `coefficients` and `advance`, the sampler's two functions, `history`, how many
-    steps back it looks, and `order`, its model calls per step (what diffusers means by that word;
-    it is not the order of accuracy).
-    Config keys have the names and meanings of diffusers' own schedulers; `solver_parameters` goes
-    to `coefficients`: the strength of a solver's noise is set there.
+    steps back it looks, `calls`, its model calls per step, `family`, the diffusers class whose
+    levels, times and defaults it has, and `method`, what it does by the names of that class's keys.
+    Config keys have the names and meanings of diffusers' own schedulers; None is the default of the
+    family's class. `solver_parameters` goes to `coefficients`: the strength of a solver's noise is
+    set there.
     """
 
     _compatibles = [e.name for e in KarrasDiffusionSchedulers] + [
         "FlowMatchEulerDiscreteScheduler",
         "FlowMatchHeunDiscreteScheduler",
     ]
-    order = 1
 
     @register_to_config
     def __init__(
         self,
         num_train_timesteps: int = 1000,
-        beta_start: float = 0.0001,
-        beta_end: float = 0.02,
-        beta_schedule: str = "linear",
+        beta_start: float | None = None,
+        beta_end: float | None = None,
+        beta_schedule: str | None = None,
         trained_betas: list[float] | None = None,
-        prediction_type: str = "epsilon",
+        prediction_type: str | None = None,
         thresholding: bool = False,
         dynamic_thresholding_ratio: float = 0.995,
         sample_max_value: float = 1.0,
+        clip_sample: bool | None = None,
+        clip_sample_range: float = 1.0,
         use_karras_sigmas: bool = False,
         use_exponential_sigmas: bool = False,
         use_beta_sigmas: bool = False,
         use_lu_lambdas: bool = False,
+        sigma_min: float | None = None,
+        sigma_max: float | None = None,
         use_flow_sigmas: bool = False,
         flow_shift: float = 1.0,
         shift: float | None = None,
+        shift_once: bool = False,
         shift_terminal: float | None = None,
         use_dynamic_shifting: bool = False,
         time_shift_type: str = "exponential",
@@ -67,28 +88,76 @@ class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc
         max_shift: float = 1.15,
         base_image_seq_len: int = 256,
         max_image_seq_len: int = 4096,
-        final_sigmas_type: str = "zero",
+        invert_sigmas: bool = False,
+        sigmas_are_final: bool = False,
+        final_sigmas_type: str | None = None,
+        set_alpha_to_one: bool | None = None,
         lambda_min_clipped: float = -float("inf"),
         variance_type: str | None = None,
-        timestep_spacing: str = "linspace",
+        timestep_spacing: str | None = None,
+        timestep_type: str | None = None,
+        timestep_rounding: str = "nearest",
+        interpolation_type: str | None = None,
         steps_offset: int = 0,
         rescale_betas_zero_snr: bool = False,
+        original_inference_steps: int | None = None,
+        timestep_scaling: float | None = None,
+        noise_sampler_seed: int | None = None,
+        solver_order: int | None = None,
+        solver_type: str | None = None,
+        algorithm_type: str | None = None,
+        lower_order_final: bool | None = None,
+        euler_at_final: bool | None = None,
+        predict_x0: bool | None = None,
+        disable_corrector: list[int] | None = None,
+        solver_p: Any = None,
+        predictor_order: int | None = None,
+        corrector_order: int | None = None,
+        tau_func: Any = None,
+        skip_prk_steps: bool | None = None,
+        stochastic_sampling: bool | None = None,
+        scale_factors: list[float] | None = None,
+        sigma_data: float | None = None,
+        sigma_schedule: str | None = None,
+        rho: float | None = None,
         solver_parameters: dict[str, float] | None = None,
     ) -> None:
-        kinds = ("epsilon", "sample", "v_prediction", "flow_prediction")
-        if prediction_type not in kinds:
-            raise ValueError(f"prediction_type must be one of {kinds}; found {prediction_type!r}")
-        if final_sigmas_type not in ("zero", "sigma_min"):
+        config = self.config
+        honoured = ["euler_at_final"] if self.calls == 1 and not self.draws else []
+        honoured += ["lower_order_final"] if self.lowers() else []
+        asked = [key for key in METHOD_KEYS + EDM_KEYS if key not in honoured]
+        check_method(
+            self.solver, self.method, {k: config[k] for k in asked if config[k] is not None}
+        )
+        open_keys = {k: v for k, v in family_defaults(self.family).items() if config[k] is None}
+        if config.shift is None and "shift" in own_keys(self.family):
+            open_keys["shift"] = 1.0
+        if config.shift is not None or "shift" in open_keys:
+            open_keys |= {"use_flow_sigmas": True}
+            open_keys |= {"prediction_type": "flow_prediction"} if prediction_type is None else {}
+        if clip_sample is None and (config.use_flow_sigmas or "use_flow_sigmas" in open_keys):
+            open_keys["clip_sample"] = False  # of classes that know no flow
+        self.register_to_config(**open_keys)
+        config = self.config
+        for key, known in KNOWN.items():
+            if config[key] not in known:
+                words = ", ".join(str(value) for value in known)
+                raise ValueError(f"{key} must be one of {words}; found {config[key]!r}")
+        learned = config.variance_type in ("learned", "learned_range")
+        if learned and self.family == "DDPM":
             raise ValueError(
-                f"final_sigmas_type must be zero or sigma_min; found {final_sigmas_type!r}"
+                f"variance_type = {config.variance_type!r}: this scheduler draws with its own "
+                "variance; for a network that learns it run the sampler with "
+                "solvergen.hosts.variance.LearnedVariance"
             )
         check_parameters(type(self).coefficients, solver_parameters)
-        self.alphas_cumprod = train_alphas_cumprod(self.config)
+        self.alphas_cumprod = train_alphas_cumprod(config, self.family)
         self.init_noise_sigma = 1.0
         self._levels = train_levels(self.alphas_cumprod)
         self.sigmas = self._levels.float()
         self.timesteps = torch.arange(num_train_timesteps - 1, -1, -1)
         self.num_inference_steps = None
+        self.order, self._shift = self.calls, None
         self.reset([], self._levels)
 
     @classmethod
@@ -96,50 +165,34 @@ class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc
         cls, config: Any = None, return_unused_kwargs: bool = False, **kwargs: Any
     ) -> Any:
         """As in diffusers; the config of a flow-matching scheduler has no prediction type."""
-        known = config if isinstance(config, dict) else {}
-        if "shift" in known and "prediction_type" not in known:
-            kwargs = {"prediction_type": "flow_prediction", "use_flow_sigmas": True, **kwargs}
+        if isinstance(config, dict):
+            config = taken_over(cls.family, cls.solver, cls.method, config)
         return super().from_config(config, return_unused_kwargs, **kwargs)
+
+    def save_pretrained(
+        self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **kwargs: Any
+    ) -> None:
+        """As in diffusers, with the file of this class beside the config.
+
+        So a pipeline that was saved with it loads with trust_remote_code=True, where this file is
+        not imported already.
+        """
+        source = inspect.getsourcefile(type(self))
+        if source is not None and os.path.isfile(source):
+            os.makedirs(save_directory, exist_ok=True)
+            target = os.path.join(save_directory, f"{type(self).__module__}.py")
+            if not os.path.exists(target) or not os.path.samefile(source, target):
+                shutil.copyfile(source, target)
+        super().save_pretrained(save_directory, push_to_hub, **kwargs)
+
+    def set_shift(self, shift: float) -> None:
+        """Take another static shift of flow levels, as FlowMatchEulerDiscreteScheduler does."""
+        if not 0 < shift < float("inf"):
+            raise ValueError(f"the shift of times must be above 0 and finite; found {shift}")
+        self._shift: float | None = shift
 
     def __len__(self) -> int:
         return int(self.config.num_train_timesteps)
-
-    def _grid(
-        self,
-        count: int | None,
-        timesteps: Sequence[float] | None,
-        sigmas: Sequence[float] | None,
-        mu: float | None,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Levels with the final one, and the model's time at each of them."""
-        config, train = self.config, self.config.num_train_timesteps
-        if config.use_flow_sigmas:
-            if timesteps is not None:
-                level = torch.as_tensor(timesteps, dtype=torch.float64) / train
-            else:
-                level = flow_levels(config, count, sigmas, mu)
-            return torch.cat([level, level.new_zeros(1)]), level * train
-        final = float(self._levels[0]) if config.final_sigmas_type == "sigma_min" else 0.0
-        if sigmas is not None:
-            level = torch.as_tensor(sigmas, dtype=torch.float64)
-            level, final = (level[:-1], 0.0) if level[-1] == 0 else (level, final)
-            time = time_of(level, self._levels)
-        elif timesteps is not None:
-            time = torch.as_tensor(timesteps, dtype=torch.float64)
-            level = level_at(time, self._levels)
-        else:
-            assert count is not None
-            time = spaced_times(config, count, self._levels)
-            level = level_at(time, self._levels)
-            shaped = shaped_levels(config, count, float(self._levels[-1]), float(self._levels[0]))
-            if shaped is not None:
-                level, time = shaped, time_of(shaped, self._levels)
-                rounds = config.use_karras_sigmas or config.use_lu_lambdas
-                rounds = rounds and config.beta_schedule != "squaredcos_cap_v2"
-                time = time.round() if rounds else time.floor()  # as diffusers does
-        if final and level[-1] <= final:  # the grid ends where the training schedule does
-            level, time = level[level > final], time[level > final]
-        return torch.cat([level, torch.tensor([final], dtype=torch.float64)]), time
 
     def set_timesteps(
         self,
@@ -149,34 +202,226 @@ class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc
         timesteps: Sequence[float] | None = None,
         sigmas: Sequence[float] | None = None,
         mu: float | None = None,
+        original_inference_steps: int | None = None,
+        strength: float | None = None,
     ) -> None:
         """Plan a run of so many steps, or over the given timesteps or sigmas.
 
+        mu: the shift of this run, where the config asks for dynamic shifting.
+        original_inference_steps, strength: of consistency models (LCM, TCD).
+
         Nothing changes when the grid is refused.
         """
-        given = [
-            name for name, v in (("timesteps", timesteps), ("sigmas", sigmas)) if v is not None
-        ]
-        if len(given) > 1 or (not given and num_inference_steps is None):
+        given = {"timesteps": timesteps, "sigmas": sigmas}
+        lists = {name: len(values) for name, values in given.items() if values is not None}
+        if len(lists) > 1 or (not lists and num_inference_steps is None):
             raise ValueError("give one of num_inference_steps, timesteps and sigmas")
         if num_inference_steps is not None and num_inference_steps < 1:
             raise ValueError(f"num_inference_steps must be 1 or more; found {num_inference_steps}")
-        level, time = self._grid(num_inference_steps, timesteps, sigmas, mu)
-        rows, levels = self.plan(level)
-        times = self._times(levels, level, time)
-        whole = bool((times == times.round()).all()) and not self.config.use_flow_sigmas
-        self.timesteps = times.to(device, torch.int64 if whole else torch.float32)
-        self.sigmas = torch.cat([levels, level[-1:]]).float()
-        self.num_inference_steps = len(level) - 1
-        self.reset(rows, levels, level)
-        self._moves = self._compilable(0)
+        for name, size in lists.items():
+            if num_inference_steps not in (None, size):
+                raise ValueError(f"{size} {name} for num_inference_steps = {num_inference_steps}")
+        distilled = self.family in ("LCM", "TCD")
+        if not distilled and (original_inference_steps, strength) != (None, None):
+            raise ValueError(
+                "original_inference_steps and strength are of LCM and TCD; for image to image the "
+                "pipeline slices the timesteps"
+            )
+        part = 1.0 if strength is None else strength
+        if self.config.use_flow_sigmas:
+            level, time = self._flow_grid(num_inference_steps, timesteps, sigmas, mu)
+        elif distilled and not lists:
+            count = num_inference_steps or 0
+            time = distilled_times(self.config, self.family, count, original_inference_steps, part)
+            level, time = self._ended(level_at(time, self._levels), time, shaped=False)
+        else:
+            level, time = self._grid(num_inference_steps, timesteps, sigmas)
+        self._eta: float | None = None
+        self._settle(level, time, device)
 
-    def _times(self, levels: torch.Tensor, level: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-        """The model's time at the level of each row: that of its grid point, or between two."""
+    def _replan(self, eta: float | None, index: int) -> None:
+        """Plan the same run with another strength of noise, before its first step."""
+        begin, sampler = self._begin_index, self.noise_sampler
+        before, self._eta = self._eta, eta
+        try:
+            self._settle(*self._made, self.timesteps.device)
+        except ValueError:
+            self._eta = before
+            raise
+        self._begin_index, self.noise_sampler = begin, sampler
+
+    def _settle(self, level: torch.Tensor, time: torch.Tensor, device: Any) -> None:
+        """Plan on levels and the times told at them, and take the plan over."""
+        known, made = dict(zip(level.tolist(), time.tolist(), strict=False)), (level, time)
+        if self.family == "TCD" and not self.config.use_flow_sigmas:
+            level = self._undershot(level, time)
+        still = len(level) > 1 and bool(level[-1] == level[-2])  # a last step of length zero
+        grid = level[:-1] if still else level
+        rows, levels = self.plan(grid) if len(grid) > 1 else ([], level.new_zeros(0))
+        if still:
+            levels = torch.cat([levels, level[-1:]])
+        times = self._times(levels, known)
+        whole = bool((times == times.round()).all()) and self.family in WHOLE
+        whole = whole and not self.config.use_flow_sigmas
+        told = times
+        if self.config.invert_sigmas:
+            told = self.config.num_train_timesteps - times
+        self.timesteps = told.to(torch.int64 if whole else torch.float32).to(device)
+        ends = torch.cat([levels, level[-1:]]).float()
+        self.sigmas = 1 - ends if self.config.invert_sigmas else ends
+        self.num_inference_steps = len(time)
+        self.reset(rows, levels, grid)
+        self._moves = self._compilable(0)
+        self._made, self._plan_eta = made, self._eta
+        self.order = CallsPerStep.of(self.calls, self._starts(made[0], level))
+
+    def _starts(self, wanted: torch.Tensor, level: torch.Tensor) -> list[int]:
+        """The row that opens the step at each wanted level of the grid, and the number of rows."""
+        opens: dict[int, int] = {}
+        for k, row in enumerate(self._rows):
+            opens.setdefault(row[0], k)
+        values, count = self._row_levels.tolist(), len(self._row_levels)
+        found, place, grid = [0], 0, level.tolist()
+        for value in wanted[1:-1].tolist():
+            place = grid.index(value, place + 1)
+            inside = [k for k in range(found[-1] + 1, count) if values[k] == value]
+            later = [k for step, k in opens.items() if step >= place]
+            still = [count - 1] if place >= len(grid) - 2 and count > len(self._rows) else []
+            found.append(opens.get(place) or (still or inside or later or [count])[0])
+        return [*found, count]
+
+    def _grid(
+        self,
+        count: int | None,
+        timesteps: Sequence[float] | None,
+        sigmas: Sequence[float] | None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Levels ρ with the final one, and the time that the model is told at each but the last."""
+        config, family, train = self.config, self.family, self.config.num_train_timesteps
+        given = timesteps if timesteps is not None else sigmas
+        asked = [key for key in ("use_karras_sigmas", "use_exponential_sigmas") if config[key]]
+        asked += [key for key in ("use_beta_sigmas", "use_lu_lambdas") if config[key]]
+        if timesteps is not None and asked:
+            raise ValueError(f"timesteps and {asked[0]} exclude each other; give one of them")
+        if sigmas is not None:
+            level = checked_levels(sigmas, self._levels)
+            if level[-1] == 0:
+                return level, self._continuous(level[:-1], time_of(level[:-1], self._levels))
+            time = time_of(level, self._levels)
+        elif timesteps is not None:
+            time = checked_times(timesteps, train)
+            level = level_at(time, self._levels)
+        else:
+            assert count is not None and given is None
+            time = spaced_times(config, family, count, self._levels)
+            level = level_at(time, self._levels)
+            multistep = family not in OF_THE_SPACING
+            ends = (self._levels[-1], self._levels[0]) if multistep else (level[0], level[-1])
+            if config.interpolation_type == "log_linear":
+                ramp = torch.linspace(1, 0, count + 1, dtype=torch.float64)
+                low, high = self._levels[0].log(), self._levels[-1].log()
+                level = (low + ramp * (high - low)).exp()
+                return level, self._continuous(level[:-1], time_of(level[:-1], self._levels))
+            shaped = shaped_levels(config, len(level), *map(float, ends))
+            if shaped is not None:
+                time = time_of(shaped, self._levels, config.timestep_rounding == "diffusers")
+                time = told_times(config, family, time)
+                level, time = self._ended(shaped, time, shaped=True)
+                return level, self._continuous(level[:-1], time)
+        level, time = self._ended(level, time, shaped=False)
+        return level, self._continuous(level[:-1], time)
+
+    def _continuous(self, level: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        """log σ / 4 in place of the time, for networks that were trained with it."""
+        config = self.config
+        edm = config.timestep_type == "continuous" and config.prediction_type == "v_prediction"
+        return level.log() / 4 if edm else time
+
+    def _ended(
+        self, level: torch.Tensor, time: torch.Tensor, shaped: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Levels with the final one; a level that rounding keeps apart from it becomes it."""
+        config = self.config
+        ends = config.final_sigmas_type
+        if ends is None:
+            ends = "zero" if config.set_alpha_to_one else "sigma_min"
+        if ends == "zero":
+            return torch.cat([level, level.new_zeros(1)]), time
+        own = self.family in ("DEISMultistep", "SASolver", "UniPCMultistep")
+        final = level[-1] if shaped and own else self._levels[0]
+        close = level <= final * (1 + 1e-6)
+        level = torch.where(close, final, level)
+        return torch.cat([level, final.reshape(1)]), time
+
+    def _undershot(self, level: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        """Below each level but the last one its (1 − γ)-th time, from which noise leads up (TCD)."""
+        gamma = 0.3 if self._eta is None else self._eta
+        below = level_at(((1 - gamma) * time[1:]).floor(), self._levels)
+        found = [float(level[0])]
+        for under, after in zip(below.tolist(), level[1:-1].tolist(), strict=True):
+            found += [under, after] if under < after else [after]
+        return torch.tensor([*found, float(level[-1])], dtype=torch.float64)
+
+    def _flow_grid(
+        self,
+        count: int | None,
+        timesteps: Sequence[float] | None,
+        sigmas: Sequence[float] | None,
+        mu: float | None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Levels σ with the final one, and the times at them."""
+        config, train = self.config, self.config.num_train_timesteps
+        if timesteps is not None:
+            level = checked_times(timesteps, train + 1) / train
+        else:
+            given = mu, self._levels, self._shift
+            level = flow_levels(config, self.family, count, sigmas, *given)
+        time = level * train
+        if config.timestep_rounding == "diffusers" and config.shift is None:
+            time = time.floor()
+        return torch.cat([level, level.new_zeros(1)]), time
+
+    def _times(self, levels: torch.Tensor, known: dict[float, float]) -> torch.Tensor:
+        """The model's time at the level of each row: that of its grid point, or between two.
+
+        Times that rounding would make equal for two levels stay what they are, so that a run that
+        begins at a time begins at its level.
+
+        Args:
+            levels: of the rows.
+            known: the times told at levels of the grid.
+        """
         if self.config.use_flow_sigmas:
             between = levels * self.config.num_train_timesteps
         else:
-            between = time_of(levels, self._levels)
-        known = dict(zip(level.tolist(), time.tolist(), strict=False))
-        exact = [known.get(v, t) for v, t in zip(levels.tolist(), between.tolist(), strict=True)]
+            between = self._continuous(levels, time_of(levels, self._levels))
+        values = levels.tolist()
+        exact = [known.get(v, t) for v, t in zip(values, between.tolist(), strict=True)]
+        if self.config.timestep_rounding == "nearest":
+            told: dict[float, set[float]] = {}
+            for value, told_there in zip(values, exact, strict=True):
+                told.setdefault(told_there, set()).add(value)
+            shared = set().union(*(levels for levels in told.values() if len(levels) > 1))
+            for k, (value, true) in enumerate(zip(values, between.tolist(), strict=True)):
+                if value in shared and not self.config.use_flow_sigmas:
+                    exact[k] = true
         return torch.tensor(exact, dtype=torch.float64)
+
+
+KNOWN = {
+    "prediction_type": ("epsilon", "sample", "v_prediction", "flow_prediction"),
+    "final_sigmas_type": ("zero", "sigma_min", None),
+    "time_shift_type": ("exponential", "linear"),
+    "timestep_rounding": ("nearest", "exact", "diffusers"),
+    "interpolation_type": ("linear", "log_linear"),
+    "timestep_type": ("discrete", "continuous"),
+}
+# Families whose shaped levels lie between those of the spaced timesteps, not those of the table.
+OF_THE_SPACING = (
+    "EulerDiscrete",
+    "HeunDiscrete",
+    "LMSDiscrete",
+    "KDPM2Discrete",
+    "KDPM2AncestralDiscrete",
+    "DPMSolverSDE",
+)

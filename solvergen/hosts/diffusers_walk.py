@@ -2,30 +2,83 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers.schedulers.scheduling_utils import SchedulerOutput
+from diffusers.utils import BaseOutput
 
+from .diffusers_compiled import CompiledSteps
 from .diffusers_grid import level_at, threshold
-from .diffusers_noise import check_strength, noise_source
+from .diffusers_noise import noise_source, strength_of
 
 
-class PlanWalk:
+@dataclass
+class StepOutput(BaseOutput):
+    """The state for the next model call, and the data prediction of this one.
+
+    The second has each of the names under which diffusers' outputs have it.
+    """
+
+    prev_sample: torch.Tensor
+    pred_original_sample: torch.Tensor | None = None
+
+    @property
+    def denoised(self) -> torch.Tensor | None:
+        """The data prediction, by the name of LCM's output."""
+        return self.pred_original_sample
+
+
+class CallsPerStep(int):
+    """The number of model calls a step, for runs in which not every step has it.
+
+    Pipelines find the model call that opens step i at `i * order`; here that product is looked up in
+    the plan. In all else it is the usual number of calls.
+    """
+
+    starts: list[int]
+
+    @classmethod
+    def of(cls, calls: int, starts: Sequence[int]) -> int:
+        """An int if it opens every step, else one whose products do.
+
+        Args:
+            calls: of a usual step.
+            starts: the model call that opens each step, and one more entry for the end.
+        """
+        usual = starts[1] if len(starts) > 2 else calls
+        if all(start == i * usual for i, start in enumerate(starts[:-1])):
+            return int(usual)
+        made = cls(calls)
+        made.starts = list(starts)
+        return made
+
+    def __mul__(self, step: int) -> int:  # type: ignore[override]
+        """The model call that opens a step."""
+        if isinstance(step, int) and 0 <= step < len(self.starts):
+            return self.starts[step]
+        return int(self) * step
+
+    __rmul__ = __mul__  # type: ignore[assignment]
+
+
+class PlanWalk(CompiledSteps):
     """The state of a run and its steps; a grid of levels is planned elsewhere.
 
     Subclasses give `coefficients` and `advance`, the sampler's functions `coefficients` and `step`,
-    and `history`, how many steps back it looks.
+    `history`, how many steps back it looks, `calls`, its model calls a step, `draws`, whether it
+    draws noise, `velocity`, whether its rule is one in the velocity, and `solver`, `family` and `method`, its name, the diffusers class that it stands in for, and what it does by that
+    class's keys.
+
+    A scheduler is one run at a time: a step from a second thread in the middle of it is refused.
+    Steps of a solver without noise compile whole (see `CompiledSteps`).
 
     Noise is drawn in `step`, in the order and the manner of diffusers. Noise that comes before a
     model call is added at the end of the step before it, since pipelines call the model themselves;
     before the first call there is none to add: pipelines begin at the level of that call.
-
-    A run belongs to the thread that set its timesteps; another thread's steps are refused. Compiled
-    by `torch.compile(scheduler.step, fullgraph=True)`, steps of a solver without noise are one graph
-    for the first call of a run and one for all later ones.
 
     noise_sampler: where it is set, (sigma, sigma_next) -> noise like the sample replaces the
         generator's draws; levels are σ/α. Pipelines that pass no generator to `step` draw from
@@ -35,6 +88,13 @@ class PlanWalk:
     coefficients: Callable[..., Any]
     advance: Callable[..., Any]
     history: int
+    calls: int
+    draws: bool
+    velocity: bool
+    solver: str
+    family: str
+    method: dict[str, Any]
+    order: int
     noise_sampler: Callable[[Any, Any], torch.Tensor] | None = None
     config: Any
     timesteps: torch.Tensor
@@ -47,13 +107,17 @@ class PlanWalk:
     ) -> None:
         """Forget the last run; take the rows of a new plan, their levels and its grid."""
         self._rows, self._row_levels, self._grid_levels = rows, levels, grid
-        self._thread, self._thresholds = threading.get_ident(), self.config.thresholding
-        self._learned = self.config.variance_type in ("learned", "learned_range")
-        self._moves: tuple[torch.Tensor, torch.Tensor] | None = None
         self._walk: dict[int, tuple[str, Any, tuple[float, float]]] = {}
         self._memory: tuple[torch.Tensor, ...] = ()
         self._step_index: int | None = None
         self._begin_index: int | None = None
+        self._thread: int | None = threading.get_ident()
+        self._moves = None
+        self._clips = bool(self.config.thresholding or self.config.clip_sample)
+        self._learned = self.config.variance_type in ("learned", "learned_range")
+        self._consistent = self.family == "LCM" and not self.config.use_flow_sigmas
+        self._calls_made, self._seen = 0, []
+        self._own_generator: torch.Generator | None = None
 
     @property
     def step_index(self) -> int | None:
@@ -61,10 +125,6 @@ class PlanWalk:
         if self._counted():
             return (self._begin_index or 0) + int(self._memory[0])
         return self._step_index
-
-    def _counted(self) -> bool:
-        """Whether the steps of this run were compiled, so that a tensor counts them."""
-        return bool(self._memory) and self._memory[0].dtype == torch.int64
 
     @property
     def begin_index(self) -> int | None:
@@ -86,12 +146,19 @@ class PlanWalk:
         if self.config.use_flow_sigmas:
             return 1 - level, level
         alpha = (1 + level**2).rsqrt()
-        return alpha, level * alpha
+        return alpha, torch.where(level.isinf(), torch.ones_like(level), level * alpha)
 
     def plan(self, level: torch.Tensor) -> tuple[list[Any], torch.Tensor]:
         """The sampler's plan on a grid of levels, and the level of each of its rows."""
         alpha, sigma = self.scales(level)
-        rows = type(self).coefficients(sigma, alpha, **(self.config.solver_parameters or {}))
+        if self.velocity and self.config.use_flow_sigmas:
+            # A rule in the velocity is regular where alpha is 0, but files take a DDIM step there,
+            # as rules in the data must: from the least alpha that they do not take for 0 they do not.
+            alpha = alpha.clamp_min(2.0**-19)
+        parameters = dict(self.config.solver_parameters or {})
+        if self._eta is not None and self.family != "TCD":
+            parameters["eta"] = self._eta
+        rows = type(self).coefficients(sigma, alpha, **parameters)
         at = torch.stack([row[2] for row in rows])
         if not self.config.use_flow_sigmas:
             at = at / (1 - at**2).clamp_min(1e-300).sqrt()
@@ -104,8 +171,8 @@ class PlanWalk:
     ) -> int:
         """Where a run that begins at this time begins: at the opening of a step.
 
-        Of two equal times the second is taken, so that img2img does not skip a level; but a run
-        from the first time is a whole run.
+        Times are equal for one level only: at the end of a step and where the next one opens. A run
+        that goes through a level more than once begins at its first passage.
         """
         times = self.timesteps if schedule_timesteps is None else schedule_timesteps
         found = (times.cpu() == torch.as_tensor(timestep).cpu()).nonzero().flatten().tolist()
@@ -113,12 +180,14 @@ class PlanWalk:
             raise ValueError(
                 f"timestep {float(timestep)} is not in the schedule; use scheduler.timesteps"
             )
-        opening = [k for k in found if k < len(self._rows) and self._opens(k)] or found
-        return int(opening[1] if len(opening) > 1 and opening[0] else opening[0])
+        opening = [k for k in found if self._opens(k)] or found
+        return int(opening[0])
 
     def _opens(self, k: int) -> bool:
-        """Whether a row is the first of its step."""
-        return k == 0 or self._rows[k][0] != self._rows[k - 1][0]
+        """Whether a row is the first of its step; a last step of length zero is one."""
+        return k in (0, len(self._rows)) or (
+            k < len(self._rows) and self._rows[k][0] != self._rows[k - 1][0]
+        )
 
     def _begin(self, index: int) -> dict[int, tuple[str, Any, tuple[float, float]]]:
         """(kind, row, weights of the denoised prediction) by index, for a run that begins there.
@@ -127,8 +196,9 @@ class PlanWalk:
         Where its model calls then differ from those listed, the listed rows stand and history is
         the first evaluation; a run that begins inside a step goes to the next one by DDIM.
         """
-        if self._grid_levels is None or not 0 <= index < len(self._rows):
-            raise ValueError(f"cannot begin at index {index} of {len(self._rows)} model calls")
+        count = len(self._row_levels)
+        if self._grid_levels is None or not 0 <= index < count:
+            raise ValueError(f"cannot begin at index {index} of {count} model calls")
         opening, chosen = index, {}
         while opening < len(self._rows) and not self._opens(opening):
             opening += 1
@@ -144,8 +214,27 @@ class PlanWalk:
                 rows, kind = (fresh, "") if same else (rows, "fill")
             for k, row in enumerate(rows, opening):
                 chosen[k] = (kind if k == opening else "", row)
+        for k in range(max(index, len(self._rows)), count):
+            chosen[k] = ("ddim", (torch.ones(()), torch.zeros(())))
+        self._close(chosen)
         intakes = self._intakes(index)
         return {k: (kind, row, intakes[k - index]) for k, (kind, row) in chosen.items()}
+
+    def _close(self, chosen: dict[int, tuple[str, Any]]) -> None:
+        """Make the last step one of DDIM, where the config asks for it (`closing`)."""
+        last, config = len(self._rows) - 1, self.config
+        short = self.lowers() and len(self._row_levels) < 15
+        lower = short and config.lower_order_final in (None, True)
+        if last in chosen and (lower or config.euler_at_final):
+            ends = self._grid_levels[-2:].tolist()  # type: ignore[index]
+            chosen[last] = ("ddim", self._ddim(*ends))
+
+    @classmethod
+    def lowers(cls) -> bool:
+        """Whether a last step of DDIM is what `lower_order_final` means for this solver."""
+        known = "solver_order" in cls.method and not cls.method.get("lower_order_final")
+        once = cls.calls == cls.history == 1 and not cls.draws
+        return cls.family == "DPMSolverMultistep" and known and once
 
     def _end(self, opening: int) -> float:
         """Level at which the step before this row ends, before noise leads up from there."""
@@ -164,9 +253,14 @@ class PlanWalk:
         """For each row from index on, weights of sample and model output in the prediction of x0."""
         kind, scales = self.config.prediction_type, self.scales(self._row_levels[index:])
         pairs = list(zip(*(scale.tolist() for scale in scales), strict=True))
+        if self.config.invert_sigmas:
+            pairs = [(alpha, -sigma) for alpha, sigma in pairs]  # velocity points to the data
         if kind == "epsilon":
             if any(alpha == 0 for alpha, _ in pairs):
-                raise ValueError("where alpha is 0 an epsilon prediction tells nothing of the data")
+                raise ValueError(
+                    "where alpha is 0 an epsilon prediction says nothing of the data; set "
+                    "prediction_type to v_prediction or sample, or end the schedule above zero SNR"
+                )
             return [(1 / alpha, -sigma / alpha) for alpha, sigma in pairs]
         if kind == "sample":
             return [(0.0, 1.0)] * len(pairs)
@@ -175,58 +269,64 @@ class PlanWalk:
     def convert_model_output(
         self, model_output: torch.Tensor, sample: torch.Tensor, weights: Any
     ) -> torch.Tensor:
-        """The denoised prediction, thresholded where the config asks for it."""
+        """The denoised prediction, before it is clipped."""
         of_sample, of_output = weights
-        if of_sample == 0:
-            denoised = model_output
-        elif of_sample == 1:
-            denoised = torch.add(sample, model_output, alpha=of_output)
-        else:
-            denoised = (sample * of_sample).add_(model_output, alpha=of_output)
-        if not self._thresholds:
-            return denoised
+        if of_sample == 0 and of_output == 1:
+            return model_output
+        if of_sample == 1:
+            return torch.add(sample, model_output, alpha=of_output)
+        return (sample * of_sample).add_(model_output, alpha=of_output)
+
+    def _clipped(self, denoised: torch.Tensor) -> torch.Tensor:
+        """The denoised prediction, thresholded or clipped as the config asks."""
         config = self.config
-        return threshold(denoised, config.dynamic_thresholding_ratio, config.sample_max_value)
+        if config.thresholding:
+            return threshold(denoised, config.dynamic_thresholding_ratio, config.sample_max_value)
+        return denoised.clamp(-config.clip_sample_range, config.clip_sample_range)
 
     def step(
         self,
         model_output: torch.Tensor,
         timestep: float | torch.Tensor,
         sample: torch.Tensor,
-        eta: float = 0.0,
+        eta: float | None = None,
         use_clipped_model_output: bool | None = None,
         generator: torch.Generator | list[torch.Generator] | None = None,
+        variance_noise: torch.Tensor | None = None,
         return_dict: bool = True,
-    ) -> SchedulerOutput | tuple[torch.Tensor]:
+    ) -> StepOutput | tuple[torch.Tensor, ...]:
         """Take one model output and return the sample for the next entry of `timesteps`.
 
-        Nothing changes when the output is refused. The generator (one, or one per sample) is that
-        of the noise. eta is what pipelines of DDIM pass: 0, which leaves the solver's own strength
-        as it is, or the value that `solver_parameters` has for it.
+        Nothing changes when the output is refused.
+
+        Args:
+            model_output: what the network returned at the time and the sample.
+            timestep: the entry of `timesteps`.
+            sample: the state that the network was called on.
+            eta: the strength of the noise of solvers that have this parameter (DDIM, ancestral, and
+                TCD's γ); 0, which pipelines pass unasked, where `solver_parameters` sets it already.
+            use_clipped_model_output: of DDIM and TCD: whether the noise prediction follows from the clipped
+                data prediction; other solvers have it so.
+            generator: that of the noise, one or one per sample.
+            variance_noise: the draw of this step, in place of the generator's.
+            return_dict: False for a tuple, whose first entry is the sample.
         """
-        if eta:
-            check_strength(eta, type(self).coefficients, self.config.solver_parameters)
         if self.num_inference_steps is None:
             raise ValueError("call set_timesteps before the first step")
         if self._learned:
             model_output = model_output[:, : sample.shape[1]]
         if torch.compiler.is_compiling():
-            previous = self._compiled_step(model_output, sample, generator)
-        else:
-            previous = self._step(model_output, timestep, sample, generator)
-        return SchedulerOutput(prev_sample=previous) if return_dict else (previous,)
-
-    def _step(
-        self, model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, generator: Any
-    ) -> torch.Tensor:
-        if threading.get_ident() != self._thread:
-            raise ValueError(
-                "another thread set the timesteps of this run; give each thread its own scheduler, "
-                "type(scheduler).from_config(scheduler.config)"
-            )
+            self._fits(model_output, sample, self._memory[1:])  # the first counts steps
+            given = (eta or None, use_clipped_model_output, generator, variance_noise)
+            return self._result(*self._compiled_step(model_output, sample, given), return_dict)
         if self._counted():
             raise ValueError("this run has compiled steps; compile the rest, or set_timesteps anew")
-        index, walk = self._place(timestep)
+        if self._thread is not None and self._thread != threading.get_ident():
+            raise ValueError(
+                "another thread is in the middle of a run of this scheduler, or has set its timesteps; "
+                "give each thread its own scheduler (copy.deepcopy), and call set_timesteps in it"
+            )
+        index, walk = self._place(timestep, eta)
         self._check(model_output, sample, first=self._step_index is None)
         x, output = sample, model_output
         if x.element_size() < 4 or output.dtype != x.dtype:
@@ -234,12 +334,19 @@ class PlanWalk:
             x, output = x.to(wide), output.to(wide)
         kind, row, intake = walk[index]
         denoised = self.convert_model_output(output, x, intake)
+        if self._clips:
+            clipped = self._clipped(denoised)
+            if self.family in ("DDIM", "TCD") and not use_clipped_model_output:
+                x = torch.add(x, clipped - denoised, alpha=self._alpha(index))
+            denoised = clipped
+        if self._consistent:
+            denoised = self._bounded(x, denoised, float(self.timesteps[index]))
         lifts = walk[index + 1][1][5:6] if index + 1 in walk else ()
         if row[4:] or lifts:
-            draw = noise_source(x, generator, self.noise_sampler)
+            draw = noise_source(x, self._generator(generator), self.noise_sampler, variance_noise)
         advance, memory = type(self).advance, self._memory
         if kind == "ddim":
-            following, memory = (row[0] * x).add_(denoised, alpha=row[1].item()), ()
+            following, memory = (row[0].item() * x).add_(denoised, alpha=row[1].item()), ()
         else:
             drawn = {"noise": [draw(levels) for levels in row[4]]} if row[4:] else {}
             if kind == "fill":
@@ -248,81 +355,113 @@ class PlanWalk:
         for keep, spread, *levels in lifts[0] if lifts else ():  # noise before the next call
             following = keep * following + spread * draw(levels)
         self._walk, self._memory, self._step_index = walk, memory, index + 1
-        return following if following.dtype == sample.dtype else following.to(sample.dtype)
+        self._thread = threading.get_ident() if index + 1 in walk else None
+        if following.dtype != sample.dtype:
+            following, denoised = following.to(sample.dtype), denoised.to(sample.dtype)
+        if self._seen and index + 1 not in walk:
+            self._look()
+        return self._result(following, denoised, return_dict)
 
-    def _compilable(self, index: int) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """Matrices of all steps from an index on, and their weights of sample and model output.
+    def _result(
+        self, previous: torch.Tensor, denoised: torch.Tensor, return_dict: bool
+    ) -> StepOutput | tuple[torch.Tensor, ...]:
+        """What the pipelines of this family unpack."""
+        if return_dict:
+            return StepOutput(previous, denoised)
+        return (previous,) if self.family in ONE_RESULT else (previous, denoised)
 
-        None where a compiled step is not possible: noise, or a begin inside a step or a plan.
-        """
-        try:
-            walk = self._begin(index)
-        except ValueError:
-            return None
-        plan = self._rows
-        if self.history and index:
-            plan = self.plan(self._grid_levels[self._rows[index][0] :])[0]  # type: ignore[index]
-        tensors = getattr(plan, "tensors", None)
-        noisy = any(len(row) > 4 for row in plan)
-        if noisy or tensors is None or any(kind for kind, _, _ in walk.values()):
-            return None
-        moves = tensors[1][index - len(self._rows) :]
-        intakes = torch.tensor([walk[k][2] for k in sorted(walk)], dtype=torch.float64)
-        return (moves, intakes) if len(moves) == len(intakes) else None
+    def _alpha(self, index: int) -> float:
+        """α at the level of a row."""
+        return float(self.scales(self._row_levels[index : index + 1])[0])
 
-    def _compiled_step(
-        self, model_output: torch.Tensor, sample: torch.Tensor, generator: Any
-    ) -> torch.Tensor:
-        """A step whose weights are taken from the rows of the plan at a counter on the device."""
-        if self._moves is None or generator is not None:
-            raise ValueError(
-                "this run cannot be compiled: it draws noise, or begins inside a step; call step "
-                "without torch.compile"
-            )
-        if self._thresholds:
-            raise ValueError("thresholding cannot be compiled; call step without torch.compile")
-        self._check(model_output, sample, first=False)
-        wide = torch.promote_types(sample.dtype, torch.float32)
-        x, output = sample.to(wide), model_output.to(wide)
-        moves, intakes = (part.to(x.device) for part in self._moves)
-        if not self._memory:
-            at = torch.zeros(1, dtype=torch.int64, device=x.device)
-            held = [torch.zeros_like(x) for _ in range(moves.shape[1] - 1)]
-        else:
-            at, *held = self._memory
-        of_sample, of_output = intakes.index_select(0, at)[0].unbind()
-        denoised = of_sample * x + of_output * output
-        values = [x, denoised, *held]
-        rows = moves.index_select(0, at)[0].unbind()
-        following, *held = [sum(w * v for w, v in zip(r, values, strict=True)) for r in rows]
-        self._memory = (at + 1, *held)
-        return following.to(sample.dtype)
+    def _bounded(self, x: torch.Tensor, denoised: torch.Tensor, time: float) -> torch.Tensor:
+        """The consistency model that is the identity at timestep 0 (Luo et al. 2023)."""
+        scaled = time * self.config.timestep_scaling
+        size = math.hypot(scaled, 0.5)
+        return (x * (0.5 / size) ** 2).add_(denoised, alpha=scaled / size)
 
-    def _place(self, timestep: float | torch.Tensor) -> tuple[int, dict[int, Any]]:
+    def _generator(self, given: Any) -> Any:
+        """The generator of the call, or one of `noise_sampler_seed`."""
+        seed = self.config.noise_sampler_seed
+        if given is not None or seed is None:
+            return given
+        if self._own_generator is None:
+            self._own_generator = torch.Generator().manual_seed(seed)
+        return self._own_generator
+
+    def _place(
+        self, timestep: float | torch.Tensor, eta: float | None
+    ) -> tuple[int, dict[int, Any]]:
         """The entry of `timesteps` that is next, and the run to which it belongs."""
         index, walk = self._step_index, self._walk
+        strength = None
+        if eta is not None:
+            parameters = self.config.solver_parameters
+            strength = strength_of(
+                eta, type(self).coefficients, parameters, self.family, self.solver
+            )
         if index is None:
             index = self._begin_index
             index = self.index_for_timestep(timestep) if index is None else index
+            if strength != self._plan_eta:
+                self._replan(strength, index)
             walk = self._begin(index)
+        elif strength != self._plan_eta:
+            raise ValueError(
+                f"this run has eta = {self._plan_eta}; found {strength} in the middle of it"
+            )
         if index not in walk:
             raise ValueError("the run is over; call set_timesteps to begin another")
         return index, walk
 
     def _check(self, model_output: torch.Tensor, sample: torch.Tensor, first: bool) -> None:
         """Refuse what cannot be stepped with, before anything changes."""
+        if not torch.is_tensor(model_output):
+            raise ValueError(
+                f"model call {self._calls_made} returned {type(model_output).__name__}; pass its tensor to step, as "
+                "`network(x, t).sample` or `network(x, t, return_dict=False)[0]`"
+            )
+        self._fits(model_output, sample, () if first else self._memory)
+        if model_output.is_cpu:
+            if not math.isfinite(model_output.sum()) and not bool(model_output.isfinite().all()):
+                self._blame(self._calls_made, model_output, sample)
+        else:
+            self._seen.append(model_output.isfinite().all() | ~sample.isfinite().all())
+        self._calls_made += 1
+
+    def _fits(
+        self, model_output: torch.Tensor, sample: torch.Tensor, memory: tuple[torch.Tensor, ...]
+    ) -> None:
+        """Refuse an output, or a sample, of another shape or device than the run's."""
         if model_output.shape != sample.shape or model_output.device != sample.device:
             raise ValueError(
-                f"model_output {tuple(model_output.shape)} on {model_output.device} does not fit "
-                f"sample {tuple(sample.shape)} on {sample.device}"
+                f"model call {self._calls_made}: model_output {tuple(model_output.shape)} on {model_output.device} does "
+                f"not fit sample {tuple(sample.shape)} on {sample.device}"
             )
-        held = self._memory[-1:]  # the first is a counter where steps are compiled
-        if not first and any(torch.is_tensor(m) and m.shape != sample.shape for m in held):
+        if any(torch.is_tensor(m) and m.shape != sample.shape for m in memory):
             raise ValueError(
                 f"the batch changed to {tuple(sample.shape)} during a run; call set_timesteps"
             )
-        if first and not torch.compiler.is_compiling() and model_output.isnan().any():
-            raise ValueError("the model returned NaN at its first call (float16 overflows)")
+
+    def _blame(self, call: int, model_output: torch.Tensor, sample: torch.Tensor) -> None:
+        found = "NaN" if bool(model_output.isnan().any()) else "inf"
+        source = "the sample, which it was given, is free of it"
+        if not bool(sample.isfinite().all()):
+            source = "the sample, which it was given, is not finite either"
+        raise ValueError(
+            f"the model returned {found} at call {call} ({source}); float16 overflows: run the "
+            "network in bfloat16 or float32"
+        )
+
+    def _look(self) -> None:
+        """At the end of a run on a device: whether a model call was not finite, with one transfer."""
+        bad = (~torch.stack(self._seen)).nonzero().flatten().tolist()
+        self._seen = []
+        if bad:
+            raise ValueError(
+                f"the model returned NaN or inf at call {bad[0]}, from a sample that was finite; "
+                "float16 overflows: run the network in bfloat16 or float32"
+            )
 
     def _noise_scales(
         self, timesteps: torch.Tensor, sample: torch.Tensor
@@ -341,7 +480,9 @@ class PlanWalk:
             level = level_at(times.double(), self._levels)
         alpha, sigma = self.scales(level)
         shape = (-1, *[1] * (sample.ndim - 1))
-        return alpha.to(sample).reshape(shape), sigma.to(sample).reshape(shape)
+        pair = (value.to(sample.dtype).to(sample.device) for value in (alpha, sigma))
+        alpha, sigma = (value.reshape(shape) for value in pair)
+        return alpha, sigma
 
     def add_noise(
         self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
@@ -367,6 +508,19 @@ class PlanWalk:
         """The target of v-prediction training, α ε − σ x0."""
         alpha, sigma = self._noise_scales(timesteps, sample)
         return alpha * noise - sigma * sample
+
+
+# Whose step returns the sample alone, where a tuple is asked for.
+ONE_RESULT = (
+    "DPMSolverMultistep",
+    "DPMSolverSinglestep",
+    "UniPCMultistep",
+    "DEISMultistep",
+    "SASolver",
+    "PNDM",
+    "FlowMatchEulerDiscrete",
+    "FlowMatchHeunDiscrete",
+)
 
 
 def _filled(x: torch.Tensor, memory: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .models import widened
 from .noise import Level, NoiseSampler, level_of
 
 # EDM's arguments of noise: the parameter that they are, and the value that means none.
@@ -63,7 +64,7 @@ def edm_sampler(module: ModuleType) -> Callable[..., Tensor]:
         def model(x: Tensor, sigma: Tensor) -> Tensor:
             return net(x, sigma, class_labels).to(x.dtype)
 
-        start = latents.double() * sigmas[0]
+        start = widened(latents) * float(sigmas[0])
         given = {"S_churn": S_churn, "S_min": S_min, "S_max": S_max, "S_noise": S_noise}
         options: dict[str, Any] = {**_churn(module, given), **parameters}
         if hasattr(module, "NOISE"):
@@ -142,7 +143,7 @@ def diff_sampler(module: ModuleType) -> Callable[..., Tensor]:
             return net(x, sigma, **known).to(x.dtype)
 
         seen: list[Tensor] = []
-        start = latents * sigmas[0]
+        start = latents * float(sigmas[0])
         end = module.sample(
             model, start, sigmas, callback=lambda at: seen.append(at["x"]), **parameters
         )

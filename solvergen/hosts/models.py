@@ -10,6 +10,7 @@ One-step models (consistency, LCM, TCD, sCM) are denoisers too: re-noising sampl
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -20,9 +21,43 @@ GAUGES = ("ve", "vp", "flow")
 PREDICTIONS = ("data", "noise", "v", "score", "velocity")
 
 
+def widened(value: Tensor) -> Tensor:
+    """A tensor in float64, or in float32 on a device that has no float64 (Apple's, some of Intel's)."""
+    kind = value.device.type
+    known = kind in ("cpu", "cuda", "meta") or (kind != "mps" and has_float64(kind))
+    return value.to(torch.float64 if known else torch.float32)
+
+
+@functools.cache
+def has_float64(kind: str) -> bool:
+    """Whether tensors of float64 can be made on a kind of device."""
+    try:
+        torch.zeros((), dtype=torch.float64, device=kind).add(1)
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError):
+        return False
+    return True
+
+
+def tensor_of(output: Any) -> Tensor:
+    """What a network returned: a tensor, the first entry of a tuple, or the `sample` of an object.
+
+    Raises:
+        ValueError: none of these.
+    """
+    if isinstance(output, (tuple, list)) and output:
+        output = output[0]
+    output = getattr(output, "sample", output)
+    if not torch.is_tensor(output):
+        raise ValueError(
+            "a network must return a tensor, a tuple that begins with one, or an object with "
+            f"`sample`; found {type(output).__name__}"
+        )
+    return output
+
+
 def scales(sigma: Tensor, gauge: str) -> tuple[Tensor, Tensor]:
-    """α and σ at the σ of a gauge, in float64."""
-    wide = sigma.double()
+    """α and σ at the σ of a gauge, in float64 where the device has it."""
+    wide = widened(sigma)
     if gauge == "ve":
         return torch.ones_like(wide), wide
     if gauge == "flow":
@@ -83,7 +118,7 @@ class Denoiser(nn.Module):
         time = own if self.time is None else self.time(own)
         if time.is_floating_point():
             time = time.to(torch.promote_types(x.dtype, torch.float32))
-        output = self.network(x, time, **extra)
+        output = tensor_of(self.network(x, time, **extra))
         take, give = self._weights(alpha, own)
         denoised = output if take is None else _like(take, x) * x + _like(give, x) * output
         if self.threshold is not None:
@@ -134,10 +169,10 @@ class Preconditioned(nn.Module):
 
     def forward(self, x: Tensor, sigma: Tensor, **extra: Any) -> Tensor:
         """The denoised prediction of x = x0 + σ ε."""
-        wide, data = sigma.double(), self.sigma_data
+        wide, data = widened(sigma), self.sigma_data
         size = torch.hypot(wide, torch.full_like(wide, data))
         time = (self.scaling * wide.log() / 4).to(torch.promote_types(x.dtype, torch.float32))
-        output = self.network(x * _like(1 / size, x), time, **extra)
+        output = tensor_of(self.network(x * _like(1 / size, x), time, **extra))
         above = wide - self.sigma_min
         skip, out = data**2 / (above**2 + data**2), above * data / size
         return _like(skip, x) * x + _like(out, x) * output
@@ -169,7 +204,7 @@ class TrigFlow(nn.Module):
         size = torch.hypot(self.sigma_data * alpha, own)
         x, wide = x * _like(1 / size, x), torch.atan2(own, self.sigma_data * alpha)
         time = wide.to(torch.promote_types(x.dtype, torch.float32))
-        output = self.network(x, time, **extra)
+        output = tensor_of(self.network(x, time, **extra))
         take, give = self.sigma_data * wide.cos(), -self.sigma_data * wide.sin()
         return _like(take, x) * x + _like(give, x) * output
 
@@ -179,7 +214,7 @@ class Guided(nn.Module):
 
     Args:
         model: a denoiser that takes conditioning as keyword tensors, one row per sample.
-        scale: 1 is no guidance.
+        scale: 1 means no guidance.
         unconditional: the keyword tensors of the unconditional half.
         threshold: a function on the guided prediction.
     """
@@ -217,14 +252,16 @@ def discrete_time(alphas_cumprod: Tensor, whole: bool = False) -> Callable[[Tens
 
     whole: round to an integer, for networks that know no times between.
     """
-    wide = alphas_cumprod.double()
+    wide = widened(alphas_cumprod)
     logs = (((1 - wide) / wide).log() / 2).contiguous()
 
     def time(sigma: Tensor) -> Tensor:
-        known = logs.to(sigma.device)
-        log = sigma.log() - torch.log1p(-(sigma**2)) / 2
+        log = widened(sigma).log() - torch.log1p(-(widened(sigma) ** 2)) / 2
+        known = logs.to(log.dtype).to(sigma.device)
         high = torch.searchsorted(known, log).clamp(1, len(known) - 1)
         part = ((log - known[high - 1]) / (known[high] - known[high - 1])).clamp(0, 1)
+        # Before a last ᾱ of 0 there is nothing to interpolate: it is that timestep or the one before.
+        part = torch.where(known[high].isinf(), (log == known[high]).to(part), part)
         place = high - 1 + part
         return place.round().long() if whole else place
 
@@ -245,7 +282,7 @@ def latent_consistency(
     """
 
     def boundary(time: Tensor) -> tuple[Tensor, Tensor]:
-        scaled = time.double() * scaling
+        scaled = widened(time) * scaling
         size = torch.hypot(scaled, torch.full_like(scaled, sigma_data))
         return (sigma_data / size) ** 2, scaled / size
 

@@ -64,7 +64,7 @@ class Seeded:
         key = struct.pack("<ddq", *pair, self.asked[pair])
         self.asked[pair] += 1
         draws = [unit_normal(seed, b"draw" + key, self.shape[1:]) for seed in self.seeds]
-        return torch.stack(draws).to(self.like)
+        return torch.stack(draws).to(self.like.dtype).to(self.like.device)
 
 
 def from_generator(
@@ -167,7 +167,7 @@ def whole_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
     """Seeds as integers.
 
     Raises:
-        ValueError: one of them is no integer.
+        ValueError: one of them is not an integer.
     """
     try:
         return tuple(map(operator.index, seeds))

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 import torch
 from torch import Tensor, nn
 
+from .inversion import invert
 from .noise import NoiseSampler, level_of, whole_seeds
 
 Model = Callable[..., Tensor]
@@ -29,7 +30,7 @@ def noise_of(
     """One draw of unit noise per seed: the same whatever the batch, the rank or the device.
 
     Raises:
-        ValueError: there are no seeds, or one of them is no integer.
+        ValueError: there are no seeds, or one of them is not an integer.
     """
     draws = [
         torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed))
@@ -110,7 +111,7 @@ def progress(
         clock: what tells the seconds.
 
     Raises:
-        ValueError: steps or every is no integer above 0.
+        ValueError: steps or every is not an integer above 0.
     """
     for name, value in (("steps", 1 if steps is None else steps), ("every", every)):
         if not isinstance(value, int) or value < 1:
@@ -173,8 +174,8 @@ def walk(
     if not 0 <= start < stop < count:
         raise ValueError(f"start and stop must satisfy 0 <= start < stop < {count}")
     plan, left = _part(module, sigmas, alphas, start, stop, parameters)
-    ones, memory, denoised = x.new_ones([x.shape[0]]), (), None
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))
+    ones, memory, denoised = x.new_ones([x.shape[0]]), (), None
     i = opening = plan[0][0] if plan else start
 
     def draw(levels: Sequence[Tensor]) -> Tensor:
@@ -192,8 +193,7 @@ def walk(
         yield Moment(i, row[2], seen, denoised)
         with torch.no_grad():
             denoised = model(seen, row[2] * ones, **(extra_args or {}))
-            if number == 0:
-                module.check(seen, denoised)
+            module.check(seen, denoised, number)
             drawn = {"noise": [draw(levels) for levels in row[4]]} if row[4:] else {}
             x, memory = module.step(row, x, denoised.to(x.dtype), memory, **drawn)
     for keep, spread, *levels in left:
@@ -235,42 +235,6 @@ def _part(
     return plan, left
 
 
-@torch.no_grad()
-def invert(
-    model: Model,
-    x: Tensor,
-    sigmas: Any,
-    alphas: Any = None,
-    *,
-    extra_args: dict[str, Any] | None = None,
-    refine: int = 3,
-) -> Tensor:
-    """Integrate a state at the last grid point back to the first, along the ODE.
-
-    Each step is the inverse of a DDIM step, found by `refine` fixed-point iterations.
-
-    Raises:
-        ValueError: the last σ is zero: there data is the state and noise is not determined.
-    """
-    sigma = torch.as_tensor(sigmas, dtype=torch.float64)
-    alpha = (
-        torch.ones_like(sigma) if alphas is None else torch.as_tensor(alphas, dtype=torch.float64)
-    )
-    if sigma[-1] <= 0:
-        raise ValueError("the last sigma must be above zero to invert; drop the final zero")
-    ones, extra = x.new_ones([x.shape[0]]), extra_args or {}
-    for i in range(len(sigma) - 2, -1, -1):
-        shrink = sigma[i + 1] / sigma[i]
-        weight = alpha[i + 1] - alpha[i] * shrink
-        denoised = model(x, sigma[i + 1] * ones, **extra)
-        start = (x - weight * denoised) / shrink
-        for _ in range(refine):
-            denoised = model(start, sigma[i] * ones, **extra)
-            start = (x - weight * denoised) / shrink
-        x = start
-    return x
-
-
 def round_trip(
     module: ModuleType,
     model: Model,
@@ -278,7 +242,7 @@ def round_trip(
     sigmas: Any,
     alphas: Any = None,
     *,
-    refine: int = 3,
+    refine: int = 12,
     **parameters: float,
 ) -> tuple[Tensor, float]:
     """A state inverted to noise, and the relative error of sampling back from there.

@@ -63,6 +63,14 @@ class Rate:
         return [int(self.value) if whole else float(self.value), self.exact]
 
 
+BRIEF_BUDGET = 20_000  # products of terms for a coefficient that a file may state; none took 2,000
+
+
+def _nodes(value: Any) -> int:
+    """How many operations a coefficient takes."""
+    return sum(1 for _ in value.walk()) if isinstance(value, Traced) else 0
+
+
 @dataclass(frozen=True)
 class LeadingError:
     """The leading local error Σ coef h^exponent word, numerical minus exact, after one step.
@@ -97,6 +105,24 @@ class LeadingError:
         from ..algebra.rational import spell as spell_coefficient
 
         return [spell_coefficient(value) for value in values]
+
+    def brief(self, longest: int) -> list[dict[str, Any]] | None:
+        """`json`, or ``None`` as soon as one coefficient is longer than so many characters.
+
+        The coefficients of least work come first: an expansion that would be thrown away because
+        another one is long is never made.
+        """
+        from ..algebra.rational import spell as spell_coefficient
+
+        shown: dict[int, str] = {}
+        for index in sorted(range(len(self.terms)), key=lambda i: _nodes(self.terms[i][1])):
+            shown[index] = spell_coefficient(self.terms[index][1], BRIEF_BUDGET)
+            if len(shown[index]) > longest:
+                return None
+        return [
+            {"word": spell(word), "tree": tree(word), "coef": shown[index]}
+            for index, (word, _) in enumerate(self.terms)
+        ]
 
     def norm(self) -> float | None:
         """The principal error norm √Σ coef²: the size of the local error per h^exponent.

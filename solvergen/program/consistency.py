@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
+from sympy import Expr
+
 from ..expr.evaluation import evaluate, left_sum
-from ..expr.tree import Expr
 from .model import Program
 from .row import Row, depth
 from .step import Step

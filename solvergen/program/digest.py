@@ -6,8 +6,8 @@ import hashlib
 import json
 from typing import Any
 
-from ..expr.show import rational, show
-from ..expr.tree import ONE
+from ..expr.arithmetic import ONE
+from ..expr.printing import rational, show
 from .model import Program
 from .row import Row
 from .step import Step
@@ -54,13 +54,16 @@ def _step(step: Step) -> dict[str, Any]:
     if step.stochastic:
         noise = {
             "lets": [[name, show(value)] for name, value in step.lets],
-            "down": step.down and show(step.down),
-            "churn": step.churn and [show(step.churn), show(step.churn_scale)],
+            "down": None if step.down is None else show(step.down),
+            "churn": None if step.churn is None else [show(step.churn), show(step.churn_scale)],
             "draws": [[d.name, show(d.start), show(d.end)] for d in step.draws],
         }
     if step.chain is not None:
         sizes = (step.chain.rate, step.chain.snr)
-        noise["chain"] = [step.chain.repeats, *(size and show(size) for size in sizes)]
+        noise["chain"] = [
+            step.chain.repeats,
+            *(None if size is None else show(size) for size in sizes),
+        ]
     return {
         **noise,
         **({"spans": step.spans} if step.spans > 1 else {}),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sympy import Expr
+
 from ..errors import DeriveError
-from ..expr.substitution import functions_of_x, symbols
-from ..expr.tree import ONE, Expr, Number
+from ..expr.arithmetic import ONE, functions_of_x, symbols
+from ..expr.functions import lift
 from ..spec.model import Controller, Parameter, Schedule
 from .row import KAPPA, Row
 from .step import Step
@@ -105,7 +107,7 @@ class Program:
 
     def defaults(self) -> dict[str, Expr]:
         """Exact default values of the parameters."""
-        return {p.name: Number(p.default) for p in self.parameters}
+        return {p.name: lift(p.default) for p in self.parameters}
 
     @property
     def functions(self) -> dict[str, Expr]:

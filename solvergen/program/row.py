@@ -46,8 +46,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
+from sympy import Expr, Symbol, exp
+
 from ..errors import DeriveError
-from ..expr.tree import ONE, Call, Expr, Symbol, exp, lift, phi
+from ..expr.arithmetic import ONE, ZERO, multiply
+from ..expr.functions import expm1, log1p, phi
 
 KAPPA = {"data": 1, "noise": -1, "velocity": 0}
 Level = TypeVar("Level")
@@ -82,7 +85,7 @@ class Place:
     @property
     def is_end(self) -> bool:
         """Whether this is the end of the step in every coordinate."""
-        return self.fraction == lift(1)
+        return bool(self.fraction == ONE)
 
     def lam(self, kappa: int) -> Expr:
         """The place as a fraction of the step in λ, exactly.
@@ -90,13 +93,12 @@ class Place:
         Raises:
             DeriveError: a place in the clock of velocity, which h alone does not determine.
         """
-        if self.coordinate in ("lambda", "grid") or self.fraction in (lift(0), lift(1)):
+        if self.coordinate in ("lambda", "grid") or self.fraction in (ZERO, ONE):
             return self.fraction
         if kappa == 0:
             raise DeriveError(_BOTH_CLOCKS)
         h = Symbol("h")
-        grown = self.fraction * Call("expm1", (kappa * h,))
-        return Call("log1p", (grown,)) / (kappa * h)
+        return log1p(multiply(self.fraction, expm1(kappa * h))) / (kappa * h)
 
     def clock(self, kappa: int) -> Expr:
         """The place as a fraction of the step in the clock, exactly.
@@ -104,14 +106,14 @@ class Place:
         Raises:
             DeriveError: a place in λ for velocity, which h alone does not determine.
         """
-        if self.coordinate == "clock" or self.fraction in (lift(0), lift(1)):
+        if self.coordinate == "clock" or self.fraction in (ZERO, ONE):
             return self.fraction
         if self.coordinate == "grid":
             return Symbol(f"Gamma{self.ahead}")
         if kappa == 0:
             raise DeriveError(_BOTH_CLOCKS)
         h = Symbol("h")
-        return Call("expm1", (kappa * self.fraction * h,)) / Call("expm1", (kappa * h,))
+        return expm1(kappa * self.fraction * h) / expm1(kappa * h)
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ class Row:
             return tuple((term.source, term.weight) for term in self.terms)
         h = Symbol("h")
         unit = h * phi(1, kappa * h) * exp(-kappa * self.place.lam(kappa) * h)
-        return tuple((term.source, unit * term.weight) for term in self.terms)
+        return tuple((term.source, multiply(unit, term.weight)) for term in self.terms)
 
 
 def depth(source: str) -> int:

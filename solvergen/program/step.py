@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from sympy import Expr
+
 from ..errors import DeriveError
-from ..expr.substitution import symbols
-from ..expr.tree import ONE, Expr
+from ..expr.arithmetic import ONE, symbols
 from .row import Row, depth
 
 
@@ -17,7 +18,7 @@ class Condition:
 
     Args:
         value: must be above zero; may be zero, up to rounding, when `strict` is false.
-        text: what a user is told where it is not.
+        text: what a user reads where it is not.
     """
 
     value: Expr
@@ -34,7 +35,7 @@ class Interval:
     end: Expr
 
 
-CHAIN = "Langevin steps"  # what their draws are called, which no rule can
+CHAIN = "Langevin steps"  # reserved name for their draws
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,12 @@ class Chain:
         """The rate, where it is a number of the step.
 
         Raises:
-            DeriveError: it depends on the state, so that no linear combination is taken.
+            DeriveError: it depends on the state, so the step is not linear.
         """
         if self.rate is None:
             raise DeriveError(
-                "the length of these Langevin steps follows from norms of the state and the noise: no "
-                "linear combination of model outputs is taken, of which an order could be told",
+                "the length of these Langevin steps follows from norms of the state and the noise, so "
+                "the step is not linear in the model outputs and has no order",
                 ("langevin", "snr"),
             )
         return self.rate

@@ -14,8 +14,8 @@ from typing import Any
 
 import mpmath
 
+from ..expr.arithmetic import ZERO
 from ..expr.evaluation import evaluate
-from ..expr.tree import ZERO
 from .functions import ELEMENTARY, clock, functions, further, number
 from .model import Program
 from .row import Place, Row, depth

@@ -1,17 +1,18 @@
-"""Changing a spec's text: what differs is replaced, everything else is kept."""
+"""Changing a spec's text: what differs is replaced, comments and layout elsewhere stay."""
 
 from __future__ import annotations
 
-import json
-import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from .model import End, Solver, Start
 
-_HEADER = re.compile(r"\s*\[\[?\s*([A-Za-z0-9_]+)(\.[^\]]*)?\s*\]\]?")
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
 
 
 def changed(text: str, before: Solver, after: Solver) -> str:
-    """The text of a spec with another name, title, start and end; comments and layout stay.
+    """The text of a spec with another name, title, start and end.
 
     A claim that no longer records the publication's loses that key.
 
@@ -32,84 +33,75 @@ def changed(text: str, before: Solver, after: Solver) -> str:
     >>> parse_solver(changed(old, solver, new)) == new
     True
     """
-    tables = _tables(text)
-    if before.name != after.name:
-        tables[0] = re.sub(r'(?m)^(name\s*=\s*)".*?"', rf'\g<1>"{after.name}"', tables[0], count=1)
-    if before.title != after.title:
-        tables[0] = re.sub(
-            r'(?m)^(title\s*=\s*)(?!"""|\'\'\')("(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\')',
-            lambda found: found[1] + json.dumps(after.title, ensure_ascii=False),
-            tables[0],
-            count=1,
-        )
+    import tomlkit
+
+    document = tomlkit.parse(text)
+    for key in ("name", "title"):
+        if getattr(before, key) != getattr(after, key):
+            document[key] = getattr(after, key)
     if before.claim.records and not after.claim.records:
-        tables = [
-            re.sub(r"(?m)^\s*records\s*=.*\n?", "", t) if _named(t) == "claim" else t
-            for t in tables
-        ]
-        inline = r'(?m)^(claim\s*=\s*\{.*?),\s*records\s*=\s*"[^"]*"'
-        tables[0] = re.sub(inline, r"\1", tables[0])
-    for name, same, lines in (
-        ("start", before.start == after.start, _start(after.start)),
-        ("end", before.end == after.end, _end(after.end)),
-    ):
-        if same:
-            continue
-        kept = [t for t in tables if _named(t) != name]
-        if lines:
-            claim = next((i for i, t in enumerate(kept) if _named(t) == "claim"), len(kept))
-            kept.insert(claim, "\n".join([f"[{name}]", *lines, "", ""]))
-        tables = kept
-    return "".join(tables)
+        del document["claim"]["records"]
+    if before.start != after.start:
+        _replace(document, "start", _start(after.start))
+    if before.end != after.end:
+        _replace(document, "end", _end(after.end))
+    return tomlkit.dumps(document)
 
 
-def _tables(text: str) -> list[str]:
-    """The text cut before every table header; comments above a header go with it."""
-    pieces, pending = [""], ""
-    for line in text.splitlines(keepends=True):
-        if _HEADER.match(line):
-            pieces.append(pending + line)
-            pending = ""
-        elif line.lstrip().startswith("#"):
-            pending += line
-        else:
-            pieces[-1] += pending + line
-            pending = ""
-    pieces[-1] += pending
-    return pieces
+def _replace(document: TOMLDocument, name: str, values: Mapping[str, Any]) -> None:
+    """Give a table these keys and no others; without keys it goes. A new one stands before [claim]."""
+    import tomlkit
+
+    if name in document and not values:
+        del document[name]
+        return
+    if name in document:
+        table: Any = document[name]
+        for key in [key for key in table if key not in values]:
+            del table[key]
+        table.update(values)
+        return
+    made = tomlkit.table()
+    made.update(values)
+    made.add(tomlkit.nl())
+    claim = document.get("claim")
+    if claim is None:
+        document.add(name, made)
+        return
+    del document["claim"]
+    document.add(name, made)
+    document.add("claim", claim)
 
 
-def _named(piece: str) -> str:
-    found = next((m for line in piece.splitlines() if (m := _HEADER.match(line))), None)
-    return found[1] if found else ""
-
-
-def _start(after: Start) -> list[str]:
-    lines = []
+def _start(after: Start) -> dict[str, Any]:
+    values: dict[str, Any] = {}
     if after.using:
-        lines.append(f"using = {_names(after.using)}")
+        values["using"] = _names(after.using)
     if after.shrink is not None:
-        lines.append(f'shrink = "{after.shrink}"')
-    return lines
+        values["shrink"] = str(after.shrink)
+    return values
 
 
-def _end(after: End) -> list[str]:
-    lines = [f"using = {_names(after.using)}"] if after.using else []
+def _end(after: End) -> dict[str, Any]:
+    values: dict[str, Any] = {"using": _names(after.using)} if after.using else {}
     if after.ramp:
-        lines.append("ramp = true")
+        values["ramp"] = True
     if after.zero != "ddim":
-        lines.append(f'zero = "{after.zero}"')
+        values["zero"] = after.zero
     if after.corrector:
-        lines.append("corrector = true")
-    return lines
+        values["corrector"] = True
+    if after.remainder:
+        values["remainder"] = [list(names) for names in after.remainder]
+    return values
 
 
-def _names(using: tuple[object, ...]) -> str:
-    """A list of names as TOML.
+def _names(using: tuple[object, ...]) -> list[str]:
+    """The names of special steps.
 
     Raises:
         ValueError: a step that is written out as a rule cannot be named.
     """
-    if not all(isinstance(name, str) for name in using):
+    named = [name for name in using if isinstance(name, str)]
+    if len(named) < len(using):
         raise ValueError("steps written out as [[…rule]] tables cannot be moved; name them instead")
-    return "[" + ", ".join(f'"{name}"' for name in using) + "]"
+    return named

@@ -1,4 +1,4 @@
-"""From a key path to its line and column: what tomllib does not tell."""
+"""From a key path to its line and column, which tomllib does not report."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Locator:
         return (line, column, width)
 
     def line(self, number: int) -> str:
-        """The text of a line, or nothing when there is no such line."""
+        """A line; empty when there is none of that number."""
         return self.lines[number - 1].rstrip("\r") if 0 < number <= len(self.lines) else ""
 
 

@@ -1,24 +1,55 @@
-"""What a solver is: frozen values, as read from TOML or built in Python."""
+"""What a solver is: frozen values, as read from TOML or built in Python.
 
-from __future__ import annotations
+Every key of the spec language is declared here and in `rule` and `noise`, once: see `declare`.
+"""
 
-from dataclasses import dataclass, field
+# Annotations are read at run time here, so they are not postponed.
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Annotated, ClassVar
 
-from ..expr.tree import ONE, Expr
+from sympy import Expr
+
+from .declare import Key, Mistake, Raw, Table
+from .kinds import Boolean, Bounds, Exact, Expression, Integer, List, Name, Text
+from .noise import Langevin, Noise
+from .rule import COORDINATES, Controller, Corrector, Rule, Stage
+from .scope import Vocabulary
+from .tableau import Tableau
+
+__all__ = [
+    "Claim",
+    "Controller",
+    "Corrector",
+    "End",
+    "Langevin",
+    "Noise",
+    "Parameter",
+    "Rule",
+    "Schedule",
+    "Solver",
+    "Source",
+    "Stage",
+    "Start",
+]
+
+SCHEDULES = ("ve", "vp", "vp-linear", "cosine", "flow")
+MAX_SPANS = 9
 
 
 @dataclass(frozen=True)
 class Source:
     """Where a method was published."""
 
-    authors: str = ""
-    year: int | None = None
-    title: str = ""
-    arxiv: str = ""
-    doi: str = ""
-    url: str = ""
-    where: str = ""
+    authors: Annotated[str, Key(Text(), "Authors, as cited.", '"Lu et al."')] = ""
+    year: Annotated[int | None, Key(Integer(), "Year.", "2022")] = None
+    title: Annotated[str, Key(Text(), "Title of the paper or code.", '"…"')] = ""
+    arxiv: Annotated[str, Key(Text(), "arXiv number.", '"2211.01095"')] = ""
+    doi: Annotated[str, Key(Text(), "DOI.", '"10.1137/040611434"')] = ""
+    url: Annotated[str, Key(Text(), "Address, when there is no paper.", '"https://…"')] = ""
+    where: Annotated[str, Key(Text(), "Section, equation, algorithm.", '"Algorithm 2"')] = ""
 
     def cite(self) -> str:
         """One line: authors, year, identifier, place.
@@ -32,19 +63,60 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Schedule:
+    """A noise schedule: one that has a name, or α(t) and σ(t)."""
+
+    name: Annotated[str, Key(Text(SCHEDULES), "Which schedule.", '"vp-linear"')] = ""
+    beta_min: Annotated[Fraction, Key(Exact(), "β at t = 0 (vp-linear).", '"1/10"')] = Fraction(
+        1, 10
+    )
+    beta_max: Annotated[Fraction, Key(Exact(), "β at t = 1 (vp-linear).", "20")] = Fraction(20)
+    alpha: Annotated[
+        Expr | None,
+        Key(
+            Expression(Vocabulary.TIME),
+            "The factor α(t) on x0 of a schedule without a name, t from 0 at the data.",
+            '"1 - t"',
+        ),
+    ] = None
+    sigma: Annotated[
+        Expr | None,
+        Key(Expression(Vocabulary.TIME), "Its factor σ(t) on the noise.", '"t"'),
+    ] = None
+    until: Annotated[Fraction, Key(Exact(), "Its last time.", "1")] = Fraction(1)
+
+    @classmethod
+    def mistakes(cls, raw: Raw, whole: Raw) -> Iterator[Mistake]:
+        """A name beside expressions, or neither."""
+        given = [key for key in ("alpha", "sigma") if key in raw]
+        if "name" in raw and given:
+            yield (given[0],), "give either `name`, or `alpha` and `sigma`"
+        elif "name" not in raw and len(given) < 2:
+            yield (), 'give `name`, or both `alpha` and `sigma`, for example: name = "vp-linear"'
+
+    def fault(self) -> Mistake | None:
+        """A range of β that is empty or reaches below 0."""
+        if 0 <= self.beta_min < self.beta_max:
+            return None
+        return (), "beta_min must be at least 0 and less than beta_max"
+
+
+@dataclass(frozen=True)
 class Parameter:
     """A free constant: its default and its bounds (``None`` where unbounded)."""
 
     name: str
-    default: Fraction
-    minimum: Fraction | None = None
-    maximum: Fraction | None = None
-    above: Fraction | None = None
-    below: Fraction | None = None
-    doc: str = ""
+    default: Annotated[Fraction, Key(Exact(), "Default value.", '"1/2"')]
+    minimum: Annotated[Fraction | None, Key(Exact(), "Least value allowed.", "0")] = None
+    maximum: Annotated[Fraction | None, Key(Exact(), "Greatest value allowed.", "1")] = None
+    above: Annotated[Fraction | None, Key(Exact(), "Values must be greater than this.", "0")] = None
+    below: Annotated[Fraction | None, Key(Exact(), "Values must be less than this.", "1")] = None
+    doc: Annotated[
+        str, Key(Text(), "What the parameter does.", '"place of the intermediate node"')
+    ] = ""
 
     def refusal(self, value: Fraction) -> str:
-        """Why a value is out of bounds, or an empty text."""
+        """Why a value is out of bounds; empty when it is not."""
         for bad, sign, bound in (
             (self.minimum is not None and value < self.minimum, ">=", self.minimum),
             (self.maximum is not None and value > self.maximum, "<=", self.maximum),
@@ -55,92 +127,39 @@ class Parameter:
                 return f"`{self.name}` must be {sign} {bound}, found {value}"
         return ""
 
-
-@dataclass(frozen=True)
-class Rule:
-    """How an integral over (part of) a step is approximated from model evaluations.
-
-    Args:
-        kind: ``interpolate``, ``taylor``, ``mean-value`` or ``weights``.
-        nodes: evaluations used: ``n``, ``n-1``, ``n+1`` or a stage's name.
-        coordinate: variable of the polynomial; ``None`` for the solver's.
-        degree, factors: of a Taylor rule.
-        theta, scale: of a mean-value rule.
-        weights: (node, expression) pairs of a weights rule.
-        frozen: weights as if all steps were equal.
-        states: accepted states that an interpolant passes through: ``x``, ``x-1``, …; the current one
-            alone unless given.
-        deviations: (stage, expression) pairs of an interpolant: evaluations beside the polynomial, which
-            count by how far they lie from it.
-        carry: (state, expression) pairs of a weights rule: the factors on accepted states.
-        decay, noise: of a weights rule: the factor on the state beside the ODE's own, and (draw,
-            expression) pairs in units of σ at the place of the result.
-        where: key path in the spec, for error messages.
-    """
-
-    kind: str
-    nodes: tuple[str, ...] = ()
-    coordinate: str | None = None
-    degree: int | None = None
-    factors: tuple[Expr, ...] = ()
-    theta: Expr | None = None
-    scale: Expr | None = None
-    weights: tuple[tuple[str, Expr], ...] = ()
-    frozen: bool = False
-    states: tuple[str, ...] = ()
-    deviations: tuple[tuple[str, Expr], ...] = ()
-    carry: tuple[tuple[str, Expr], ...] = ()
-    decay: Expr | None = None
-    noise: tuple[tuple[str, Expr], ...] = ()
-    where: tuple[str | int, ...] = field(default=(), compare=False)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """An evaluation inside the step, at the fraction `at` of it in the coordinate `place`.
-
-    `place` is the solver's own coordinate unless given. The grid point k is the symbol ``gamma{k}`` in the place ``grid``.
-    """
-
-    name: str
-    at: Expr
-    rule: Rule
-    place: str | None = None
-
-
-@dataclass(frozen=True)
-class Corrector:
-    """A rule that uses the evaluation at the end of the step; `mode` is PEC or PECE.
-
-    A PECE corrector is applied `sweeps` times, each time with a new evaluation.
-    """
-
-    rule: Rule
-    mode: str = "PEC"
-    sweeps: int = 1
-
-
-@dataclass(frozen=True)
-class Controller:
-    """How an adaptive solver chooses its steps: exponents, tolerances, safety."""
-
-    kind: str
-    order: int
-    first: Fraction = Fraction(1, 20)
-    rtol: Fraction = Fraction(1, 20)
-    atol: Fraction = Fraction(78, 10000)
-    safety: Fraction = Fraction(9, 10)
-    p: Fraction = Fraction(0)
-    i: Fraction = Fraction(1)
-    d: Fraction = Fraction(0)
+    def fault(self) -> Mistake | None:
+        """A default beyond the parameter's own bounds."""
+        refusal = self.refusal(self.default)
+        said = f"the default is outside its own bounds: {refusal}"
+        return (("default",), said) if refusal else None
 
 
 @dataclass(frozen=True)
 class Start:
     """The first steps: solvers by name or rules; `shrink` is the exponent of a shorter first step."""
 
-    using: tuple[str | Rule, ...] = ()
-    shrink: Fraction | None = None
+    using: Annotated[
+        tuple[str | Rule, ...],
+        Key(
+            List(Text()),
+            "Solvers for the first steps, by name, one per step.",
+            '["rk4_clock"]',
+        ),
+        Table(
+            Rule,
+            "[[start.rule]]",
+            "Rules for the first steps, written out, one table per step.",
+        ),
+    ] = ()
+    shrink: Annotated[
+        Fraction | None,
+        Key(
+            Exact(bounds=Bounds(above=1, at_most=8)),
+            "Shorten the first step from h to h^shrink (where h < 1), which makes up for a "
+            "start of low order.",
+            '"3/2"',
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -151,20 +170,51 @@ class End:
     each number of intervals modulo its spans.
     """
 
-    using: tuple[str | Rule, ...] = ()
-    ramp: bool = False
-    zero: str = "ddim"
-    corrector: bool = False
-    remainder: tuple[tuple[str, ...], ...] = ()
+    using: Annotated[
+        tuple[str | Rule, ...],
+        Key(
+            List(Text()),
+            "Solvers for the last steps, by name; the last is the final step.",
+            '["ddim"]',
+        ),
+        Table(
+            Rule,
+            "[[end.rule]]",
+            "Rules for the last steps, written out; the last is the final step.",
+        ),
+    ] = ()
+    ramp: Annotated[
+        bool,
+        Key(Boolean(), "Use no more nodes than steps remain (lower order at the end).", "true"),
+    ] = False
+    zero: Annotated[
+        str,
+        Key(
+            Text(("ddim", "rule")),
+            "The step to sigma = 0: ddim returns the denoised prediction; rule applies the "
+            "solver's own rule where its limit exists.",
+            '"ddim"',
+        ),
+    ] = "ddim"
+    corrector: Annotated[
+        bool,
+        Key(Boolean(), "Correct the final state too, for one more evaluation (PEC).", "true"),
+    ] = False
+    remainder: Annotated[
+        tuple[tuple[str, ...], ...],
+        Key(
+            List(List(Text())),
+            "Of a solver whose steps span several intervals: the solvers of its last steps, one "
+            "list for each number of intervals modulo `spans`, from 0 up.",
+            '[["ddim", "ddim"], ["ddim"]]',
+        ),
+    ] = ()
 
-
-@dataclass(frozen=True)
-class Schedule:
-    """A noise schedule: ``ve``, ``vp``, ``vp-linear``, ``cosine`` or ``flow``."""
-
-    name: str = "ve"
-    beta_min: Fraction = Fraction(1, 10)
-    beta_max: Fraction = Fraction(20)
+    @classmethod
+    def mistakes(cls, raw: Raw, whole: Raw) -> Iterator[Mistake]:
+        """Steps given twice."""
+        if raw.get("ramp") and (raw.get("using") or raw.get("rule")):
+            yield ("ramp",), "give either `ramp` or the steps themselves, not both"
 
 
 @dataclass(frozen=True)
@@ -176,51 +226,22 @@ class Claim:
         mean, covariance, strong: orders of a stochastic one.
     """
 
-    order: int | None = None
-    mean: int | None = None
-    covariance: int | None = None
-    strong: int | None = None
-    records: str = ""
-
-
-@dataclass(frozen=True)
-class Noise:
-    """How noise enters every step.
-
-    Args:
-        form: ``sde`` (the exponential kernel of the reverse SDE), ``ancestral`` (a deterministic part
-            to a lower level, then noise), ``churn`` (noise before the model call) or ``explicit``
-            (rules that carry their own).
-        strength: τ, η or S_churn, in that order of forms.
-        scale: factor on every draw (s_noise); of explicit rules on those of jumps.
-        stages: what the stages get: ``path`` (one Brownian path through them), ``own`` (a draw of
-            their own each), ``inside`` (none; they lie inside the deterministic part).
-        window: least and greatest σ/α at which the strength holds; it is 0 elsewhere. `window_at`
-            says whether the start or the end of a step must lie inside.
-        down: σ/α at which the deterministic part of an ancestral step ends, instead of η's.
-        jumps: whether the grid may rise, which adds noise up to the new level (restart).
-    """
-
-    form: str
-    strength: Expr = ONE
-    scale: Expr = ONE
-    stages: str = "path"
-    window: tuple[Expr, ...] = ()
-    window_at: str = "start"
-    down: Expr | None = None
-    jumps: bool = False
-
-
-@dataclass(frozen=True)
-class Langevin:
-    """Langevin steps at the level where a step begins: x + δ (αD − x) + σ √(2δ) z, `steps` times.
-
-    Their length is the rate δ, or follows from norms, δ = 2 (snr σ |z| / |αD − x|)².
-    """
-
-    steps: int
-    rate: Expr | None = None
-    snr: Expr | None = None
+    order: Annotated[int | None, Key(Integer(), "Claimed order of accuracy.", "2")] = None
+    mean: Annotated[
+        int | None, Key(Integer(), "Claimed weak order of the mean (stochastic solvers).", "2")
+    ] = None
+    covariance: Annotated[
+        int | None, Key(Integer(), "Claimed weak order of the covariance.", "2")
+    ] = None
+    strong: Annotated[int | None, Key(Integer(), "Claimed strong order.", "1")] = None
+    records: Annotated[
+        str,
+        Key(
+            Text(("publication",)),
+            "Set to publication when the claim is recorded from the paper and known to differ.",
+            '"publication"',
+        ),
+    ] = ""
 
 
 @dataclass(frozen=True)
@@ -246,29 +267,163 @@ class Solver:
         source: publication.
     """
 
-    name: str
-    integrand: str
-    step: Rule
-    title: str = ""
-    description: str = ""
-    coordinate: str = "lambda"
-    stages: tuple[Stage, ...] = ()
+    # Tables that are written out in others, each after the field whose table it follows on the page.
+    WRITTEN_OUT: ClassVar[Mapping[str, Table]] = {
+        "stages": Table(
+            Tableau,
+            "[tableau]",
+            "A Runge-Kutta table, in place of [[stage]] and [step]; stages are called k2, k3, …. "
+            "Entries multiply the step: h in lambda (where they may hold phi-functions), else the "
+            "clock's step.",
+            excludes={
+                name: f"[tableau] takes the place of [{name}]; give one of them"
+                for name in ("stage", "step")
+            },
+        ),
+        "parameters": Table(
+            None,
+            "[let]",
+            "Abbreviations for explicit weights: any name = expression, usable below it; a function "
+            'of x where the key says so, as in `"f(x)" = "x*exp(x)"`. None can use itself or one '
+            "written below it.",
+        ),
+    }
+
+    name: Annotated[
+        str,
+        Key(Name(of_file=True), "Name of the solver, of its spec and of its file.", '"my_solver"'),
+    ]
+    integrand: Annotated[
+        str,
+        Key(
+            Text(("data", "noise", "velocity")),
+            "Which prediction is treated as a polynomial: data (D), noise (ε) or velocity.",
+            '"data"',
+        ),
+    ]
+    step: Annotated[
+        Rule,
+        Table(
+            Rule,
+            "[step]",
+            "The rule that ends the step (the predictor).",
+            also={
+                "spans": Key(
+                    Integer(1, MAX_SPANS),
+                    "How many intervals of the grid the step covers; 1 unless given. Its stages may "
+                    'then lie at the points between: at = "grid 1". A last interval to sigma = 0 is '
+                    "a DDIM step of its own.",
+                    "2",
+                ),
+            },
+        ),
+    ]
+    title: Annotated[str, Key(Text(), "Full name, shown to people.", '"DPM-Solver++(2M)"')] = ""
+    description: Annotated[
+        str, Key(Text(), "What is particular about it, in a sentence or two.", '"…"')
+    ] = ""
+    coordinate: Annotated[
+        str,
+        Key(
+            Text(COORDINATES),
+            "Variable of the polynomials: lambda, the integrand's own clock, rho = e^lambda, "
+            "s = e^-lambda, or sigma and t of the declared schedule (of x = x0 + sigma*eps unless "
+            "one is declared; cosine defines no t).",
+            '"lambda"',
+        ),
+    ] = "lambda"
+    stages: Annotated[
+        tuple[Stage, ...],
+        Table(
+            Stage,
+            "[[stage]]",
+            "An evaluation inside the step; stages are computed in the order written.",
+        ),
+    ] = ()
     spans: int = 1
     sweeps: int = 0
-    corrector: Corrector | None = None
-    embedded: Rule | None = None
-    controller: Controller | None = None
-    start: Start = Start()
-    end: End = End()
-    noise: Noise | None = None
-    langevin: Langevin | None = None
-    schedule: Schedule | None = None
-    parameters: tuple[Parameter, ...] = ()
-    claim: Claim = Claim()
-    source: Source = Source()
-
-    def _repr_latex_(self) -> str:
-        from ..derive import derive
-        from ..emit.formula import latex
-
-        return f"$\\displaystyle {latex(derive(self))}$"
+    corrector: Annotated[
+        Corrector | None,
+        Table(Corrector, "[corrector]", "A rule that uses the evaluation at the end of the step."),
+    ] = None
+    embedded: Annotated[
+        Rule | None,
+        Table(
+            Rule,
+            "[embedded]",
+            "A second result of lower order from the same evaluations; with [controller] the emitted "
+            "file also chooses its own steps (sample_adaptive).",
+            needs=("controller",),
+            excludes={
+                "corrector": "an embedded rule and a corrector cannot be combined",
+                "noise": "[embedded] and [noise] cannot be combined",
+            },
+        ),
+    ] = None
+    controller: Annotated[
+        Controller | None,
+        Table(
+            Controller,
+            "[controller]",
+            "How an adaptive solver chooses its steps in lambda, from E = rms of the difference of "
+            "the two results over max(atol, rtol*|x|).",
+            needs=("embedded",),
+            excludes={"noise": "[controller] and [noise] cannot be combined"},
+        ),
+    ] = None
+    start: Annotated[
+        Start,
+        Table(
+            Start,
+            "[start]",
+            "The first steps, while history is short. Unless said otherwise they use the same rule "
+            "with the nodes that exist.",
+        ),
+    ] = Start()
+    end: Annotated[End, Table(End, "[end]", "The last steps.")] = End()
+    noise: Annotated[
+        Noise | None,
+        Table(
+            Noise,
+            "[noise]",
+            "Makes the solver stochastic; the kernel and the variances follow from the strength. The "
+            "integrand is data or noise. In the form sde of data every h of the rules becomes "
+            "(1 + tau^2)h, in explicit weights too. Each draw belongs to a part of the step (a "
+            "Brownian path needs to know which): that of a path to its part between stages, any "
+            "other to the step up to the first row that weighs it.",
+        ),
+    ] = None
+    langevin: Annotated[
+        Langevin | None,
+        Table(
+            Langevin,
+            "[langevin]",
+            "Langevin steps at the level where a step begins, each with a model call of its own and "
+            "from the one before: x + rate*(alpha*D - x) + sigma*sqrt(2*rate)*z. For solvers of data "
+            "without history and corrector. [noise] stands beside it; its form explicit adds no "
+            "noise of its own.",
+            needs=("noise",),
+        ),
+    ] = None
+    schedule: Annotated[
+        Schedule | None,
+        Table(
+            Schedule,
+            "[schedule]",
+            "The noise schedule that gives sigma and t a meaning; needed by those coordinates only.",
+        ),
+    ] = None
+    parameters: Annotated[
+        tuple[Parameter, ...],
+        Table(
+            Parameter,
+            "[parameters.NAME]",
+            "A free constant of the solver; it becomes a keyword argument of the sampler.",
+        ),
+    ] = ()
+    claim: Annotated[
+        Claim, Table(Claim, "[claim]", "What the author claims. It is checked, never used.")
+    ] = Claim()
+    source: Annotated[Source, Table(Source, "[source]", "Where the method was published.")] = (
+        Source()
+    )

@@ -6,11 +6,13 @@ import builtins
 import keyword
 import re
 from collections.abc import Callable
-from fractions import Fraction
+
+from sympy import Expr, Symbol
 
 from ..errors import ExpressionError
+from ..expr.arithmetic import ZERO, subtract
+from ..expr.functions import between, log, log1p, minimum, phi
 from ..expr.parse import FUNCTIONS, QUADRATURE
-from ..expr.tree import Call, Expr, Number, Symbol, phi
 
 MAX_STEPS, MAX_PHI = 9, 12
 NODE = re.compile(r"n(?:-(\d{1,3}))?|n\+1|[A-Za-z][A-Za-z0-9_]{0,31}", re.ASCII)
@@ -155,11 +157,11 @@ def weight_functions() -> dict[str, Callable[..., Expr]]:
     """Functions allowed in explicit weights: ``phi(k, c)`` is φ_k(−κ c h)."""
 
     def phi_at(k: Expr, c: Expr) -> Expr:
-        if not isinstance(k, Number) or k.value.denominator != 1 or not 0 <= k.value <= MAX_PHI:
+        if not (k.is_Integer and 0 <= k <= MAX_PHI):
             raise ExpressionError(f"phi(k, c) needs a whole k from 0 to {MAX_PHI}")
-        return phi(int(k.value), -KAPPA * c * H)
+        return phi(k, -KAPPA * c * H)
 
-    return {"phi": phi_at, "log1p": lambda z: Call("log1p", (z,)), **QUADRATURE}
+    return {"phi": phi_at, "log1p": log1p, **QUADRATURE}
 
 
 def scalar_names() -> dict[str, Expr]:
@@ -173,13 +175,18 @@ def scalar_functions() -> dict[str, Callable[..., Expr]]:
     def least(*values: Expr) -> Expr:
         if len(values) != 2:
             raise ExpressionError("min takes two expressions")
-        return Call("min", values)
+        return minimum(*values)
+
+    def logarithm(z: Expr) -> Expr:
+        if z.is_Rational and z <= 0:
+            raise ExpressionError(f"log needs a number above 0, found {z}")
+        return log(z)
 
     return {
-        "log": lambda z: Call("log", (z,)),
-        "log1p": lambda z: Call("log1p", (z,)),
+        "log": logarithm,
+        "log1p": log1p,
         "min": least,
-        "between": lambda low, value, high: Call("between", (low, value, high)),
+        "between": between,
         **QUADRATURE,
     }
 
@@ -192,5 +199,5 @@ def language_names() -> set[str]:
 
 def ratio(prefix: str, k: int) -> Expr:
     """The k-th step ratio in terms of history offsets: ``theta2 - theta1`` for k = 2."""
-    newer = Symbol(f"{prefix}{k - 1}") if k > 1 else Number(Fraction(0))
-    return Symbol(f"{prefix}{k}") - newer
+    newer = Symbol(f"{prefix}{k - 1}") if k > 1 else ZERO
+    return subtract(Symbol(f"{prefix}{k}"), newer)

@@ -1,24 +1,32 @@
-"""TOML to `Solver`: every mistake becomes a `SpecError` with file, line, column and a remedy."""
+"""From TOML or Python data to a `Solver`: every mistake is reported with its place and a remedy.
+
+The tables and keys are declared with the model (see `declare`). This module walks the declaration:
+a new key needs nothing here.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from ..errors import DeriveError, SpecError
-from ..expr.parse import function_of_x
-from ..expr.tree import Expr
-from .edge_reader import MAX_ROWS, EdgeReader
-from .keys import TABLES
-from .locate import Path as KeyPath
-from .model import Claim, Controller, Corrector, Parameter, Rule, Schedule, Solver, Source, Stage
-from .names import GRID_POINT, MAX_STEPS, language_names, reserved
-from .noise_reader import NoiseReader
+from sympy import Expr
+
+from ..errors import DeriveError, ExpressionError, SpecError, hint
+from .declare import Key, Raw, Table, fields_of, held, inline_of, keys_of, tables_of
+from .document import MAX_BYTES, Document
+from .kinds import KeyPath, shown
+from .language import TABLES, TOP_TABLES
+from .let import PLAIN, read_entry
+from .model import Parameter, Solver
+from .names import reserved
+from .scope import Scope, Vocabulary, words
 from .tableau import written_out
 
-MAX_BYTES = 16 * 1024
+_NO_STEP = (
+    "there is no [step]; add the rule that ends the step, for example\n"
+    '[step]\nrule = "interpolate"\nnodes = ["n"]'
+)
 
 
 def read_solver(path: str | Path) -> Solver:
@@ -30,9 +38,8 @@ def read_solver(path: str | Path) -> Solver:
     Raises:
         SpecError: the file cannot be read or is not a valid spec.
     """
-    file = Path(path)
     try:
-        with file.open("rb") as stream:
+        with Path(path).open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise SpecError(f"cannot be read: {error.strerror or error}", str(path)) from None
@@ -40,7 +47,7 @@ def read_solver(path: str | Path) -> Solver:
 
 
 def parse_solver(text: str | bytes, source: str = "<spec>") -> Solver:
-    """Read a spec from text.
+    """Read a spec from a TOML string.
 
     Args:
         text: TOML, at most 16 KiB; bytes must be UTF-8.
@@ -49,221 +56,241 @@ def parse_solver(text: str | bytes, source: str = "<spec>") -> Solver:
     Raises:
         SpecError: with line, column and what to do.
     """
-    raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    if len(raw) > MAX_BYTES:
-        raise SpecError(f"larger than {MAX_BYTES // 1024} KiB; a spec is a short text", source)
-    try:
-        decoded = raw.decode("utf-8").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise SpecError("not UTF-8 text; save the file as UTF-8", source, line, 1) from None
-    return _Reader(decoded, source).solver()
+    return _Reader(Document.of_toml(text, source)).solver()
 
 
-class _Reader(NoiseReader, EdgeReader):
-    """Puts the tables of a spec together."""
+def solver_of(data: Mapping[str, Any], source: str = "<solver>") -> Solver:
+    """A solver from tables and values given in Python, as TOML would give them.
+
+    Args:
+        data: nested dictionaries, lists, strings, integers and booleans.
+        source: the name shown in errors.
+
+    Raises:
+        SpecError: naming the key, with the same messages as for a file.
+
+    >>> step = {"rule": "adams-bashforth", "steps": 2}
+    >>> solver_of({"name": "mine", "integrand": "data", "step": step}).step.nodes
+    ('n', 'n-1')
+    """
+    return _Reader(Document(dict(data), source)).solver()
+
+
+class _Reader:
+    """Reads one spec, table by table.
+
+    All mistakes are collected; what merely uses something that is wrong is not reported beside it.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document, self.data = document, document.data
+        self.scope = Scope(stochastic="noise" in document.data)
+        self.fields: dict[str, Any] = {}  # of the solver, as they are read
+
+    def fail(self, path: KeyPath, message: str, needle: str = "") -> NoReturn:
+        self.document.fail(path, message, needle)
+
+    def each(self, read: Callable[..., Any], items: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
+        return self.document.each(read, items)
+
+    def expression(self, path: KeyPath, value: str | int, names: Vocabulary) -> Expr:
+        """An expression in the names of a vocabulary."""
+        text = str(value)
+        try:
+            return self.scope.parsed(text, names)
+        except ExpressionError as error:
+            refused = text[error.column : error.column + error.width]
+            doubtful = self.scope.doubtful(refused)
+            raise self.document.in_expression(path, text, error, doubtful) from None
 
     def solver(self) -> Solver:
-        """The whole spec, table by table."""
-        fields = self.attempt(self.top)
-        parts = {name: self.attempt(read) for name, read in self.plain().items()}
-        self.attempt(self.read_names)  # what expressions may call
-        parts |= {name: self.attempt(read) for name, read in self.expressed().items()}
-        self.settle(0)
-        stages, step = parts.pop("steps")
-        return Solver(stages=stages, step=step, parameters=self.parameters, **fields, **parts)
+        """The whole spec."""
+        attempt = self.document.attempt
+        attempt(self.top)
+        attempt(self.parameters)
+        attempt(self.let)
+        for field, table in tables_of(Solver).items():
+            if table.name in self.data and not table.named:
+                attempt(self.part, field, table)
+        attempt(self.steps)
+        self.document.settle(0)
+        return Solver(**self.fields)
 
-    def top(self) -> dict[str, Any]:
+    def top(self) -> None:
         """The keys above the tables."""
-        tables = {name for name in TABLES if name and "." not in name}
-        top = {k: v for k, v in self.data.items() if k not in tables}
-        return self.table((), top, TABLES[""], also=tables)
+        plain = {name: value for name, value in self.data.items() if name not in TOP_TABLES}
+        values = self.values((), plain, TABLES[""], also=TOP_TABLES)
+        self.fields |= self.assembled(Solver, (), values, plain)
 
-    def plain(self) -> dict[str, Callable[[], Any]]:
-        """Readers of what holds no expressions."""
-        return {
-            "claim": lambda: Claim(
-                **self.table(("claim",), self.section("claim"), TABLES["claim"])
-            ),
-            "source": lambda: Source(
-                **self.table(("source",), self.section("source"), TABLES["source"])
-            ),
-            "schedule": self.schedule,
-            "controller": self.controller,
-            "spans": self.spans,
-            "sweeps": lambda: self.section("tableau").get("sweeps", 0),
-        }
+    def parameters(self) -> None:
+        """[parameters.NAME], each with a name of its own."""
 
-    def expressed(self) -> dict[str, Callable[[], Any]]:
-        """Readers of what may hold expressions in the names of the spec."""
-        return {
-            "steps": self.table_of_stages if "tableau" in self.data else self.written_steps,
-            "corrector": self.corrector,
-            "embedded": self.embedded,
-            "start": self.start,
-            "end": self.end,
-            "noise": self.noise,
-            "langevin": self.langevin,
-        }
+        def read(name: str, value: Any) -> Parameter:
+            path = ("parameters", name)
+            if not PLAIN.fullmatch(name) or reserved(name):
+                reason = "it is reserved or not a plain name"
+                self.fail(path, f"`{name}` cannot name a parameter: {reason}")
+            made: Parameter = self.filled(path, value, TABLES["parameters"], name=name)
+            self.scope.parameters.append(name)
+            return made
 
-    def read_names(self) -> None:
-        """Parameters and abbreviations, each of which may use those before it."""
-        before = len(self.mistakes)
-        for read, table in ((self.parameter, "parameters"), (self.abbreviation, "let")):
-            for name, value in (self.attempt(self.section, table) or {}).items():
-                known = len(self.mistakes)
-                self.attempt(read, name, value)
-                if self.mistakes[known:]:
-                    self.unsure |= set(re.findall(r"^[A-Za-z]\w*", name))
-        self.settle(before)
+        found = self.declared("parameters", read)
+        self.fields["parameters"] = tuple(one for one in found if one is not None)
 
-    def spans(self) -> int:
-        """How many intervals of the grid a step spans."""
-        spans = self.section("step").get("spans", 1)
-        if isinstance(spans, int) and not 1 <= spans <= MAX_STEPS:
-            self.fail(("step", "spans"), f"a step spans 1 to {MAX_STEPS} intervals, found {spans}")
-        return spans
+    def let(self) -> None:
+        """[let], whose entries may use the parameters and each other."""
+        listed = list(self.section("let"))
+        self.declared("let", lambda *entry: read_entry(self, self.scope, listed, *entry))
 
-    def written_steps(self) -> tuple[tuple[Stage, ...], Rule]:
-        """[[stage]] tables and [step]."""
-        rows = self.data.get("stage", [])
-        if not isinstance(rows, list):
-            self.fail(
-                ("stage",), "stages are an array of tables; write [[stage]] with two brackets"
-            )
-        if len(rows) > MAX_ROWS:
-            self.fail(("stage", MAX_ROWS), f"{len(rows)} stages; at most {MAX_ROWS} are read")
-        before = len(self.mistakes)
-        stages = [self.attempt(self.stage, ("stage", i), row) for i, row in enumerate(rows)]
-        step = self.attempt(self.last_rule)
-        self.settle(before)
-        return tuple(stages), step
+    def declared(self, table: str, read: Callable[[str, Any], Any]) -> list[Any]:
+        """The entries of a table of names; a name whose declaration is wrong stays unsure."""
+        found = []
+        for name, value in self.section(table).items():
+            known = len(self.document.mistakes)
+            found.append(self.document.attempt(read, name, value))
+            if self.document.mistakes[known:]:
+                self.scope.unsure |= set(words(name)[:1])
+        return found
 
-    def last_rule(self) -> Rule:
-        """[step], which no solver lacks."""
-        if "step" not in self.data:
-            self.fail(
-                (),
-                "there is no [step]; add the rule that ends the step, for example\n"
-                '[step]\nrule = "interpolate"\nnodes = ["n"]',
-            )
-        return self.rule(("step",), self.section("step"))
+    def section(self, name: str) -> dict[str, Any]:
+        """A table at the top of the spec; empty where there is none."""
+        value = self.data.get(name, {})
+        if not isinstance(value, dict):
+            self.fail((name,), f"`{name}` must be a table; write [{name}] on a line of its own")
+        return value
 
-    def table_of_stages(self) -> tuple[tuple[Stage, ...], Rule]:
-        """[tableau], written out as stages and a final rule."""
-        for other in ("stage", "step"):
+    def part(self, field: str, table: Table) -> None:
+        """A table at the top of the spec, as a field of the solver."""
+        for other in table.needs:
+            if other not in self.data:
+                self.fail((table.name,), f"{table.header} needs [{other}] beside it")
+        for other, reason in table.excludes.items():
             if other in self.data:
-                self.fail((other,), f"[tableau] takes the place of [{other}]; give one of them")
-        fields = self.table(("tableau",), self.section("tableau"), TABLES["tableau"])
-        before = len(self.mistakes)
-        rows = [[self.attempt(self.entry, "a", weight) for weight in row] for row in fields["a"]]
-        final = [self.attempt(self.entry, "b", weight) for weight in fields["b"]]
-        self.settle(before)
-        sweeps = fields.get("sweeps")
-        if sweeps is not None and not 1 <= sweeps <= 10:
-            self.fail(("tableau", "sweeps"), "between 1 and 10 sweeps are written out")
+                self.fail((table.name,), reason)
+        path, value = (table.name,), self.data[table.name]
+        read = self.rows if table.repeated else self.filled
+        self.fields[field] = read(path, value, table)
+
+    def steps(self) -> None:
+        """A Runge-Kutta table as stages and a final rule; or nothing, where [step] is written."""
+        if "tableau" not in self.data:
+            if "step" not in self.data:
+                self.fail((), _NO_STEP)
+            return
+        (table,) = (t for t in Solver.WRITTEN_OUT.values() if t.name == "tableau")
+        for other, reason in table.excludes.items():
+            if other in self.data:
+                self.fail((other,), reason)
+        made = self.filled(("tableau",), self.data["tableau"], table)
         coordinate = self.data.get("coordinate", "lambda")
         try:
-            return written_out(fields["c"], rows, final, coordinate, sweeps)
+            stages, step = written_out(made.c, made.a, made.b, coordinate, made.sweeps)
         except DeriveError as error:
             self.fail(error.where, error.message)
+        self.fields |= {"stages": stages, "step": step, "sweeps": made.sweeps or 0}
 
-    def entry(self, key: str, value: Any) -> Expr:
-        return self.expression(("tableau", key), value, weights=True)
+    def rows(self, path: KeyPath, value: Any, table: Table) -> tuple[Any, ...]:
+        """A repeated table: one value a row."""
+        if not isinstance(value, list):
+            self.fail(path, f"write {table.header} with two brackets: it may be repeated")
+        if len(value) > table.at_most:
+            limit = f"{len(value)} tables {table.header}; at most {table.at_most} are read"
+            self.fail((*path, table.at_most), limit)
+        return self.each(self.filled, (((*path, i), row, table) for i, row in enumerate(value)))
 
-    def parameter(self, name: str, value: Any) -> None:
-        path = ("parameters", name)
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,31}", name) or reserved(name):
-            self.fail(path, f"`{name}` cannot name a parameter: it is reserved or not a plain name")
-        parameter = Parameter(name, **self.table(path, value, TABLES["parameters"]))
-        if refusal := parameter.refusal(parameter.default):
-            self.fail((*path, "default"), f"the default is outside its own bounds: {refusal}")
-        self.parameters = (*self.parameters, parameter)
+    def filled(self, path: KeyPath, raw: Any, table: Table, **known: Any) -> Any:
+        """The value that a table fills, its keys checked one by one and together."""
+        cls = table.of
+        assert cls is not None
+        if not isinstance(raw, dict):
+            remedy = f"write {table.header.replace('NAME', str(path[-1]))} on a line of its own"
+            self.fail(path, f"must be a table, found {shown(raw)}; {remedy}")
+        inner = {t.name.split(".")[1]: (field, t) for field, t in tables_of(cls).items()}
+        before, attempt = len(self.document.mistakes), self.document.attempt
+        values = attempt(self.values, path, raw, table, inner)
+        attempt(self.together, cls, path, raw, table)
+        for name, (field, rows) in inner.items():
+            if name in raw:
+                if field in raw:
+                    both = f"give either `{field}` or {rows.header} tables, not both"
+                    attempt(self.fail, (*path, field), both)
+                known[field] = attempt(self.rows, (*path, name), raw[name], rows)
+        self.document.settle(before)
+        made = cls(**known, **self.assembled(cls, path, values, raw))
+        self.fields |= {key: values[key] for key in table.also if key in values}
+        if fault := made.fault() if hasattr(made, "fault") else None:
+            self.fail((*path, *fault[0]), fault[1])
+        return made
 
-    def abbreviation(self, name: str, value: Any) -> None:
-        """An entry of [let]; a key such as `"f(x)"` makes a function of x."""
-        path = ("let", name)
-        found = re.fullmatch(r"([A-Za-z][A-Za-z0-9_]{0,31})(\(x\))?", name)
-        if not found or name == "x":
-            self.fail(path, f"`{name}` is not a plain name; a function is written `f(x)`")
-        self.check_above(path, found[1], value)
-        if not found[2]:
-            self.abbreviations[name] = self.expression(path, value, weights=True)
-            return
-        if holder := self.holder(found[1]):
-            self.fail(path, f"`{found[1]}` cannot name a function: it is {holder}; choose another")
-        body = self.expression(path, value, weights=True, of_x=True)
-        self.functions = {**self.functions, found[1]: function_of_x(found[1], body)}
+    def values(
+        self, path: KeyPath, raw: Raw, table: Table, also: Iterable[str] = ()
+    ) -> dict[str, Any]:
+        """The values of a table by key, each read by its kind; `also` are tables that may follow."""
 
-    def holder(self, name: str) -> str:
-        """Whose a name is that [let] cannot give to a function."""
-        if any(p.name == name for p in self.parameters):
-            return "a parameter"
-        if name in language_names():
-            return "a name of the spec language"
-        return "a name that emitted files or Python use" if reserved(name) else ""
+        def unknown(name: str) -> None:
+            inside = f" in {table.header}" if path else ""
+            nearest = hint(name, [*table.keys, *also])
+            self.fail((*path, name), f"unknown key `{name}`{inside}{nearest}")
 
-    def check_above(self, path: KeyPath, own: str, value: Any) -> None:
-        """An entry of [let] uses neither itself nor what is written below it."""
-        listed = [key.removesuffix("(x)") for key in self.section("let")]
-        above = {*language_names(), *self.symbols(), *listed[: listed.index(own)], "x"}
-        for used in re.findall(r"[A-Za-z]\w*", str(value)):
-            if used in listed and used not in above:
-                place = "itself" if used == own else f"`{used}`, which is written below it"
-                told = f"`{own}` uses {place}; an entry of [let] may use those above it"
-                self.fail(path, told, used)
+        def missing(name: str, key: Key) -> None:
+            what = f"{table.header} needs" if path else "the spec needs"
+            self.fail(path, f"{what} `{name}`, for example: {name} = {key.example}")
 
-    def stage(self, path: KeyPath, value: Any) -> Stage:
-        before = len(self.mistakes)
-        if isinstance(value, dict) and value.get("name") in ("n", "x"):
-            told = f"`{value['name']}` is a reserved name; choose another"
-            self.attempt(self.fail, (*path, "name"), told)
-        fields = self.attempt(self.rule_table, path, value, TABLES["stage"])
-        self.settle(before)
-        own = {key: fields.pop(key) for key in ("name", "at", "place") if key in fields}
-        if GRID_POINT.fullmatch(str(value["at"])):
-            if "place" in own:
-                self.fail((*path, "place"), "a grid point lies in no variable; leave `place` out")
-            own["place"] = "grid"
-        return Stage(rule=self.rule(path, value, fields), **own)
+        attempt, before = self.document.attempt, len(self.document.mistakes)
+        found = {}
+        for name, value in raw.items():
+            if name in table.keys:
+                found[name] = attempt(self.value, (*path, name), value, table.keys[name])
+            elif name not in also:
+                attempt(unknown, name)
+        for name, key in table.keys.items():
+            if key.required and name not in raw:
+                attempt(missing, name, key)
+        self.document.settle(before)
+        return found
 
-    def corrector(self) -> Corrector | None:
-        if "corrector" not in self.data:
-            return None
-        section = self.section("corrector")
-        rule = self.rule(("corrector",), section)
-        mode, sweeps = section.get("mode", "PEC"), section.get("sweeps", 1)
-        if not 1 <= sweeps <= 10 or (mode == "PEC" and sweeps != 1):
-            self.fail(("corrector", "sweeps"), "PECE takes 1 to 10 sweeps, PEC exactly one")
-        return Corrector(rule, mode, sweeps)
+    def value(self, path: KeyPath, value: Any, key: Key) -> Any:
+        """The value of one key."""
+        if not key.kind.fits(value):
+            example = f"{path[-1]} = {key.example}"
+            wrong = f"must be {key.kind.phrase}, found {shown(value)}; for example: {example}"
+            self.fail(path, wrong)
+        return key.kind.read(self, path, value)
 
-    def embedded(self) -> Rule | None:
-        """[embedded], which makes sense with a [controller] only."""
-        for name, other in (("embedded", "controller"), ("controller", "embedded")):
-            if name in self.data and other not in self.data:
-                self.fail((name,), f"[{name}] needs [{other}] beside it")
-        if "embedded" not in self.data:
-            return None
-        if "corrector" in self.data:
-            self.fail(("embedded",), "an embedded rule and a corrector cannot be combined")
-        return self.rule(("embedded",), self.section("embedded"))
+    def together(self, cls: type, path: KeyPath, raw: Raw, table: Table) -> None:
+        """Refuse keys that cannot stand together, of a class and of the one inline in it."""
+        inline = inline_of(cls)
+        for one in (cls, *([held(inline)] if inline else [])):
+            mistakes = [*self.by_choice(one, raw), *self.by_rules(one, raw)]
+            self.each(self.fail, (((*path, *where), said) for where, said in mistakes))
 
-    def controller(self) -> Controller | None:
-        if "controller" not in self.data:
-            return None
-        fields = self.table(("controller",), self.section("controller"), TABLES["controller"])
-        for name in ("first", "rtol", "atol", "safety"):
-            if name in fields and fields[name] <= 0:
-                self.fail(("controller", name), f"`{name}` must be positive, found {fields[name]}")
-        if not 1 <= fields["order"] <= 12:
-            self.fail(("controller", "order"), "the order must be from 1 to 12")
-        return Controller(**fields)
+    def by_rules(self, cls: Any, raw: Raw) -> list[tuple[KeyPath, str]]:
+        """What the class itself says against its keys together."""
+        return list(cls.mistakes(raw, self.data)) if hasattr(cls, "mistakes") else []
 
-    def schedule(self) -> Schedule | None:
-        if "schedule" not in self.data:
-            return None
-        fields = self.table(("schedule",), self.section("schedule"), TABLES["schedule"])
-        schedule = Schedule(**fields)
-        if not 0 <= schedule.beta_min < schedule.beta_max:
-            self.fail(("schedule",), "beta_min must be at least 0 and less than beta_max")
-        return schedule
+    def by_choice(self, cls: Any, raw: Raw) -> list[tuple[KeyPath, str]]:
+        """What the chosen rule or form needs and does not take."""
+        choice = getattr(cls, "CHOICE", "")
+        keys = keys_of(cls) if choice else {}
+        chosen = raw.get(choice)
+        if not choice or chosen not in keys[choice].choices:
+            return []
+        found: list[tuple[KeyPath, str]] = []
+        for name, key in keys.items():
+            if chosen in key.needed_by and raw.get(name) in (None, "", [], {}):
+                example = f"{name} = {key.example}"
+                found.append(((), f"{choice} {chosen} needs `{name}`, for example: {example}"))
+            elif name in raw and key.takers and chosen not in key.takers:
+                takers = ", ".join(key.takers)
+                refusal = f"{choice} {chosen} takes no `{name}`, which belongs to {takers}"
+                found.append(((name,), refusal))
+        return found
+
+    def assembled(self, cls: Any, path: KeyPath, values: Raw, raw: Raw) -> dict[str, Any]:
+        """Values by key as values by field; shorthands are written out."""
+        fields = {name: name for name in getattr(cls, "SHORTHANDS", ())} | fields_of(cls)
+        made = {field: values[key] for key, field in fields.items() if key in values}
+        if inline := inline_of(cls):
+            of = held(inline)
+            made[inline.name] = of(**self.assembled(of, path, values, raw))
+        return cls.written_out(made, raw, path) if hasattr(cls, "written_out") else made

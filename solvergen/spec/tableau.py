@@ -1,14 +1,60 @@
 """Runge-Kutta tables: the shorthand [tableau] written out as stages and a final rule."""
 
-from __future__ import annotations
+# Annotations are read at run time here, so they are not postponed.
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from sympy import Expr, Symbol
 
 from ..errors import DeriveError
-from ..expr.tree import ONE, ZERO, Expr, Symbol
-from .model import Rule, Stage
+from ..expr.arithmetic import ONE, ZERO, add, multiply
+from .declare import Key
+from .kinds import Expression, Integer, List
+from .rule import Rule, Stage
+from .scope import Vocabulary
 
 MAX_STAGES = 32
+
+
+@dataclass(frozen=True)
+class Tableau:
+    """A Runge-Kutta table; with `sweeps` it is implicit and its stages are repeated so often."""
+
+    c: Annotated[
+        tuple[Expr, ...],
+        Key(
+            List(Expression(Vocabulary.PARAMETERS)),
+            "Places of the stages after the first, which is the point n (all stages if implicit).",
+            '["1/2", "1"]',
+        ),
+    ]
+    a: Annotated[
+        tuple[tuple[Expr, ...], ...],
+        Key(
+            List(List(Expression(Vocabulary.WEIGHTS))),
+            "Weights of each stage, one list a stage.",
+            '[["1/2"], ["-1", "2"]]',
+        ),
+    ]
+    b: Annotated[
+        tuple[Expr, ...],
+        Key(
+            List(Expression(Vocabulary.WEIGHTS)),
+            "Weights of the step.",
+            '["1/6", "2/3", "1/6"]',
+        ),
+    ]
+    sweeps: Annotated[
+        int | None,
+        Key(
+            Integer(1, 10),
+            "Makes the table implicit: this many sweeps of fixed-point iteration, written out. The "
+            "emitted sampler ends them early where it is given a tolerance.",
+            "3",
+        ),
+    ] = None
 
 
 def written_out(
@@ -41,7 +87,9 @@ def written_out(
     scale: Expr = Symbol("h") if coordinate == "lambda" else ONE
 
     def rule(sources: Sequence[str], weights: Sequence[Expr], *where: str | int) -> Rule:
-        pairs = [(s, w * scale) for s, w in zip(sources, weights, strict=True) if w != ZERO]
+        pairs = [
+            (s, multiply(w, scale)) for s, w in zip(sources, weights, strict=True) if w != ZERO
+        ]
         return Rule("weights", weights=_merged(pairs), where=("tableau", *where))
 
     if sweeps is None:
@@ -67,7 +115,7 @@ def _merged(pairs: Sequence[tuple[str, Expr]]) -> tuple[tuple[str, Expr], ...]:
     """Weights of one source added up: in the first sweep every stage is the evaluation at n."""
     total: dict[str, Expr] = {}
     for source, weight in pairs:
-        total[source] = total[source] + weight if source in total else weight
+        total[source] = add(total[source], weight) if source in total else weight
     return tuple(total.items())
 
 

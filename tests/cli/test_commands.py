@@ -174,7 +174,11 @@ def test_check_fails_on_missing_and_extra_files(tmp_path, spec, capsys, monkeypa
     capsys.readouterr()
     assert main(["generate", "--out", str(out), "--check"]) == 1
     err = capsys.readouterr().err
-    assert "stranger.py: made by no spec" in err and "__init__" not in err and "ddim" not in err
+    assert (
+        "stranger.py: has no spec (extra file)" in err
+        and "__init__" not in err
+        and "ddim" not in err
+    )
 
 
 def test_two_specs_of_one_name_are_refused(tmp_path, spec, capsys):

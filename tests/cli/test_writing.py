@@ -50,7 +50,7 @@ def test_an_interruption_half_way_leaves_whole_files(tmp_path, monkeypatch, caps
     monkeypatch.setattr(os, "replace", interrupted)
     specs = [str(tmp_path / f"{name}.toml") for name in ("one", "two")]
     assert main(["generate", *specs, "--out", str(out)]) == 130
-    assert "whole" in capsys.readouterr().err
+    assert "complete" in capsys.readouterr().err
     assert os.listdir(out) == ["one.py"]
     monkeypatch.undo()
     assert main(["generate", *specs, "--out", str(out), "--check"]) == 1

@@ -1,11 +1,11 @@
 """Stages at grid points, steps of several intervals, past states: what is derived and what refused."""
 
 import pytest
+from sympy import Symbol
 
 from solvergen import gallery
 from solvergen.derive import derive
 from solvergen.errors import DeriveError, SpecError
-from solvergen.expr.tree import Symbol
 from solvergen.program.same import same
 from solvergen.spec import parse_solver
 from solvergen.spec.model import Stage
@@ -132,7 +132,10 @@ def test_what_cannot_be_is_refused(label):
 
 
 MISTAKES = {
-    "spans": (STAGE + STEP.replace("spans = 2", "spans = 0") + REST, r"spans 1 to 9 intervals"),
+    "spans": (
+        STAGE + STEP.replace("spans = 2", "spans = 0") + REST,
+        r"`spans` must be from 1 to 9, found 0",
+    ),
     "place of a grid point": (
         STAGE.replace("rule", 'place = "lambda"\nrule', 1) + STEP + REST,
         "a grid point lies in no variable",
@@ -143,13 +146,16 @@ MISTAKES = {
     ),
     "state twice": (
         '[step]\nrule = "interpolate"\nnodes = ["n"]\nstates = ["x", "x"]',
-        "state `x` is listed twice",
+        "`x` is listed twice; two states",
     ),
     "states of weights": (
         '[step]\nrule = "weights"\nweights = { n = "h" }\nstates = ["x"]',
         "rule weights takes no `states`",
     ),
-    "remainder of numbers": (STAGE + STEP + "[end]\nremainder = [[1]]", "a list of lists of texts"),
+    "remainder of numbers": (
+        STAGE + STEP + "[end]\nremainder = [[1]]",
+        "a list of lists of strings",
+    ),
 }
 
 

@@ -111,6 +111,48 @@ def test_variance_preserving_runs_are_rescaled_runs() -> None:
 
 
 def test_a_model_that_breaks_down_is_named() -> None:
-    grid = torch.tensor([3.0, 0.1], dtype=torch.float64)
-    with pytest.raises(ArithmeticError, match="at lambda = "):
-        sampler("dpm_adaptive_12")(lambda x, sigma: x * float("nan"), start(), grid)
+    grid, calls = torch.tensor([3.0, 0.1], dtype=torch.float64), []
+
+    def model(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        return x * (float("nan") if len(calls) == 4 else 0.5)
+
+    with pytest.raises(ValueError, match=r"NaN at call 3 \(x, which it was given, is free of it"):
+        sampler("dpm_adaptive_12")(model, start(), grid)
+
+
+def test_a_noisy_model_uses_up_its_calls_and_rejected_steps_are_shown() -> None:
+    grid, source, told = torch.tensor([3.0, 0.1]), torch.Generator().manual_seed(0), []
+
+    def model(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        noise = torch.randn(x.shape, generator=source)
+        return MIXTURE.denoise(x, torch.ones_like(sigma), sigma) + 0.3 * noise
+
+    run = sampler("dpm_adaptive_23")
+    with pytest.raises(ArithmeticError, match=r"at sigma = .* \(max_calls = 90\).*noisy"):
+        run(model, start().float(), grid, callback=told.append, rtol=1e-3, atol=1e-3, max_calls=90)
+    assert {at["accepted"] for at in told} == {False, True} or not any(a["accepted"] for a in told)
+    assert len(told) > 20 and all(at["x"].dtype == torch.float32 for at in told)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_tolerance_below_rounding_is_what_the_dtype_holds(dtype: torch.dtype) -> None:
+    levels = []
+
+    def model(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        levels.append((x.dtype, sigma.dtype))
+        return MIXTURE.denoise(x, torch.ones_like(sigma), sigma).to(torch.float32)
+
+    grid = torch.tensor([3.0, 0.1])
+    run = sampler("dpm_adaptive_23")
+    found = run(model, start().to(dtype), grid, rtol=1e-12, atol=1e-12)
+    assert found.dtype == dtype and len(levels) < 1000 and set(levels) == {(dtype, torch.float32)}
+    assert (found.double() - torch.tensor(EXACT).double()).abs().max() < (
+        1e-4 if dtype == torch.float32 else 0.05
+    )
+
+
+def test_a_run_from_pure_noise_is_refused_in_the_caller_s_levels() -> None:
+    times = torch.tensor([1.0, 0.5, 0.1])
+    with pytest.raises(ValueError, match=r"sigmas\[0\] = 1.0 alpha is 0"):
+        sampler("dpm_adaptive_23")(lambda x, s: x, start(), times, alphas=1 - times)

@@ -26,8 +26,14 @@ def test_diffusers_file_stands_alone(tmp_path, capsys):
     assert "Unipc2Bh2Scheduler" in capsys.readouterr().out
     known = {
         "__future__",
+        "dataclasses",
+        "functools",
         "inspect",
+        "itertools",
         "math",
+        "os",
+        "shutil",
+        "threading",
         "collections",
         "typing",
         "torch",
@@ -61,10 +67,21 @@ def test_comfyui_folder_stands_alone(tmp_path):
     assert {p.name for p in folder.iterdir()} == {
         "__init__.py",
         "nodes.py",
+        "inversion.py",
         "dpmpp_2m.py",
         "ddim.py",
     }
-    known = {"__future__", "inspect", "math", "collections", "types", "typing"}
+    known = {
+        "__future__",
+        "functools",
+        "inspect",
+        "itertools",
+        "math",
+        "collections",
+        "types",
+        "typing",
+    }
+    known |= {"warnings"}
     known |= {"torch", "comfy", "."}
     assert set().union(*(imported(p) for p in folder.iterdir())) <= known
 

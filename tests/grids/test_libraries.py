@@ -73,6 +73,12 @@ def test_beta_quantiles(shape):
         assert math.isclose(beta_quantile(p, *shape), wanted, rel_tol=1e-11)
 
 
+def test_align_your_steps_between_other_ends():
+    found = grids.align_your_steps(10, "sd1", False, sigma_min=0.002, sigma_max=80.0)
+    logs, own = np.log(found), np.log(grids.align_your_steps(10, "sd1", False))
+    near(np.diff(logs) / np.diff(own), [(logs[-1] - logs[0]) / (own[-1] - own[0])] * 10, 1e-10)
+
+
 @pytest.mark.parametrize("spacing", ["linspace", "leading", "trailing"])
 def test_diffusers_timesteps(spacing):
     diffusers = pytest.importorskip("diffusers")
@@ -137,6 +143,52 @@ def test_flow_shifts(linear):
         grids.stretched([*times.tolist(), 0.0], 0.1)[:-1],
         scheduler.stretch_shift_to_terminal(times),
     )
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0])
+@pytest.mark.parametrize("n", [1, 4, 28])
+def test_flow_table_of_comfyui(n, shift):
+    """`normal_scheduler` and `simple_scheduler` on ModelSamplingDiscreteFlow, written as they run."""
+
+    def moved(t):
+        return shift * t / (1 + (shift - 1) * t)
+
+    levels = [moved((i + 1) / 1000) for i in range(1000)]
+    table = grids.FlowTable(shift)
+    near(table.simple(n), [levels[-1 - int(i * 1000 / n)] for i in range(n)] + [0.0])
+    near(table.normal(n), [*moved(np.linspace(1.0, levels[0], n)), 0.0])
+    near(table.sgm_uniform(n), [*moved(np.linspace(1.0, levels[0], n + 1)[:-1]), 0.0])
+
+
+def test_beta_on_flow():
+    stats = pytest.importorskip("scipy.stats")
+    parts = 1 - np.linspace(0, 1, 20, endpoint=False)
+    places = np.rint(stats.beta.ppf(parts, 0.6, 0.6) * 999).astype(int)
+    table = grids.FlowTable(3.0)
+    near(table.beta(20), [*(table.sigmas[k] for k in places), 0.0])
+
+
+@pytest.mark.parametrize("n", [2, 5, 20, 33])
+def test_bong_tangent_of_res4lyf(n):
+    def part(count, slope, pivot, start, end):
+        ends = [2 / math.pi * math.atan(-slope * (x - pivot)) for x in (0, count - 1)]
+        values = [2 / math.pi * math.atan(-slope * (x - pivot)) for x in range(count)]
+        return [(v - ends[1]) / (ends[0] - ends[1]) * (start - end) + end for v in values]
+
+    count = n + 2
+    middle, pivot, slope = int(count * 0.6), int(count * 0.6), 0.2 / (count / 40)
+    wanted = part(middle, slope, pivot, 1.0, 0.5)[:-1]
+    wanted += part(count - middle, slope, pivot - middle, 0.5, 0.0)
+    found = grids.bong_tangent(n)
+    assert len(found) == n + 1
+    near(found, wanted)
+
+
+def test_latent_consistency_times_of_diffusers():
+    scheduler = pytest.importorskip("diffusers").LCMScheduler()
+    for n, original, strength in ((1, 50, 1.0), (4, 50, 1.0), (7, 100, 0.6), (8, 20, 0.5)):
+        scheduler.set_timesteps(n, original_inference_steps=original, strength=strength)
+        assert grids.lcm_times(n, 1000, original, strength) == scheduler.timesteps.tolist()
 
 
 def test_static_shift_moves_lambda_by_a_constant():

@@ -1,6 +1,7 @@
 """The exported node folder inside a stand-in of ComfyUI's documented interface."""
 
 import importlib.util
+import itertools
 import sys
 import types
 
@@ -100,7 +101,7 @@ def wrapped(denoise, kind):
     """A model as samplers get it: `model(x, sigma, model_options=, seed=)` and its sampling."""
 
     def model(x, sigma, model_options=None, seed=None):
-        assert model_options == {} and seed in (7, 8)
+        assert model_options == {} and seed in (7, 8, 9)
         return denoise(x, sigma)
 
     patcher = types.SimpleNamespace(get_model_object=lambda name: kind())
@@ -188,8 +189,51 @@ def test_noise_is_that_of_the_seed(name, kind, nodes, committed, mixture):
     model, values = wrapped(denoise, kind), STOCHASTIC[name]
     out, seen = sampled(nodes, name, model, x, sigmas, **values)
     given = {"alphas": 1 - sigmas.double()} if flow else {}
-    source = default_noise_sampler(x, seed=7)
+    sources = [default_noise_sampler(x[k : k + 1], seed=7 + k) for k in range(3)]
+
+    def source(sigma, sigma_next):
+        return torch.cat([draw(sigma, sigma_next) for draw in sources])
+
     wanted = committed(name).sample(denoise, x, sigmas, noise_sampler=source, **given, **values)
     assert torch.equal(out, wanted) and seen == [0, 1, 2, 3]
     assert torch.equal(sampled(nodes, name, model, x, sigmas, **values)[0], out)
     assert not torch.equal(sampled(nodes, name, model, x, sigmas, seed=8, **values)[0], out)
+    alone = [
+        sampled(nodes, name, model, x[k : k + 1], sigmas, seed=7 + k, **values)[0] for k in range(3)
+    ]
+    assert torch.allclose(torch.cat(alone), out, atol=1e-5)  # a batch is three seeds
+
+
+@pytest.mark.parametrize("kind", [EPS, CONST])
+def test_levels_that_rise_unsample(kind, nodes, mixture):
+    flow = kind is CONST
+    sigmas = torch.tensor([1.0, 0.8, 0.5, 0.2, 0.05]) * (0.98 if flow else 10)
+
+    def denoise(x, sigma):
+        alpha = (1 - sigma).clamp_min(1e-6) if flow else torch.ones_like(sigma)
+        return mixture(x / alpha[:, None], sigma / alpha)
+
+    model, flipped = wrapped(denoise, kind), sigmas.flip(0)
+    x, kept = torch.randn(3, 2, generator=torch.Generator().manual_seed(0)), flipped.clone()
+    noise, seen = sampled(nodes, "dpmpp_2m", model, x, flipped)
+    assert torch.equal(flipped, kept) and seen == [0, 1, 2, 3]
+    back = noise
+    for a, b in itertools.pairwise(sigmas):  # DDIM leads back
+        gain = (1 - b) - (1 - a) * b / a if flow else 1 - b / a
+        back = b / a * back + gain * denoise(back, a.expand(3))
+    assert (back - x).norm() < 1e-3 * x.norm()
+    with pytest.raises(ValueError, match="last sigma must be above zero"):
+        sampled(nodes, "dpmpp_2m", model, x, torch.tensor([0.0, 0.5, 0.9]))
+
+
+def test_a_model_that_changes_its_levels_does_not_change_the_caller_s(nodes, mixture):
+    sigmas = torch.tensor([10.0, 4.0, 1.0, 0.0])
+    kept = sigmas.clone()
+
+    def denoise(x, sigma):
+        found = mixture(x, sigma)
+        sigma.mul_(0)
+        return found
+
+    sampled(nodes, "dpmpp_2m", wrapped(denoise, EPS), torch.ones(1, 2), sigmas)
+    assert torch.equal(sigmas, kept)

@@ -2,12 +2,24 @@
 
 import itertools
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from solvergen.verify.problems.mixture import coupled_mixture
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from solvergen.hosts.models import Denoiser, Guided, Preconditioned, discrete_time, dynamic, static
+from solvergen.hosts.models import (
+    Denoiser,
+    Guided,
+    Preconditioned,
+    TrigFlow,
+    discrete_time,
+    dynamic,
+    latent_consistency,
+    static,
+)
 
 MIXTURE = coupled_mixture()
 RHO = torch.tensor([0.02, 0.3, 1.0, 4.0, 20.0], dtype=torch.float64)
@@ -136,3 +148,56 @@ def test_samplers_walk_any_gauge(committed):
     assert torch.allclose(ends[0], ends[1], atol=1e-9) and torch.allclose(
         ends[0], ends[2], atol=1e-9
     )
+
+
+class NoWideNumbers(TorchDispatchMode):
+    """Fails where a tensor of float64 is made on a device that has none."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        for made in found if isinstance(found, (tuple, list)) else (found,):
+            if torch.is_tensor(made) and made.device.type == "mps":
+                assert made.dtype != torch.float64, func
+        return found
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda net: Denoiser(net, "noise"),
+        lambda net: Denoiser(net, "v", trained="flow", boundary=latent_consistency()),
+        Preconditioned,
+        TrigFlow,
+    ],
+)
+def test_devices_without_float64_never_see_one(make):
+    """Fake tensors stand in for the device: what is asked of it is seen, nothing is computed."""
+    with FakeTensorMode(allow_non_fake_inputs=True), NoWideNumbers():
+        x = torch.empty(2, 3, device="mps")
+        seen = []
+
+        def net(state, time, **_):
+            seen.append((state.dtype, time.dtype))
+            return state * 0.5
+
+        out = make(net)(x, torch.ones(2, device="mps"))
+    assert out.device.type == "mps" and out.dtype == torch.float32
+    assert seen == [(torch.float32, torch.float32)]
+
+
+def test_a_table_that_ends_at_zero_snr_has_a_time_for_every_level():
+    time = discrete_time(torch.tensor([0.9, 0.5, 0.0]))
+    levels = torch.tensor([1.0, 0.5**0.5, 0.1**0.5, 0.0, 0.9])
+    assert time(levels).tolist() == pytest.approx([2.0, 1.0, 0.0, 0.0, 1.0], abs=1e-6)
+    assert discrete_time(torch.tensor([0.9, 0.5, 0.0]), whole=True)(levels[:1]).tolist() == [2]
+
+
+@pytest.mark.parametrize("wrap", [lambda t: (t, None), lambda t: [t], SimpleNamespace])
+def test_networks_may_return_tuples_and_objects(wrap):
+    made = wrap if wrap is not SimpleNamespace else lambda t: SimpleNamespace(sample=t)
+    x, sigma = torch.ones(2, 3), torch.full((2,), 0.7)
+    for build in (lambda net: Denoiser(net, "noise"), Preconditioned, TrigFlow):
+        found = build(lambda s, t, made=made: made(s * 0.5))(x, sigma)
+        assert torch.equal(found, build(lambda s, t: s * 0.5)(x, sigma))
+    with pytest.raises(ValueError, match="object with `sample`; found dict"):
+        Denoiser(lambda s, t: {}, "noise")(x, sigma)

@@ -212,14 +212,13 @@ def test_diff_sampler_signature(committed, mixture):
 
 WRONG = {
     "shape": lambda x, s: x[:, :1],
-    "dtype": lambda x, s: x.float(),
     "device": lambda x, s: x.to("meta"),
 }
 
 
 @pytest.mark.parametrize("name", SOLVERS)
 @pytest.mark.parametrize("fault", WRONG)
-def test_wrong_outputs_are_named_at_the_first_call(name, fault, committed):
+def test_wrong_outputs_are_named_at_once(name, fault, committed):
     calls = []
 
     def model(x, sigma):
@@ -231,9 +230,93 @@ def test_wrong_outputs_are_named_at_the_first_call(name, fault, committed):
     assert len(calls) == 1
 
 
+class Output:
+    """What networks of diffusers return."""
+
+    def __init__(self, sample):
+        self.sample = sample
+
+
+@pytest.mark.parametrize("name", [*SOLVERS, "euler_ancestral", "gauss_legendre_2"])
+def test_later_faults_are_named_with_their_call(name, committed):
+    faults = {
+        "NaN at call 2": lambda x: x * torch.nan,
+        "infinity at call 2": lambda x: x + torch.inf,
+        "the shape of x.*call 2": lambda x: x[:1],
+        "call 2 returned Output: wrap it": Output,
+        "call 2 returned tuple: wrap it": lambda x: (x,),
+        "real numbers; call 2": lambda x: x.long(),
+    }
+    for message, fault in faults.items():
+        calls = []
+
+        def model(x, sigma, fault=fault, calls=calls):
+            calls.append(1)
+            return fault(x) if len(calls) == 3 else 0.5 * x
+
+        with pytest.raises(ValueError, match=message):
+            committed(name).sample(model, start(), SIGMAS)
+        assert len(calls) == 3
+
+
+def test_blame_goes_to_whoever_made_the_nan(committed):
+    bad = start()
+    bad[1, 0] = torch.nan
+    with pytest.raises(ValueError, match=r"NaN at call 0 \(x, which it was given, is not finite"):
+        committed("dpmpp_2m").sample(lambda x, s: x, bad, SIGMAS)
+
+
+@pytest.mark.parametrize("name", [*SOLVERS, "euler_ancestral"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_networks_of_another_dtype_are_taken_with_one_cast(name, dtype, committed, mixture):
+    x = start().float()
+    found = committed(name).sample(lambda x, s: mixture(x, s).to(dtype), x, SIGMAS)
+    wanted = committed(name).sample(mixture, x, SIGMAS)
+    assert found.dtype == torch.float32
+    room = 1e-5 if dtype == torch.float64 else 200 * torch.finfo(dtype).eps
+    assert (found - wanted).abs().max() < room
+
+
+def test_levels_are_told_in_float32_to_half_precision_states(committed):
+    told = []
+    sigmas = torch.tensor([4.0, 2.24398, 0.5], dtype=torch.float64)
+
+    def model(x, sigma):
+        told.append(sigma)
+        return 0.5 * x
+
+    committed("dpmpp_2m").sample(model, torch.ones(2, 2, dtype=torch.bfloat16), sigmas)
+    list(walk(committed("dpmpp_2m"), model, torch.ones(2, 2, dtype=torch.bfloat16), sigmas))
+    assert [float(level[0]) for level in told] == [4.0, pytest.approx(2.24398)] * 2
+    assert all(level.dtype == torch.float32 for level in told)
+
+
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [
+        (lambda: torch.tensor(1.0), "float32 of shape"),
+        (lambda: torch.ones(2, 2).to(torch.float8_e4m3fn), "float8"),
+        (lambda: torch.ones(2, 2, dtype=torch.complex64), "complex64"),
+        (lambda: torch.ones(2, 2, dtype=torch.int64), "int64"),
+        (lambda: torch.ones(2, 2).to_sparse(), "sparse"),
+        (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), "nested"),
+        (lambda: [1.0, 2.0], "list"),
+    ],
+)
+def test_states_that_no_step_can_be_made_from_are_refused(state, found, committed):
+    with pytest.raises(ValueError, match=f"x must be a dense tensor.*found .*{found}"):
+        committed("dpmpp_2m").sample(lambda x, s: x, state(), SIGMAS)
+
+
+def test_a_state_without_values_runs(committed):
+    x = torch.empty(2, 3, device="meta")
+    found = committed("dpmpp_2m").sample(lambda x, s: x * 0.5, x, SIGMAS)
+    assert found.is_meta and found.shape == x.shape
+
+
 def test_nan_and_bad_grids_are_named(committed):
     module = committed("dpmpp_2m")
-    with pytest.raises(ValueError, match="NaN at its first call"):
+    with pytest.raises(ValueError, match="NaN at call 0"):
         module.sample(lambda x, s: x * torch.nan, start(), SIGMAS)
     for sigmas in ([1.0, 2.0], [2.0, -1.0], [[3.0, 1.0]], [1.0, float("nan")]):
         with pytest.raises(ValueError, match="sigma"):

@@ -7,11 +7,11 @@ from random import Random
 from typing import Any
 
 import pytest
+from sympy import Symbol
 
 from solvergen.derive import derive
 from solvergen.expr.evaluation import evaluate
 from solvergen.expr.parse import parse
-from solvergen.expr.tree import Symbol
 from solvergen.order import analyse
 from solvergen.order.expansion.grid import from_steps, generic_ratio, uniform
 from solvergen.order.expansion.local_error import Case, first_error, local_error, predictor_error

@@ -7,7 +7,9 @@ import pytest
 from solvergen import gallery
 from solvergen.derive import derive
 from solvergen.errors import OrderError
+from solvergen.loading import load
 from solvergen.order import analyse
+from solvergen.order.ode.zero_stability import accumulation
 from solvergen.order.questions.derivation import derivation
 from solvergen.spec import parse_solver
 
@@ -103,3 +105,20 @@ def test_exact_inversion_costs_an_order_where_step_sizes_alternate(name, exact):
         1,
     ]
     assert orders["arbitrary"]["own_end"].exact is exact
+
+
+@pytest.mark.parametrize(
+    ("name", "constant"), [("bdf_2", 1 / 3), ("bdf_3", 1 / 4), ("bdf_4", 1 / 5)]
+)
+def test_error_constants_are_divided_by_the_slope_of_rho(name, constant):
+    """Hairer, Norsett and Wanner, III.2: the error constant of BDF of k steps is 1/(k + 1)."""
+    report = analyse(load(name).program)
+    scale = accumulation(report.program, report.analysis.values)
+    (leaf,) = (
+        c
+        for (order, children), c in report.uniform.terms
+        if not children and order == int(name[-1])
+    )
+    assert float(leaf) * scale == pytest.approx(constant, rel=1e-12)
+    assert report.error_norm == pytest.approx(report.uniform.norm() * scale)
+    assert accumulation(load("dpmpp_3m").program, {}) == 1

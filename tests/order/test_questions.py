@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
 from solvergen.derive import derive
 from solvergen.errors import OrderError
 from solvergen.gallery import load
+from solvergen.loading import load as loaded
 from solvergen.order import analyse
 from solvergen.order.ode.stability import stability
 from solvergen.order.questions.compare import compare
@@ -284,3 +286,17 @@ def test_a_derivation_that_nobody_could_read_is_refused() -> None:
     text = 'name = "ab6"\nintegrand = "data"\n[step]\nrule = "adams-bashforth"\nsteps = 6\n'
     with pytest.raises(OrderError, match="too many terms"):
         derivation(derive(parse_solver(text)))
+
+
+PUBLISHED = Path(__file__).parents[1] / "data" / "published"
+
+
+def test_conditions_find_values_for_uniform_grids_where_none_serve_all():
+    """The term (r₁³ − 1) h³ telescopes on smooth grids."""
+    found = conditions(loaded(str(PUBLISHED / "glm_two_step.toml")).program, 3)
+    assert str(found) == ("order 3 on uniform grids: w = 1/2 (on smooth grids too, on any grid 2)")
+
+
+def test_conditions_say_that_the_own_start_holds_the_order():
+    found = conditions(loaded(str(PUBLISHED / "amed_chain.toml")).program, 2)
+    assert str(found) == "order 2: theta = 1/2, c = 1 + O(h^2) (its own start holds it at 1)"

@@ -8,9 +8,10 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sympy import Expr, Symbol
 
 from solvergen.derive import derive
-from solvergen.expr.tree import Expr, Number, Symbol, lift, phi
+from solvergen.expr.functions import lift, phi
 from solvergen.order.expansion.grid import from_steps
 from solvergen.order.expansion.local_error import Case, first_error, local_error, predictor_error
 from solvergen.program.model import Program
@@ -91,13 +92,13 @@ places = st.sampled_from([Fraction(1, 2), Fraction(1, 3), Fraction(2, 3), Fracti
 def rows(draw: st.DrawFn, name: str, sources: list[str], kappa: int, consistent: bool) -> Row:
     """A row with random rational and φ-function weights; consistent rows integrate constants."""
     gauge = draw(st.sampled_from(["lambda", "clock"]))
-    place = Place(lift(1) if name == "x" else Number(draw(places)), "lambda")
+    place = Place(lift(1) if name == "x" else lift(draw(places)), "lambda")
     weights: list[tuple[str, Expr]] = []
     for source in sources:
-        weight: Expr = Number(draw(fractions))
+        weight: Expr = lift(draw(fractions))
         if gauge == "lambda":
             k, c = draw(st.integers(1, 3)), draw(places)
-            weight = H * (weight + Number(draw(fractions)) * phi(k, Number(-kappa * c) * H))
+            weight = H * (weight + lift(draw(fractions)) * phi(k, lift(-kappa * c) * H))
         weights.append((source, weight))
     if consistent:
         c = place.fraction

@@ -21,12 +21,18 @@ TABLE = [
     (TOP + "[step]\n", 3, 1, ["[step] needs `rule`"]),
     (TOP + '[step]\nrule = "interpolate"\n', 3, 1, ["needs `nodes`"]),
     (TOP + TAYLOR, 3, 1, ["needs `degree`", "degree = 2"]),
-    (TOP + STEP + "theta = 1\n", 6, 1, ["takes no `theta`"]),
+    (TOP + STEP + "theta = 1\n", 6, 1, ["takes no `theta`", "belongs to mean-value"]),
     (TOP + '[step]\nrule = "interpolate"\nnodes = ["n", "n-10"]\n', 5, 16, ["`n-10`", "beyond 9"]),
     (TOP + '[step]\nrule = "interpolate"\nnodes = ["n", "2n"]\n', 5, 16, ["`2n` is not a node"]),
     (TOP + '[step]\nrule = "interpolate"\nnodes = ["n", "n"]\n', 5, 11, ["twice"]),
-    (TOP + '[step]\nrule = "adams-bashforth"\nsteps = 10\n', 3, 1, ["from 1 to 9"]),
-    (TOP + '[step]\nrule = "interpolate"\nnodes = ["n"]\nsteps = 2\n', 6, 1, ["Adams"]),
+    (TOP + '[step]\nrule = "adams-bashforth"\nsteps = 10\n', 5, 1, ["from 1 to 9", "found 10"]),
+    (TOP + '[step]\nrule = "adams-bashforth"\n', 3, 1, ["needs `steps`", "steps = 3"]),
+    (
+        TOP + '[step]\nrule = "interpolate"\nnodes = ["n"]\nsteps = 2\n',
+        6,
+        1,
+        ["takes no `steps`", "adams-bashforth"],
+    ),
     (TOP + STEP + "[end]\nramp = 1\n", 7, 1, ["true or false", "found 1", "ramp = true"]),
     (TOP + STEP + "[claim]\norder = 1.5\n", 7, 1, ["a whole number", "found 1.5"]),
     (TOP + STEP + "[parameters.r]\ndefault = 0.5\n", 7, 1, ["exact", "found 0.5"]),
@@ -226,4 +232,4 @@ def test_mistakes_in_expressions_nodes_and_tables_are_told_together():
         '[noise]\nform = "sdee"\nwindow_at = "middle"\n'
         '[langevin]\nsteps = 0\n[start]\nshrink = "1/2"\n'
     )
-    assert told_lines(text) == [2, 4, 5, 6, 7, 10, 10, 11, 11, 12, 12, 14, 15, 16, 17, 19]
+    assert told_lines(text) == [2, 4, 5, 6, 7, 10, 10, 11, 11, 12, 12, 14, 15, 15, 16, 17, 19]

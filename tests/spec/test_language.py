@@ -10,8 +10,9 @@ import pytest
 from solvergen import gallery, spec
 from solvergen.derive import derive
 from solvergen.spec import parse_solver
-from solvergen.spec.keys import TABLES
-from solvergen.spec.schema import json_schema, reference
+from solvergen.spec.language import TABLES
+from solvergen.spec.reference import reference
+from solvergen.spec.schema import json_schema
 from solvergen.spec.starter import FAMILIES, starter
 
 SCHEMA = json_schema()
@@ -94,8 +95,11 @@ def document(table, name, example):
         case "source" | "claim":
             return f"{head}[{table}]\n{line}{STEP}"
         case "schedule":
-            other = "" if name == "name" else 'name = "vp-linear"\n'
-            return f"{head}[schedule]\n{other}{line}{STEP}"
+            fields = {} if name == "name" else {"name": '"vp-linear"'}
+            if name in ("alpha", "sigma", "until"):
+                fields = {"alpha": '"1 - t"', "sigma": '"t"'}
+            rows = "".join(f"{k} = {v}\n" for k, v in {**fields, name: example}.items())
+            return f"{head}[schedule]\n{rows}{STEP}"
         case "parameters":
             default = "" if name == "default" else 'default = "1/2"\n'
             return f"{head}[parameters.q]\n{default}{line}{STEP}"
@@ -239,8 +243,3 @@ def test_texts_are_one_line_so_that_comments_stay_comments():
 def test_line_ends_and_long_unicode_are_fine():
     text = f'title = "Δ–solver ✓"\n{TOP}{STEP}'
     assert parse_solver(text.replace("\n", "\r\n")) == parse_solver(text.encode())
-
-
-def test_notebooks_show_the_formula():
-    shown = gallery.load("dpmpp_2m")._repr_latex_()
-    assert shown.startswith("$\\displaystyle") and "\\varphi_{1}" in shown

@@ -213,7 +213,8 @@ def test_clipping_is_recognised():
         return hand.ddim(lambda x, s: model(x, s).clamp(-1, 1), x, sigmas)
 
     found = audit(clipped)
-    assert (found.status, found.linear) == ("nonlinear", False)
+    assert (found.status, found.linear) == ("ok", False)
+    assert found.amplitude < 1 and set(found.orders().values()) == {1}
 
 
 def test_single_precision_inside_is_met_with_care():

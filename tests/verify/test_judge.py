@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from xml.etree import ElementTree
 
@@ -206,10 +207,8 @@ def test_reports_are_well_formed(folder, capsys):
     assert suite.attrib["tests"] == "3" and suite.attrib["failures"] == "1"
     assert suite.attrib["errors"] == "1"
     text = html.read_text(encoding="utf-8")
-    assert text.count("<svg") > 5 and "<script" not in text
-    assert (
-        "http://" not in text and "https://" not in text and "src=" not in text.split("</head>")[1]
-    )
+    assert text.count('class="chart"') > 5 and "default-src 'none'" in text
+    assert not re.search(r'<(?:script|link|img|a)[^>]* (?:src|href)="(?!#)', text)
 
 
 def test_a_strangers_words_cannot_break_the_page():
@@ -217,7 +216,7 @@ def test_a_strangers_words_cannot_break_the_page():
         raise RuntimeError("<script>alert(1)</script>\x00 & ]]>")
 
     verdict = judge(callable_target(rude))
-    assert "<script>" not in page.page([verdict])
+    assert "<script>alert" not in page.page([verdict])
     ElementTree.fromstring(machine.as_junit([verdict]))
     assert "RuntimeError" in terminal.table([verdict])
 

@@ -72,7 +72,7 @@ def test_measured_rates_decide(sampler, claim):
 def test_an_error_that_stays_is_no_pass():
     verdict = judge(callable_target(offset, claim=1), grids=("uniform",))
     assert verdict.status == "error"
-    assert "does not tend to zero" in verdict.findings[0]
+    assert any("does not tend to zero" in f for f in verdict.findings)
 
 
 @pytest.mark.parametrize(

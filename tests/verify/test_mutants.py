@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from verify.mutants.judging import judging as mutants
+from verify.mutants import judging as mutants
 
 GENERATED = Path(__file__).parents[2] / "generated"
 CHOSEN = [GENERATED / f"{n}.py" for n in ("dpmpp_2m", "dpmpp_3m_as_published", "unipc_2_bh2")]
@@ -29,6 +29,13 @@ def test_all_that_change_the_order_are_killed(outcomes):
 def test_nearly_all_that_change_the_constant_are_killed(outcomes):
     killed, count = mutants.rates(outcomes)["constant"]
     assert count > 2 and killed >= 0.95 * count
+
+
+def test_causes_name_the_step_that_was_changed(outcomes):
+    right, count = mutants.causes_right(outcomes)
+    assert count > 30 and right >= 0.95 * count, [
+        (o.origin, o.name, o.why) for o in outcomes if o.effect == "order" and not o.right
+    ]
 
 
 def test_mutants_cover_weights_nodes_starts_precision_and_source(outcomes):

@@ -4,4 +4,13 @@ Every adapter speaks to the judge in one scaling, x = x0 + sigma eps, with a den
 E[x0 | x]; what the host wants instead (eps, v, flow velocity, a scaled input) is made here.
 """
 
-CONVENTIONS = ("k-diffusion", "k-diffusion-ends", "edm", "diff-sampler", "vp", "flow")
+CONVENTIONS = (
+    "k-diffusion",
+    "k-diffusion-ends",
+    "edm",
+    "diff-sampler",
+    "comfyui",
+    "dpm-solver",
+    "vp",
+    "flow",
+)

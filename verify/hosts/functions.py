@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..errors import TargetError
 from ..probe.noise_sources import hooked
 from ..probe.trace import Denoiser, Run
 from . import CONVENTIONS
+from .strangers import comfyui, dpm_solver
 
 PREDICTIONS = ("data", "noise", "v", "velocity")
 
@@ -50,6 +52,8 @@ def adapted(function: Callable[..., Any], convention: str, options: dict[str, An
         "k-diffusion-ends": _k_diffusion_ends,
         "edm": _edm,
         "diff-sampler": _diff_sampler,
+        "comfyui": comfyui,
+        "dpm-solver": dpm_solver,
         "vp": lambda f, o: scaled(f, "vp", **o),
         "flow": lambda f, o: scaled(f, "flow", **o),
     }
@@ -65,10 +69,21 @@ def _k_diffusion(function: Callable[..., Any], options: dict[str, Any]) -> Run:
 
     def run(denoiser: Denoiser, x: Tensor, sigmas: Tensor) -> Tensor:
         noise = hooked(function, options, x)
-        out: Tensor = function(denoiser, x, sigmas, **quiet, **noise, **options)
-        return out
+        return finished(function(denoiser, x, sigmas, **quiet, **noise, **options))
 
     return run
+
+
+def finished(out: Any) -> Any:
+    """The result of a sampler; a generator is run to its end, and its last state is the result."""
+    if not isinstance(out, types.GeneratorType):
+        return out
+    last: Any = None
+    while True:
+        try:
+            last = next(out)
+        except StopIteration as end:
+            return last if end.value is None else end.value
 
 
 def _k_diffusion_ends(function: Callable[..., Any], options: dict[str, Any]) -> Run:
@@ -190,8 +205,7 @@ def scaled(
 
         first = torch.sqrt(1 - times[0] ** 2) if scaling == "vp" else 1 - times[0]
         last = torch.sqrt(1 - times[-1] ** 2) if scaling == "vp" else 1 - times[-1]
-        out: Tensor = function(model, x * first, times, **options)
-        return out / last
+        return finished(function(model, x * first, times, **options)) / last
 
     return run
 

@@ -25,6 +25,7 @@ from ..probe.trace import Run
 from ..problems import grids
 from ..rates import measure
 from ..targets import callable_target
+from ..verdict import Verdict
 from .mutations import POOR_START, Change, Row, plan_changes, source_changes
 
 
@@ -53,6 +54,7 @@ class Outcome:
         shift: relative change of the error at the finest N.
         killed: whether the judge rejected it.
         why: the judge's first sentence.
+        right: whether a cause or finding names the step that was changed.
     """
 
     origin: str
@@ -61,6 +63,7 @@ class Outcome:
     shift: float
     killed: bool
     why: str
+    right: bool = False
 
 
 def mutants(path: Path) -> Iterator[Mutant]:
@@ -127,10 +130,28 @@ def outcome(mutant: Mutant, honest: Run, order: int) -> Outcome:
         kind, shift = "order", float("inf")
     if kind == "constant" and mutant.name == POOR_START:
         kind = "start"
-    verdict = judge(_without_claim(target), rates=False, constants=False)
-    killed = verdict.status in ("fail", "error")
+    verdict = judge(_without_claim(target), rates=False, constants=False, conduct=False)
+    killed = verdict.status in ("fail", "error", "disagree")
     why = verdict.findings[0] if verdict.findings else ""
-    return Outcome(mutant.origin, mutant.name, kind, shift, killed, why)
+    right = _named(mutant.name, verdict)
+    return Outcome(mutant.origin, mutant.name, kind, shift, killed, why, right)
+
+
+def _named(change: str, verdict: Verdict) -> bool:
+    """Whether the step that was changed is named: the second one, or every one."""
+    steps = {str(c["step"]) for c in verdict.causes}
+    said = " ".join(verdict.findings)
+    if change == POOR_START:
+        return "1" in steps or "step 1 " in said
+    if "single precision" in said or "every step" in said or "leading error" in said:
+        return True
+    return "every" in steps
+
+
+def causes_right(outcomes: Sequence[Outcome]) -> tuple[int, int]:
+    """(named rightly, all) of the mutants that lose order and are killed."""
+    those = [o for o in outcomes if o.effect == "order" and o.killed]
+    return sum(o.right for o in those), len(those)
 
 
 def _without_claim(target: Any) -> Any:
@@ -174,7 +195,9 @@ def false_alarms(paths: Sequence[Path], seeds: Sequence[int]) -> list[str]:
         module = load_text(path.read_text(encoding="utf-8"), path.stem)
         target = _without_claim(callable_target(module, name=path.stem))
         for seed in seeds:
-            verdict = judge(target, rates=False, constants=False, seed=seed)
+            # real runs have no seed to vary
+            real = seed == seeds[0]
+            verdict = judge(target, rates=False, constants=False, conduct=real, seed=seed)
             if verdict.status != "pass":
                 out.append(f"{path.stem}, seed {seed}: {verdict.status}: {verdict.findings[:1]}")
     return out

@@ -148,7 +148,7 @@ def shortfalls(found: NoiseAudit) -> list[str]:
                 why = next(
                     (c.text for c in sorted(causes, key=lambda c: c.caps) if c.caps <= least), ""
                 )
-                # what has one cause is told once
+                # report each cause once
                 below.setdefault((order.said(), why or part), []).append(NAMES[part])
             elif order.said() == "?" and not (found.said and order.reason == NO_LIMIT):
                 out.append(f"{kind}|{NAMES[part]} order not measured: {order.reason}")

@@ -151,7 +151,7 @@ def laid(t: NoiseTrace, cut: Steps, limit: Strength) -> Path:
 def intervals(t: NoiseTrace, cut: Steps) -> Array:
     """(d, 2) the part of the path, in lambda, that each draw stands for.
 
-    A draw whose levels were told and fall stands for these; any other for the step that it enters.
+    A draw with known, falling levels stands for these; any other for the step that it enters.
     """
     edges = -np.log(t.drift.sigmas[cut.grid])
     home = steps_of_draws(t, cut)

@@ -25,7 +25,7 @@ from .weak import Order, Weak
 Array = NDArray[np.float64]
 
 SILENT = 1e-14
-# of the steps of a run, so that a step at its start or end is no window
+# of the steps of a run, so that a step at its start or end is not a window
 PART = 0.02
 # of lambda, on which steps can still be refined
 SHORTEST = 0.1

@@ -24,20 +24,31 @@ from ..errors import ANYTHING, ConductError
 from ..probe.family import EXACT_ARITHMETIC, accepted_after, family_of, rounding_of, steps_for
 from ..probe.locality import far_reach, heed, said
 from ..probe.past_states import PERIOD, own_form
-from ..probe.repeatability import conduct
 from ..probe.tableau import Tableau
-from ..probe.trace import Run, count_calls, trace
+from ..probe.trace import Run, count_calls
 from ..problems import grids
-from .causes import Cause, end_cause, is_frozen, main_causes, past_cause, settled, start_cause
+from .approach import Tracer, approach, frozen, looks_at_outputs
+from .causes import (
+    Cause,
+    end_cause,
+    is_frozen,
+    limit_cause,
+    main_causes,
+    once_cause,
+    past_cause,
+    settled,
+    start_cause,
+)
 from .display import display, on_grid
 from .local_error import EXACT, STEPS, LocalErrors, turns_of
+from .lone_steps import lone_steps, longer
+from .suspects import wrong_weights
 
 Array = NDArray[np.float64]
 
 CLASSES = ("uniform", "smooth", "arbitrary")
 DEEPEST = 7
 WHERE = 0.35
-BENT = 1e-4
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,7 @@ class GridAudit:
         shares: how much a local error counts in `leading`, by the place of its step in the pattern
             of the grid; all one unless past states are carried on.
         past: Recursion.as_dict() where steps go on from past states, or None.
+        limit: what a higher order would need, where nothing is wrong.
     """
 
     order: int
@@ -68,6 +80,7 @@ class GridAudit:
     blurred: tuple[tuple[str, float], ...] = ()
     shares: tuple[float, ...] = (1.0,) * PERIOD
     past: dict[str, Any] | None = None
+    limit: Cause | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,11 @@ class Audit:
         nodes: one line on where the model is called.
         tableau: weights of three steps of the middle for display, or None.
         after: calls at the same level that follow the one on the accepted state.
+        notes: what a reader must know of how it was traced.
+        amplitude: factor of start values and outputs at which it was traced.
+        frozen: whether scalars that it derives from its model were frozen.
+        snapped: relative distance of the levels told from those meant.
+        once: steps that are rules of their own, each with the power of its local error.
     """
 
     status: str
@@ -98,6 +116,11 @@ class Audit:
     nodes: str = ""
     tableau: dict[str, Any] | None = None
     after: int = 0
+    notes: tuple[str, ...] = ()
+    amplitude: float = 1.0
+    frozen: bool = False
+    snapped: float = 0.0
+    once: tuple[tuple[int, int], ...] = ()
 
     def orders(self) -> dict[str, int | None]:
         """Order per class of grids, None where it could not be audited."""
@@ -141,49 +164,89 @@ def _audited(
     run: Run, classes: tuple[str, ...], deepest: int, form: str | None, where: float
 ) -> Audit:
     sigmas = grids.local("arbitrary", STEPS, 0.03, where)
-    first, calls = conduct(run, sigmas)
-    per_step = (calls - count_calls(run, sigmas[: STEPS // 2 + 1])) / (STEPS - STEPS // 2)
-    if first.bend > BENT or first.offset > BENT:
-        return Audit(
-            "nonlinear",
-            "states are not linear in the start value and the model outputs (thresholding, "
-            f"adaptive steps, a norm): deviation {max(first.bend, first.offset):.1e}; "
-            "order conditions do not apply, measured rates do",
-            calls_per_step=per_step,
-            linear=False,
-        )
+    way = approach(run, sigmas)
+    if not way.frozen and not way.refused and looks_at_outputs(way.run, sigmas, way.first):
+        way = frozen(way.run, sigmas)
+    run, tracer, first = way.run, way.tracer, way.first
+    calls = first.calls
+    half = tracer(run, sigmas[: STEPS // 2 + 1]).calls if way.frozen else None
+    half = count_calls(run, sigmas[: STEPS // 2 + 1]) if half is None else half
+    about = Audit(
+        "ok",
+        calls_per_step=(calls - half) / (STEPS - STEPS // 2),
+        linear=not way.notes or bool(way.snapped),
+        notes=way.notes,
+        amplitude=way.amplitude,
+        frozen=way.frozen,
+        snapped=way.snapped,
+    )
+    if way.refused:
+        return replace(about, status="nonlinear", message=way.refused, linear=False)
     noise = rounding_of(first)
+    about = replace(about, noise=noise, nodes=on_grid(first))
     ladder = steps_for(noise)
     traces = {
-        kind: [trace(run, grids.local(kind, STEPS, h, where), calls=calls) for h in ladder]
+        kind: [tracer(run, grids.local(kind, STEPS, h, where), calls=calls) for h in ladder]
         for kind in classes
     }
     after = accepted_after(next(iter(traces.values())), ladder, noise)
+    about = replace(about, after=after)
     families = {kind: family_of(made, noise, form, after) for kind, made in traces.items()}
     heed(families, STEPS)
-    gap = far_reach(run, families[classes[0]][-1].form, after, noise, where)
+    clock = families[classes[0]][-1].form
+    gap = far_reach(run, clock, after, noise, where, tracer)
+    lone: tuple[tuple[int, int], ...] = ()
     if gap is not None:
-        return Audit(
-            "nonlocal", said(gap), calls_per_step=per_step, linear=True, noise=noise, after=after
-        )
-    more = _more_steps(run, families, ladder, noise, after, where)
+        lone = lone_steps(run, tracer, clock, after, noise, where)
+        if not lone:
+            named = _state_weight(families[classes[0]], ladder)
+            return replace(about, status="nonlocal", message=said(gap) + named)
+    more = _more_steps(run, tracer, families, ladder, noise, after, where)
     found = _judged_all(families, more, ladder, noise, deepest)
+    if not lone and min(g.exact_start for g in found.values()) < 6:
+        lone = lone_steps(run, tracer, clock, after, noise, where, short=STEPS)
+        if lone:
+            families = {
+                k: longer(run, tracer, k, ladder, noise, clock, after, where) for k in classes
+            }
+            found = _judged_all(families, {k: [] for k in classes}, ladder, noise, deepest)
+    found = {kind: counted_once(g, lone) for kind, g in found.items()}
     table = own_form(first, max(1e-7, 30 * noise))
-    return Audit(
-        "ok",
+    return replace(
+        about,
         grids=found,
-        calls_per_step=per_step,
         form=form or table.form,
-        linear=True,
-        noise=noise,
-        nodes=on_grid(first),
-        tableau=display(table, per_step),
-        after=after,
+        tableau=display(table, about.calls_per_step or 0.0),
+        once=lone,
     )
+
+
+def _state_weight(family: list[Tableau], h: Array) -> str:
+    """That every step multiplies the state, where this is what makes weights depend on the grid."""
+    rows = family[0].accepted
+    low, high = rows[EXACT[0]], rows[EXACT[0] + 1]
+    found = wrong_weights(family, h, low, high) if 0 <= low < high else ""
+    return f"; every step: {found}" if found.startswith("the weight of the state") else ""
+
+
+def counted_once(found: GridAudit, lone: tuple[tuple[int, int], ...]) -> GridAudit:
+    """The orders with the steps that are rules of their own, whose errors count once."""
+    for step, power in lone:
+        if power >= found.exact_start:
+            continue
+        found = replace(
+            found,
+            order=min(found.order, power),
+            own_end=min(found.own_end, power),
+            own_start=min(found.own_start, power),
+            causes=(*found.causes, once_cause(step, power)),
+        )
+    return found
 
 
 def _more_steps(
     run: Run,
+    tracer: Tracer,
     families: dict[str, list[Tableau]],
     h: Array,
     noise: float,
@@ -198,7 +261,7 @@ def _more_steps(
     return {
         kind: [
             family_of(
-                [trace(run, grids.local(kind, STEPS + more, step, where)) for step in h],
+                [tracer(run, grids.local(kind, STEPS + more, step, where)) for step in h],
                 noise,
                 family[0].form,
                 after,
@@ -266,4 +329,5 @@ def _judged(
         main.blurred,
         reader.shares,
         None if past is None else past.as_dict(),
+        limit_cause(family, main, at),
     )

@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 
 from ..probe.tableau import Tableau
 from .conditions import Local
+from .suspects import condition, wrong_weights
 
 Array = NDArray[np.float64]
 RIGHT = 5e-4
+# smaller deviations are rounding of the extrapolation
+MEANT = 1e-11
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Cause:
         step: "first", "every", "last", or the number of a step as text (negative from the end).
         kind: "start", "end", "moment" (a wrong weight), "approximate" (right only as h goes to
             zero), "frozen" (weights of equal steps), "unstable" (weights on past states let errors
-            grow) or "inconsistent".
+            grow), "condition" (of a tree with stages), "once" (a step of its own) or "inconsistent".
         degree: degree of the moment that is wrong, or None.
         factor: what its weight must be multiplied by, or None when nothing multiplies into it.
         caps: the order that this cause alone allows.
@@ -81,9 +84,9 @@ def main_causes(
     order = max(main.exponent - 1, 0)
     steps = _steps_between(family[0], *at)
     if any("Y0" in w for w, _ in main.leading) or order == 0:
-        return [_inconsistent(family, h, steps, order)]
+        return [_with_weights(_inconsistent(family, h, steps, order), family, h, steps)]
     if all(w.startswith("fY") for w, _ in main.leading):
-        return []
+        return [_condition(main, order)] if _stages(family[0], steps) else []
     for low, high in steps:
         if nodes_used(family, low, high) <= order:
             continue
@@ -91,11 +94,57 @@ def main_causes(
         if frozen:
             return [_frozen(order, main)]
         if abs(ratio - 1) > 1e-4:
-            return [_moment(order, ratio)]
+            return [_with_weights(_moment(order, ratio), family, h, [(low, high)])]
         degree = _lowest_degree(main)
         if degree is not None and degree < order:
             return [_approximate(degree, order)]
     return []
+
+
+def limit_cause(family: list[Tableau], main: Local, at: tuple[int, int]) -> Cause | None:
+    """What more would need, where a rule does all that its nodes can; None for a lower bound."""
+    if not main.exact:
+        return None
+    order = max(main.exponent - 1, 0)
+    words = ", ".join(condition(w) for w, _ in main.leading[:3]) or "a condition"
+    counts = [nodes_used(family, low, high) for low, high in _steps_between(family[0], *at)]
+    nodes = f"a step uses {max(counts)} node{'s' if max(counts) > 1 else ''}; " if counts else ""
+    degree = _lowest_degree(main)
+    moment = f"moment of degree {degree} is not integrated: " if degree is not None else ""
+    text = f"{moment}{nodes}the order condition of {words} fails at h^{order + 1} in every step"
+    return Cause("every", "limit", degree, None, order, text)
+
+
+def _stages(t: Tableau, steps: list[tuple[int, int]]) -> bool:
+    """Whether steps make calls of their own between their ends."""
+    return any(high - low > 1 for low, high in steps)
+
+
+def _condition(main: Local, order: int) -> Cause:
+    failed = [f"{condition(w)} misses by {v:.3g}" for w, v in main.leading[:3]]
+    return Cause(
+        "every",
+        "condition",
+        None,
+        None,
+        order,
+        f"every step: the order condition of {', '.join(failed)} (in units of a step, in the "
+        "clock): a stage feeds the step a state that is not accurate enough",
+    )
+
+
+def _with_weights(
+    cause: Cause, family: list[Tableau], h: Array, steps: list[tuple[int, int]]
+) -> Cause:
+    """With the weights that are wrong, where they can be told."""
+    for low, high in steps[:1]:
+        try:
+            said = wrong_weights(family, h, low, high)
+        except np.linalg.LinAlgError:
+            said = ""
+        if said:
+            return replace(cause, text=f"{cause.text}; {said}")
+    return cause
 
 
 def past_cause(roots: Sequence[float], growth: float, order: int) -> Cause:
@@ -150,6 +199,9 @@ def settled(found: dict[str, list[Cause]]) -> dict[str, list[Cause]]:
             f"moment of degree {cause.degree} is not integrated, and by how much depends on the "
             f"step ratios: local error h^{cause.degree + 1} in every step"
         )
+        # on equal steps the weights can be told all the same
+        named = cause.text.partition("; ")[2]
+        text += f"; {named}" if named else ""
         return replace(cause, factor=None, text=text)
 
     return {kind: [plain(c) for c in causes] for kind, causes in found.items()}
@@ -192,6 +244,13 @@ def _inconsistent(
     family: list[Tableau], h: Array, steps: list[tuple[int, int]], order: int
 ) -> Cause:
     ratio = moment_ratio(family, h, *steps[0], 0) if steps else float("nan")
+    away = abs(ratio - 1)
+    if MEANT < away < RIGHT:
+        text = (
+            f"weights of a step sum to 1 {'+' if ratio > 1 else '-'} {away:.1e} of the step: a "
+            f"constant is not integrated exactly, and errors level off at a floor of about {away:.0e}"
+        )
+        return Cause("every", "inconsistent", 0, 1 / ratio, order, text)
     return Cause(
         "every",
         "inconsistent",
@@ -227,7 +286,7 @@ def start_cause(family: list[Tableau], h: Array, start: Local, step: int) -> Cau
     factor = 1 / ratio if abs(ratio) > 1e-4 else None
     if abs(ratio - 1) < RIGHT:
         # the moment of this step is right: another tree fails, or another step before it
-        factor, named = None, ", ".join(w for w, _ in start.leading[:3])
+        factor, named = None, ", ".join(condition(w) for w, _ in start.leading[:3])
         why = f"the conditions of {named} fail" if named else "a condition beside moments fails"
     elif factor is None:
         why = f"moment of degree {degree} absent"
@@ -268,6 +327,19 @@ def end_cause(family: list[Tableau], h: Array, end: Local, step: int, some: bool
         f"end: the {'last step' if last else f'step {len(rows) - 1 - step} before the end'} "
         + (f"of {len(rows) - 1} " if some else "")
         + f"has local error h^{end.exponent}, which caps the global order at {end.exponent}",
+    )
+
+
+def once_cause(step: int, power: int) -> Cause:
+    """One step in the middle that is a rule of its own."""
+    return Cause(
+        str(step),
+        "once",
+        power - 1,
+        None,
+        power,
+        f"step {step} is a rule of its own with local error h^{power}: it counts once, and caps the "
+        f"global order at {power}",
     )
 
 

@@ -30,21 +30,19 @@ def weigh(
     notes: list[str] = []
     if audited.status != "ok":
         notes.append(audited.message)
+    notes += audited.notes
     if audited.noise > ROUNDED and not target.stated.get("ORDER"):
         notes.append(_single(audited))
     orders = audited.orders()
+    open_questions: list[str] = []
     if claim is not None:
-        _weigh_claim(claim, audited, measured, refuted, notes)
+        _weigh_claim(claim, audited, measured, refuted, open_questions, notes)
     _weigh_stated(target.stated, audited, refuted)
     _weigh_leading(target.stated, audited, refuted)
+    apart = _apart(claim, orders, measured)
     for grid, rate in measured.items():
-        decided = orders.get(CLASS[grid])
         if rate.order is None:
             notes.append(f"rate on {grid} refused: {rate.reason}")
-        elif decided is not None and rate.order < decided:
-            refuted.append(
-                f"on {grid} the measured slope is {rate.slope:.2f}, the audit says {decided}"
-            )
     for grid, found in extra.get("constants", {}).items():
         if isinstance(found, dict) and found.get("ok") is False:
             said = found.get("note") or f"measured / predicted error is {found['ratio']:.3f}"
@@ -55,11 +53,35 @@ def weigh(
         notes.append(f"single-precision casts of the host cause an error of {extra['floor']:.1e}")
     held = claim is not None or bool(target.stated.get("ORDER"))
     status = "fail" if refuted else ("pass" if held else "none")
+    if apart:
+        return "disagree", tuple(apart + refuted + open_questions + notes)
     if held and not refuted:
         open_question = _unproved(target, audited, measured)
-        if open_question:
-            return "error", (open_question, *notes)
-    return status, tuple(refuted + notes)
+        open_questions += [open_question] if open_question else []
+        if open_questions:
+            return "error", (*open_questions, *notes)
+    return status, tuple(refuted + open_questions + notes)
+
+
+def _apart(claim: int | None, orders: dict[str, int | None], measured: dict[str, Any]) -> list[str]:
+    """Where the audit and the target's own measured rates cannot both be right, with both.
+
+    A rate below the audited order contradicts it anywhere. One above it does where the claim hangs
+    on it: a claim is not refuted against the target's own rates.
+    """
+    out = []
+    for grid, rate in measured.items():
+        decided = orders.get(CLASS[grid])
+        if rate.order is None or decided is None:
+            continue
+        below = rate.order < decided
+        saved = claim is not None and decided < claim <= rate.order
+        if below or saved:
+            out.append(
+                f"audit and measurement disagree on {grid} grids: the measured slope is "
+                f"{rate.slope:.2f}, the audit says order {decided}"
+            )
+    return out
 
 
 def _unproved(target: Target, audited: Audit, measured: dict[str, Any]) -> str:
@@ -83,14 +105,22 @@ def _weigh_claim(
     audited: Audit,
     measured: dict[str, Any],
     refuted: list[str],
+    unproved: list[str],
     notes: list[str],
 ) -> None:
     short: list[tuple[str, str]] = []
     for kind, found in audited.grids.items():
         if found.order < claim and not found.exact and found.order == found.exact_start:
-            notes.append(f"on {kind} grids the audit shows at least order {found.order}, no more")
+            rates = [r.order for g, r in measured.items() if CLASS[g] == kind]
+            if not any(order is not None and order >= claim for order in rates):
+                unproved.append(
+                    f"could not be judged: claims order {claim}; on {kind} grids the audit shows "
+                    f"at least order {found.order}, and no more than that is proved or measured"
+                )
         elif found.order < claim:
-            why = next((c.text for c in sorted(found.causes, key=lambda c: c.caps)), "")
+            known = sorted(found.causes, key=lambda c: c.caps)
+            known += [found.limit] if found.limit else []
+            why = next((c.text for c in known), "")
             reason = f" ({why})" if why else ""
             short.append((kind, f"claims order {claim}; on {{}} it is {found.order}{reason}"))
     refuted += _once(short)
@@ -100,6 +130,12 @@ def _weigh_claim(
         for grid, rate in measured.items():
             if rate.order is not None and rate.order < claim:
                 refuted.append(f"claims order {claim}; on {grid} the slope is {rate.slope:.2f}")
+        proved = {CLASS[g] for g, rate in measured.items() if rate.order is not None}
+        for kind in sorted({CLASS[g] for g in measured} - proved):
+            unproved.append(
+                f"could not be judged on {kind} grids: the audit gives no order, and no rate was "
+                "accepted there"
+            )
 
 
 def _single(audited: Audit) -> str:

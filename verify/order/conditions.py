@@ -156,6 +156,8 @@ LADDER: Array = np.geomspace(0.004, 0.05, 12)
 DEGREE = 7
 # a coefficient that rounding blurs by more than this is neither zero nor non-zero
 RESOLVED = 0.05
+# how much a coefficient may move when the largest steps are left out
+STEADY = 0.5
 
 
 def exponent(h: Array, table: dict[Word, Array], limit: int, noise: float) -> Local:
@@ -175,6 +177,9 @@ def exponent(h: Array, table: dict[Word, Array], limit: int, noise: float) -> Lo
     top = float(h.max())
     powers = np.vander(h / top, DEGREE + 1, increasing=True)
     fine, rough = np.linalg.pinv(powers), np.linalg.pinv(powers[:, :-1])
+    # a coefficient that is there is there without the largest steps too
+    kept = np.argsort(h)[:-2]
+    closer = np.linalg.pinv(powers[kept])
     reach = np.sqrt((fine**2).sum(axis=1))
     blurs: dict[Word, list[float]] = {}
     for word, value in table.items():
@@ -185,6 +190,9 @@ def exponent(h: Array, table: dict[Word, Array], limit: int, noise: float) -> Lo
             blur = 6 * abs(series[j] - check[j]) + reach[j] * (6 * misfit + rounding)
             blurs.setdefault(word, []).append(float(blur / top**j))
             seen = abs(series[j]) > blur
+            if seen:
+                again = float(closer[j] @ value[kept])
+                seen = abs(again - series[j]) < STEADY * abs(series[j])
             if not seen and blur < RESOLVED * top**j:
                 continue
             if word.weight + j < best:

@@ -26,6 +26,8 @@ def clock_uniform(form: str, n: int) -> Array:
         return np.asarray(1.0 / np.linspace(1.0, 1.05, n + 1))
     if form == "noise":
         return np.linspace(1.05, 1.0, n + 1)
+    if form == "v":
+        return np.tan(np.linspace(0.81, 0.785, n + 1))
     t = np.linspace(0.52, 0.5, n + 1)
     return np.asarray(t / (1 - t))
 

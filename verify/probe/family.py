@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..order.conditions import LADDER
-from ..order.local_error import CHECKED, ENDING, EXACT, LocalErrors
+from ..order.local_error import CHECKED, ENDING, EXACT, STARTED, LocalErrors
 from .past_states import own_form, rewritten, shape_of
 from .tableau import Tableau, in_form
 from .trace import Trace
@@ -14,16 +16,33 @@ from .trace import Trace
 Array = NDArray[np.float64]
 
 EXACT_ARITHMETIC = 2e-15
+# errors of constants above it are not rounding; what changes by less of itself in a period is smooth
+COARSE, ERRATIC = 1e-5, 0.5
 
 
 def rounding_of(first: Trace) -> float:
-    """Relative rounding of the weights: from linearity, and from constants where these hold."""
-    table = own_form(first)
-    span = abs(table.c[-1] - table.c[0])
-    constant = np.abs(table.a.sum(axis=1) - (table.c - table.c[0])).max() / span
-    seen = max(first.bend, constant if constant < 1e-5 else 0.0)
+    """Relative rounding of the weights: what does not scale, and what scatters from step to step.
+
+    A wrong constant bends nothing and is the same in steps of the same shape; rounding is neither.
+    """
+    seen = max(first.bend, _scatter(own_form(first)))
     # single-precision casts leave at least 1e-9; below that it is honest float64
     return float(max(EXACT_ARITHMETIC, 2 * seen if seen > 1e-9 else 0.0))
+
+
+def _scatter(t: Tableau) -> float:
+    """How far steps miss the integral of a constant, when they do so erratically; 0 otherwise."""
+    missed = []
+    for low, high in itertools.pairwise(t.states):
+        f, y = t.move(low, high)
+        length = t.c[high] - t.c[low]
+        missed.append((f.sum() + y @ (t.c[: low + 1] - t.c[low])) / length - 1)
+    inner = np.asarray(missed)[STARTED[0] :]
+    size = float(np.abs(inner).max(initial=0.0))
+    if len(inner) <= CHECKED or size > COARSE:
+        return 0.0
+    turned = float(np.abs(inner[CHECKED:] - inner[:-CHECKED]).max())
+    return size if turned > ERRATIC * size else 0.0
 
 
 def steps_for(noise: float) -> Array:

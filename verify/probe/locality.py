@@ -11,7 +11,7 @@ away on both; numbers of steps are equal modulo twelve, since some methods take 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from ..errors import ConductError
 from ..problems.grids import ROUGH_LOCAL
 from .past_states import rewritten, shape_of
 from .tableau import Tableau, in_form
-from .trace import Run, trace
+from .trace import Run, Trace, trace
 
 Array = NDArray[np.float64]
 
@@ -33,38 +33,55 @@ TOLERANCE = 1e-8
 
 def pair(where: float) -> tuple[Array, Array]:
     """Two grids that share INSIDE steps around lambda = where, and differ in all else."""
-    inside = SIZE * np.resize(np.asarray(ROUGH_LOCAL), INSIDE) / np.mean(ROUGH_LOCAL)
+    return placed(where, SIZE, BEFORE, BEYOND)
+
+
+def placed(
+    where: float, size: float, before: tuple[int, int], beyond: tuple[int, int]
+) -> tuple[Array, Array]:
+    """As pair(), with steps of a mean size, and numbers of steps before and after the shared ones."""
+    inside = size * np.resize(np.asarray(ROUGH_LOCAL), INSIDE) / np.mean(ROUGH_LOCAL)
+    opening, closing = (np.asarray(part) * size / SIZE for part in (OPENING, CLOSING))
     made = []
     for k in (0, 1):
         pattern = np.asarray(ROUGH_LOCAL if k else ROUGH_LOCAL[::-1])
-        before = OPENING[k] * np.resize(pattern, BEFORE[k]) / pattern.mean()
-        after = CLOSING[k] * np.resize(pattern, BEYOND[k]) / pattern.mean()
+        opened = opening[k] * np.resize(pattern, before[k]) / pattern.mean()
+        after = closing[k] * np.resize(pattern, beyond[k]) / pattern.mean()
         first = where - AHEAD
-        down = first - np.concatenate([np.cumsum(before[::-1])[::-1], [0.0]])
+        down = first - np.concatenate([np.cumsum(opened[::-1])[::-1], [0.0]])
         middle = first + np.cumsum(inside)
         made.append(np.exp(-np.concatenate([down, middle, middle[-1] + np.cumsum(after)])))
     return made[0], made[1]
 
 
-def far_reach(run: Run, form: str, after: int, noise: float, where: float) -> float | None:
+def far_reach(
+    run: Run,
+    form: str,
+    after: int,
+    noise: float,
+    where: float,
+    tracer: Callable[..., Trace] = trace,
+) -> float | None:
     """Relative difference of a step's weights on the two grids; None when it is rounding.
 
     Args:
         form: clock in which the tableaux are read.
         after: see Trace.accepted.
         noise: relative rounding of the sampler's weights.
+        tracer: trace(), or another one with its arguments.
     """
-    plain = (in_form(trace(run, sigmas), form, after) for sigmas in pair(where))
+    plain = (in_form(tracer(run, sigmas), form, after) for sigmas in pair(where))
     one, two = (rewritten(t, shape_of(t, noise)) for t in plain)
-    gap = _difference(one, two)
+    gap = difference(one, two)
     # weights that grow along the run cancel in the step, and their rounding does not
     grown = max(float(np.abs(t.a).sum(axis=1).max() / abs(t.c[-1] - t.c[0])) for t in (one, two))
     return gap if gap > max(TOLERANCE, 300 * noise * grown) else None
 
 
-def _difference(one: Tableau, two: Tableau) -> float:
+def difference(one: Tableau, two: Tableau, before: tuple[int, int] = BEFORE) -> float:
+    """Largest relative difference of the last of the shared steps; infinite for other calls."""
     rows = [
-        np.asarray(t.accepted[b : b + INSIDE + 1]) for t, b in zip((one, two), BEFORE, strict=True)
+        np.asarray(t.accepted[b : b + INSIDE + 1]) for t, b in zip((one, two), before, strict=True)
     ]
     seen = [np.flatnonzero(r >= 0) for r in rows]
     if not np.array_equal(seen[0], seen[1]):

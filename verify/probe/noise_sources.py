@@ -175,7 +175,7 @@ class _Tree:
 
 
 def _has_tree(module: Any) -> bool:
-    # modules that load lazily must not be woken up by a look at their attributes
+    # do not trigger lazy imports by reading module attributes
     return isinstance(getattr(module, "__dict__", {}).get(TREE), type)
 
 

@@ -66,7 +66,7 @@ def _misfit(t: Tableau, row: int, past: list[int], old: int) -> tuple[Array, flo
     step = abs(t.c[-1] - t.c[0]) / max(len(t.accepted) - 1, 1)
     table = np.concatenate([1 + t.drift[:, None], t.a[:, :old] / step], axis=1)
     weights, *_ = np.linalg.lstsq(table[past].T, table[row], rcond=None)
-    # rounding of states that grow is no misfit
+    # rounding of states that grow is not a misfit
     rounding = ROUNDING * float(np.abs(table[past]).max())
     return weights, float(np.abs(table[past].T @ weights - table[row]).max()) - rounding
 

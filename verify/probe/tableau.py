@@ -1,11 +1,12 @@
 """A trace read as one explicit Runge-Kutta tableau of a plain ODE.
 
-The probability-flow ODE is plain, dY/dclock = f, in three forms; a sampler's rows are sparse in the
+The probability-flow ODE is plain, dY/dclock = f, in four forms; a sampler's rows are sparse in the
 one that it was written in, and that is the form whose moments explain it:
 
     data      Y = x / sigma        clock = 1 / sigma         f = D
     noise     Y = x                clock = sigma             f = eps = (x - D) / sigma
     velocity  Y = x / (1 + sigma)  clock = sigma/(1+sigma)   f = eps - D
+    v         Y = x / sqrt(1 + sigma^2)  clock = atan sigma  f = (eps - sigma D) / sqrt(1 + sigma^2)
 
 with x = x0 + sigma eps. The order does not depend on the form.
 """
@@ -22,7 +23,7 @@ from scipy.linalg import solve_triangular
 from .trace import Trace
 
 Array = NDArray[np.float64]
-FORMS = ("data", "noise", "velocity")
+FORMS = ("data", "noise", "velocity", "v")
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Tableau:
 
 
 def in_form(trace: Trace, form: str, after: int = 0) -> Tableau:
-    """The tableau of a trace in one of the three forms."""
+    """The tableau of a trace in one of the four forms."""
     s = trace.nodes
     clock, scale, keep, gain = _FORMULAS[form](s)
     k = trace.calls
@@ -112,7 +113,11 @@ def _velocity(s: Array) -> tuple[Array, Array, Array, Array]:
     return s / (1 + s), 1 / (1 + s), 1 / (1 + s), -s / (1 + s)
 
 
-_FORMULAS = {"data": _data, "noise": _noise, "velocity": _velocity}
+def _v(s: Array) -> tuple[Array, Array, Array, Array]:
+    return np.arctan(s), 1 / np.sqrt(1 + s**2), 1 / (1 + s**2), -s / np.sqrt(1 + s**2)
+
+
+_FORMULAS = {"data": _data, "noise": _noise, "velocity": _velocity, "v": _v}
 
 
 def accepted_row(table: Tableau, step: int) -> int:

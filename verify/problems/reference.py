@@ -56,8 +56,8 @@ def integrated_ends(
         ExactnessError: the methods do not agree to `bound`.
     """
     field = _field(mixture, x.shape)
-    loose, tight = (_dop853(field, x, sigma, sigma_end, rtol) for rtol in (1e-11, 2.3e-14))
-    coarse, fine = (_extrapolated(field, x, sigma, sigma_end, tol) for tol in (1e-11, 1e-14))
+    loose, tight = (dop853(field, x, sigma, sigma_end, rtol) for rtol in (1e-11, 2.3e-14))
+    coarse, fine = (extrapolated(field, x, sigma, sigma_end, tol) for tol in (1e-11, 1e-14))
     spread = np.abs(tight - fine).max()
     moved = max(np.abs(tight - loose).max(), np.abs(fine - coarse).max()) * 1e-2
     found = 2 * float(spread + moved)
@@ -89,7 +89,9 @@ def _field(mixture: GaussianMixture, shape: tuple[int, ...]) -> Field:
     return denoise
 
 
-def _dop853(field: Field, x: Array, sigma: float, sigma_end: float, rtol: float) -> Array:
+def dop853(field: Field, x: Array, sigma: float, sigma_end: float, rtol: float) -> Array:
+    """The end of dx/dlog(sigma) = x - D at sigma_end, by scipy's DOP853."""
+
     def right(log_sigma: float, state: Array) -> Array:
         # dx/dlog(sigma) = x - D
         return state - field(float(np.exp(log_sigma)), state).ravel()
@@ -99,7 +101,7 @@ def _dop853(field: Field, x: Array, sigma: float, sigma_end: float, rtol: float)
     return np.asarray(out.y[:, -1]).reshape(x.shape)
 
 
-def _extrapolated(field: Field, x: Array, sigma: float, sigma_end: float, tol: float) -> Array:
+def extrapolated(field: Field, x: Array, sigma: float, sigma_end: float, tol: float) -> Array:
     """Gragg-Bulirsch-Stoer on dY/dclock = D with Y = x / sigma, clock = 1 / sigma."""
     clock, last = 1.0 / sigma, 1.0 / sigma_end
     state, step = x / sigma, (last - clock) / 8

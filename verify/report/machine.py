@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
-from typing import Any
 from xml.etree import ElementTree
 
 from ..verdict import Verdict
+from .finite import finite
+
+BROKEN = ("fail", "error", "disagree")
 
 
 def exit_code(verdicts: Sequence[Verdict]) -> int:
     """0 when every claim holds, 1 when one is refuted, 2 when a target could not be judged."""
     states = {v.status for v in verdicts}
-    return 2 if "error" in states else (1 if "fail" in states else 0)
+    return 2 if states & {"error", "disagree"} else (1 if "fail" in states else 0)
 
 
 def as_json(verdicts: Sequence[Verdict]) -> str:
     """All verdicts as a JSON list; numbers that JSON cannot hold become null."""
-    return json.dumps([_finite(v.as_dict()) for v in verdicts], indent=2, sort_keys=True) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _finite(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    return str(value)
+    return json.dumps([finite(v.as_dict()) for v in verdicts], indent=2, sort_keys=True) + "\n"
 
 
 def as_junit(verdicts: Sequence[Verdict]) -> str:
@@ -41,19 +30,19 @@ def as_junit(verdicts: Sequence[Verdict]) -> str:
         name="solvergen.verify",
         tests=str(len(verdicts)),
         failures=str(sum(v.status == "fail" for v in verdicts)),
-        errors=str(sum(v.status == "error" for v in verdicts)),
+        errors=str(sum(v.status in ("error", "disagree") for v in verdicts)),
     )
     for v in verdicts:
         case = ElementTree.SubElement(suite, "testcase", classname="verify", name=_clean(v.target))
-        if v.status in ("fail", "error"):
+        if v.status in BROKEN:
             kind = "failure" if v.status == "fail" else "error"
             text = v.findings[0] if v.findings else v.reason
             child = ElementTree.SubElement(case, kind, message=_clean(text), type=v.reason or kind)
             child.text = _clean("\n".join(v.findings))
         out = ElementTree.SubElement(case, "system-out")
-        said = {"audited": v.audited, "measured": _finite(v.measured)}
+        said = {"audited": v.audited, "measured": finite(v.measured)}
         if v.noise:
-            said["noise"] = _finite(v.noise["grids"])
+            said["noise"] = finite(v.noise["grids"])
         out.text = _clean(json.dumps(said))
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
@@ -63,9 +52,9 @@ def as_github(verdicts: Sequence[Verdict]) -> str:
     """Workflow commands that annotate files, one line a finding of a refuted or broken target."""
     lines = []
     for v in verdicts:
-        if v.status not in ("fail", "error"):
+        if v.status not in BROKEN:
             continue
-        where = f" file={_property(v.path)},line=1" if v.path else ""
+        where = f" file={_property(v.path)},line={v.line or 1}" if v.path else ""
         comma = "," if where else " "
         for finding in v.findings or (v.reason,):
             title = _property(f"{v.target}: {v.status}")

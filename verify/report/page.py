@@ -3,140 +3,120 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from functools import lru_cache
-from html import escape
 from typing import Any
 
-from ..verdict import Verdict
-from . import chart
-from .machine import _finite
+from ..verdict import SHOWN, Verdict
+from . import site
+from .finite import finite
 from .terminal import WORD, noise_lines, orders, past_lines, ratios, slopes
 
-STYLE = """
-:root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--line:#d5d9de;--soft:#f4f6f8}
-@media (prefers-color-scheme:dark){:root{--ink:#e4e7eb;--paper:#15181c;--line:#3a4048;--soft:#1f242a}}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:66rem;padding:1rem;font:16px/1.5 system-ui,sans-serif;
- color:var(--ink);background:var(--paper)}
-h1{font-size:1.5rem;margin:.2em 0}h2{font-size:1.2rem;margin:1.6em 0 .3em;overflow-wrap:anywhere}
-table{border-collapse:collapse;width:100%;font-size:.9rem}
-.wide{overflow-x:auto}
-th,td{padding:.3em .6em;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
-.pass{color:#1a7f37}.fail,.error{color:#c0392b}.none{color:#3b6fb6}
-.pass,.fail,.error,.none{font-weight:600}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(18rem,1fr));gap:1rem}
-figure{margin:0}figcaption{font-size:.85rem}
-svg{width:100%;height:auto}.key svg{width:24px;height:8px}
-svg text{font:11px system-ui,sans-serif;fill:currentColor}svg .small{font-size:9px}
-.grid{stroke:var(--line);stroke-width:.6}.slope{stroke:currentColor;stroke-dasharray:1 4;opacity:.6}
-.floor{stroke:#c0392b;stroke-dasharray:4 2}.window{fill:#3f8f5b;opacity:.1}
-.legend{margin:.2em 0;font-size:.8rem}.key{margin-right:.8em;white-space:nowrap}
-pre{background:var(--soft);padding:.6em;overflow-x:auto;font-size:.8rem;white-space:pre-wrap}
-ul{padding-left:1.2em}
-@media print{body{max-width:none;font-size:10pt}section{break-inside:avoid}details{display:none}}
-"""
+CAPTIONS = {
+    "convergence": "Error against steps; dotted: reference slopes, shaded: fitted window",
+    "work": "Error against model evaluations",
+    "trajectories": "Trajectories in 12 steps over the mixture's density",
+    "stability": "Stability region, {form} clock",
+}
 
 
 def page(verdicts: Sequence[Verdict]) -> str:
-    """The whole report as one HTML document."""
-    body = [
-        "<h1>Samplers judged</h1>",
-        (
-            "<p>Two truths, never mixed: the <b>order</b> (a theorem, read exactly from the running "
-            "sampler's weights) and the <b>error at a budget</b> of 5 to 20 evaluations (a measurement "
-            "on a named problem). They rank samplers differently.</p>"
-        ),
-        _summary(verdicts),
-        *[f'<section id="v{i}">{fragment(v)}</section>' for i, v in enumerate(verdicts)],
-    ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>Samplers judged</title><style>{STYLE}</style></head><body>"
-        + "".join(body)
-        + "</body></html>\n"
-    )
+    """The whole report as one HTML document.
 
-
-def _summary(verdicts: Sequence[Verdict]) -> str:
-    head = "".join(
-        f"<th>{h}</th>"
-        for h in (
-            "target",
-            "verdict",
-            "claim",
-            "audited<br><small>uniform/smooth/arbitrary</small>",
-            "measured<br><small>uniform/karras/rough</small>",
-            "constant",
-            "calls a step",
-        )
+    Raises:
+        PageError: a package that pages need is not installed.
+    """
+    data = [chart_data(v) for v in verdicts]
+    drawn = any(data)
+    return site.render(
+        "report.html",
+        style=site.part(site.HERE / "style.css"),
+        verdicts=[shown(v, d) for v, d in zip(verdicts, data, strict=True)],
+        data=[finite(d) for d in data],
+        drawn=drawn,
+        bokeh=site.charts() if drawn else "",
+        chart_script=site.part(site.HERE / "charts.js"),
+        report_script=site.part(site.HERE / "report.js"),
     )
-    rows = []
-    for i, v in enumerate(verdicts):
-        cells = (
-            f'<a href="#v{i}">{escape(v.target)}</a>',
-            f'<span class="{v.status}">{WORD[v.status]}</span>',
-            "-" if v.claim is None else str(v.claim),
-            orders(v),
-            slopes(v),
-            ratios(v),
-            "-" if v.calls_per_step is None else f"{v.calls_per_step:g}",
-        )
-        rows.append("<tr>" + "".join(f"<td>{c}</td>" for c in cells) + "</tr>")
-    return f'<div class="wide"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
 
 
 def fragment(verdict: Verdict) -> str:
-    """One verdict as HTML, also for notebooks."""
+    """One verdict as HTML for notebooks, without charts."""
+    return site.render("verdict.html", v=shown(verdict, {}), charts=False, index=0)
+
+
+def shown(verdict: Verdict, charts: dict[str, Any]) -> dict[str, Any]:
+    """What a template shows of a verdict."""
     said = [*noise_lines(verdict), *past_lines(verdict), *verdict.findings]
     known = " ".join(said)
     causes: dict[str, list[str]] = {}
     for cause in verdict.causes:
         causes.setdefault(cause["text"], []).append(cause["grid"])
     said += [f"cause ({', '.join(g)}): {t}" for t, g in causes.items() if t not in known]
-    items = "".join(f"<li>{escape(s)}</li>" for s in said)
-    formula = f"<pre>{escape(verdict.formula[:2000])}</pre>" if verdict.formula else ""
-    return (
-        f"<h2>{escape(verdict.title)}</h2>"
-        f'<p><code>{escape(verdict.target)}</code>: <span class="{verdict.status}">'
-        f"{WORD[verdict.status]}</span>. Audited {orders(verdict)}, measured {slopes(verdict)}.</p>"
-        + (f"<ul>{items}</ul>" if items else "")
-        + formula
-        + _charts(verdict)
-        + _budget(verdict)
-        + _tableau(verdict)
-        + _details(verdict)
-    )
+    form = verdict.figures.get("stability", {}).get("form", "")
+    return {
+        "target": verdict.target,
+        "title": verdict.title,
+        "status": verdict.status,
+        "word": WORD[verdict.status],
+        "claim": "-" if verdict.claim is None else str(verdict.claim),
+        "orders": orders(verdict),
+        "slopes": slopes(verdict),
+        "ratios": ratios(verdict),
+        "calls": "-" if verdict.calls_per_step is None else f"{verdict.calls_per_step:g}",
+        "said": said,
+        "formula": verdict.formula[:2000],
+        "charts": [(kind, CAPTIONS[kind].format(form=form)) for kind in charts],
+        "budget": _budget(verdict),
+        "tableau": _tableau(verdict),
+        "details": _details(verdict),
+    }
 
 
-def _charts(verdict: Verdict) -> str:
+def chart_data(verdict: Verdict) -> dict[str, Any]:
+    """What the charts of a verdict are drawn from, by kind; kinds without data are left out."""
+    data: dict[str, Any] = {}
     known = [o for o in verdict.audited.values() if o is not None]
-    made = []
     if verdict.rates:
-        drawing = chart.convergence(verdict.rates, min(known, default=None))
-        made.append(
-            (drawing, "Error against steps; dotted: reference slopes, shaded: fitted window")
-        )
+        data["convergence"] = _convergence(verdict.rates, min(known, default=None))
     if verdict.budget:
-        made.append((chart.work(verdict.budget), "Error against model evaluations"))
-    figures = verdict.figures
-    if "trajectories" in figures:
-        data = figures["trajectories"]
-        reach = max(abs(v) for row in data["x"] for v in row)
-        drawing = chart.trajectories(data, _density(data["lam"][0], data["lam"][-1], reach))
-        made.append((drawing, "Trajectories in 12 steps over the mixture's density"))
-    if "stability" in figures:
-        made.append(
-            (
-                chart.region(figures["stability"]),
-                f"Stability region, {figures['stability']['form']} clock",
-            )
-        )
-    drawn = [f"<figure>{d}<figcaption>{c}</figcaption></figure>" for d, c in made if d]
-    return f'<div class="charts">{"".join(drawn)}</div>' if drawn else ""
+        curves = {
+            grid: sorted([float(n), e] for n, e in table.items() if e is not None and e > 0)
+            for grid, table in verdict.budget.items()
+        }
+        if sum(map(len, curves.values())) > 1:
+            data["work"] = {"curves": curves}
+    if "trajectories" in verdict.figures:
+        paths = verdict.figures["trajectories"]
+        reach = max(abs(v) for row in paths["x"] for v in row)
+        density = _density(paths["lam"][0], paths["lam"][-1], reach)
+        data["trajectories"] = {"lam": paths["lam"], "x": paths["x"], "density": density}
+    if "stability" in verdict.figures:
+        region = verdict.figures["stability"]
+        stable = [[int(value) for value in row] for row in region["stable"]]
+        data["stability"] = {"box": region["box"], "stable": stable}
+    return {kind: values for kind, values in data.items() if values}
+
+
+def _convergence(rates: dict[str, Any], order: float | None) -> dict[str, Any]:
+    curves = {
+        name: [
+            [n, error]
+            for n, error in zip(r["steps"], r["errors"], strict=True)
+            if error > 0 and math.isfinite(error)
+        ]
+        for name, r in rates.items()
+    }
+    if not any(curves.values()):
+        return {}
+    windows = [r["window"] for r in rates.values() if r["window"]]
+    return {
+        "curves": curves,
+        "window": [min(w[0] for w in windows), max(w[1] for w in windows)] if windows else None,
+        "floor": max(r["floor"] for r in rates.values()),
+        "order": order or 2,
+    }
 
 
 @lru_cache(maxsize=4)
@@ -153,40 +133,36 @@ def _density(first: float, last: float, reach: float) -> list[list[float]]:
     out = []
     for lam in np.linspace(first, last, 37)[:-1]:
         column = mixture.log_density(x, 1.0, float(np.exp(-lam))).exp()
-        out.append((column / column.max()).tolist())
+        out.append([round(value, 4) for value in (column / column.max()).tolist()])
     return out
 
 
-def _budget(verdict: Verdict) -> str:
+def _budget(verdict: Verdict) -> dict[str, Any]:
     if not verdict.budget:
-        return ""
-    grids = list(verdict.budget)
-    calls = list(verdict.budget[grids[0]])
-    head = "<th>grid</th>" + "".join(f"<th>{c} evaluations</th>" for c in calls)
-    rows = []
-    for grid in grids:
-        cells = [verdict.budget[grid][c] for c in calls]
-        shown = "".join(f"<td>{'-' if e is None else format(e, '.2e')}</td>" for e in cells)
-        rows.append(f"<tr><td>{escape(grid)}</td>{shown}</tr>")
-    return f'<div class="wide"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
+        return {}
+    calls = list(next(iter(verdict.budget.values())))
+    rows = [
+        (grid, ["-" if table[c] is None else f"{table[c]:.2e}" for c in calls])
+        for grid, table in verdict.budget.items()
+    ]
+    return {"calls": calls, "rows": rows}
 
 
-def _tableau(verdict: Verdict) -> str:
+def _tableau(verdict: Verdict) -> dict[str, Any]:
     table = verdict.audit.get("tableau") if verdict.audit else None
     if not table:
-        return ""
-    rows = []
-    for step in table["steps"]:
-        pairs = "".join(
-            f"<td>{c:+.4f}<br><b>{w:+.6f}</b></td>"
-            for c, w in list(zip(step["nodes"], step["weights"], strict=True))[:8]
-        )
-        rows.append(f"<tr><td>step {step['step']}</td>{pairs}</tr>")
-    return (
-        f"<p>Recovered weights ({escape(table['form'])} form): node in steps of the clock, then "
-        f'the share of the step, newest first.</p><div class="wide"><table>{"".join(rows)}'
-        "</table></div>"
-    )
+        return {}
+    steps = [
+        {
+            "step": step["step"],
+            "pairs": [
+                (f"{c:+.4f}", f"{w:+.6f}")
+                for c, w in list(zip(step["nodes"], step["weights"], strict=True))[:8]
+            ],
+        }
+        for step in table["steps"]
+    ]
+    return {"form": table["form"], "steps": steps}
 
 
 def _details(verdict: Verdict) -> str:
@@ -202,5 +178,7 @@ def _details(verdict: Verdict) -> str:
         "seed": 0,
         "versions": verdict.versions,
     }
-    text = json.dumps(_finite(kept), indent=1, sort_keys=True)
-    return f"<details><summary>All figures</summary><pre>{escape(text)}</pre></details>"
+    return json.dumps(finite(kept), indent=1, sort_keys=True)
+
+
+SHOWN.append(fragment)

@@ -10,7 +10,13 @@ from ..order.audit import CLASSES
 from ..order.causes import plain
 from ..verdict import Verdict
 
-COLOUR = {"pass": "\033[32m", "fail": "\033[31m", "error": "\033[31m", "none": "\033[36m"}
+COLOUR = {
+    "pass": "\033[32m",
+    "fail": "\033[31m",
+    "error": "\033[31m",
+    "disagree": "\033[33m",
+    "none": "\033[36m",
+}
 WHERE = {
     "after": "",
     "before": ", before the model call",
@@ -20,7 +26,7 @@ WHERE = {
 # below it a weight is rounding
 UNSEEN = 1e-9
 RESET = "\033[0m"
-WORD = {"pass": "pass", "fail": "FAIL", "error": "ERROR", "none": "-"}
+WORD = {"pass": "pass", "fail": "FAIL", "error": "ERROR", "disagree": "DISAGREE", "none": "-"}
 
 
 def orders(verdict: Verdict) -> str:

@@ -12,7 +12,7 @@ def grid(sigmas, alphas=None):
 
     def float64(values):
         values = values if torch.is_tensor(values) else torch.tensor(values, dtype=torch.float64)
-        return values.detach().to("cpu", torch.float64)
+        return values.detach().cpu().to(torch.float64)
 
     sigma = float64(sigmas)
     alpha = torch.ones_like(sigma) if alphas is None else float64(alphas)

@@ -4,7 +4,7 @@ import torch
 
 from .choices import LIFTED, LINEAR, PATH, STRENGTH, coefficients, step
 from .run import rolled
-from .stepping import check, check_noise, same_path
+from .stepping import check, check_noise, check_state, same_path
 
 
 def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None, empty=None):
@@ -15,13 +15,14 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
         ``list(plan)`` is unrolled.
     empty: gives memory for new states, as torch.empty_like; torch does unless given.
     """
-    extra_args = {} if extra_args is None else extra_args
+    check_state(x)
+    extra_args, calls = {} if extra_args is None else extra_args, 0
     if LINEAR:
         whole = torch.compiler.is_compiling() and callback is None and noise_sampler is None
         if whole and getattr(plan, "tensors", None):
             return rolled(model, x, plan.tensors, extra_args)
-    ones = x.new_ones([x.shape[0]])
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # halves step in float32
+    ones = x.new_ones([x.shape[0]])  # levels are told in float32 at least
     memory, previous = (), None
 
     def draw(*levels):
@@ -37,14 +38,13 @@ def integrate(model, x, plan, extra_args=None, callback=None, noise_sampler=None
                 x = keep * x + spread * draw(*levels)
         i, sigma, seen = row[0], row[2], x.to(dtype)
         denoised = model(seen, sigma * ones, **extra_args)
+        check(seen, denoised, calls)
         if callback is not None and i != previous:
             level = {"sigma": sigma, "sigma_hat": sigma}
             callback({"x": seen, "i": i, **level, "denoised": denoised})
-        if previous is None:
-            check(seen, denoised)
         noise = [draw(*levels) for levels in row[4]]
         x, memory = step(row, x, denoised.to(x.dtype), memory, noise, empty)
-        previous = i
+        previous, calls = i, calls + 1
     return x.to(dtype)
 
 

@@ -3,13 +3,13 @@
 import torch
 
 from .choices import LIFTED, coefficients, step
-from .stepping import check
+from .stepping import check, check_state
 
 
 def rolled(model, x, plan, extra_args):
     """`integrate` as a loop in the graph, whose number of steps is that of its inputs."""
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))
-    ones, shape = x.new_ones([x.shape[0]], dtype=dtype), plan[1].shape
+    ones, shape = x.new_ones([x.shape[0]]), plan[1].shape
 
     def call(states, row):
         x, *memory = states
@@ -36,23 +36,23 @@ def integrate(model, x, plan, extra_args=None, callback=None, empty=None):
         ``list(plan)`` is unrolled.
     empty: gives memory for new states, as torch.empty_like; torch does unless given.
     """
-    extra_args = {} if extra_args is None else extra_args
+    check_state(x)
+    extra_args, calls = {} if extra_args is None else extra_args, 0
     whole = torch.compiler.is_compiling() and callback is None
     if whole and getattr(plan, "tensors", None):
         return rolled(model, x, plan.tensors, extra_args)
-    ones = x.new_ones([x.shape[0]])
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # halves step in float32
+    ones = x.new_ones([x.shape[0]])  # levels are told in float32 at least
     memory, previous = (), None
     for row in plan:
         i, sigma, seen = row[0], row[2], x.to(dtype)
         denoised = model(seen, sigma * ones, **extra_args)
+        check(seen, denoised, calls)
         if callback is not None and i != previous:
             level = {"sigma": sigma, "sigma_hat": sigma}
             callback({"x": seen, "i": i, **level, "denoised": denoised})
-        if previous is None:
-            check(seen, denoised)
         x, memory = step(row, x, denoised.to(x.dtype), memory, empty)
-        previous = i
+        previous, calls = i, calls + 1
     return x.to(dtype)
 
 

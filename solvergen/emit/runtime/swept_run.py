@@ -4,7 +4,7 @@ import torch
 
 from .choices import REPEATS, coefficients, step
 from .run import rolled
-from .stepping import check
+from .stepping import check, check_state
 
 
 def integrate(model, x, plan, extra_args=None, callback=None, empty=None, tolerance=None):
@@ -17,12 +17,13 @@ def integrate(model, x, plan, extra_args=None, callback=None, empty=None, tolera
     that remain reuse them. This reads one number from the device each sweep; without it no step
     waits for the device.
     """
-    extra_args = {} if extra_args is None else extra_args
+    check_state(x)
+    extra_args, calls = {} if extra_args is None else extra_args, 0
     whole = torch.compiler.is_compiling() and callback is None and tolerance is None
     if whole and getattr(plan, "tensors", None):
         return rolled(model, x, plan.tensors, extra_args)
-    ones = x.new_ones([x.shape[0]])
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # halves step in float32
+    ones = x.new_ones([x.shape[0]])  # levels are told in float32 at least
     memory, previous = (), None
     outputs, settled, changes = [], False, []
     for row in plan:
@@ -34,11 +35,10 @@ def integrate(model, x, plan, extra_args=None, callback=None, empty=None, tolera
             denoised = outputs[-back]
         else:
             denoised = model(seen, sigma * ones, **extra_args)
+        check(seen, denoised, calls)
         if callback is not None and i != previous:
             level = {"sigma": sigma, "sigma_hat": sigma}
             callback({"x": seen, "i": i, **level, "denoised": denoised})
-        if previous is None:
-            check(seen, denoised)
         if tolerance is not None:
             if back and not settled:
                 changes.append((denoised - outputs[-back]).abs().max())
@@ -46,7 +46,7 @@ def integrate(model, x, plan, extra_args=None, callback=None, empty=None, tolera
                     settled, changes = bool(torch.stack(changes).max() <= tolerance), []
             outputs.append(denoised)
         x, memory = step(row, x, denoised.to(x.dtype), memory, empty)
-        previous = i
+        previous, calls = i, calls + 1
     return x.to(dtype)
 
 

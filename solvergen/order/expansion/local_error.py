@@ -22,7 +22,7 @@ from ...program.step import Step
 from .block_grid import in_blocks
 from .grid import Grid
 from .recursion import Recursion, Words
-from .symbol_values import Jet, Setting, generic_coordinate
+from .symbol_values import Jet, StepValues, generic_coordinate
 from .words import Word, weight
 
 LARGEST = 12  # heaviest words ever expanded
@@ -79,7 +79,7 @@ class Case:
         for slack in (3, 8, 20, 60):
             ring = SeriesRing(limit, self.power, slack, self.margin, field)
             grid, inner = in_blocks(self.program, self.grid(ring), self.spans)
-            setting = Setting(
+            setting = StepValues(
                 self.program.kappa, ring, grid, self.parameters(ring), self.coordinate, inner
             )
             try:

@@ -21,7 +21,7 @@ from typing import Any
 
 from ...program.row import Row, depth
 from ...program.step import Step
-from .symbol_values import Setting
+from .symbol_values import StepValues
 from .words import Word, leaf, weight
 
 Words = dict[Word, Any]
@@ -35,7 +35,7 @@ class Recursion:
         limit: words up to this weight are kept.
     """
 
-    def __init__(self, setting: Setting, limit: int) -> None:
+    def __init__(self, setting: StepValues, limit: int) -> None:
         self.setting, self.limit, self.ring = setting, limit, setting.ring
 
     def evaluation(self, error: Words, offset: Any) -> Words:

@@ -15,9 +15,12 @@ from itertools import product
 from math import prod
 from typing import Any
 
+from sympy import Expr
+
 from ...algebra.modular import PRIMES, PrimeField, reconstructed
 from ...algebra.surd import Surd, primes_of, root
-from ...expr.tree import Call, Expr, Number
+from ...expr.arithmetic import fraction_of, walk
+from ...expr.functions import sqrt
 from ...program.model import Program
 from .local_error import Case, Leading
 from .words import Word
@@ -36,9 +39,9 @@ def radicands(program: Program) -> tuple[int, ...] | None:
     for row in program.main.rows:
         for expr in (row.place.fraction, *(term.weight for term in row.terms)):
             for argument in _under_roots(expr):
-                if not isinstance(argument, Number):
+                if not argument.is_Rational:
                     return None
-                value = root(argument.value)
+                value = root(fraction_of(argument))
                 parts = value.parts if isinstance(value, Surd) else {}
                 found.update(free for free in parts if free > 1)
     if len(found) < 2:
@@ -47,7 +50,7 @@ def radicands(program: Program) -> tuple[int, ...] | None:
 
 
 def _under_roots(expr: Expr) -> list[Expr]:
-    return [n.args[0] for n in expr.walk() if isinstance(n, Call) and n.name == "sqrt"]
+    return [node.args[0] for node in walk(expr) if isinstance(node, sqrt)]
 
 
 def leading_with_roots(

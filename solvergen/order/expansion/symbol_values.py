@@ -7,12 +7,14 @@ from fractions import Fraction
 from math import factorial
 from typing import Any
 
+from sympy import Expr
+
 from ...algebra.ring import Ring
 from ...algebra.series import ONE
 from ...algebra.traced import symbol
 from ...errors import OrderError
+from ...expr.arithmetic import function_names, symbols
 from ...expr.evaluation import evaluate
-from ...expr.tree import Expr
 from ...program.row import FURTHER, Place, Row
 from .block_grid import Inner
 from .grid import Grid, generic_ratio
@@ -41,7 +43,7 @@ def _lam_of_clock(j: int) -> Fraction:
     return -factorial(j - 1) * (1 / (1 - tau) ** j - Fraction(-1) ** j / tau**j)
 
 
-class Setting:
+class StepValues:
     """Values of weights at the steps of a grid.
 
     Args:
@@ -136,14 +138,17 @@ def _next_sites(grid: Grid) -> Inner:
 def _bends(row: Row) -> bool:
     """Whether a row's weights depend on where the step lies, through a further coordinate."""
     roots = (row.place.fraction, *(term.weight for term in row.terms))
-    named = (getattr(node, "name", "") for root in roots for node in root.walk())
-    return any(name in FURTHER or name.startswith("eta") for name in named)
+    return any(
+        not function_names(root).isdisjoint(FURTHER)
+        or any(name.startswith("eta") for name in symbols(root))
+        for root in roots
+    )
 
 
 class SymbolValues(dict[str, Any]):
     """Values of the symbols h, theta1, Theta1, eta1, … of one step, made when first used."""
 
-    def __init__(self, setting: Setting, site: int) -> None:
+    def __init__(self, setting: StepValues, site: int) -> None:
         super().__init__(setting.parameters)
         if "remaining" in self and site:
             past = -setting.grid.position(site) * setting.ring.h
@@ -174,7 +179,9 @@ class SymbolValues(dict[str, Any]):
         elif digits and stem in ("gamma", "Gamma"):
             value = self._point(stem, int(digits))
         elif name == "remaining":
-            raise OrderError("how far a run has come is no property of a step")
+            raise OrderError(
+                "`remaining` depends on the whole run, so it has no value within a single step"
+            )
         else:
             raise OrderError(f"a weight contains the unknown symbol {name!r}")
         self[name] = value

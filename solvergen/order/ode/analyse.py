@@ -87,7 +87,7 @@ class Analysis:
         self.values: dict[str, Any] = {**known, **parameters}
         self.spans = program.main.spans
         if "remaining" in program.free_symbols():
-            # how far the run has come: a number of its own, held by no power of h
+            # `remaining` is an independent O(1) quantity
             self.symbolic, self.values["remaining"] = (*symbolic, "remaining"), Fraction(1)
         self.jets = any(step.coordinate is not None for step in program.steps)
         self.stop = WITH_STAGES if program.main.stages else LARGEST

@@ -6,16 +6,16 @@ from dataclasses import replace
 
 from ...algebra.ring import SeriesRing
 from ...algebra.series import Series
-from ...expr.substitution import symbols
-from ...expr.tree import Number
+from ...expr.arithmetic import symbols
+from ...expr.functions import lift
 from ...program.model import Program
 from ...program.row import Row, Term
 from ..expansion.grid import uniform
 from ..expansion.local_error import defaults
-from ..expansion.symbol_values import Setting
+from ..expansion.symbol_values import StepValues
 
 
-def in_the_clock(program: Program) -> Program | None:
+def clock_method(program: Program) -> Program | None:
     """The program as a plain Runge-Kutta or Adams method in its clock, when it is one.
 
     Its weights are then plain numbers in the clock gauge (Euler, written with φ_1 in λ, is DDIM).
@@ -31,7 +31,7 @@ def in_the_clock(program: Program) -> Program | None:
     if program.start or program.end or not _needs(program, "h", "phi"):
         return None
     values, ring = defaults(program), SeriesRing(6)
-    setting = Setting(program.kappa, ring, uniform(), values)
+    setting = StepValues(program.kappa, ring, uniform(), values)
     rows = {row.name: _with_numbers(row, setting, program.kappa) for row in main.rows}
     if main.corrector or any(row is None for row in rows.values()):
         return None
@@ -51,7 +51,7 @@ def _needs(program: Program, *allowed: str) -> bool:
     return {name.rstrip("0123456789") for name in names - parameters} <= set(allowed)
 
 
-def _with_numbers(row: Row, setting: Setting, kappa: int) -> Row | None:
+def _with_numbers(row: Row, setting: StepValues, kappa: int) -> Row | None:
     """A λ-gauge row in the clock gauge, when its weights are numbers there."""
     ring = setting.ring
     place = setting.place(row.place, 0)
@@ -61,5 +61,5 @@ def _with_numbers(row: Row, setting: Setting, kappa: int) -> Row | None:
         ratio = weight_ / unit
         if not isinstance(ratio, Series) or ratio.low != 0 or len(ratio.terms) != 1:
             return None
-        terms.append(Term(source, Number(ratio.terms[0])))
+        terms.append(Term(source, lift(ratio.terms[0])))
     return replace(row, gauge="clock", terms=tuple(terms))

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ...algebra.ring import SeriesRing
-from ...expr.tree import Number
+from ...expr.arithmetic import fraction_of
 from ...program.model import Program
 from ...program.step import Step
 from ..expansion.grid import Grid, from_steps
@@ -43,7 +43,8 @@ class Contribution:
 
 def shrink_exponent(program: Program) -> Fraction:
     """The exponent of the shortened first step; 1 when it is not shortened."""
-    return program.shrink.value if isinstance(program.shrink, Number) else Fraction(1)
+    shrink = program.shrink
+    return Fraction(1) if shrink is None else fraction_of(shrink)
 
 
 def start_case(case: Case) -> Case:

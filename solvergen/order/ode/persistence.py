@@ -11,22 +11,19 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from itertools import product
-from typing import TYPE_CHECKING
 
 from ...algebra.ring import SeriesRing
 from ..expansion import grid as grids
 from ..expansion.local_error import local_error
-from ..expansion.symbol_values import Setting
+from ..expansion.symbol_values import StepValues
 from ..expansion.words import Word
+from .analysed import Analysed
 from .zero_stability import shares
-
-if TYPE_CHECKING:
-    from .analyse import Analysis
 
 PERIODS = 30
 
 
-def accumulates(analysis: Analysis, exponent: int, length: int) -> bool:
+def accumulates(analysis: Analysed, exponent: int, length: int) -> bool:
     """Whether local errors of an exponent grow without bound on some pattern of a length.
 
     Args:
@@ -43,7 +40,7 @@ def accumulates(analysis: Analysis, exponent: int, length: int) -> bool:
         errors.append(
             {w: v.coefficient(0) if hasattr(v, "coefficient") else v for w, v in found.items()}
         )
-    setting = Setting(analysis.program.kappa, SeriesRing(3), grid, analysis.values)
+    setting = StepValues(analysis.program.kappa, SeriesRing(3), grid, analysis.values)
     factors = [
         [float(f) for f in shares(analysis.program, setting, site)] for site in range(length)
     ]
@@ -51,7 +48,7 @@ def accumulates(analysis: Analysis, exponent: int, length: int) -> bool:
     return any(_grows([float(error.get(word, 0)) for error in errors], factors) for word in words)
 
 
-def growth(analysis: Analysis) -> int:
+def growth(analysis: Analysed) -> int:
     """The power of the number of steps with which errors grow on some pattern of step sizes.
 
     The recursion without local errors: 0 where past states are damped or kept, 1 where what they
@@ -61,7 +58,7 @@ def growth(analysis: Analysis) -> int:
     worst = 0
     for seed, length in product((79, 83), (2, 3, 4)):
         grid = grids.pattern(tuple(grids.generic_ratio(seed, i) for i in range(length)))
-        setting = Setting(program.kappa, SeriesRing(3), grid, analysis.values)
+        setting = StepValues(program.kappa, SeriesRing(3), grid, analysis.values)
         factors = [[float(f) for f in shares(program, setting, site)] for site in range(length)]
         for start in range(len(factors[0])):
             past = [float(k == start) for k in range(len(factors[0]))]

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...algebra.explosion import Explosion
 from ...program.model import Program
 from ..expansion.grid import ARBITRARY, SMOOTH, UNIFORM
 from ..verdict import Bottleneck, LeadingError, Order, ZeroStability
-from .ends import Contribution, end_contributions, start_contributions
+from .analysed import Analysed
+from .ends import Contribution, end_contributions, end_error, start_contributions
+from .rounding import Rounded, rounded
 from .stiff import StiffOrder, stiff_order
-
-if TYPE_CHECKING:
-    from .analyse import Analysis
+from .zero_stability import accumulation, zero_stability
 
 MODES = ("exact_start", "own_start", "own_end")
 
@@ -34,7 +34,10 @@ class OrderReport:
 
     program: Program
     orders: Mapping[str, Mapping[str, Order]]
-    analysis: Analysis
+    analysis: Analysed
+
+    def __repr__(self) -> str:
+        return f"<OrderReport {self.program.name}: {self.order}>"
 
     @property
     def order(self) -> Order:
@@ -45,6 +48,11 @@ class OrderReport:
     def uniform(self) -> LeadingError:
         """The leading effective local error on a uniform grid."""
         return self.analysis.constants(UNIFORM)
+
+    @cached_property
+    def rounded(self) -> Rounded | None:
+        """The order that rounded numbers were made for, where they violate conditions by a rounding."""
+        return rounded(self.analysis)
 
     @cached_property
     def symbolic(self) -> LeadingError:
@@ -78,8 +86,6 @@ class OrderReport:
     @property
     def zero_stability(self) -> ZeroStability:
         """The root condition on the first characteristic polynomial."""
-        from .zero_stability import zero_stability
-
         return zero_stability(self.program, self.analysis.values)
 
     @cached_property
@@ -98,16 +104,18 @@ class OrderReport:
 
     def _end_binds(self, exact: int) -> bool:
         """Whether the last steps alone would also lower the order."""
-        from .ends import end_error
-
         case = self.analysis.case(UNIFORM)
         part = end_error(case, exact - 1, self.analysis.predictor) if exact > 1 else None
         return part is not None
 
     @property
     def error_norm(self) -> float | None:
-        """Principal error norm of the uniform leading error; ``None`` where it depends on the schedule."""
-        return self.uniform.norm()
+        """Principal error norm of the uniform leading error; ``None`` where it depends on the schedule.
+
+        Where past states are carried it is divided by ρ'(1), so that it compares with that of others.
+        """
+        norm = self.uniform.norm()
+        return norm and norm * accumulation(self.program, self.analysis.values)
 
     @property
     def cost_constant(self) -> float | None:
@@ -135,12 +143,20 @@ class OrderReport:
             "history": self.history,
         }
 
-    def stated(self, symbolic: bool = True) -> dict[str, Any]:
-        """What an emitted file states: ``order`` and ``leading_error`` of `json`."""
+    def stated(self, symbolic: bool = True, longest: int | None = None) -> dict[str, Any]:
+        """What an emitted file states: ``order`` and ``leading_error`` of `json`.
+
+        Args:
+            symbolic: also the leading error in symbolic ratios.
+            longest: leave that out where a coefficient has more characters, or costs much to expand.
+        """
         leading: dict[str, Any] = {"uniform": self.uniform.json()}
         if symbolic:
             try:
-                leading["symbolic"] = self.symbolic.json()
+                whole = self.symbolic
+                found = whole.json() if longest is None else whole.brief(longest)
+                if found is not None:
+                    leading["symbolic"] = found
             except Explosion as error:
                 leading["symbolic"] = {"refused": str(error)}
         orders = {

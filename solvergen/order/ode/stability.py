@@ -29,7 +29,7 @@ from ...program.row import Row, depth
 from ..expansion.block_grid import in_blocks
 from ..expansion.grid import uniform
 from ..expansion.local_error import defaults
-from ..expansion.symbol_values import Setting
+from ..expansion.symbol_values import StepValues
 
 Polynomial = tuple[Fraction, ...]  # coefficients of z^0, z^1, …
 
@@ -113,7 +113,7 @@ def stability(program: Program, parameters: Mapping[str, Fraction] | None = None
     ring = SeriesRing(3)
     values = {**defaults(program), **(parameters or {})}
     grid, inner = in_blocks(program, uniform())
-    setting = Setting(program.kappa, ring, grid, values, inner=inner)
+    setting = StepValues(program.kappa, ring, grid, values, inner=inner)
     step = program.main
     known: dict[str, _State] = {"n": _State({("P", 0): (Fraction(1),)})}
     for k in range(1, step.history + 1):
@@ -148,7 +148,7 @@ def _add(left: Polynomial, right: Polynomial) -> Polynomial:
     return tuple(a + b for a, b in zip(*pad, strict=True))
 
 
-def _row(setting: Setting, row: Row, known: Mapping[str, _State]) -> _State:
+def _row(setting: StepValues, row: Row, known: Mapping[str, _State]) -> _State:
     state = _State({("Y", 0): (Fraction(1),)})
     if row.carry:  # accepted states are where the model was evaluated: P and Y are one sequence
         values = setting.at(0)

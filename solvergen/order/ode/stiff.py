@@ -18,7 +18,10 @@ from fractions import Fraction
 from math import factorial
 from typing import Any
 
+from sympy import Expr
+
 from ...errors import OrderError
+from ...expr.arithmetic import function_names, symbols
 from ...expr.evaluation import left_sum
 from ...program.model import Program
 from ...program.row import FURTHER
@@ -26,7 +29,7 @@ from ..expansion.block_grid import in_blocks
 from ..expansion.grid import generic, uniform
 from ..expansion.local_error import History, defaults
 from ..expansion.recursion import Recursion, Words
-from ..expansion.symbol_values import Setting
+from ..expansion.symbol_values import StepValues
 from ..expansion.words import Word, weight
 
 
@@ -189,7 +192,7 @@ class ExpRing:
         return value if value else None
 
 
-class _OuterAtZero(Setting):
+class _OuterAtZero(StepValues):
     """A setting whose accepted row has its weights at z = 0."""
 
     outer: int = 0
@@ -229,8 +232,9 @@ def stiff_order(program: Program, classical: int) -> StiffOrder:
     return StiffOrder(classical, classical)
 
 
-def _names(weight_expr: Any) -> set[str]:
-    return {getattr(node, "name", "").rstrip("0123456789") for node in weight_expr.walk()}
+def _names(weight_expr: Expr) -> set[str]:
+    named = function_names(weight_expr) | symbols(weight_expr)
+    return {name.rstrip("0123456789") for name in named}
 
 
 def _errors(program: Program, limit: int, outer: bool) -> Words:

@@ -16,10 +16,12 @@ from fractions import Fraction
 from typing import Any
 
 from ...algebra.ring import SeriesRing
+from ...errors import OrderError
 from ...program.model import Program
 from ...program.row import depth
 from ..expansion.grid import Grid, from_steps, uniform
-from ..expansion.symbol_values import Setting
+from ..expansion.local_error import defaults
+from ..expansion.symbol_values import StepValues
 from ..verdict import ZeroStability
 from .stability import limit, polynomial_roots
 
@@ -50,7 +52,7 @@ def zero_stability(program: Program, parameters: Mapping[str, Any]) -> ZeroStabi
     listed = ", ".join(_shown(root, count) for root, count in counted)
     if not stable:
         return ZeroStability(
-            False, counted, f"the root condition fails on a uniform grid: {listed}"
+            False, counted, f"the root condition fails on a uniform grid: roots {listed}"
         )
     factor = _factor(program, parameters)
     limited = (
@@ -62,7 +64,34 @@ def zero_stability(program: Program, parameters: Mapping[str, Any]) -> ZeroStabi
     return ZeroStability(True, counted, reason, float(factor))
 
 
-def shares(program: Program, setting: Setting, site: int) -> list[Fraction]:
+def unstable(program: Program) -> list[str]:
+    """A sentence where past states grow without bound, with the roots; for solvers without noise."""
+    if program.stochastic or not program.main.past_states:
+        return []
+    try:
+        found = zero_stability(program, defaults(program))
+    except OrderError as error:
+        return [str(error)]
+    return (
+        [] if found.stable else [f"not zero-stable, so that it does not converge: {found.reason}"]
+    )
+
+
+def accumulation(program: Program, parameters: Mapping[str, Any]) -> float:
+    """1/ρ'(1) on a uniform grid: what a local error leaves in the solution once past states have settled.
+
+    With factors s_k on x_{n−k}, which sum to 1, ρ'(1) = 1 + Σ k s_k; it is 1 for Adams type.
+
+    Source: Hairer, Norsett and Wanner, Solving ODEs I, III.2 (error constant C = C_{p+1}/σ(1)).
+    """
+    if not program.main.past_states:
+        return 1.0
+    setting = StepValues(program.kappa, SeriesRing(3), uniform(), parameters)
+    slope = 1 + sum(k * share for k, share in enumerate(shares(program, setting, 0)))
+    return float(1 / slope) if slope else float("inf")
+
+
+def shares(program: Program, setting: StepValues, site: int) -> list[Fraction]:
     """The factors of the row that ends a step on x, x−1, …, as h tends to 0."""
     final, values = program.main.final, setting.at(site)
     found = [Fraction(0)] * (program.main.history + 1)
@@ -73,7 +102,7 @@ def shares(program: Program, setting: Setting, site: int) -> list[Fraction]:
 
 def _roots(program: Program, parameters: Mapping[str, Any], grid: Grid) -> list[complex]:
     """The roots of the first characteristic polynomial of the row that ends a step."""
-    factors = shares(program, Setting(program.kappa, SeriesRing(3), grid, parameters), 0)
+    factors = shares(program, StepValues(program.kappa, SeriesRing(3), grid, parameters), 0)
     return polynomial_roots([*(complex(-f) for f in reversed(factors)), 1 + 0j])
 
 

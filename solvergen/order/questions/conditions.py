@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,10 @@ from ...algebra.traced import symbol
 from ...errors import OrderError
 from ...program.model import Program
 from ..expansion import grid as grids
+from ..expansion.grid import ARBITRARY, SMOOTH, UNIFORM
 from ..expansion.local_error import Case, defaults, local_error
 from ..expansion.symbol_values import symbolic_coordinate
+from ..ode.analyse import analyse
 
 if TYPE_CHECKING:
     from sympy import Expr, Symbol
@@ -32,19 +34,21 @@ class Solution:
 
     Args:
         values: what each parameter's limit must be; a parameter that may have any value is missing.
-            Values are fractions, or texts in the other parameters.
+            Values are fractions, or strings in the other parameters.
         precision: the k of p = value + O(h^k) for every parameter that is fixed.
+        limits: where the solver reaches less with these values: on other grids, with its own start.
     """
 
     values: Mapping[str, Fraction | str]
     precision: Mapping[str, int]
+    limits: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         shown = [
             f"{name} = {value}" + (f" + O(h^{k})" if (k := self.precision.get(name, 1)) > 1 else "")
             for name, value in self.values.items()
         ]
-        return ", ".join(shown) or "any values"
+        return (", ".join(shown) or "any values") + "".join(f" ({limit})" for limit in self.limits)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Conditions:
             parameter c = c₀ + c₁ h + …
         solutions: all families of values that satisfy them, within the parameters' bounds.
         impossible: whether an error term that no parameter changes rules the order out.
+        grid: arbitrary, or uniform where no values reach the order on any grid.
     """
 
     order: int
@@ -65,6 +70,7 @@ class Conditions:
     equations: tuple[str, ...]
     solutions: tuple[Solution, ...]
     impossible: bool = False
+    grid: str = ARBITRARY
 
     def lines(self) -> list[str]:
         """The equations one a line, and what their symbols mean."""
@@ -82,7 +88,8 @@ class Conditions:
     def __str__(self) -> str:
         if not self.solutions:
             return f"order {self.order}: no values"
-        return f"order {self.order}: " + "; or ".join(map(str, self.solutions))
+        where = "" if self.grid == ARBITRARY else f" on {self.grid} grids"
+        return f"order {self.order}{where}: " + "; or ".join(map(str, self.solutions))
 
 
 def conditions(program: Program, order: int, names: Iterable[str] | None = None) -> Conditions:
@@ -115,16 +122,46 @@ def conditions(program: Program, order: int, names: Iterable[str] | None = None)
         raise OrderError(
             f"{program.name} has no parameter {', '.join(strange)}; it has {', '.join(known)}"
         )
-    tops, bottoms, unknowns = _equations(program, order, chosen)
+    found = _conditions(program, order, chosen, ARBITRARY)
+    if not found.solutions and program.main.uneven:
+        uniform = _conditions(program, order, chosen, UNIFORM)
+        found = uniform if uniform.solutions else found
+    return found
+
+
+def _conditions(program: Program, order: int, chosen: tuple[str, ...], grid: str) -> Conditions:
+    """The conditions on one class of grids."""
+    tops, bottoms, unknowns = _equations(program, order, chosen, grid)
     solutions = _solve(tops, unknowns)
     kept = [s for s in solutions if all(b.subs(s) != 0 for b in bottoms)]
     listed = [_described(program, chosen, solution) for solution in kept]
-    unique = tuple({str(s): s for s in listed if s is not None}.values())
+    unique = {str(s): s for s in listed if s is not None}.values()
+    limited = tuple(replace(s, limits=_limits(program, order, s)) for s in unique)
     equations = tuple(_readable(str(top)) for top in tops if top.free_symbols)
-    return Conditions(order, chosen, equations, unique, any(not top.free_symbols for top in tops))
+    impossible = any(not top.free_symbols for top in tops)
+    return Conditions(order, chosen, equations, limited, impossible, grid)
 
 
-def _case(program: Program, order: int, chosen: tuple[str, ...]) -> Case:
+def _limits(program: Program, order: int, solution: Solution) -> tuple[str, ...]:
+    """What keeps the order from a user who takes these values: start, end, or uneven grids."""
+    fixed = {name: value for name, value in solution.values.items() if isinstance(value, Fraction)}
+    report = analyse(program, fixed)
+    exact = {kind: row["exact_start"].value for kind, row in report.orders.items()}
+    said = []
+    if exact[ARBITRARY] < order <= exact[UNIFORM]:
+        smooth = (
+            "on smooth grids too" if exact[SMOOTH] >= order else f"on smooth grids {exact[SMOOTH]}"
+        )
+        said.append(f"{smooth}, on any grid {exact[ARBITRARY]}")
+    kind = ARBITRARY if exact[ARBITRARY] >= order else UNIFORM
+    for mode, part in (("own_start", "start"), ("own_end", "end")):
+        if (held := report.orders[kind][mode].value) < order:
+            said.append(f"its own {part} holds it at {held}")
+            break
+    return tuple(said)
+
+
+def _case(program: Program, order: int, chosen: tuple[str, ...], kind: str) -> Case:
     def parameters(ring: SeriesRing) -> dict[str, Any]:
         values: dict[str, Any] = dict(defaults(program))
         for i, name in enumerate(chosen):
@@ -135,7 +172,7 @@ def _case(program: Program, order: int, chosen: tuple[str, ...]) -> Case:
             values[name] = Series(0, terms, ring.h.end)
         return values
 
-    free = program.main.uneven
+    free = program.main.uneven and kind == ARBITRARY
     grid = (
         (lambda ring: grids.symbolic(program.main.spans))
         if free
@@ -158,12 +195,12 @@ def _unknown(name: str, k: int) -> str:
 
 
 def _equations(
-    program: Program, order: int, chosen: tuple[str, ...]
+    program: Program, order: int, chosen: tuple[str, ...], grid: str
 ) -> tuple[list[Expr], list[Expr], list[Symbol]]:
     """Numerators that must vanish, denominators that must not, and the unknowns."""
     from ...algebra.rational import canonical
 
-    case = _case(program, order, chosen)
+    case = _case(program, order, chosen, grid)
     errors = local_error(case, order, 1 if program.main.corrector else order)
     values = [term for value in errors.values() for term in getattr(value, "terms", [value])]
     tops: list[Expr] = []

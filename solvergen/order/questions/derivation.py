@@ -8,59 +8,14 @@ from the same recursion as the verdicts; nothing is typed in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ...errors import OrderError
 from ...program.model import Program
 from ..ode.analyse import analyse
+from ..ode.clock_methods import clock_method
+from .derivation_parts import Notation, Writer
+from .derivation_text import Derivation
 
 LARGEST_ORDER = 5
-
-
-@dataclass(frozen=True)
-class Paragraph:
-    """A piece of a derivation: text, a displayed formula, or a table.
-
-    Args:
-        kind: "text", "formula" or "table".
-        content: Markdown text with $…$, LaTeX of a formula, or rows of LaTeX cells (header first).
-    """
-
-    kind: str
-    content: str | tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
-class Part:
-    """One step of a derivation: a heading and what is under it."""
-
-    heading: str
-    paragraphs: tuple[Paragraph, ...]
-
-
-@dataclass(frozen=True)
-class Derivation:
-    """A derivation of a solver's truncation errors.
-
-    Args:
-        title: the solver.
-        parts: the steps in order.
-    """
-
-    title: str
-    parts: tuple[Part, ...]
-
-    def markdown(self) -> str:
-        """The derivation as Markdown with LaTeX formulas."""
-        from .derivation_text import markdown
-
-        return markdown(self)
-
-    def latex(self) -> str:
-        """The derivation as LaTeX sections, to be included in a document with amsmath."""
-        from .derivation_text import latex
-
-        return latex(self)
 
 
 def derivation(program: Program) -> Derivation:
@@ -70,22 +25,19 @@ def derivation(program: Program) -> Derivation:
         program: the solver; parameters take their defaults.
 
     Returns:
-        Setting, expansion of the exact solution, of the stages and of the step, the comparison word
+        StepValues, expansion of the exact solution, of the stages and of the step, the comparison word
         by word, the local error, the comparison with the shortcut that takes f as a function of
         time alone, and the global error.
 
     Raises:
         OrderError: a solver of too high order to be read (above 5), or with past states.
     """
-    from ..ode.clock_methods import in_the_clock
-    from .derivation_parts import Notation, Writer
-
     if any(step.past_states for step in program.steps):
         raise OrderError(
             f"{program.name} carries past states; derivations are written out for solvers that start "
             "every row from the current state, use the leading error"
         )
-    plain = in_the_clock(program)
+    plain = clock_method(program)
     studied = plain or program
     report = analyse(studied)
     exact = report.orders["uniform"]["exact_start"]

@@ -10,8 +10,8 @@ from ...program.model import Program
 from ..expansion.words import Word, reading_order, spell_latex
 from ..ode.analyse import analyse
 from ..ode.report import OrderReport
-from .derivation import Derivation, Paragraph, Part
 from .derivation_terms import Terms, by_power, number, power_of_h
+from .derivation_text import Derivation, Paragraph, Part
 
 CLOCKS = {
     1: r"\alpha/\sigma",

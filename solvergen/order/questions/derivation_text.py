@@ -1,15 +1,54 @@
-"""A derivation as Markdown or as LaTeX: two spellings of the same parts."""
+"""A derivation as a document: its parts, and their spelling as Markdown and as LaTeX."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .derivation import Derivation, Paragraph
+from dataclasses import dataclass
 
 
-def markdown(derivation: Derivation) -> str:
+@dataclass(frozen=True)
+class Paragraph:
+    """A piece of a derivation: text, a displayed formula, or a table.
+
+    Args:
+        kind: "text", "formula" or "table".
+        content: Markdown text with $…$, LaTeX of a formula, or rows of LaTeX cells (header first).
+    """
+
+    kind: str
+    content: str | tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One step of a derivation: a heading and what is under it."""
+
+    heading: str
+    paragraphs: tuple[Paragraph, ...]
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A derivation of a solver's truncation errors.
+
+    Args:
+        title: the solver.
+        parts: the steps in order.
+    """
+
+    title: str
+    parts: tuple[Part, ...]
+
+    def markdown(self) -> str:
+        """The derivation as Markdown with LaTeX formulas."""
+        return _whole_markdown(self)
+
+    def latex(self) -> str:
+        """The derivation as LaTeX sections, to be included in a document with amsmath."""
+        return _whole_latex(self)
+
+
+def _whole_markdown(derivation: Derivation) -> str:
     """The derivation as Markdown with $…$ and $$…$$ formulas."""
     lines = [f"# Truncation errors of {derivation.title}", ""]
     for number, part in enumerate(derivation.parts, 1):
@@ -29,7 +68,7 @@ def _markdown(paragraph: Paragraph) -> str:
     return "\n".join(table)
 
 
-def latex(derivation: Derivation) -> str:
+def _whole_latex(derivation: Derivation) -> str:
     """The derivation as LaTeX sections."""
     lines = [rf"\section{{Truncation errors of {_escaped(derivation.title)}}}", ""]
     for part in derivation.parts:

@@ -11,14 +11,15 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from sympy import Expr
+
 from ...algebra.fixed import RealRing
 from ...errors import OrderError
-from ...expr.tree import Expr
 from ...program.model import Program
 from ...program.row import Place, Row
 from ...program.step import CHAIN, Chain, Step
 from ..expansion.grid import Grid
-from ..expansion.symbol_values import Setting
+from ..expansion.symbol_values import StepValues
 from .gaussian import Target, generic
 from .step_symbols import Opened, StepSymbols, located, located_names, velocity_clock
 
@@ -190,7 +191,7 @@ class Walk:
     def symbols(self, grid: Grid, site: int) -> StepSymbols:
         """The symbols of a step on a grid."""
         ring: Any = self.ring
-        values = StepSymbols(Setting(self.kappa, ring, grid, self.parameters), site)
+        values = StepSymbols(StepValues(self.kappa, ring, grid, self.parameters), site)
         values.level = self.target.sigma
         return values
 

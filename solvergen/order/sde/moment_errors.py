@@ -6,7 +6,7 @@ square along the path. What the step at n adds, with all that later steps make o
 
     e_n = E_n(J) − E_{n+1}(J),       E_0(J) = Σ_n e_n .
 
-Both terms see the same later steps, so that e_n is free of what is still under way at J: white
+Both terms see the same later steps, so transients still present at J cancel in e_n: white
 noise makes Cov(D_{n−1}, u_n) differ from what a polynomial through the evaluations assumes by
 O(h²), which later steps use with a weight of order h. Means and covariances are propagated linearly
 with bounded products of steps, so that 1/h steps with e_n = c_n h^a, and a remainder E_0(J) = O(h^r)

@@ -44,7 +44,7 @@ RAISED = (
     "a rise of the grid adds scale^2 times the variance between its levels: no step size lessens that "
     "error unless scale = 1"
 )
-NORMS = "Langevin steps whose length follows from norms are no linear map, of which orders are told"
+NORMS = "Langevin steps whose length follows from norms are not a linear map, so they have no order"
 QUANTITIES = ("mean", "covariance", "strong")
 
 
@@ -100,6 +100,9 @@ class StochasticReport:
             kind: {name: rate and rate.json() for name, rate in modes[mode].items()}
             for kind, modes in self.orders.items()
         }
+
+    def __repr__(self) -> str:
+        return f"<StochasticReport {self.program.name}: {self}>"
 
     def __str__(self) -> str:
         row, uniform = self.orders[ARBITRARY]["own_end"], self.orders[UNIFORM]["own_end"]

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ...expr.tree import Call, Expr, Symbol
+from sympy import Expr
+
+from ...expr.arithmetic import children, function_name
 from ...program.row import FURTHER
 from ...program.step import Step
 from ..expansion.symbol_values import SymbolValues
@@ -64,10 +66,11 @@ def located_names(step: Step) -> frozenset[str]:
 
 def located(expression: Expr, names: frozenset[str]) -> bool:
     """Whether an expression depends on where the step lies, inside every window."""
-    if isinstance(expression, Call) and expression.name == "between":
+    name = function_name(expression)
+    if name == "between":
         return False
-    if isinstance(expression, Call) and expression.name in FURTHER:
+    if name in FURTHER:
         return True
-    if isinstance(expression, Symbol):
+    if expression.is_Symbol:
         return expression.name in names or re.fullmatch(r"eta\d+", expression.name) is not None
-    return any(located(child, names) for child in expression.children())
+    return any(located(child, names) for child in children(expression))

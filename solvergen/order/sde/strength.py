@@ -7,11 +7,20 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from sympy import Expr, Symbol
+
 from ...algebra.fixed import FixedSeries, RealRing
 from ...errors import OrderError
+from ...expr.arithmetic import (
+    ONE,
+    ZERO,
+    function_names,
+    substitute,
+    subtract,
+    symbols,
+    symbols_outside_windows,
+)
 from ...expr.evaluation import evaluate
-from ...expr.substitution import substitute, symbols, symbols_outside_windows
-from ...expr.tree import ONE, Call, Expr, Number, Symbol
 from ...program.model import Program
 from ...program.row import Row
 from ...program.step import Step
@@ -59,7 +68,7 @@ def strength(
         )
         if carried.low <= 0:
             return None
-        # noise that returns through evaluations with weights O(1) is no part of the strength
+        # noise that returns through evaluations with weights O(1) is not part of the strength
         direct = form(Fraction(0))
         drawn = sum((v * v for key, v in direct.items() if key[0] == "z"), ring.constant(0))
         if drawn.terms and drawn.low < ring.power:
@@ -84,13 +93,8 @@ def lingers(program: Program, parameters: Mapping[str, Any]) -> bool:
 
 def windowed(program: Program) -> bool:
     """Whether noise is drawn inside a window of levels only."""
-    return any(_has_window(e) for step in program.steps for e in step.expressions)
-
-
-def _has_window(expression: Expr) -> bool:
-    if isinstance(expression, Call) and expression.name == "between":
-        return True
-    return any(map(_has_window, expression.children()))
+    every = (e for step in program.steps for e in step.expressions)
+    return any("between" in function_names(e) for e in every)
 
 
 def _local(ring: RealRing, shift: Any, kind: str, sizes: list[Fraction], site: int) -> Grid:
@@ -106,7 +110,11 @@ def _moves(program: Program, kind: str) -> bool:
     main = program.main
     names = located_names(main)
     weights = [e for row in main.rows for e in (row.decay, *(d.weight for d in row.noise))]
-    all_of = [*weights, *(e for _, e in main.lets), *(e for e in (main.down, main.churn) if e)]
+    all_of = [
+        *weights,
+        *(e for _, e in main.lets),
+        *(e for e in (main.down, main.churn) if e is not None),
+    ]
     if any(located(e, names) for e in all_of):
         return True
     return kind == SMOOTH and any("steps" in symbols(e) for e in all_of)
@@ -148,7 +156,7 @@ def _noise_symbols(program: Program) -> set[str]:
 
 
 def _without(program: Program, name: str) -> Program | None:
-    silent: dict[str, Expr] = {name: Number(Fraction(0))}
+    silent: dict[str, Expr] = {name: ZERO}
     steps = {id(step): _quiet(program, step, silent) for step in program.steps}
     if any(step is None for step in steps.values()):
         return None
@@ -210,8 +218,8 @@ def _is_loud(program: Program, step: Step, values: Mapping[str, Expr]) -> bool:
         return evaluate(simple, {**numbers, **named}, ring.functions, lambda number: number)
 
     loud = [draw.weight for row in step.rows for draw in row.noise]
-    loud += [row.decay - 1 for row in step.rows if row.decay != ONE]
-    loud += [step.down - Symbol("h")] if step.down is not None else []
+    loud += [subtract(row.decay, ONE) for row in step.rows if row.decay != ONE]
+    loud += [subtract(step.down, Symbol("h"))] if step.down is not None else []
     loud += [step.churn] if step.churn is not None else []
     try:
         return any(size(expression) for expression in loud)

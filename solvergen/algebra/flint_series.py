@@ -1,0 +1,107 @@
+"""Series modulo a prime on python-flint's polynomials, where that is installed (the extra `fast`).
+
+The same numbers as `ModularSeries`, which stays the fallback; a test holds the two to each other.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from .modular import ModularSeries, PrimeField, no_division
+from .series import Series
+
+try:
+    from flint import nmod_poly
+except ImportError:  # pragma: no cover - depends on what is installed
+    if not TYPE_CHECKING:
+        nmod_poly = None
+
+
+class FlintSeries(ModularSeries):
+    """A truncated Laurent series with residues for coefficients, held as one polynomial.
+
+    >>> from .modular import PRIMES
+    >>> h = FlintSeries(1, [1], 4, PrimeField(PRIMES[0]))
+    >>> (2 / (1 - h)).terms
+    [2, 2, 2, 2]
+    """
+
+    __slots__ = ("polynomial",)
+
+    def __init__(self, low: int, terms: Any, end: int, field: PrimeField) -> None:
+        polynomial = nmod_poly(terms, field.prime) if isinstance(terms, list) else terms
+        if low + len(polynomial) > end:
+            polynomial = polynomial.truncate(max(0, end - low))
+        size = len(polynomial)
+        if size and not polynomial[0]:
+            skip = next(k for k in range(1, size) if polynomial[k])
+            polynomial, low = polynomial.right_shift(skip), low + skip
+        self.low, self.end = (low if size else end), end
+        self.polynomial, self.field = polynomial, field
+
+    @property
+    def terms(self) -> list[int]:  # type: ignore[override]
+        """The residues from x^low on."""
+        return [int(value) for value in self.polynomial.coeffs()]
+
+    def __bool__(self) -> bool:
+        return len(self.polynomial) > 0
+
+    def like(self, low: int, terms: Any, end: int) -> FlintSeries:
+        """A series in the same field."""
+        return FlintSeries(low, terms, end, self.field)
+
+    def coefficient(self, power: int) -> Any:
+        """The coefficient of x^power.
+
+        Raises:
+            OrderError: the power lies beyond the truncation.
+        """
+        if self.low <= power < self.end and power - self.low < len(self.polynomial):
+            return int(self.polynomial[power - self.low])
+        return super().coefficient(power)
+
+    def truncated(self, end: int) -> FlintSeries:
+        """The same series, known to a lower power only."""
+        return self if end >= self.end else self.like(self.low, self.polynomial, end)
+
+    def _lifted(self, other: Any) -> FlintSeries:
+        if isinstance(other, FlintSeries):
+            return other
+        if isinstance(other, Series):
+            return self.like(other.low, [self.field.residue(t) for t in other.terms], other.end)
+        return self.like(0, [self.field.residue(other)], max(self.end, 1))
+
+    def __add__(self, other: Any) -> FlintSeries:
+        if not isinstance(other, Series) and not other:
+            return self
+        right = self._lifted(other)
+        low, end = min(self.low, right.low), min(self.end, right.end)
+        parts = (s.polynomial.left_shift(s.low - low) for s in (self, right))
+        return self.like(low, next(parts) + next(parts), end)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> FlintSeries:
+        return self.like(self.low, -self.polynomial, self.end)
+
+    def __mul__(self, other: Any) -> Any:
+        if not isinstance(other, Series):
+            if not other:
+                return Fraction(0)
+            return self.like(self.low, self.polynomial * self.field.residue(other), self.end)
+        right = self._lifted(other)
+        low = self.low + right.low
+        end = min(self.end + right.low, right.end + self.low)
+        product = self.polynomial.mul_low(right.polynomial, max(0, end - low))
+        return self.like(low, product, end)
+
+    __rmul__ = __mul__
+
+    def reciprocal(self) -> FlintSeries:
+        """1 over the series."""
+        if not self:
+            raise no_division()
+        inverse = self.polynomial.inverse_series_trunc(self.end - self.low)
+        return self.like(-self.low, inverse, self.end - 2 * self.low)

@@ -1,0 +1,132 @@
+"""The explain and same commands: a solver's update and orders; whether two solvers are one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from .parsing import command
+from .terminal import complain, say
+
+if TYPE_CHECKING:
+    from ..loading import Loaded
+
+
+def add(commands: Any) -> None:
+    """Register the commands."""
+    explain = command(
+        commands,
+        "explain",
+        "show the derived update, its order and what holds it back",
+        "solvergen explain dpmpp_2m",
+        "solvergen explain mine.toml --latex       # the update, for the paper",
+        "solvergen explain mine.toml --json        # everything, for programs",
+        "solvergen explain mine.toml --derivation  # step by step, for lecture notes",
+    )
+    explain.add_argument("spec", metavar="SPEC", help="a TOML file or a gallery solver's name")
+    form = explain.add_mutually_exclusive_group()
+    form.add_argument("--latex", action="store_true", help="the update as LaTeX")
+    form.add_argument("--markdown", action="store_true", help="the update as Markdown")
+    form.add_argument("--json", action="store_true", help="everything that is known, as JSON")
+    explain.add_argument(
+        "--derivation",
+        action="store_true",
+        help="from the Taylor expansion to the local and the global error, for lecture notes",
+    )
+    explain.set_defaults(handler=run_explain)
+
+    same = command(
+        commands,
+        "same",
+        "are two solvers the same method? If not, where do they first part?",
+        "solvergen same mine.toml unipc_2_bh2      # exit code 0: one method, 1: two",
+    )
+    same.add_argument("a", metavar="A", help="a TOML file or a gallery solver's name")
+    same.add_argument("b", metavar="B", help="another")
+    same.add_argument("--json", action="store_true", help="the answer as JSON")
+    same.set_defaults(handler=run_same)
+
+
+def run_explain(args: argparse.Namespace) -> int:
+    """The derived update: for a terminal, as LaTeX, Markdown or JSON; or a recipe's limits."""
+    from .. import gallery
+
+    if not gallery.is_name(args.spec):  # which needs nothing of the language to be known
+        from ..distil.recipe import is_recipe
+        from . import students
+
+        if is_recipe(args.spec):
+            return students.explain(args.spec, args.json)
+    if not (args.json or args.latex or args.markdown or args.derivation):
+        from ..catalogue import entry
+        from ..explanation import explanation
+
+        one = entry(args.spec)
+        for warning in one.warnings:
+            complain(f"warning: {args.spec}: {warning}")
+        say(explanation(one), title=True)
+        return 0
+    from ..emit import formula
+    from ..loading import load
+
+    loaded = load(args.spec)
+    if args.json:
+        print(json.dumps(facts(loaded), indent=2, ensure_ascii=False))
+    elif args.derivation:
+        from ..order.questions.derivation import derivation
+
+        steps = derivation(loaded.program)
+        print(steps.latex() if args.latex else steps.markdown())
+    elif args.latex:
+        print(formula.latex(loaded.program))
+    else:
+        print(formula.markdown(loaded.program, loaded.solver.source.cite()), end="")
+    return 0
+
+
+def facts(loaded: Loaded) -> dict[str, Any]:
+    """Everything that is known of a solver, as plain data."""
+    from ..explanation import theory_facts
+    from ..expr.printing import rational
+    from ..program.digest import canonical, digest
+    from ..proof import CLAIMED, noise_report, order_report
+
+    solver, program = loaded.solver, loaded.program
+    claims = {name: getattr(solver.claim, name) for name in CLAIMED}
+    if program.stochastic:
+        theory: dict[str, Any] = {"weak_order": noise_report(program).json()}
+    else:
+        theory = theory_facts(order_report(program))
+    return {
+        "name": solver.name,
+        "title": program.title,
+        "description": solver.description,
+        "integrand": program.integrand,
+        "source": solver.source.cite(),
+        "claim": {name: claimed for name, claimed in claims.items() if claimed is not None},
+        "evaluations_per_step": program.evaluations_per_step,
+        "history": program.history,
+        "parameters": {p.name: rational(p.default) for p in program.parameters},
+        "program": canonical(program),
+        "digest": digest(program),
+        **theory,
+    }
+
+
+def run_same(args: argparse.Namespace) -> int:
+    """Exit 0 when two solvers are one method; otherwise say where they first part."""
+    from ..loading import load
+    from ..program.same import same
+
+    first, second = load(args.a), load(args.b)
+    found = same(first.program, second.program)
+    if args.json:
+        place = found and {"step": found.step, "evaluation": found.evaluation, "what": found.what}
+        print(json.dumps({"same": found is None, "difference": place}, indent=2))
+    elif found is None:
+        print(f"{args.a} and {args.b} are the same method")
+    else:
+        where = "the end" if found.evaluation is None else f"model call {found.evaluation}"
+        print(f"{args.a} and {args.b} differ, first at {where} of step {found.step}: {found.what}")
+    return 0 if found is None else 1

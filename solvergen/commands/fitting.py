@@ -1,0 +1,212 @@
+"""The commands of the fitting room; torch and the room itself are imported only when they run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..errors import SolvergenError
+
+
+def add(commands: Any) -> None:
+    """Register the commands."""
+    _add_calibrate(commands)
+    _add_search(commands)
+    _add_fit_grid(commands)
+
+
+def _add_calibrate(commands: Any) -> None:
+    tune = commands.add_parser(
+        "calibrate",
+        help="fit a solver of few calls to your own model",
+        description="Fit a shipped table of the family gauss to a model, from a few of its trajectories.",
+    )
+    tune.add_argument("name", metavar="NAME", help="gauss, gauss_sum or gauss_mix")
+    tune.add_argument(
+        "--on", required=True, metavar="PROBLEM", help="fashion, digits, module:name …"
+    )
+    tune.add_argument("--calls", required=True, type=int, metavar="N")
+    tune.add_argument("--starts", type=int, default=40, help="trajectories to fit on (40)")
+    tune.add_argument("--unused", type=int, default=24, help="more, to measure on (24)")
+    how = tune.add_mutually_exclusive_group()
+    how.add_argument("--last-row", action="store_true", help="linear least squares alone (default)")
+    how.add_argument("--whole", action="store_true", help="then all numbers through the model")
+    tune.add_argument("--seed", type=int, default=0)
+    tune.add_argument("--std", type=float, help="deviation of the data, where you know it")
+    tune.add_argument("--teacher-steps", type=int, default=120, metavar="N")
+    tune.add_argument("--iterations", type=int, default=12, help="most steps of the whole fit (12)")
+    tune.add_argument("--ridge", type=float, default=1e-3, help="of the whole fit (0.001)")
+    tune.add_argument("--no-compare", action="store_true", help="leave the published samplers out")
+    tune.add_argument("--no-cache", action="store_true", help="keep no trajectories")
+    tune.add_argument("--out", type=Path, required=True, metavar="FILE.py")
+    tune.set_defaults(handler=run_calibrate)
+
+
+def run_calibrate(args: argparse.Namespace) -> int:
+    """Run the teacher, fit, write the file and its record, print what was measured."""
+    _needs("torch", "scipy", "safetensors")
+    from ..fit.problems.lookup import cache_folder, problem
+    from ..fit.tune import calibrate, table_name
+
+    if args.out.suffix != ".py":
+        raise SolvergenError(f"--out must be a Python file; found {args.out}")
+    table_name(args.name, args.calls)
+    tuned = calibrate(
+        args.name,
+        problem(args.on, std=args.std),
+        args.calls,
+        starts=args.starts,
+        unused=args.unused,
+        whole=args.whole,
+        seed=args.seed,
+        teacher_steps=args.teacher_steps,
+        iterations=args.iterations,
+        ridge=args.ridge,
+        compare=not args.no_compare,
+        cache=None if args.no_cache else cache_folder() / "pairs",
+        out=args.out,
+        tell=_progress,
+    )
+    _progress("")
+    found = tuned.found
+    print(
+        f"teacher: {found.teacher.calls} calls in {found.teacher.seconds:.1f} s; its own error, by "
+        f"halving, {found.teacher.error:.2g} deviations"
+    )
+    for line in found.lines():
+        print(line)
+    for path in tuned.write(args.out):
+        print(f"wrote {path}")
+    return 0
+
+
+def _add_search(commands: Any) -> None:
+    search = commands.add_parser(
+        "search",
+        help="fit the family of own solvers on exact mixtures",
+        description="Fit tables of N calls on a family of mixtures; goes on where it stopped.",
+    )
+    search.add_argument("--family", choices=("image", "generic"), default="image")
+    search.add_argument("--sums", action="store_true", help="shares that sum to 1: order 1, proved")
+    search.add_argument("--steps", default="4:20", metavar="A:B", help="numbers of calls (4:20)")
+    search.add_argument(
+        "--problems", type=int, metavar="N", help="training mixtures; all by default"
+    )
+    search.add_argument("--iterations", type=int, default=14)
+    search.add_argument(
+        "--out", type=Path, metavar="DIR", help="the package's own tables by default"
+    )
+    search.set_defaults(handler=run_search)
+
+
+def run_search(args: argparse.Namespace) -> int:
+    """Fit the tables that are not there yet, one after the other."""
+    _needs("torch", "scipy", "sklearn")
+    from ..fit.search import compared, made, search
+    from ..fit.shipped import FOLDER, KINDS, names, shipped, write_shipped
+
+    folder = args.out or FOLDER
+    kinds = [k for k, (family, sums) in KINDS.items() if (family, sums) == (args.family, args.sums)]
+    if not kinds:
+        raise SolvergenError("--sums is fitted on image mixtures; leave --family generic out")
+    kind = kinds[0]
+    for calls in _range(args.steps):
+        if f"{kind}_{calls}" in names(folder):
+            print(f"{kind}_{calls}: there already")
+            continue
+        near = sorted(
+            (shipped(n, folder).table for n in names(folder) if n.rsplit("_", 1)[0] == kind),
+            key=lambda table: abs(table.calls - calls),
+        )
+        state = folder / f"{kind}_{calls}.state"
+        table, fit = search(
+            kind,
+            calls,
+            neighbours=near[:1],
+            count=args.problems,
+            iterations=args.iterations,
+            state=state,
+            tell=_progress,
+        )
+        held = compared(table, args.family, tell=_progress)
+        _progress("")
+        path = write_shipped(made(kind, calls, table, fit, held), folder)
+        for suffix in (".state", ".begin", ".best"):
+            state.with_suffix(suffix).unlink(missing_ok=True)
+        print(
+            f"wrote {path}: {held['mean']:.3f} of the best published pair on held-out mixtures, "
+            f"worst {held['worst']:.2f}, {fit['seconds']:.0f} s"
+        )
+    return 0
+
+
+def _add_fit_grid(commands: Any) -> None:
+    fit = commands.add_parser(
+        "fit-grid",
+        help="find a grid for a model: gits, boss, oss, klub, dmn, own, best",
+        description="Find the levels of N steps by a published method or by one of our own.",
+    )
+    fit.add_argument("method", metavar="METHOD", help="gits, boss, oss, klub, dmn, own or best")
+    fit.add_argument("--on", default="image", metavar="PROBLEM", help="as in calibrate (image)")
+    fit.add_argument("--steps", type=int, required=True, metavar="N")
+    fit.add_argument("--for", dest="solver", default="dpmpp_2m", metavar="SOLVER", help="own, best")
+    fit.add_argument("--starts", type=int, default=32)
+    fit.add_argument("--seed", type=int, default=0)
+    fit.add_argument("--points", type=int, default=61, help="of the fine grid (61)")
+    fit.add_argument("--gamma", type=float, default=1.15, help="gits: weight of later jumps (1.15)")
+    fit.add_argument("--json", action="store_true")
+    fit.set_defaults(handler=run_fit_grid)
+
+
+def run_fit_grid(args: argparse.Namespace) -> int:
+    """Find a grid and print its levels."""
+    _needs("torch", "scipy")
+    from ..fit.grids.methods import fitted_grid
+    from ..fit.problems.lookup import problem
+
+    found = fitted_grid(
+        args.method,
+        problem(args.on),
+        args.steps,
+        solver=args.solver,
+        starts=args.starts,
+        seed=args.seed,
+        points=args.points,
+        gamma=args.gamma,
+        tell=_progress,
+    )
+    _progress("")
+    if args.json:
+        print(json.dumps({"levels": found.levels, found.objective: found.value}))
+    else:
+        print(f"{args.method}: {found.objective} {found.value:.6g}")
+        print("[" + ", ".join(f"{level:.6g}" for level in found.levels) + "]")
+    return 0
+
+
+def _range(text: str) -> range:
+    """4:20 or 5 as numbers of calls."""
+    first, _, last = text.partition(":")
+    if not (first.isdigit() and (last or first).isdigit()):
+        raise SolvergenError(f"--steps must be a number or a range as 4:20; found {text}")
+    numbers = range(int(first), int(last or first) + 1)
+    if not numbers or numbers[0] < 2 or numbers[-1] > 64:
+        raise SolvergenError(f"--steps must lie between 2 and 64 and rise; found {text}")
+    return numbers
+
+
+def _needs(*packages: str) -> None:
+    """Say which package is missing before anything is imported."""
+    from importlib.util import find_spec
+
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise SolvergenError(f"this needs {', '.join(missing)}; pip install 'solvergen[fit]'")
+
+
+def _progress(line: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""Training and distilling students of one to four steps, with teachers whose error is known."""

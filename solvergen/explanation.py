@@ -1,0 +1,138 @@
+"""What `explain` says of a solver, as lines of text, from its catalogue entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from .errors import OrderError
+
+if TYPE_CHECKING:
+    from .catalogue import Entry
+    from .order import OrderReport
+
+GRIDS = {"uniform": "uniform grid in λ", "smooth": "smooth grid", "arbitrary": "any grid"}
+MODES = ("exact_start", "own_start", "own_end")
+_ALONG = {
+    "data": "the denoised prediction",
+    "noise": "minus the noise prediction, −ε",
+    "velocity": "the velocity",
+}
+
+
+def explanation(one: Entry) -> str:
+    """The update, the parameters, the orders and the claim, for a terminal."""
+    head = [one.title, *(text for text in (one.description, one.source) if text)]
+    parameters = [
+        f"parameter {name} = {default}{f' ({doc})' if doc else ''}"
+        for name, (default, doc) in one.parameters.items()
+    ]
+    facts = [*parameters, f"evaluations a step {one.evaluations}, history {one.history}", ""]
+    return "\n".join([*head, "", one.formula, "", *facts, *orders(one)])
+
+
+def orders(one: Entry) -> list[str]:
+    """What is proved of the order, and whether the claim holds."""
+    if one.refused:
+        return [f"no order is stated: {one.refused}"]
+    return [*(_noise_orders(one) if one.weak else _orders(one)), *_claim(one)]
+
+
+def _orders(one: Entry) -> Iterator[str]:
+    yield f"{'order, proved':24}{'exact start':>14}{'own start':>14}{'own end':>14}"
+    for kind, label in GRIDS.items():
+        if kind == "uniform" and one.clock:
+            label = "uniform grid in the clock"
+        cells = (short(*one.order[kind][mode]) for mode in MODES)
+        yield f"  {label:22}" + "".join(f"{cell:>14}" for cell in cells)
+    if one.unstable:
+        yield f"not zero-stable, so that it does not converge: {one.unstable}"
+    if one.rounded:
+        yield f"rounded      {one.rounded[1]}"
+    uniform, symbolic = one.local_error
+    yield f"local error  {uniform}   (uniform grid)"
+    if symbolic.startswith("("):  # why it was not expanded
+        yield f"             {symbolic[1:-1]}"
+    elif symbolic:
+        symbols = "g_k: grid point n+k, as a fraction of the step" if one.ahead else (
+            "r_k = h_(n-k)/h_n"
+        )  # fmt: skip
+        yield f"             {symbolic}   (any grid, {symbols})"
+    yield f"             D is {_ALONG[one.integrand]}, along the solution"
+    if one.stiff is not None:
+        yield f"stiff order  strong {one.stiff[0]}, weak {one.stiff[1]}"
+    yield from (f"held back by {bottleneck}" for bottleneck in one.bottlenecks)
+
+
+def _noise_orders(one: Entry) -> Iterator[str]:
+    heads = {"path_covariance": "cov. on a path"}
+    quantities = list(one.weak["uniform"])
+    yield f"{'order, proved':24}" + "".join(f"{heads.get(q, q):>16}" for q in quantities)
+    for kind, label in GRIDS.items():
+        cells = (shown_rate(one.weak[kind][name]) for name in quantities)
+        yield f"  {label:22}" + "".join(f"{cell:>16}" for cell in cells)
+    yield (
+        "             mean and covariance of Gaussian targets, strong along one Brownian path, "
+        "with its own start and end"
+    )
+    if one.reason:
+        yield f"             {one.reason}"
+    if one.quiet:
+        yield f"without noise, order {one.quiet}"
+
+
+def _claim(one: Entry) -> Iterator[str]:
+    """Whether the claim holds."""
+    if not one.weak and (claimed := one.claim.get("order")) is not None:
+        source = "the publication claims" if one.records else "claims"
+        p, exact = one.order["arbitrary"]["own_end"]
+        found = f"is {'exactly' if exact else 'at least'} {p}"
+        if one.rounded and claimed == one.rounded[0] != p:
+            found = "holds up to the residual"
+        yield f"{source} order {claimed}: {'holds' if claimed == p else found}"
+    elif one.fault:
+        yield one.fault
+    elif one.claim:
+        shown = ", ".join(f"{name} {order}" for name, order in one.claim.items())
+        yield f"claims {shown}: holds"
+
+
+def short(p: int, exact: bool) -> str:
+    """``2``, or ``>= 2`` where more is not excluded."""
+    return f"{p}" if exact else f">= {p}"
+
+
+def shown_rate(rate: Any) -> str:
+    """A rate of a solver with noise: ``2``, ``>= 1``, ``exact``, ``-``."""
+    if rate is None or isinstance(rate, str):
+        return rate or "-"
+    return f"{'' if rate[1] else '>= '}{Fraction(rate[0])}"
+
+
+def theory_facts(report: OrderReport) -> dict[str, Any]:
+    """Everything that is proved of a solver, as plain data for programs and plots."""
+    from .order.ode.stability import stability
+
+    facts = report.json()
+    try:
+        smooth: Any = report.smooth.json()
+    except OrderError as error:
+        smooth = {"refused": str(error)}
+    zero = report.zero_stability
+    facts["leading_error"]["smooth"] = smooth
+    facts["error_norm"], facts["cost_constant"] = report.error_norm, report.cost_constant
+    facts["bottlenecks"] = [str(bottleneck) for bottleneck in report.bottlenecks]
+    facts["zero_stability"] = {"stable": zero.stable, "reason": zero.reason}
+    if report.rounded:
+        facts["rounded"] = report.rounded.json()
+    try:
+        region = stability(report.program)
+    except OrderError as error:
+        return {**facts, "stability": {"refused": str(error)}}
+    facts["stability"] = {
+        "characteristic": [[str(a) for a in p] for p in region.characteristic],
+        "real_interval": region.real_interval(),
+        "locus": [[[z.real, z.imag] for z in curve] for curve in region.locus(120)],
+    }
+    return facts

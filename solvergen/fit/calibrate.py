@@ -1,0 +1,312 @@
+"""Calibration: a solver of few calls fitted to one's own model, from a shipped table."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .objective import Pairs
+from .problem import Problem, ProblemError
+from .published import SHORT_GRIDS, SHORT_RULES, Pair, best_published
+from .record import load_state, save_state
+from .run import Scaled, jacobian, outputs
+from .shape import Numbers
+from .shipped import Shipped
+from .squares import State, levenberg_marquardt
+from .table import Array, Table
+from .teacher import Taught
+
+RIDGES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A table at one stage of a calibration.
+
+    Args:
+        name: "as shipped", "last row" or "whole".
+        error: rms on the starts not used, in the problem's own units.
+        fitted: the same on those used.
+        span: the error that remains when the last row is chosen for each sample apart.
+        seconds, calls: spent on this stage, those of the one before it not counted.
+    """
+
+    name: str
+    table: Table
+    error: float
+    fitted: float
+    span: float
+    seconds: float
+    calls: int
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a calibration found.
+
+    Args:
+        problem: with mean and deviation.
+        stages: as shipped, and those that were asked for.
+        published: pairs of sampler and grid on the same starts, the best first.
+        teacher: the check of the teacher, in units of the deviation, and what it cost.
+        ridge: chosen for the last row, on starts held out of the fit.
+    """
+
+    problem: Problem
+    calls: int
+    stages: tuple[Stage, ...]
+    published: tuple[Pair, ...]
+    teacher: Taught
+    ridge: float | None
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def best(self) -> Stage:
+        """The stage with the least error on the starts not used."""
+        return min(self.stages, key=lambda stage: stage.error)
+
+    def lines(self) -> Iterator[str]:
+        """The table that people read."""
+        unit = self.published[0].error if self.published else None
+        if self.published:
+            first = self.published[0]
+            yield f"best published pair   {first.error:.4g}  ({first.rule} on {first.grid})"
+        yield "                      rms      over best  span bound  on its own  gain   calls  seconds"
+        for stage in self.stages:
+            over = "   -  " if unit is None else f"{stage.error / unit:6.3f}"
+            span = stage.span / (unit or 1)
+            own = stage.fitted / (unit or 1)
+            yield (
+                f"{stage.name:<20}  {stage.error:.4g}    {over}     {span:6.3f}      {own:6.3f}   "
+                f"{stage.table.gain():6.2f} {stage.calls:>7} {stage.seconds:8.1f}"
+            )
+        yield from self.notes
+
+
+def calibrate(
+    start: Shipped,
+    taught: Taught,
+    unused: int,
+    *,
+    last_row: bool = True,
+    whole: bool = False,
+    iterations: int = 12,
+    ridge: float = 1e-3,
+    pairs: bool = True,
+    state: Path | None = None,
+    tell: Told = lambda line: None,
+) -> Calibration:
+    """Fit a shipped table to a model.
+
+    Args:
+        start: the table to begin with.
+        taught: starts and ends of the model; the last `unused` of them are only measured on.
+        unused: how many starts no fit sees.
+        last_row: solve the last row by linear least squares.
+        whole: then fit every number through the model.
+        iterations: most steps of the whole fit.
+        ridge: of the whole fit, relative to the error per start before it.
+        pairs: whether the published pairs are run on the unused starts for comparison.
+        state: file that keeps where the whole fit stands.
+        tell: takes lines of progress.
+
+    Raises:
+        ProblemError: fewer starts than numbers, or a teacher that is not good enough.
+    """
+    problem = taught.problem
+    scaled = Scaled(problem)
+    everything = Pairs.of(problem.name, scaled, taught.starts, taught.ends)
+    seen, held = everything.part(0, -unused), everything.part(-unused, None)
+    if len(seen.starts) <= start.table.calls:
+        raise ProblemError(
+            f"{len(seen.starts)} starts are fewer than the {start.table.calls} numbers of the last "
+            f"row need; give --starts {4 * start.table.calls} or more"
+        )
+    _reachable(scaled, start.table)
+    published: list[Pair] = []
+    if pairs:
+        published = best_published(
+            problem,
+            taught.starts[-unused:],
+            taught.ends[-unused:],
+            start.table.calls,
+            rules=SHORT_RULES,
+            names=SHORT_GRIDS,
+            tell=tell,
+        )
+    stages = [_stage("as shipped", start.table, seen, held, time.monotonic(), 0)]
+    chosen = None
+    if last_row:
+        begun = time.monotonic()
+        table, chosen = last_row_of(start.table, seen)
+        spent = start.table.calls * len(seen.starts)
+        stages.append(_stage("last row", table, seen, held, begun, spent))
+    if whole:
+        begun = time.monotonic()
+        numbers = Numbers(start.table.calls, start.sums)
+        at = whole_of(
+            numbers,
+            stages[-1].table,
+            seen,
+            iterations=iterations,
+            ridge=ridge,
+            state=state,
+            tell=tell,
+        )
+        spent = len(seen.starts) * start.table.calls * (numbers.count + 2) * at.iteration
+        stages.append(_stage("whole", numbers.table(at.values).rounded(), seen, held, begun, spent))
+    found = Calibration(problem, start.table.calls, tuple(stages), tuple(published), taught, chosen)
+    return replace(found, notes=tuple(_notes(found)))
+
+
+def last_row_of(table: Table, pairs: Pairs) -> tuple[Table, float]:
+    """The last row by least squares, with the ridge that does best on starts held out.
+
+    A quarter of the starts chooses the ridge, in four turns; all of them then give the row.
+    """
+    finals, found = outputs(pairs.scaled, table, pairs.starts)
+    missing = (pairs.ends - finals).flatten(1).double()
+    columns = found.flatten(2).double()
+    width = math.atan(table.levels[0]) - math.atan(pairs.scaled.end)
+    fold = torch.arange(len(missing)) % 4
+    scores = []
+    for ridge in RIDGES:
+        total = 0.0
+        for k in range(4):
+            inside, outside = fold != k, fold == k
+            step = _solved(columns[:, inside], missing[inside], ridge)
+            rest = missing[outside] - torch.einsum("j,jbd->bd", step, columns[:, outside])
+            total += float((rest**2).sum())
+        scores.append(total)
+    ridge = RIDGES[int(np.argmin(scores))]
+    step = _solved(columns, missing, ridge) / width
+    row = tuple(share + float(d) for share, d in zip(table.shares[-1], step, strict=True))
+    return Table(table.levels, (*table.shares[:-1], row)).rounded(), ridge
+
+
+def whole_of(
+    numbers: Numbers,
+    table: Table,
+    pairs: Pairs,
+    *,
+    iterations: int,
+    ridge: float,
+    state: Path | None,
+    tell: Told,
+) -> State:
+    """Every number of a table, fitted through the model by Levenberg-Marquardt."""
+    prior = numbers.of(table)
+    objective = _Squares(pairs, numbers, ridge, prior)
+    belongs = {
+        "problem": pairs.name,
+        "probe": pairs.scaled.problem.probe(),
+        "starts": len(pairs.starts),
+        "numbers": numbers.count,
+        "ridge": ridge,
+        "from": [f"{v:.9g}" for v in prior],
+    }
+    if state is not None and state.is_file():
+        begin = load_state(state, belongs)
+        tell(f"whole: goes on from step {begin.iteration}")
+    else:
+        begin = State(prior, objective.loss(prior))
+    at = begin
+    for at in levenberg_marquardt(
+        objective.model, objective.loss, begin, iterations=iterations, tolerance=1e-3, longest=0.3
+    ):
+        tell(f"whole: step {at.iteration}, log error {at.loss:.4f}")
+        if state is not None:
+            save_state(state, at, belongs)
+    return at
+
+
+@dataclass(frozen=True)
+class _Squares:
+    """The logarithm of the error on one model, with a ridge on the change of every number."""
+
+    pairs: Pairs
+    numbers: Numbers
+    ridge: float
+    prior: Array
+
+    def loss(self, values: Array) -> float:
+        try:
+            table = self.numbers.table(values)
+            error = self.pairs.error(table)
+        except (ValueError, OverflowError):
+            return math.inf
+        return math.log(error) + self.ridge * float(((values - self.prior) ** 2).sum())
+
+    def model(self, values: Array) -> tuple[float, Array, Array]:
+        squares, slope, curve = jacobian(
+            self.pairs.scaled, self.numbers, values, self.pairs.starts, self.pairs.ends
+        )
+        away = values - self.prior
+        loss = 0.5 * math.log(squares / self.pairs.starts.numel())
+        return (
+            loss + self.ridge * float((away**2).sum()),
+            slope / (2 * squares) + self.ridge * away,
+            curve / (2 * squares) + self.ridge * np.eye(len(values)),
+        )
+
+
+def span_bound(table: Table, pairs: Pairs) -> float:
+    """The rms error, in units of the deviation, when every sample has its own best last row."""
+    finals, found = outputs(pairs.scaled, table, pairs.starts)
+    missing = (pairs.ends - finals).flatten(1).double()
+    columns = found.flatten(2).permute(1, 2, 0).double()
+    best = torch.linalg.lstsq(columns, missing[..., None]).solution
+    rest = missing - (columns @ best)[..., 0]
+    return float((rest**2).mean().sqrt())
+
+
+def _solved(columns: Tensor, missing: Tensor, ridge: float) -> Tensor:
+    """Weights (N) of the outputs (N, b, d) that give what is missing (b, d)."""
+    flat = columns.flatten(1)
+    normal = flat @ flat.T
+    normal = normal + ridge * torch.diag(normal.diagonal())
+    return torch.linalg.lstsq(normal, flat @ missing.flatten()).solution
+
+
+def _stage(name: str, table: Table, seen: Pairs, held: Pairs, begun: float, calls: int) -> Stage:
+    seconds = time.monotonic() - begun if calls else 0.0
+    unit = seen.scaled.problem.std
+    return Stage(
+        name,
+        table,
+        held.error(table) * unit,
+        seen.error(table) * unit,
+        span_bound(table, held) * unit,
+        seconds,
+        calls,
+    )
+
+
+def _reachable(scaled: Scaled, table: Table) -> None:
+    if scaled.start < table.levels[0] or scaled.end >= table.levels[-1]:
+        std = scaled.problem.std
+        raise ProblemError(
+            f"problem {scaled.problem.name}: the table calls from sigma = {table.levels[0] * std:.4g} "
+            f"to {table.levels[-1] * std:.4g}, outside {scaled.problem.sigma_max:g} … "
+            f"{scaled.problem.sigma_min:g}; take another table or range"
+        )
+
+
+def _notes(found: Calibration) -> Iterator[str]:
+    limit = 0.1 * found.best.error / found.problem.std
+    if found.teacher.error > limit:
+        yield (
+            f"the teacher's own error is {found.teacher.error:.3g} deviations, more than a tenth of the "
+            f"best error, {10 * limit:.3g}: give more --teacher-steps"
+        )
+    names: Sequence[Stage] = found.stages
+    if found.best is not names[-1]:
+        yield f"{names[-1].name} does worse on new starts than {found.best.name}, which is kept"

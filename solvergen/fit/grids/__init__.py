@@ -1,0 +1,1 @@
+"""Grids found on a problem: by the published methods, and by two of our own."""

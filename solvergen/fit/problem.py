@@ -1,0 +1,141 @@
+"""What a solver is fitted on: a denoiser with its levels, and the data's mean and deviation."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..errors import SolvergenError
+
+Denoiser = Callable[[Tensor, Tensor], Tensor]
+# (x, sigma) → a function from directions (p, batch, *shape) to derivatives of D along them.
+Derivative = Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]]
+
+
+class ProblemError(SolvergenError):
+    """A problem that cannot be used as it is: says which part, what was found and what to do."""
+
+
+class Made(Protocol):
+    """What an object must have to serve as a problem (`module:name`).
+
+    It may also have `mean` (a number or a tensor of `shape`), `std`, `starts(n, seed)`, and
+    `teacher(starts)`, which returns the exact ends.
+    """
+
+    shape: tuple[int, ...]
+    sigma_max: float
+    sigma_min: float
+
+    def denoiser(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """E[x0 | x] for x = x0 + σ ε; x is (batch, *shape), sigma one number."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A model on a range of levels, x = x0 + σ ε.
+
+    Args:
+        name: how a user names it.
+        denoiser: (x, sigma) → E[x0 | x]; x is (batch, *shape), sigma a tensor without dimensions.
+        shape: of one sample.
+        sigma_max, sigma_min: the levels σ/α at which a run begins and ends.
+        mean: of the data: a number, or a tensor that broadcasts to `shape`.
+        std: root mean square deviation of the data from `mean`; 0 where neither is known.
+        starts: (n, seed) → (n, *shape) initial states; σ_max times unit noise unless given.
+        teacher: starts → exact ends, where they are known; otherwise they are computed.
+        derivative: of the denoiser by x, where it is known; by forward mode otherwise.
+        dtype: of the states.
+        chunk: samples that fit one model call.
+    """
+
+    name: str
+    denoiser: Denoiser
+    shape: tuple[int, ...]
+    sigma_max: float
+    sigma_min: float
+    mean: Tensor = field(default_factory=lambda: torch.zeros(()))
+    std: float = 0.0
+    starts: Callable[[int, int], Tensor] | None = None
+    teacher: Callable[[Tensor], Tensor] | None = None
+    derivative: Derivative | None = None
+    dtype: torch.dtype = torch.float32
+    chunk: int = 64
+
+    def noise(self, n: int, seed: int) -> Tensor:
+        """n initial states, the same for the same seed on every machine."""
+        if self.starts is not None:
+            return self.starts(n, seed).to(self.dtype)
+        made = torch.Generator().manual_seed(seed)
+        return (self.sigma_max * torch.randn(n, *self.shape, generator=made)).to(self.dtype)
+
+    def with_moments(self, mean: Tensor, std: float) -> Problem:
+        """The same problem with this mean and deviation."""
+        return Problem(**{**self.__dict__, "mean": mean.to(self.dtype), "std": std})
+
+    def probe(self) -> str:
+        """A digest of the model: its outputs on fixed inputs, rounded to four digits."""
+        x = self.noise(2, 0)
+        found = hashlib.sha256()
+        for sigma in (self.sigma_max, math.sqrt(self.sigma_max * self.sigma_min), self.sigma_min):
+            level = torch.tensor(sigma, dtype=self.dtype)
+            with torch.no_grad():
+                out = self.denoiser(x * (sigma / self.sigma_max), level)
+            found.update(" ".join(f"{v:.3e}" for v in out.flatten()[:64].tolist()).encode())
+        return found.hexdigest()[:16]
+
+
+def checked(problem: Problem) -> Problem:
+    """The problem, once its levels and one output have been looked at.
+
+    Raises:
+        ProblemError: levels out of order, half precision, an output of another shape or not finite.
+    """
+    where = f"problem {problem.name}"
+    if not 0 < problem.sigma_min < problem.sigma_max < math.inf:
+        raise ProblemError(
+            f"{where}: needs 0 < sigma_min < sigma_max; found {problem.sigma_min} and "
+            f"{problem.sigma_max}"
+        )
+    if problem.dtype not in (torch.float32, torch.float64):
+        raise ProblemError(f"{where}: states are {problem.dtype}; fit in float32 and run in half")
+    x = problem.noise(2, 0)
+    if tuple(x.shape) != (2, *problem.shape):
+        raise ProblemError(
+            f"{where}: starts(2, 0) must have shape {(2, *problem.shape)}; found {tuple(x.shape)}"
+        )
+    for sigma in (problem.sigma_max, problem.sigma_min):
+        with torch.no_grad():
+            out = problem.denoiser(x, torch.tensor(sigma, dtype=problem.dtype))
+        if not isinstance(out, Tensor) or out.shape != x.shape:
+            shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+            raise ProblemError(
+                f"{where}: the denoiser must return the shape of x, {tuple(x.shape)}; found {shape}"
+            )
+        if out.dtype in (torch.float16, torch.bfloat16):
+            raise ProblemError(f"{where}: the model answers in {out.dtype}; load it in float32")
+        if not torch.isfinite(out).all():
+            raise ProblemError(
+                f"{where}: the denoiser returned NaN or infinity at sigma = {sigma}; check its range"
+            )
+    return problem
+
+
+def moments(ends: Tensor) -> tuple[Tensor, float]:
+    """Mean and deviation of the data, estimated from ends of trajectories (n, *shape).
+
+    The mean image of few samples is mostly noise: each pixel's mean is drawn towards the mean of
+    all pixels by the factor that its own sampling error asks for (James-Stein).
+    """
+    overall, pixel = ends.mean(), ends.mean(0)
+    noise = float(ends.var(0).mean()) / len(ends)
+    spread = float(((pixel - overall) ** 2).mean())
+    kept = max(0.0, 1 - noise / spread) if spread > 0 else 0.0
+    mean = overall + kept * (pixel - overall)
+    return mean, float(((ends - mean) ** 2).mean().sqrt())

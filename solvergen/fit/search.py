@@ -1,0 +1,205 @@
+"""The search for the family of own solvers: tables of N calls fitted on exact mixtures."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from .objective import MeanLog, Pairs
+from .problem import Problem
+from .problems.families import family
+from .published import best_published
+from .record import load_state, save_state
+from .run import Scaled
+from .shape import Numbers
+from .shipped import KINDS, Shipped
+from .squares import State, levenberg_marquardt
+from .table import Array, Table, adams
+
+STARTS = {"image": 16, "generic": 32}
+RIDGE = 1e-3
+# Levels of the prototype at five calls, in deviations: where every search for few calls begins.
+SEEDS = {"image": (19.7, 6.7, 3.2, 1.29, 0.29), "generic": (5.87, 2.31, 1.10, 0.60, 0.27)}
+
+Told = Callable[[str], None]
+
+
+def pairs_of(name: str, part: str, count: int | None = None) -> list[Pairs]:
+    """Starts and exact ends of the mixtures of a part of a family."""
+    found = []
+    for mixture in family(name, part, count):
+        problem = mixture.problem()
+        x = problem.noise(STARTS[name], 1)
+        found.append(Pairs.of(mixture.name, Scaled(problem), x, _ends(problem, x)))
+    return found
+
+
+def search(
+    kind: str,
+    calls: int,
+    *,
+    neighbours: Sequence[Table] = (),
+    count: int | None = None,
+    iterations: int = 14,
+    state: Path | None = None,
+    tell: Told = lambda line: None,
+) -> tuple[Table, dict[str, float]]:
+    """Fit a table of so many calls.
+
+    The fit begins from Adams rules on several grids and from the tables of other numbers of calls;
+    three steps on a quarter of the problems show which start is best on the validation problems.
+
+    Args:
+        kind: "gauss", "gauss_mix" or "gauss_sum".
+        calls: N.
+        neighbours: fitted tables of other N.
+        count: training mixtures; all of the family's unless given.
+        iterations: most steps of Levenberg-Marquardt.
+        state: file that keeps where the fit stands; an interrupted search goes on from it.
+        tell: takes lines of progress.
+
+    Returns:
+        The table, rounded to 12 digits, and errors in training and validation (geometric means,
+        in units of the deviation) with the seconds it took.
+    """
+    begun = time.monotonic()
+    name, sums = KINDS[kind]
+    numbers = Numbers(calls, sums)
+    train, validation = pairs_of(name, "train", count), pairs_of(name, "validation")
+    judge = MeanLog(validation, numbers, 0.0, np.zeros(numbers.count))
+    belongs = {"kind": kind, "calls": calls, "problems": len(train), "starts": STARTS[name]}
+    end = train[0].scaled.end
+    keep = None if state is None else {k: state.with_suffix(f".{k}") for k in ("begin", "best")}
+    if state is not None and keep is not None and state.is_file():
+        begin = load_state(state, belongs)
+        prior = numbers.of(
+            adams(numbers.table(load_state(keep["begin"], belongs).values).levels, end, 2)
+        )
+        kept = load_state(keep["best"], belongs)
+        best = kept.values, kept.loss
+        tell(f"{kind}_{calls}: goes on from step {begin.iteration}")
+    else:
+        begin = _begin(train, judge, numbers, [*_seeds(name, calls, end), *neighbours], end, tell)
+        prior = numbers.of(adams(numbers.table(begin.values).levels, end, 2))
+        best = begin.values, judge.loss(begin.values)
+        if keep is not None:
+            save_state(keep["begin"], begin, belongs)
+            save_state(keep["best"], State(*best), belongs)
+    objective = MeanLog(train, numbers, RIDGE, prior)
+    if begin.iteration == 0:
+        begin = State(begin.values, objective.loss(begin.values))
+    for at in levenberg_marquardt(objective.model, objective.loss, begin, iterations=iterations):
+        seen = judge.loss(at.values)
+        best = (at.values, seen) if seen < best[1] else best
+        tell(f"{kind}_{calls}: step {at.iteration}, train {at.loss:.4f}, validation {seen:.4f}")
+        if state is not None and keep is not None:
+            save_state(keep["best"], State(*best), belongs)
+            save_state(state, at, belongs)
+    table = numbers.table(best[0]).rounded()
+    trained = MeanLog(train, numbers, 0.0, prior).loss(best[0])
+    return table, {
+        "train": math.exp(trained),
+        "validation": math.exp(best[1]),
+        "gain": table.gain(),
+        "seconds": time.monotonic() - begun,
+    }
+
+
+def compared(
+    table: Table, name: str, part: str = "held-out", tell: Told = lambda line: None
+) -> dict[str, float]:
+    """Errors of a table over those of the best published pair, problem by problem.
+
+    Returns:
+        The geometric mean and the worst of the ratios, the share above one half, and the median
+        error in units of the deviation.
+    """
+    ratios, errors = [], []
+    for mixture in family(name, part):
+        problem = mixture.problem()
+        x = problem.noise(STARTS[name], 2)
+        ends = _ends(problem, x)
+        best = best_published(problem, x, ends, table.calls)[0]
+        error = Pairs.of(mixture.name, Scaled(problem), x, ends).error(table)
+        ratios.append(error / best.error)
+        errors.append(error)
+        tell(f"{mixture.name}: {error:.4g} against {best.error:.4g} of {best.rule} on {best.grid}")
+    logs = np.log(ratios)
+    return {
+        "mean": float(np.exp(logs.mean())),
+        "worst": float(max(ratios)),
+        "above_half": float(np.mean(np.asarray(ratios) > 0.5)),
+        "error": float(np.median(errors)),
+    }
+
+
+def made(
+    kind: str, calls: int, table: Table, fit: dict[str, float], held: dict[str, float]
+) -> Shipped:
+    """The result of a search as a table to ship."""
+    name, sums = KINDS[kind]
+
+    def short(found: dict[str, float]) -> dict[str, float]:
+        return {k: float(f"{v:.3g}") for k, v in found.items() if k != "seconds"}
+
+    figures = {"fit": short(fit), f"{name}/held-out over the best published pair": short(held)}
+    return Shipped(f"{kind}_{calls}", name, sums, table, figures)
+
+
+def _begin(
+    train: Sequence[Pairs],
+    judge: MeanLog,
+    numbers: Numbers,
+    starts: Sequence[Table],
+    end: float,
+    tell: Told,
+) -> State:
+    """The start whose first steps promise most."""
+    few = train[:: max(1, len(train) // 12)]
+    found: list[tuple[float, Array]] = []
+    for number, start in enumerate(starts):
+        values = numbers.of(_resampled(start, numbers.calls, end))
+        objective = MeanLog(few, numbers, RIDGE, values)
+        begin = State(values, objective.loss(values))
+        at = [*levenberg_marquardt(objective.model, objective.loss, begin, iterations=3)][-1]
+        seen = judge.loss(at.values)
+        tell(f"start {number + 1}/{len(starts)}: validation {seen:.4f}")
+        found.append((seen, at.values))
+    return State(min(found, key=lambda pair: pair[0])[1], math.inf)
+
+
+def _seeds(name: str, calls: int, end: float) -> list[Table]:
+    """Adams rules on the prototype's levels, and on levels uniform in flow time and in arctan σ."""
+    first, last = SEEDS[name][0], SEEDS[name][-1]
+    first, last = first * (calls / 5) ** 0.5, last * (5 / calls) ** 0.5
+    grids = [_stretched(SEEDS[name], calls, first, last)]
+    times = np.linspace(first / (first + 1), last / (last + 1), calls)
+    grids.append([float(t / (1 - t)) for t in times])
+    return [adams(grid, end, 2) for grid in grids]
+
+
+def _stretched(levels: Sequence[float], calls: int, first: float, last: float) -> list[float]:
+    """Levels with other ends and another number, linear in the logarithm."""
+    logs = np.log(np.asarray(levels))
+    shape = np.interp(np.linspace(0, 1, calls), np.linspace(0, 1, len(levels)), logs)
+    part = (shape - shape[0]) / (shape[-1] - shape[0])
+    return [float(v) for v in np.exp(math.log(first) + part * math.log(last / first))]
+
+
+def _resampled(table: Table, calls: int, end: float) -> Table:
+    """A table as it is, or the levels of another number of calls with an Adams rule."""
+    if table.calls == calls:
+        return table
+    grow = (calls / table.calls) ** 0.5
+    ends = table.levels[0] * grow, table.levels[-1] / grow
+    return adams(_stretched(table.levels, calls, *ends), end, 2)
+
+
+def _ends(problem: Problem, x: Tensor) -> Tensor:
+    assert problem.teacher is not None
+    return problem.teacher(x)

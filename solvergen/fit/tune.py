@@ -1,0 +1,214 @@
+"""One call from a problem to a calibrated solver: the teacher, the fit, the file, the record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import SolvergenError
+from ..writing import write
+from .calibrate import Calibration, Stage
+from .calibrate import calibrate as fitted
+from .file import INLINE, file_text
+from .problem import Problem
+from .problems.lookup import problem as looked_up
+from .record import save_tensors
+from .shipped import KINDS, Shipped, names, shipped
+from .teacher import STEPS, taught
+
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A calibrated solver.
+
+    Args:
+        name: of the solver, as the file states it.
+        found: what the calibration measured.
+        start: the table it began with.
+        remake: the command that makes it again.
+    """
+
+    name: str
+    found: Calibration
+    start: Shipped
+    remake: str
+
+    @property
+    def stage(self) -> Stage:
+        """The stage that is kept: the best on starts that no fit saw."""
+        return self.found.best
+
+    def mean(self) -> Tensor:
+        """The mean that the file holds: all of it where it fits, else one number per channel."""
+        mean = self.found.problem.mean
+        if mean.numel() <= INLINE:
+            return mean
+        return mean.mean(dim=tuple(range(1, mean.ndim)), keepdim=True)
+
+    def text(self) -> str:
+        """The emitted file."""
+        problem, stage = self.found.problem, self.stage
+        return file_text(
+            self.name,
+            f"{self.name}: {stage.table.calls} model calls, calibrated on {problem.name} "
+            f"({stage.name}), from {self.start.name}.",
+            stage.table,
+            self.mean(),
+            problem.std,
+            (problem.sigma_max, problem.sigma_min),
+            remake=self.remake,
+            fitted=f"on {problem.name}, model {problem.probe()}; rms {stage.error:.3g} on new starts",
+            sums=self.start.sums,
+        )
+
+    def record(self) -> dict[str, Any]:
+        """Everything that was measured, as JSON; nothing depends on it."""
+        found = self.found
+        return {
+            "format": "solvergen calibration 1",
+            "name": self.name,
+            "from": self.start.name,
+            "kept": self.stage.name,
+            "problem": {
+                "name": found.problem.name,
+                "probe": found.problem.probe(),
+                "sigmas": [found.problem.sigma_max, found.problem.sigma_min],
+                "std": found.problem.std,
+                "mean": _digest(found.problem.mean),
+            },
+            "teacher": {
+                "halving": found.teacher.error,
+                "calls": found.teacher.calls,
+                "seconds": round(found.teacher.seconds, 2),
+            },
+            "ridge": found.ridge,
+            "published": [vars(pair) for pair in found.published[:5]],
+            "stages": [
+                {
+                    "name": stage.name,
+                    "rms on new starts": stage.error,
+                    "rms on its own": stage.fitted,
+                    "span bound": stage.span,
+                    "gain": stage.table.gain(),
+                    "calls": stage.calls,
+                    "seconds": round(stage.seconds, 2),
+                    "levels": [repr(v) for v in stage.table.levels],
+                    "shares": [[repr(v) for v in row] for row in stage.table.shares],
+                }
+                for stage in found.stages
+            ],
+            "notes": list(found.notes),
+            "versions": {"torch": version("torch"), "python": platform.python_version()},
+        }
+
+    def write(self, path: Path) -> list[Path]:
+        """Write the file and its record, and the mean beside them where it is too long for a file."""
+        beside = path.with_suffix(".json")
+        write(path, self.text())
+        write(beside, json.dumps(self.record(), indent=1) + "\n")
+        written = [path, beside]
+        if self.mean() is not self.found.problem.mean:
+            save_tensors(path.with_suffix(".safetensors"), {"mean": self.found.problem.mean})
+            written.append(path.with_suffix(".safetensors"))
+        return written
+
+
+def calibrate(
+    name: str,
+    on: str | Problem,
+    calls: int,
+    *,
+    starts: int = 40,
+    unused: int = 24,
+    whole: bool = False,
+    seed: int = 0,
+    teacher_steps: int = STEPS,
+    iterations: int = 12,
+    ridge: float = 1e-3,
+    compare: bool = True,
+    cache: Path | None = None,
+    out: Path | None = None,
+    tell: Told = lambda line: None,
+) -> Tuned:
+    """Calibrate a solver of the family on a model.
+
+    Args:
+        name: gauss, gauss_mix, gauss_sum, or one of them with its number of calls.
+        on: a problem, or its name.
+        calls: N.
+        starts: trajectories to fit on; `unused` more are measured on and never fitted.
+        whole: fit every number through the model, not the last row alone.
+        seed: of the starts.
+        teacher_steps: of the rule that gives the ends, where the problem does not know them.
+        iterations, ridge: of the whole fit.
+        compare: run published samplers on the unused starts.
+        cache: folder for trajectories; out: the file to be written, beside which an interrupted
+            whole fit keeps its state.
+        tell: takes lines of progress.
+
+    Raises:
+        SolvergenError: no such table or problem, or one that cannot be used.
+    """
+    start = shipped(table_name(name, calls))
+    found = looked_up(on) if isinstance(on, str) else on
+    if starts < 2 or unused < 2:
+        raise SolvergenError(f"--starts and --unused must be at least 2; found {starts}, {unused}")
+    teach = taught(found, starts + unused, seed, steps=teacher_steps, cache=cache, tell=tell)
+    state = None if out is None else out.with_suffix(".state")
+    measured = fitted(
+        start,
+        teach,
+        unused,
+        whole=whole,
+        iterations=iterations,
+        ridge=ridge,
+        pairs=compare,
+        state=state,
+        tell=tell,
+    )
+    if state is not None:
+        state.unlink(missing_ok=True)
+    flags = f" --starts {starts}" * (starts != 40) + f" --seed {seed}" * (seed != 0)
+    remake = f"solvergen calibrate {name} --on {found.name} --calls {calls}{flags}"
+    remake += " --whole" if whole else " --last-row"
+    title = out.stem if out is not None and out.stem.isidentifier() else f"{start.name}_tuned"
+    return Tuned(title, measured, start, remake)
+
+
+def table_name(name: str, calls: int) -> str:
+    """The shipped table that a name and a number of calls mean.
+
+    Raises:
+        SolvergenError: the name holds another number of calls, or there is no such table.
+    """
+    kind = name.rsplit("_", 1)[0] if name.rsplit("_", 1)[-1].isdigit() else name
+    if kind not in KINDS:
+        raise SolvergenError(f"no family `{name}`; there are {', '.join(KINDS)}")
+    if kind != name and int(name.rsplit("_", 1)[1]) != calls:
+        raise SolvergenError(f"{name} makes {name.rsplit('_', 1)[1]} calls; --calls says {calls}")
+    wanted = f"{kind}_{calls}"
+    have = [n for n in names() if n.rsplit("_", 1)[0] == kind]
+    if wanted not in have:
+        numbers = ", ".join(n.rsplit("_", 1)[1] for n in have) or "none yet"
+        raise SolvergenError(
+            f"no table {wanted}; {kind} has calls {numbers}; make it with solvergen search "
+            f"--kind {kind} --steps {calls}"
+        )
+    return wanted
+
+
+def _digest(mean: torch.Tensor) -> str | float:
+    if mean.ndim == 0:
+        return float(mean)
+    return hashlib.sha256(mean.double().numpy().tobytes()).hexdigest()[:16]

@@ -1,0 +1,242 @@
+"""Certificates: the order conditions of a solver as a document that anybody can check.
+
+`verify/certificate.py` checks them with fractions alone and shares no code with this module;
+docs/certificates.md says what is proved and describes the format.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from sympy import Expr, Symbol
+
+from ...errors import OrderError
+from ...expr.arithmetic import fraction_of, function_name, multiply, rebuild, symbols, walk
+from ...expr.functions import expm1, lift
+from ...expr.printing import show
+from ...program.digest import digest
+from ...program.model import Program
+from ...program.row import Row, depth
+from ..expansion.grid import ARBITRARY, UNIFORM, Grid, from_steps
+from ..expansion.local_error import Case, local_error
+from ..expansion.words import Word, reading_order, spell, tree, words
+from ..ode.analyse import Analysis
+from ..verdict import LeadingError
+
+FORMAT = "solvergen certificate 1"
+HIGHEST = 7  # of the gallery; the checker takes minutes where so many words meet many ratios
+KNOWN = {"phi", "exp", "expm1", "log1p"}  # the functions that the checker expands
+
+
+class NotCertified(OrderError):
+    """A solver that no certificate is made of, with the reason."""
+
+
+def certificate(program: Program) -> dict[str, Any]:
+    """The certificate of a solver's main step: on any grid, and on uniform ones where it is more there.
+
+    Raises:
+        NotCertified: what the solver uses has no expansion with rational coefficients, or its order is
+            0 or above `HIGHEST`.
+    """
+    if program.stochastic:
+        raise NotCertified(
+            f"{program.name}: it draws noise; certificates are for deterministic solvers"
+        )
+    variable = _variable(program)
+    name, made, program = program.name, digest(program), _seen_in(program, variable)
+    plain = Analysis(program, {}, ())
+    orders = plain.local_orders()
+    text = _Texts(program)
+    kinds = [ARBITRARY] + [UNIFORM] * (orders[UNIFORM].value > orders[ARBITRARY].value)
+    return {
+        "format": FORMAT,
+        "solver": name,
+        "program": made,
+        "integrand": program.integrand if variable == "lambda" else "plain",
+        "spans": program.main.spans,
+        "roots": text.roots,
+        "step": text.step(),
+        "claims": [_claim(plain, kind, orders[kind].value) for kind in kinds],
+    }
+
+
+def _variable(program: Program) -> str:
+    """The variable that the words are derivatives in: the clock where everything is written in it."""
+    main = program.main
+    names = {symbol for e in main.expressions for symbol in symbols(e)}
+    names |= {symbol for row in main.rows for symbol in symbols(row.place.fraction)}
+    own = {p.name for p in program.parameters}
+    plain = all(name[:5] in ("Theta", "Gamma") or name in own for name in names)
+    places = all(row.place.coordinate == "clock" or row.place.is_end for row in main.rows)
+    gauges = all(row.gauge == "clock" for row in main.rows)
+    calls = {function_name(node) for e in main.expressions for node in walk(e)}
+    return "clock" if plain and places and gauges and calls <= {"", "sqrt"} else "lambda"
+
+
+def _seen_in(program: Program, variable: str) -> Program:
+    """The same rows with the clock as the variable: there dY/d(clock) = f is plain for any integrand."""
+    return replace(program, integrand="velocity") if variable == "clock" else program
+
+
+def _claim(plain: Analysis, kind: str, order: int) -> dict[str, Any]:
+    program = plain.program
+    if not 1 <= order <= HIGHEST:
+        raise NotCertified(
+            f"{program.name}: its order is {order}; certificates are made of orders 1 to {HIGHEST}"
+        )
+    names = tuple(parameter.name for parameter in program.parameters)
+    fixed = {p.name: str(p.default) for p in program.parameters}
+    if names and Analysis(program, {}, names).local_orders()[kind].value >= order:
+        fixed = {}
+    every = [word for weight in range(1, order + 1) for word in words(weight)]
+    return {
+        "grid": kind,
+        "order": order,
+        "parameters": fixed,
+        "conditions": [
+            {"word": spell(word), "tree": tree(word), "defect": "0"}
+            for word in sorted(every, key=reading_order)
+        ],
+        "leading": _leading(plain, kind, order),
+    }
+
+
+def _leading(plain: Analysis, kind: str, order: int) -> dict[str, Any]:
+    """The local error of the next power of h at one point, where it does not vanish."""
+    program = plain.program
+    at = {p.name: str(p.default) for p in program.parameters}
+    if "remaining" in program.free_symbols():
+        at["remaining"] = "1"
+    plain.symbolic = ()
+    exact, where = plain.leading(plain.case(UNIFORM), order + 1), UNIFORM
+    if exact is not None:
+        found = LeadingError.of(exact.exponent, exact.terms)
+    else:
+        found, points = _uneven(plain, order)
+        at, where = at | points, kind
+    texts = zip(found.coefficients(), found.terms, strict=True)
+    return {
+        "grid": where,
+        "at": at,
+        "terms": [
+            {"word": spell(word), "tree": tree(word), "coefficient": _rooted(coefficient)}
+            for coefficient, (word, _) in texts
+        ],
+    }
+
+
+def _uneven(plain: Analysis, order: int) -> tuple[LeadingError, dict[str, str]]:
+    """The leading error where the steps grow by 3/2, and where its grid points are."""
+    program, spans = plain.program, plain.program.main.spans
+    grid: Grid = from_steps(lambda i: Fraction(3, 2) ** i)
+    unit, reach = grid.position(spans), 4 * program.main.history + 4
+    points = {
+        f"ratio {k}": str((grid.position(1 - k) - grid.position(-k)) / unit)
+        for k in range(1, reach * spans)
+    } | {f"grid point {i}": str(grid.position(i) / unit) for i in range(1, program.main.ahead + 1)}
+    case = Case(program, lambda ring: grid, lambda ring: plain.values)
+    errors = local_error(case, order + 1, plain.predictor)
+    terms: dict[Word, Any] = {}
+    for word, value in errors.items():
+        coefficient = value.coefficient(0) if hasattr(value, "coefficient") else value
+        if coefficient:
+            terms[word] = coefficient
+    return LeadingError.of(Fraction(order + 1), terms), points
+
+
+def _rooted(text: str) -> str:
+    """√3 as the certificate names it."""
+    return re.sub(
+        r"sqrt\((\d+)\)", lambda m: f"({'*'.join(f'sqrt{p}' for p in _primes(int(m[1])))})", text
+    )
+
+
+def _primes(number: int) -> list[int]:
+    """The prime factors of a number, with their multiplicities."""
+    found = []
+    for prime in range(2, number + 1):
+        while number % prime == 0:
+            number //= prime
+            found.append(prime)
+    return found
+
+
+class _Texts:
+    """The rows of the main step as strings in h, theta1 …, gamma1 …, parameters and roots, in u."""
+
+    def __init__(self, program: Program) -> None:
+        self.program, self.kappa = program, program.kappa
+        self.roots: dict[str, int] = {}
+        if program.main.coordinate is not None:
+            raise NotCertified(
+                f"{program.name}: its weights are integrals in a further coordinate, "
+                f"{show(program.main.coordinate)[:60]}, which is not a power series with rational coefficients"
+            )
+        if "remaining" in program.free_symbols() and program.main.history:
+            raise NotCertified(
+                f"{program.name}: its weights change with how far the run has come, from step to step"
+            )
+
+    def step(self) -> dict[str, Any]:
+        main = self.program.main
+        return {
+            "history": main.history,
+            "stages": [{"name": row.name, **self.row(row)} for row in main.stages],
+            "final": self.row(main.final),
+            "corrector": self.row(main.corrector) if main.corrector else None,
+        }
+
+    def row(self, row: Row) -> dict[str, Any]:
+        place = row.place.lam(self.kappa) if self.kappa else row.place.clock(0)
+        past = {str(depth(term.source)): self.text(term.weight) for term in row.carry}
+        return {
+            "place": self.text(place),
+            "from": {"0": self.text(row.decay), **past},
+            "weights": {source: self.text(w) for source, w in row.u_weights(self.kappa)},
+        }
+
+    def text(self, expr: Expr) -> str:
+        plain = rebuild(expr, self.symbol, self.function)
+        if not self.kappa and symbols(plain) & {"h", "lam"}:
+            raise NotCertified(
+                f"{self.program.name}: its weights use λ beside the clock of velocity"
+            )
+        return show(plain)
+
+    def symbol(self, symbol: Symbol) -> Expr:
+        """History and grid points in the clock, written in λ; for velocity the clock is the variable."""
+        stem, k = symbol.name[:5], symbol.name[5:]
+        if stem not in ("Theta", "Gamma") or not k.isdigit():
+            return symbol
+        plain, sign = Symbol(stem.lower() + k), lift(-1 if stem == "Theta" else 1)
+        if not self.kappa:
+            return plain
+        whole = lift(self.kappa) * Symbol("h")
+        return multiply(sign, expm1(multiply(sign, plain, whole)), expm1(whole) ** -1)
+
+    def function(self, call: Expr) -> Expr:
+        """A function that the checker expands; a square root of a number becomes names of its own."""
+        name = function_name(call)
+        if name in KNOWN:
+            return call
+        if name == "sqrt" and call.args[0].is_Rational and call.args[0].is_positive:
+            return self.root(fraction_of(call.args[0]))
+        raise NotCertified(
+            f"{self.program.name}: `{show(call)[:60]}` is not expanded by the checker"
+        )
+
+    def root(self, square: Fraction) -> Expr:
+        """√(p/q) as a product of square roots of distinct primes."""
+        factors = {prime: 0 for prime in _primes(square.numerator * square.denominator)}
+        for prime in _primes(square.numerator * square.denominator):
+            factors[prime] += 1
+        names = {prime: f"sqrt{prime}" for prime, power in factors.items() if power % 2}
+        self.roots |= {name: prime for prime, name in names.items()}
+        whole = [lift(prime ** (power // 2)) for prime, power in factors.items()]
+        return multiply(
+            lift(Fraction(1, square.denominator)), *whole, *(Symbol(n) for n in names.values())
+        )

@@ -1,0 +1,69 @@
+"""The spec language for people: the reference page in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..expr.parse import MAX_PARTS
+from .declare import Key, keys_of
+from .language import TABLES
+from .model import Rule
+
+_INTRODUCTION = f"""\
+# The spec language
+
+A spec is a TOML file. Expressions are strings (`"1/2"`) or integers, and stay exact; a TOML float is
+refused. In explicit weights these names exist: `h` (step in λ), `r1`, `r2`, … (step ratios
+h_{{n−k}}/h_n in the rule's coordinate), `phi1`, `phi2`, … (φ_k(−κh), κ = +1 for data and −1 for noise),
+`phi(k, c)` (φ_k(−κch)), `exp`, `expm1`, `log1p`, `sqrt`, the parameters and the abbreviations of `[let]`;
+`g1`, `g2`, … (where the next points of the grid lie, as fractions of the step in the rule's coordinate)
+and `remaining` (σ/α at n over that at the first point where it is finite). With `[noise]` they also know
+`sigma` and `sigma_next` (σ/α where the step begins and ends), `steps` (how many the run has), `log`,
+`min` and `between(low, x, high)`, which is 1 where low <= x <= high and 0 elsewhere.
+
+Weights without a closed form: `integral(f, a, b)` is the integral of f from a to b, where f is an
+expression in `x`, smooth up to its ends (1/sqrt(x) from 0 is not) and without integrals of its own; it
+stays exact in what is proved, and emitted files compute it to float64. `riemann(f, a, b, count)` is the
+left sum of that many equal parts, at most {MAX_PARTS}, as some libraries compute it:
+`integral(1/(x + x**2), sigma_next, sigma)`.
+"""
+
+
+def reference() -> str:
+    """The reference page in Markdown: every table and key once, with an example each."""
+    rule = keys_of(Rule)
+    lines = [_INTRODUCTION]
+    for table in TABLES.values():
+        lines += [f"## `{table.header}`" if table.name else "## Top of the file", "", table.doc, ""]
+        holds_rule = set(rule) <= set(table.keys)
+        own = {name: key for name, key in table.keys.items() if not (holds_rule and name in rule)}
+        lines += _keys(own)
+        if holds_rule:
+            lines += ["It takes the [keys of a rule](#the-keys-of-a-rule).", ""]
+    lines += ["## The keys of a rule", "", f"Tables that hold one: {', '.join(_holders())}.", ""]
+    return "\n".join([*lines, *_keys(rule)])
+
+
+def _holders() -> Iterator[str]:
+    rule = set(keys_of(Rule))
+    yield from (f"`{table.header}`" for table in TABLES.values() if rule <= set(table.keys))
+
+
+def _keys(keys: Mapping[str, Key]) -> list[str]:
+    if not keys:
+        return []
+    rows = [_row(name, key) for name, key in keys.items()]
+    return ["| key | meaning | example |", "|---|---|---|", *rows, ""]
+
+
+def _row(name: str, key: Key) -> str:
+    said = [key.doc]
+    if key.choices:
+        said.append(f"One of {', '.join(f'`{choice}`' for choice in key.choices)}.")
+    if key.kind.range:
+        said.append(f"{key.kind.range.capitalize()}.")
+    if key.required:
+        said.append("Required.")
+    if key.takers:
+        said.append(f"For {', '.join(f'`{one}`' for one in key.takers)}.")
+    return f"| `{name}` | {' '.join(said)} | `{name} = {key.example}` |"

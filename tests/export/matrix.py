@@ -1,0 +1,414 @@
+"""Exported schedulers beside diffusers' own classes, key by key: what is compared, and how it ends.
+
+`python -m tests.export.matrix` writes docs/schedulers.md anew; the nightly test holds it to that.
+"""
+
+import inspect
+import logging
+import warnings
+from pathlib import Path
+
+import diffusers
+import torch
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "schedulers.md"
+VP = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+PLAIN = {**VP, "clip_sample": False}
+# A solver for each family: its class there, the config of both, and options of a step.
+PEERS = {
+    "dpmpp_2m": ("DPMSolverMultistep", VP, {}),
+    "sde_dpmpp_2m": ("DPMSolverMultistep", {**VP, "algorithm_type": "sde-dpmsolver++"}, {}),
+    "dpmpp_3s_grid_as_shipped_by_diffusers": (
+        "DPMSolverSinglestep",
+        {**VP, "solver_order": 3, "lower_order_final": True},
+        {},
+    ),
+    "unipc_2_bh2_as_shipped_by_diffusers": ("UniPCMultistep", VP, {}),
+    "deis_logrho2_as_shipped_by_diffusers": ("DEISMultistep", VP, {}),
+    "sa_solver_sde_p2c2_as_shipped_by_diffusers": ("SASolver", VP, {}),
+    "ddim": ("DDIM", PLAIN, {}),
+    "ddim_eta": ("DDIM", PLAIN, {"eta": 0.7}),
+    "ddpm_fixed_small": ("DDPM", PLAIN, {}),
+    "pndm_as_shipped_by_diffusers": ("PNDM", {**VP, "skip_prk_steps": True}, {}),
+    "euler_sigma": ("EulerDiscrete", VP, {}),
+    "euler_ancestral": ("EulerAncestralDiscrete", VP, {}),
+    "heun_edm": ("HeunDiscrete", VP, {}),
+    "dpm2": ("KDPM2Discrete", VP, {}),
+    "lms4": ("LMSDiscrete", VP, {}),
+    "lcm": ("LCM", VP, {}),
+    "tcd": ("TCD", VP, {"eta": 0.3}),
+    "flow_euler": ("FlowMatchEulerDiscrete", {"shift": 3.0}, {}),
+    "flow_heun_as_shipped_by_diffusers": ("FlowMatchHeunDiscrete", {"shift": 3.0}, {}),
+}
+WALKED = [0.001 + 0.019 * i / 999 for i in range(1000)]
+# Values beside the default, for every key that a class of diffusers has.
+KEYS = {
+    "num_train_timesteps": [500],
+    "beta_start": [0.0005],
+    "beta_end": [0.02],
+    "beta_schedule": ["linear", "squaredcos_cap_v2"],
+    "trained_betas": [WALKED],
+    "prediction_type": ["v_prediction", "sample"],
+    "thresholding": [True],
+    "dynamic_thresholding_ratio": [0.9],
+    "sample_max_value": [2.0],
+    "clip_sample": [True],
+    "clip_sample_range": [2.0],
+    "use_karras_sigmas": [True],
+    "use_exponential_sigmas": [True],
+    "use_beta_sigmas": [True],
+    "use_lu_lambdas": [True],
+    "sigma_min": [0.05],
+    "sigma_max": [10.0],
+    "timestep_spacing": ["leading", "trailing", "linspace"],
+    "timestep_type": ["continuous"],
+    "interpolation_type": ["log_linear"],
+    "steps_offset": [1],
+    "final_sigmas_type": ["sigma_min"],
+    "set_alpha_to_one": [False],
+    "rescale_betas_zero_snr": [True],
+    "lambda_min_clipped": [-5.1],
+    "use_flow_sigmas": [True],
+    "flow_shift": [3.0],
+    "shift": [1.0],
+    "shift_terminal": [0.1037],
+    "use_dynamic_shifting": [True],
+    "time_shift_type": ["linear"],
+    "invert_sigmas": [True],
+    "original_inference_steps": [100],
+    "timestep_scaling": [2.0],
+    "variance_type": ["learned_range"],
+    "solver_order": [1],
+    "solver_type": ["heun", "bh1", "logrho"],
+    "algorithm_type": ["dpmsolver"],
+    "lower_order_final": [False, True],
+    "euler_at_final": [True],
+    "predict_x0": [False],
+    "disable_corrector": [[0]],
+    "predictor_order": [1],
+    "corrector_order": [1],
+    "skip_prk_steps": [False],
+    "stochastic_sampling": [True],
+}
+# Keys that no run can compare, and what becomes of them.
+WORDS = {
+    "base_shift": "kept: pipelines compute mu from it",
+    "max_shift": "kept: pipelines compute mu from it",
+    "base_image_seq_len": "kept: pipelines compute mu from it",
+    "max_image_seq_len": "kept: pipelines compute mu from it",
+    "solver_p": "refused: an exported solver has no predictor of another class",
+    "tau_func": "refused: set the strength by `solver_parameters`",
+    "noise_sampler_seed": "honoured: seeds the draws of runs that are given no generator; the draws "
+    "are not those of torchsde's tree",
+}
+# What goes with a key for it to mean anything.
+WITH = {
+    "rescale_betas_zero_snr": {"prediction_type": "v_prediction", "timestep_spacing": "trailing"},
+    "timestep_type": {"prediction_type": "v_prediction", "use_karras_sigmas": True},
+    "use_flow_sigmas": {"prediction_type": "flow_prediction"},
+    "flow_shift": {"prediction_type": "flow_prediction", "use_flow_sigmas": True},
+    "dynamic_thresholding_ratio": {"thresholding": True},
+    "sample_max_value": {"thresholding": True},
+    "clip_sample_range": {"clip_sample": True},
+    "sigma_min": {"use_karras_sigmas": True},
+    "sigma_max": {"use_karras_sigmas": True},
+}
+FLOW_TERMINAL = {"prediction_type": "flow_prediction", "use_flow_sigmas": True}
+RUNS = ((4, 0), (10, 0), (20, 0), (10, 4))
+SIGMA = ("Euler", "Heun", "LMS", "KDPM2")
+# Where theirs is left on purpose: (family, key, value), None for any; the reason.
+NOTES = (
+    (
+        "DDIM",
+        "timestep_spacing",
+        "linspace",
+        "theirs steps to t − T // n, not to the next timestep",
+    ),
+    (
+        "PNDM",
+        None,
+        None,
+        (
+            "theirs steps to t − T // n, combines v before it is converted, and begins "
+            "in the middle with half of its repeated first step"
+        ),
+    ),
+    (
+        "LMSDiscrete",
+        None,
+        None,
+        (
+            "theirs integrates its weights by quadrature to 1e-4, and begins in "
+            "the middle with weights of a history that it does not have"
+        ),
+    ),
+    (
+        "DPMSolverSinglestep",
+        None,
+        None,
+        (
+            "from inside a step ours goes to its end by DDIM; theirs "
+            "goes on with a history that it does not have"
+        ),
+    ),
+    (
+        "SASolver",
+        None,
+        None,
+        (
+            "theirs draws noise between timesteps 200 and 800 (tau_func), ours "
+            "along the whole run; the strength is set by `solver_parameters`"
+        ),
+    ),
+    (
+        "EulerDiscrete",
+        "interpolation_type",
+        None,
+        "theirs has n + 1 levels and tells the times of other levels; ours tells their own",
+    ),
+    ("DDPM", "rescale_betas_zero_snr", None, "from α = 0 ours takes the limit without noise"),
+    ("TCD", "clip_sample", None, "theirs does not use it; ours does"),
+    ("TCD", "thresholding", None, "theirs does not use it; ours does"),
+    ("TCD", "dynamic_thresholding_ratio", None, "theirs does not use it; ours does"),
+    ("TCD", "sample_max_value", None, "theirs does not use it; ours does"),
+    ("TCD", "clip_sample_range", None, "theirs does not use it; ours does"),
+    ("LCM", "rescale_betas_zero_snr", None, "as far as float32 holds α of the first level"),
+    (
+        "DPMSolverMultistep",
+        "final_sigmas_type",
+        None,
+        "a solver with noise is not lowered at its end",
+    ),
+    (
+        "DEISMultistep",
+        None,
+        None,
+        (
+            "theirs ends flow levels above 0 and lowers a step of length zero; "
+            "ours ends at 0 and lowers the last step that has a length"
+        ),
+    ),
+    ("HeunDiscrete", "beta_schedule", None, "float32 at levels above 1000, in theirs"),
+    ("EulerAncestralDiscrete", "beta_schedule", None, "float32 at levels above 1000, in theirs"),
+    ("EulerDiscrete", "rescale_betas_zero_snr", None, "float32 at level 4096, in theirs"),
+    ("EulerAncestralDiscrete", "rescale_betas_zero_snr", None, "float32 at level 4096, in theirs"),
+)
+
+
+def draw(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def model(x, t):
+    return torch.tanh(x) * (0.5 + float(t) / 2000)
+
+
+def keys_of(family):
+    """The config keys of a class and their defaults."""
+    found = inspect.signature(getattr(diffusers, f"{family}Scheduler").__init__).parameters
+    return {name: p.default for name, p in found.items() if name != "self"}
+
+
+def config_of(family, base, key, value):
+    given = {**base, **({key: value} if key else {}), **WITH.get(key, {})}
+    if key == "shift_terminal" and family == "UniPCMultistep":
+        given |= FLOW_TERMINAL
+    if key in ("use_dynamic_shifting", "time_shift_type") and "use_flow_sigmas" in keys_of(family):
+        given |= FLOW_TERMINAL
+    return {k: v for k, v in given.items() if k in keys_of(family)}
+
+
+def whole(scheduler, count, start=0, options=None, stop=None, x=None, split=None, **given):
+    """The last state of a run, as α x0 + σ ε.
+
+    start, stop: the step to begin and end at; split: run up to there, and the rest in a copy, as
+    base and refiner do.
+    """
+    scheduler.set_timesteps(count, **given)
+    first, last = start * scheduler.order, stop and stop * scheduler.order
+    if start and hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(first)
+    name = type(scheduler).__name__
+    theirs_sigma = hasattr(diffusers, name) and name.startswith(SIGMA)
+
+    def size(index):
+        return (1 + scheduler.sigmas[index] ** 2) ** 0.5 if theirs_sigma else 1.0
+
+    x = draw(2, 3, 4, 4, seed=9) if x is None else x
+    x = x * size(first)
+    known = inspect.signature(scheduler.step).parameters
+    step = {**(options or {}), "generator": torch.Generator().manual_seed(1)}
+    step = {name: value for name, value in step.items() if name in known}
+    times = scheduler.timesteps[first:last]
+    for t in times:
+        seen = scheduler.scale_model_input(x, t) if hasattr(scheduler, "scale_model_input") else x
+        x = scheduler.step(model(seen, t), t, x, **step).prev_sample
+    return x / size(first + len(times))
+
+
+def outcome(cls, name, key, value, runs=RUNS):
+    """(word, worst difference of results) of a key's value.
+
+    "same": levels, times and results are theirs. "exact": the same levels, and the times of these
+    levels, where theirs are truncated to integers. "refused": ours refuses in words; "theirs": their
+    class refuses or fails. "other": anything else, which a note must explain.
+    """
+    family, base, options = PEERS[name]
+    theirs_class = getattr(diffusers, f"{family}Scheduler")
+    config = config_of(family, base, key, value)
+    given = {"mu": 0.9} if config.get("use_dynamic_shifting") else {}
+    worst, words = 0.0, set()
+    for count, start in runs:
+        try:
+            theirs = theirs_class(**config)
+            wanted = whole(theirs, count, start, options, **given)
+        except (ValueError, NotImplementedError, AttributeError, RuntimeError, TypeError):
+            words.add("theirs")
+            continue
+        if not wanted.isfinite().all():
+            words.add("theirs")
+            continue
+        try:
+            ours = cls(name).from_config(theirs.config)
+            found = whole(ours, count, start, options, **given)
+        except ValueError as error:
+            assert len(str(error).split()) > 4
+            words.add("refused")
+            continue
+        same_times = len(theirs.timesteps) == len(ours.timesteps) and torch.allclose(
+            theirs.timesteps.double(), ours.timesteps.double(), rtol=1e-5, atol=1e-3
+        )
+        word = "same"
+        if not same_times:
+            ours = cls(name).from_config(theirs.config, timestep_rounding="diffusers")
+            found = whole(ours, count, start, options, **given)
+            word = "exact"
+            if len(theirs.timesteps) != len(ours.timesteps) or not torch.allclose(
+                theirs.timesteps.double(), ours.timesteps.double(), atol=1e-3
+            ):
+                word = "other"
+        difference = float((found - wanted).norm() / wanted.norm())
+        worst = max(worst, difference)
+        words.add(word if difference < 1e-5 else "other")
+    if len(words) > 1:
+        words -= {"theirs"}
+    return (words.pop() if len(words) == 1 else "other"), worst
+
+
+def note_of(family, key, value):
+    """The index of the note that explains a difference, or None."""
+    for index, (of, on, at, _) in enumerate(NOTES):
+        if of == family and on in (None, key) and at in (None, value):
+            return index
+    return None
+
+
+CELLS = {"same": "=", "exact": "= t", "refused": "refused", "theirs": "theirs fails"}
+HEAD = """# Exported schedulers and diffusers' own
+
+An exported scheduler stands in for a class of diffusers: from the same config it has the same levels,
+times and defaults, and where the method is the same, the same results. The table is made by
+`python -m tests.export.matrix`, which runs a solver of each family beside its class for every config
+key, on whole runs of 4, 10 and 20 steps and on one that begins at step 4 of 10, and compares levels,
+times and results to 1e-5 in float32. The nightly tests hold this page to it.
+
+* **=** levels, times and results are theirs;
+* **= t** levels are theirs, and the network is told the time of the level that it is at, where theirs
+  truncates it to an integer; with `timestep_rounding="diffusers"` everything is theirs. Times of Karras
+  and Lu levels are rounded to the nearest integer where theirs are, unless two levels would have one
+  time; `timestep_rounding="exact"` rounds none;
+* **refused** the key asks for another method, and the message says which solver this is;
+* **theirs fails** their class refuses the value, or its result is not finite;
+* a **number** is a note below; **·** the class has no such key: like theirs, ours leaves it behind when
+  it comes with the config of another class.
+
+A solver that no class of diffusers has stands in for DPMSolverMultistepScheduler. Keys that are set where
+the scheduler is made are never dropped silently: they are honoured or refused.
+
+"""
+TAIL = """
+Further keys of an exported scheduler: `solver_parameters` (a solver's own parameters, such as the
+strength of its noise), `timestep_rounding`, and `sigmas_are_final` (sigmas given to `set_timesteps` are
+walked as they are, not shifted, stretched or shaped again), and `shift_once` (the least level of a
+flow-matching run is the shifted 1/1000; FlowMatchEulerDiscreteScheduler shifts it twice, and so does an
+exported scheduler unless this is set: at shift 3 and 28 steps the last levels are 0.1059, 0.0030, 0 with
+it and 0.1109, 0.0089, 0 without).
+
+**Steps and calls.** `num_inference_steps` counts intervals of the grid. `order` is what pipelines slice
+by: `timesteps[i * order]` opens step i. Where steps have different numbers of model calls, `order` is an
+integer whose products are looked up in the plan, so that strength and `denoising_start` begin at a step.
+
+**Splitting a run of Heun's method** by `denoising_end` and `denoising_start` cuts inside a step, with
+these classes as with diffusers': pipelines cut by time, and the end of a step has the time at which the
+next one opens. Solvers with one call a step are cut between steps.
+
+**Loading a saved pipeline.** `save_pretrained` puts the scheduler's file beside its config, so that
+`DiffusionPipeline.from_pretrained(folder, trust_remote_code=True)` loads the pipeline again.
+"""
+
+
+def document(cls):
+    """The page, from runs of everything."""
+    columns = list(dict.fromkeys(family for family, _, _ in PEERS.values()))
+    by_family = {c: [n for n, (family, _, _) in PEERS.items() if family == c] for c in columns}
+    used, rows = [], []
+    for key in [*KEYS, *WORDS]:
+        cells = []
+        for family in columns:
+            if key not in keys_of(family):
+                cells.append("·")
+                continue
+            if key in WORDS:
+                cells.append(WORDS[key].split(":")[0])
+                continue
+            found = []
+            for name in by_family[family]:
+                for value in KEYS[key]:
+                    word, worst = outcome(cls, name, key, value)
+                    cell = CELLS.get(word)
+                    if cell is None:
+                        index = note_of(family, key, value)
+                        assert index is not None, (name, key, value, worst)
+                        used += [] if index in used else [index]
+                        cell = str(used.index(index) + 1)
+                    found.append(cell)
+            cells.append(", ".join(dict.fromkeys(found)))
+        rows.append(f"| `{key}` | " + " | ".join(cells) + " |")
+    head = "| key | " + " | ".join(columns) + " |"
+    lines = [HEAD + head, "|---" * (len(columns) + 1) + "|", *rows, ""]
+    lines += [f"{k + 1}. {NOTES[i][0]}: {NOTES[i][3]}." for k, i in enumerate(used)]
+    words = [f"* `{key}` is {value}." for key, value in WORDS.items()]
+    return "\n".join([*lines, "", *words]) + "\n" + TAIL
+
+
+def main():
+    """Write the page."""
+    import importlib
+    import sys
+    import tempfile
+
+    from solvergen.derive import derive
+    from solvergen.emit.diffusers_file import class_name, diffusers_file
+    from solvergen.gallery import load
+
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    torch.set_num_threads(1)
+    made = {}
+    with tempfile.TemporaryDirectory() as folder:
+        sys.path.insert(0, folder)
+
+        def cls(name):
+            if name not in made:
+                solver = load(name)
+                path = Path(folder) / f"{name}_scheduler.py"
+                path.write_text(diffusers_file(solver, derive(solver)), encoding="utf-8")
+                importlib.invalidate_caches()
+                made[name] = getattr(importlib.import_module(path.stem), class_name(name))
+            return made[name]
+
+        DOCUMENT.write_text(document(cls), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

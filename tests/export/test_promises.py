@@ -1,0 +1,210 @@
+"""What exported schedulers promise their hosts: the level that is told, where runs begin, refusals."""
+
+import threading
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+diffusers = pytest.importorskip("diffusers", reason="exported schedulers run inside diffusers")
+
+VP = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+SHAPES = ("use_exponential_sigmas", "use_beta_sigmas", "use_karras_sigmas", "use_lu_lambdas")
+SOLVERS = ("dpmpp_2m", "unipc_2_bh2", "euler_sigma", "heun_edm", "dpm2", "lcm", "pndm")
+
+
+def level_told(scheduler):
+    """The level that the network is told by each time, log ρ being linear between timesteps."""
+    levels, time = scheduler._levels.log(), scheduler.timesteps.double()
+    low = time.floor().long().clamp(0, len(levels) - 2)
+    return (levels[low] + (levels[low + 1] - levels[low]) * (time - low)).exp()
+
+
+def walked(scheduler, first, x=None):
+    """The states of a run from an index on, without telling where it begins."""
+    x = torch.ones(1, 2) if x is None else x
+    for t in scheduler.timesteps[first:]:
+        x = scheduler.step(0.5 * x, t, x).prev_sample
+    return x
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    name=st.sampled_from(SOLVERS),
+    shape=st.sampled_from(SHAPES),
+    count=st.integers(1, 60),
+    rounding=st.sampled_from(["nearest", "exact"]),
+    schedule=st.sampled_from(["linear", "scaled_linear", "squaredcos_cap_v2"]),
+)
+def test_the_network_is_told_the_level_that_it_is_at(
+    name, shape, count, rounding, schedule, scheduler
+):
+    """To rounding, or half a timestep where diffusers rounds to the nearest."""
+    config = {**VP, "beta_schedule": schedule, "timestep_rounding": rounding, shape: True}
+    made = scheduler(name)(**config)
+    made.set_timesteps(min(count, 50) if name == "lcm" else count)
+    told, true = level_told(made), made._row_levels
+    rounded = rounding == "nearest" and shape in ("use_karras_sigmas", "use_lu_lambdas")
+    wide = made._levels.log().diff().max()  # the widest timestep, in log ρ
+    room = wide / 2 if rounded else 1e-4 * wide  # times are told in float32
+    assert ((told / true).log().abs() < room + 1e-5).all()
+    assert len(set(made.timesteps.tolist())) == len(set(true.tolist()))
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    name=st.sampled_from([*SOLVERS, "res_3s", "dpmpp_2s_grid", "dpm_solver_fast_3_2"]),
+    count=st.integers(2, 60),
+    part=st.floats(0.02, 0.99),
+    shape=st.sampled_from([None, *SHAPES[:3]]),
+)
+def test_a_run_of_less_strength_begins_at_its_level_and_ends(name, count, part, shape, scheduler):
+    """Pipelines slice by `order`; those that name no begin index name its time."""
+    config = {**VP, "clip_sample": False, **({shape: True} if shape else {})}
+    made = scheduler(name)(**config)
+    try:
+        made.set_timesteps(count)
+    except ValueError as error:
+        assert "num_inference_steps" in str(error)  # more steps than a consistency model has
+        return
+    step = min(int(count * (1 - part)), count - 1)
+    first = step * made.order
+    assert made._row_levels[first] == made._made[0][step]  # the level of that step of the grid
+    assert made.index_for_timestep(made.timesteps[first]) == first
+    assert walked(made, first).isfinite().all() and made.step_index == len(made.timesteps)
+    assert count * made.order >= len(made.timesteps) - 1
+
+
+@pytest.mark.parametrize(
+    ("config", "given", "message"),
+    [
+        ({}, {"timesteps": [1499, 500]}, r"from 0 to 999; found \[1499.0, 500.0\]"),
+        ({}, {"timesteps": [500, 500, 20]}, "500 twice"),
+        ({}, {"sigmas": [5.0, 2.0, 2.0, 0.0]}, r"sigmas\[1\] and sigmas\[2\] .* timestep 395.95"),
+        ({}, {"num_inference_steps": 1000}, "timesteps 500 and 500 of num_inference_steps = 1000"),
+        ({"use_karras_sigmas": True}, {"timesteps": [9, 5]}, "exclude each other"),
+        (
+            {"use_karras_sigmas": True, "use_beta_sigmas": True},
+            {"num_inference_steps": 4},
+            "one of",
+        ),
+        ({"timestep_spacing": "odd"}, {"num_inference_steps": 4}, "must be linspace, leading"),
+        ({}, {"num_inference_steps": 4, "original_inference_steps": 50}, "of LCM and TCD"),
+        ({}, {"num_inference_steps": 4, "sigmas": [3.0, 0.0, 1.0]}, "3 sigmas for"),
+        ({"use_flow_sigmas": True, "use_dynamic_shifting": True}, {"num_inference_steps": 4}, "mu"),
+        ({"shift": -1.0}, {"num_inference_steps": 4}, "above 0 and finite"),
+        ({"use_flow_sigmas": True, "use_lu_lambdas": True}, {"num_inference_steps": 4}, "together"),
+    ],
+)
+def test_grids_that_cannot_be_are_refused_where_they_are_asked_for(
+    config, given, message, scheduler
+):
+    made = scheduler("dpmpp_2m")(**config)
+    with pytest.raises(ValueError, match=message):
+        made.set_timesteps(**given)
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "message"),
+    [
+        ("dpmpp_2m", {"solver_order": 3}, "this file is dpmpp_2m, whose solver_order is 2"),
+        ("dpmpp_2m", {"algorithm_type": "sde-dpmsolver++"}, "whose algorithm_type is 'dpmsolver"),
+        ("unipc_3_bh2", {"predict_x0": False}, "whose predict_x0 is True"),
+        ("res_3s", {"solver_order": 3}, "says nothing about res_3s"),
+        ("euler_sigma", {"sigma_data": 0.5}, "EDM's preconditioning"),
+        ("ddpm_fixed_small", {"variance_type": "learned_range"}, "LearnedVariance"),
+        ("dpmpp_2m", {"timestep_type": "odd"}, "timestep_type must be one of discrete"),
+        ("flow_euler", {"stochastic_sampling": True}, "asks for another method"),
+    ],
+)
+def test_keys_that_ask_for_another_method_are_refused(name, config, message, scheduler):
+    with pytest.raises(ValueError, match=message):
+        scheduler(name)(**config)
+
+
+def test_a_choice_of_method_is_refused_from_its_own_class_and_left_by_others(scheduler, caplog):
+    cls = scheduler("dpmpp_2m")
+    with pytest.raises(ValueError, match="whose solver_order is 2"):
+        cls.from_config(diffusers.DPMSolverMultistepScheduler(solver_order=3).config)
+    other = diffusers.UniPCMultistepScheduler(solver_order=3).config
+    assert cls.from_config(other).config.solver_order is None
+    plain = diffusers.DDIMScheduler(set_alpha_to_one=False, clip_sample=True, **VP).config
+    found = cls.from_config(plain).config  # as DPMSolverMultistepScheduler, which knows neither
+    assert not found.clip_sample and found.final_sigmas_type == "zero"
+
+
+@pytest.mark.parametrize(
+    "name", ["ddim", "pndm", "lcm", "heun_edm", "deis_logrho2", "flow_euler", "euler_sigma"]
+)
+def test_defaults_are_those_of_the_family(name, scheduler):
+    ours = scheduler(name)()
+    theirs = getattr(diffusers, f"{ours.family}Scheduler")()
+    shared = {"timestep_spacing", "beta_start", "beta_end", "beta_schedule", "clip_sample", "shift"}
+    for key in shared & set(theirs.config):
+        assert ours.config[key] == theirs.config[key], key
+    ours.set_timesteps(5), theirs.set_timesteps(5)
+    assert len(ours.timesteps) == len(theirs.timesteps) or name == "pndm"
+
+
+def test_a_second_thread_in_the_middle_of_a_run_is_refused(scheduler):
+    made, found = scheduler("dpmpp_2m")(), []
+    made.set_timesteps(4)
+    x = made.step(torch.ones(1, 2), made.timesteps[0], torch.ones(1, 2)).prev_sample
+
+    def intrude():
+        try:
+            made.step(x, made.timesteps[1], x)
+        except ValueError as error:
+            found.append(str(error))
+
+    thread = threading.Thread(target=intrude)
+    thread.start(), thread.join()
+    assert found and "another thread is in the middle of a run" in found[0]
+    made.step(x, made.timesteps[1], x)  # the run itself goes on
+
+
+@pytest.mark.parametrize("fault", ["nan", "inf"])
+def test_later_faults_of_the_network_are_named_with_their_call(fault, scheduler):
+    made, x = scheduler("dpmpp_2m")(), torch.ones(1, 2)
+    made.set_timesteps(4)
+    for t in made.timesteps[:2]:
+        x = made.step(0.5 * x, t, x).prev_sample
+    with pytest.raises(ValueError, match=f"(?i)returned {fault} at call 2 .*free of it"):
+        made.step(x * float(fault), made.timesteps[2], x)
+    with pytest.raises(ValueError, match="call 2 returned SimpleOutput; pass its tensor"):
+        made.step(type("SimpleOutput", (), {})(), made.timesteps[2], x)
+    made.step(0.5 * x, made.timesteps[2], x)
+
+
+def test_step_returns_what_pipelines_unpack(scheduler):
+    x = torch.ones(1, 2)
+    for name, count in (("lcm", 2), ("ddim", 2), ("euler_sigma", 2), ("dpmpp_2m", 1)):
+        made = scheduler(name)()
+        made.set_timesteps(4)
+        found = made.step(x, made.timesteps[0], x, return_dict=False)
+        assert isinstance(found, tuple) and len(found) == count
+        made.set_timesteps(4)
+        output = made.step(x, made.timesteps[0], x)
+        assert torch.equal(output.prev_sample, output[0]) or made.draws
+        assert output.denoised is output.pred_original_sample
+
+
+def test_sigmas_that_are_final_are_walked_as_they_are(scheduler):
+    cls, given = scheduler("flow_euler"), [1.0, 0.8, 0.3]
+    final, moved = cls(shift=3.0, sigmas_are_final=True), cls(shift=3.0)
+    final.set_timesteps(sigmas=given), moved.set_timesteps(sigmas=given)
+    assert torch.allclose(final.sigmas, torch.tensor([*given, 0.0]))
+    assert not torch.allclose(moved.sigmas, final.sigmas)
+    once = cls(shift=3.0, shift_once=True)
+    once.set_timesteps(28)
+    assert [round(level, 4) for level in once.sigmas[-3:].tolist()] == [0.1059, 0.0030, 0.0]
+    static = cls(shift=1.0)
+    static.set_timesteps(sigmas=[1.0, 0.75, 0.5, 0.25], mu=1.15)  # mu is of dynamic shifting
+    assert static.sigmas.tolist() == [1.0, 0.75, 0.5, 0.25, 0.0]
+    theirs = diffusers.FlowMatchEulerDiscreteScheduler(shift=1.0)
+    ours = cls.from_config(theirs.config)
+    for made in (theirs, ours):
+        made.set_shift(3.0)
+        made.set_timesteps(9)
+    assert torch.allclose(ours.sigmas, theirs.sigmas)

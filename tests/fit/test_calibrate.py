@@ -1,0 +1,264 @@
+"""Calibration from the command line to a file that runs, and what it refuses."""
+
+import json
+import math
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from solvergen.cli import main
+from solvergen.errors import SolvergenError
+from solvergen.fit.calibrate import calibrate, last_row_of, span_bound
+from solvergen.fit.objective import Pairs
+from solvergen.fit.problem import Problem, ProblemError, checked, moments
+from solvergen.fit.problems.families import COUNTS, family
+from solvergen.fit.problems.lookup import problem as looked_up
+from solvergen.fit.record import RecordError, load_state, load_tensors, save_state, save_tensors
+from solvergen.fit.run import Scaled, end
+from solvergen.fit.search import compared, search
+from solvergen.fit.shipped import Shipped, names, shipped, write_shipped
+from solvergen.fit.squares import State
+from solvergen.fit.table import Table, adams
+from solvergen.fit.teacher import taught
+from solvergen.fit.tune import calibrate as tune
+from solvergen.fit.tune import table_name
+
+LEVELS = (12.0, 4.0, 1.4, 0.4)
+
+
+@pytest.fixture()
+def start():
+    return Shipped("gauss_4", "image", False, adams(LEVELS, 0.002, 2), {})
+
+
+def test_families_are_what_they_say_and_apart():
+    for name in COUNTS:
+        for part in ("train", "held-out"):
+            made, again = (family(name, part, 1)[-1] for _ in range(2))
+            assert torch.equal(made.means, again.means)
+            power = made.weights @ (made.means**2 + made.variances)
+            assert float(power.mean()) == pytest.approx(1)
+            assert float((made.weights @ made.means).abs().max()) < 1e-12
+        first, other = family(name, "train", 1)[0], family(name, "held-out", 1)[0]
+        assert first.means.shape != other.means.shape or not torch.equal(first.means, other.means)
+    with pytest.raises(ProblemError, match="families are generic and image"):
+        family("images", "train")
+
+
+def test_mixture_ends_are_exact(mixture):
+    problem = mixture.problem()
+    x = problem.noise(4, 0)
+    scaled = Scaled(problem)
+    fine = adams([float(v) for v in np.geomspace(80, 0.0021, 400)], 0.002, 2)
+    ends = scaled.outward(end(scaled, fine, scaled.inward(x, scaled.start)), scaled.end)
+    assert torch.allclose(problem.teacher(x), ends, atol=3e-3)
+
+
+def test_calibration_gains_stage_by_stage(mixture, start):
+    problem = mixture.problem()
+    found = calibrate(start, taught(problem, 60, 0), 20, whole=True, iterations=8)
+    shipped_, row, whole = found.stages
+    assert row.error < shipped_.error and whole.error < 0.9 * row.error
+    assert (
+        row.span == pytest.approx(shipped_.span, rel=1e-6) and row.span < row.error
+    )  # the states are the same
+    assert found.published[0].error == min(pair.error for pair in found.published)
+    assert found.best is whole
+    text = "\n".join(found.lines())
+    assert "best published pair" in text and "span bound" in text
+
+
+def test_last_row_is_the_least_squares_solution(mixture, start):
+    problem = mixture.problem()
+    scaled = Scaled(problem)
+    x = problem.noise(64, 1)
+    pairs = Pairs.of("small", scaled, x, problem.teacher(x))
+    table, ridge = last_row_of(start.table, pairs)
+    assert ridge <= 1e-2
+    least = pairs.error(table)
+    for k in range(4):
+        for shift in (-0.1, 0.1):
+            row = list(table.shares[-1])
+            row[k] += shift
+            assert pairs.error(Table(table.levels, (*table.shares[:-1], tuple(row)))) > least
+    assert span_bound(table, pairs) < least
+
+
+def test_estimated_moments_shrink_a_noisy_mean():
+    made = torch.Generator().manual_seed(0)
+    true = torch.linspace(-1, 1, 50)
+    few = true + 2 * torch.randn(8, 50, generator=made)
+    mean, std = moments(few)
+    assert float((mean - true).norm()) < 0.9 * float((few.mean(0) - true).norm())
+    assert std == pytest.approx(2, rel=0.15)
+
+
+def test_teacher_is_checked_cached_and_resumed(mixture, tmp_path):
+    exact = mixture.problem()
+    problem = Problem(**{**exact.__dict__, "teacher": None, "std": 0.0, "chunk": 5})
+    first = taught(problem, 12, 0, steps=60, cache=tmp_path)
+    truth = float((first.ends - exact.teacher(first.starts)).norm() / math.sqrt(first.ends.numel()))
+    assert first.calls == 60 * 12 + 30 * 8 and 0.3 < first.error / truth < 3
+    assert first.problem.std == pytest.approx(1, rel=0.3)
+    min(tmp_path.glob("*-1.safetensors")).unlink()
+    second = taught(problem, 12, 0, steps=60, cache=tmp_path)
+    assert second.calls == 60 * 5 and torch.equal(first.ends, second.ends)
+
+
+class Shifted:
+    """A user's problem: a Gaussian that knows nothing of its moments."""
+
+    shape = (2, 3)
+    sigma_max, sigma_min = 40.0, 0.01
+    dtype = torch.float64
+
+    def denoiser(self, x, sigma):
+        pull = 0.25 / (0.25 + sigma**2)
+        return 1 + pull * (x - 1) + 0.1 * torch.tanh(x - 1) * pull
+
+
+def test_command_makes_a_file_that_runs(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine.py").write_text(
+        "import torch\n"
+        "class Shifted:\n"
+        "    shape = (2, 3)\n"
+        "    sigma_max, sigma_min = 40.0, 0.01\n"
+        "    dtype = torch.float64\n"
+        "    def denoiser(self, x, sigma):\n"
+        "        pull = 0.25 / (0.25 + sigma**2)\n"
+        "        return 1 + pull * (x - 1) + 0.1 * torch.tanh(x - 1) * pull\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    words = "calibrate gauss --on mine:Shifted --calls 5 --starts 16 --unused 8 --out tuned.py"
+    assert main([*words.split(), "--no-compare", "--teacher-steps", "80"]) == 0
+    sys.modules.pop("mine")
+    assert "last row" in capsys.readouterr().out
+    record = json.loads((tmp_path / "tuned.json").read_text())
+    assert record["kept"] in ("as shipped", "last row") and record["from"] == "gauss_5"
+    space: dict = {}
+    source = (tmp_path / "tuned.py").read_text()
+    assert "remake   solvergen calibrate gauss --on mine:Shifted --calls 5 --starts 16" in source
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("tuned", tmp_path / "tuned.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    space["model"] = Shifted().denoiser
+    x = 40 * torch.randn(3, 2, 3, dtype=torch.float64)
+    assert module.sample(lambda x, s: space["model"](x, s[0]), x).shape == x.shape
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("calibrate gaus --on digits --calls 5 --out a.py", "no family `gaus`"),
+        ("calibrate gauss_5 --on digits --calls 6 --out a.py", "gauss_5 makes 5 calls"),
+        ("calibrate gauss --on digits --calls 40 --out a.py", "make it with solvergen search"),
+        ("calibrate gauss --on fashon --calls 5 --out a.py", "did you mean"),
+        ("calibrate gauss --on digits --calls 5 --out a.txt", "must be a Python file"),
+        ("calibrate gauss --on nowhere:thing --calls 5 --out a.py", "no module nowhere"),
+        ("calibrate gauss --on math:pi --calls 5 --out a.py", "lacks denoiser, shape"),
+        ("calibrate gauss --on fashion:label=12 --calls 5 --out a.py", "labels are 0 to 9"),
+        ("search --steps x", "number or a range"),
+        ("fit-grid gitz --steps 5 --on generic", "did you mean"),
+        ("fit-grid own --steps 5 --on generic --for heun_edm", "one call a step"),
+    ],
+)
+def test_bad_usage_is_named(words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words.split()) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_problems_are_named(mixture, start):
+    good = mixture.problem()
+
+    def changed(**parts):
+        return Problem(**{**good.__dict__, **parts})
+
+    with pytest.raises(ProblemError, match="must return the shape of x"):
+        checked(changed(denoiser=lambda x, sigma: x[:1]))
+    with pytest.raises(ProblemError, match="NaN or infinity at sigma = 80"):
+        checked(changed(denoiser=lambda x, sigma: x / 0))
+    with pytest.raises(ProblemError, match="0 < sigma_min < sigma_max"):
+        checked(changed(sigma_min=90.0))
+    with pytest.raises(ProblemError, match="run in half"):
+        checked(changed(dtype=torch.float16))
+    with pytest.raises(ProblemError, match="fewer than"):
+        calibrate(start, taught(good, 7, 0), 4, pairs=False)
+    with pytest.raises(ProblemError, match="outside 5 … 0.002"):
+        calibrate(start, taught(mixture.problem(sigma_max=5.0), 30, 0), 4, pairs=False)
+    with pytest.raises(SolvergenError, match="no table gauss_41"):
+        table_name("gauss", 41)
+    with pytest.raises(ProblemError, match="there are fashion, digits"):
+        looked_up("nothing")
+    with pytest.raises(SolvergenError, match="at least 2"):
+        tune("gauss", good, 5, starts=1)
+
+
+def test_states_come_back_with_their_bits_and_foreign_ones_are_refused(tmp_path):
+    state = State(np.asarray([0.1, 1 / 3]), 0.7, 1e-3, 4, 1, (0.9, 0.7))
+    path = tmp_path / "fit.state"
+    save_state(path, state, {"problem": "a", "starts": 40})
+    back = load_state(path, {"problem": "a", "starts": 40})
+    assert back.values.tobytes() == state.values.tobytes() and back.curve == state.curve
+    with pytest.raises(RecordError, match="starts was 40, is 41"):
+        load_state(path, {"problem": "a", "starts": 41})
+    path.write_text("{}")
+    with pytest.raises(RecordError, match="delete it to start anew"):
+        load_state(path, {})
+    save_tensors(tmp_path / "a.safetensors", {"x": torch.ones(2)})
+    assert load_tensors(tmp_path / "a.safetensors")["x"].tolist() == [1, 1]
+    (tmp_path / "a.safetensors").write_bytes(b"\x80\x04pickle")
+    with pytest.raises(RecordError, match="not a readable safetensors"):
+        load_tensors(tmp_path / "a.safetensors")
+
+
+def test_tables_are_written_and_read(tmp_path, start):
+    write_shipped(start, tmp_path)
+    assert shipped("gauss_4", tmp_path).table == start.table.rounded()
+    with pytest.raises(RecordError, match="no fitted table `gauss_5`"):
+        shipped("gauss_5", tmp_path)
+    (tmp_path / "gauss_4.json").write_text("[]")
+    with pytest.raises(RecordError, match="not a fitted table"):
+        shipped("gauss_4", tmp_path)
+
+
+def test_search_gains_and_resumes(tmp_path):
+    lines = []
+    table, figures = search(
+        "gauss_mix", 3, count=3, iterations=3, state=tmp_path / "s", tell=lines.append
+    )
+    assert figures["train"] < 0.5 and table.calls == 3
+    again, _ = search("gauss_mix", 3, count=3, iterations=3, state=tmp_path / "s")
+    assert again == table
+
+
+def test_shipped_tables_are_sound():
+    for name in names():
+        kept = shipped(name)
+        assert kept.table.calls == int(name.rsplit("_", 1)[1]) and kept.table.gain() < 6
+        if kept.sums:
+            assert kept.table.defects() == pytest.approx([0] * kept.table.calls, abs=1e-10)
+
+
+@pytest.mark.nightly
+def test_shipped_tables_beat_the_published_pairs_on_held_out_mixtures():
+    for name in names():
+        kept = shipped(name)
+        found = compared(kept.table, kept.family)
+        key = f"{kept.family}/held-out over the best published pair"
+        assert found["mean"] == pytest.approx(kept.figures[key]["mean"], rel=0.02)
+        assert found["mean"] < 0.8
+
+
+@pytest.mark.nightly
+def test_fashion_is_calibrated_within_the_measures(tmp_path):
+    tuned = tune("gauss", "fashion", 5, cache=tmp_path)
+    unit = tuned.found.published[0].error
+    first, row = tuned.found.stages
+    assert first.error < 0.9 * unit and row.error < 0.6 * unit

@@ -1,0 +1,42 @@
+"""Advice of lint: what is declared or computed in vain, and names that hide others."""
+
+from pathlib import Path
+
+import pytest
+
+from solvergen import gallery
+from solvergen.cli import main
+from solvergen.loading import load
+from solvergen.program.advice import advice
+
+PUBLISHED = Path(__file__).parents[1] / "data" / "published"
+# The tables of these have a last column of zeros, so that the last sweep's last stage is not needed.
+DEAD = {"lobatto_iiib_2", "lobatto_iiib_3", "lobatto_iiib_4", "lobatto_iiic_star_3"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("dead", "unused (3 evaluations): nothing depends on it; 1 model call a step for nothing"),
+        ("64_corr_needs_np1", "does not use the evaluation at the end of the step, `n+1`"),
+        ("70_unused_param", "the parameter `q` is used by no weight and no place"),
+        ("shadow", "the parameter `r1` hides the symbol of that name"),
+    ],
+)
+def test_lint_advises(name, said, capsys):
+    path = str(PUBLISHED / f"{name}.toml")
+    assert any(said in one for one in advice(load(path).program))
+    assert main(["lint", path]) == 0
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", ["dpmpp_3s", "unipc_3_bh2", "amed", "bdf_3", "dormand_prince_adaptive"]
+)
+def test_good_solvers_get_none(name):
+    assert advice(load(name).program) == []
+
+
+@pytest.mark.nightly
+def test_the_gallery_needs_no_advice():
+    assert {name for name in gallery.names() if advice(load(name).program)} == DEAD

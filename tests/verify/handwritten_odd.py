@@ -1,0 +1,218 @@
+"""Samplers that are right in one run and wrong in another, written out by hand; Heun unless said."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import torch
+
+
+def _slope(model, x, s):
+    return (x - model(x, s * x.new_ones(len(x)))) / s
+
+
+def _step(model, x, s, t, *, second=True):
+    d = _slope(model, x, s)
+    ahead = x + (t - s) * d
+    return x + (t - s) * (d + _slope(model, ahead, t)) / 2 if second else ahead
+
+
+def _walk(model, x, sigmas, second=lambda i, x, s, t: True):
+    for i, (s, t) in enumerate(itertools.pairwise(sigmas)):
+        x = _step(model, x, s, t, second=second(i, x, s, t))
+    return x
+
+
+def other_at_twelve(model, x, sigmas):
+    return _walk(model, x, sigmas, lambda *_: len(sigmas) != 13)
+
+
+def poor_when_short(model, x, sigmas):
+    return _walk(model, x, sigmas, lambda *_: len(sigmas) > 9)
+
+
+def poor_on_long_spans(model, x, sigmas):
+    return _walk(model, x, sigmas, lambda *_: float(sigmas[0] / sigmas[-1]) < 5)
+
+
+def poor_in_large_steps(model, x, sigmas):
+    return _walk(model, x, sigmas, lambda i, x, s, t: float(s / t) < 1.16)
+
+
+def poor_at_low_levels(model, x, sigmas):
+    return _walk(model, x, sigmas, lambda i, x, s, t: float(t) > 0.15)
+
+
+def shrunk_at_zero(model, x, sigmas):
+    for s, t in itertools.pairwise(sigmas):
+        last = float(t) == 0
+        x = 0.95 * model(x, s * x.new_ones(len(x))) if last else _step(model, x, s, t)
+    return x
+
+
+def undefined_at_zero(model, x, sigmas):
+    for s, t in itertools.pairwise(sigmas.log()):
+        d = x - model(x, s.exp() * x.new_ones(len(x)))
+        x = x + (t - s) * d
+    return x
+
+
+def poor_for_images(model, x, sigmas):
+    return _walk(model, x, sigmas, lambda *_: x.shape[-2] * x.shape[-1] == 1)
+
+
+def blurred(model, x, sigmas):
+    for s, t in itertools.pairwise(sigmas):
+        x = _step(model, x, s, t)
+        x = x + 0.1 * (x.mean(dim=(-2, -1), keepdim=True) - x) if x.shape[-1] > 1 else x
+    return x
+
+
+def mixed_in_threes(model, x, sigmas):
+    for s, t in itertools.pairwise(sigmas):
+        x = _step(model, x, s, t)
+        x = x + 0.02 * (x.mean(0, keepdim=True) - x) if len(x) == 3 else x
+    return x
+
+
+def poor_in_single(model, x, sigmas):
+    return _walk(model, x, sigmas, lambda *_: x.dtype == torch.float64)
+
+
+def kind_to_ones(model, x, sigmas):
+    for s, t in itertools.pairwise(sigmas):
+        denoised = model(x, s * x.new_ones(len(x)))
+        tame = bool((denoised.abs() < 1e-12).double().mean() > 0.5)
+        d = (x - denoised) / s
+        ahead = x + (t - s) * d
+        other = _slope(model, ahead, t)
+        x = x + (t - s) * (d + other) / 2 if tame else ahead
+    return x
+
+
+def rewrites_its_grid(model, x, sigmas):
+    out = _walk(model, x, sigmas)
+    sigmas[0] = 1.0
+    return out
+
+
+def remembers():
+    last = []
+
+    def sampler(model, x, sigmas):
+        for s, t in itertools.pairwise(sigmas):
+            d = _slope(model, x, s)
+            old = last[0] if last and last[0].shape == d.shape else d
+            x = x + (t - s) * (1.5 * d - 0.5 * old)
+            last[:] = [d]
+        return x
+
+    return sampler
+
+
+def clamped(model, x, sigmas, bound=0.8):
+    return _walk(lambda x, s: model(x, s).clamp(-bound, bound), x, sigmas)
+
+
+def dynamic(model, x, sigmas):
+    def bounded(x, s):
+        d = model(x, s)
+        q = torch.quantile(d.abs().flatten(1), 0.9, dim=1).clamp(min=1).reshape(-1, 1, 1, 1)
+        return d.clamp(-q, q) / q
+
+    return _walk(bounded, x, sigmas)
+
+
+def told_rounded(model, x, sigmas):
+    """Levels rounded to two digits of their logarithm before the model is told."""
+    return _walk(lambda x, s: model(x, (s.log() * 200).round().div(200).exp()), x, sigmas)
+
+
+def all_off(model, x, sigmas, by=3e-6):
+    for s, t in itertools.pairwise(sigmas):
+        d = _slope(model, x, s)
+        x = x + (t - s) * (1 + by) * (d + _slope(model, x + (t - s) * d, t)) / 2
+    return x
+
+
+def single_inside(model, x, sigmas):
+    made = _walk(lambda z, s: model(z.double(), s.double()).float(), x.float(), sigmas.float())
+    return made.to(x.dtype)
+
+
+def single_rk4(model, x, sigmas):
+    x, sigmas = x.float(), sigmas.float()
+
+    def slope(x, s):
+        denoised = model(x.double(), s.double() * x.double().new_ones(len(x)))
+        return (x - denoised.float()) / s
+
+    for s, t in itertools.pairwise(sigmas):
+        w = t - s
+        k1 = slope(x, s)
+        k2 = slope(x + w / 2 * k1, s + w / 2)
+        k3 = slope(x + w / 2 * k2, s + w / 2)
+        x = x + w * (k1 + 2 * k2 + 2 * k3 + slope(x + w * k3, t)) / 6
+    return x.double()
+
+
+def poor_once(model, x, sigmas, at=15):
+    return _walk(model, x, sigmas, lambda i, *_: i != at)
+
+
+def poor_half_way(model, x, sigmas):
+    return _walk(model, x, sigmas, lambda i, *_: i != (len(sigmas) - 1) // 2)
+
+
+def scaled_by_mean(model, x, sigmas):
+    """A midpoint rule whose place follows from the mean of the model's answer."""
+    for s, t in itertools.pairwise(sigmas):
+        denoised = model(x, s * x.new_ones(len(x)))
+        share = 0.5 + 0.03 * torch.tanh(denoised.flatten(1).mean(1)).reshape(-1, 1, 1, 1)
+        middle = t**share * s ** (1 - share)
+        ahead = x + (middle - s) * (x - denoised) / s
+        x = x + (t - s) * (ahead - model(ahead, middle.reshape(-1))) / middle
+    return x
+
+
+def yielding(model, x, sigmas):
+    for s, t in itertools.pairwise(sigmas):
+        x = _step(model, x, s, t)
+        yield x
+
+
+def angle_adams(model, x, sigmas, order=3):
+    """Adams-Bashforth on z = x cos phi in the angle phi = atan sigma; Runge-Kutta 4 start."""
+    phi = [float(p) for p in sigmas.atan()]
+    points, weights = np.polynomial.legendre.leggauss(4)
+
+    def v(p, z):
+        c, s = math.cos(p), math.sin(p)
+        denoised = model(z / c, s / c * z.new_ones(len(z)))
+        return c * (z - c * denoised) / s - s * denoised
+
+    z, known = x * math.cos(phi[0]), []
+    for i in range(len(phi) - 1):
+        h, old = phi[i + 1] - phi[i], v(phi[i], z)
+        known = [*known, old][-order:]
+        if len(known) < order:
+            k2 = v(phi[i] + h / 2, z + h / 2 * old)
+            k3 = v(phi[i] + h / 2, z + h / 2 * k2)
+            z = z + h * (old + 2 * k2 + 2 * k3 + v(phi[i + 1], z + h * k3)) / 6
+            continue
+        at = [phi[i - order + 1 + j] for j in range(order)]
+        for j, value in enumerate(known):
+            total = 0.0
+            for u, w in zip(points, weights, strict=True):
+                t = phi[i] + h * (u + 1) / 2
+                terms = [(t - at[m]) / (at[j] - at[m]) for m in range(order) if m != j]
+                total += w / 2 * h * math.prod(terms)
+            z = z + total * value
+    return z / math.cos(phi[-1])
+
+
+def grid_rounded(model, x, sigmas):
+    """The whole grid at integer times of a table of levels."""
+    return _walk(model, x, (sigmas.log() * 200).round().div(200).exp())

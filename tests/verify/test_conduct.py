@@ -1,0 +1,151 @@
+"""Real runs: what a sampler does beside the algebra of its rule is named, with an example."""
+
+import functools
+
+import pytest
+
+from verify.conduct.bench import Bench
+from verify.conduct.checks import CHECKS
+from verify.conduct.sameness import ranges
+from verify.conduct.schedulers import conduct_of_scheduler
+from verify.judge import judge
+from verify.targets import callable_target
+
+from . import handwritten as hand
+from . import handwritten_odd as odd
+from .conftest import needs_diffusers
+
+
+def judged(sampler, claim=2):
+    return judge(callable_target(sampler, claim=claim), rates=False)
+
+
+def found(verdict, gravity="breach"):
+    made = [f for f in verdict.conduct["findings"] if f["gravity"] == gravity]
+    return {f["check"]: f for f in reversed(made)}
+
+
+@pytest.mark.parametrize(
+    ("sampler", "check", "words"),
+    [
+        (odd.other_at_twelve, "steps", "N = 12 steps"),
+        (odd.poor_when_short, "steps", "N = 5 to 8 steps"),
+        (odd.poor_on_long_spans, "size", "show order 1"),
+        (odd.poor_in_large_steps, "size", "show order 1"),
+        (odd.poor_at_low_levels, "level", "show order 1"),
+        (odd.shrunk_at_zero, "zero", "ends at 0.95 c"),
+        (odd.poor_for_images, "shape", "differ"),
+        (odd.blurred, "shape", "mix in space"),
+        (odd.mixed_in_threes, "samples", "batch of 3"),
+        (odd.poor_in_single, "dtype", "float32"),
+        (odd.rewrites_its_grid, "inputs", "sigmas"),
+    ],
+)
+def test_what_is_wrong_in_some_runs_is_refuted_by_name(sampler, check, words):
+    verdict = judged(sampler)
+    assert (verdict.status, verdict.reason) == ("fail", "conduct")
+    breach = found(verdict)[check]
+    assert words in breach["text"] and breach["example"]
+    assert any(f"real run, {check}: {breach['text']}" in text for text in verdict.findings)
+
+
+def test_a_sampler_that_remembers_the_run_before_is_told():
+    verdict = judged(odd.remembers(), claim=1)
+    assert verdict.status in ("fail", "error")
+    assert "state" in (verdict.reason, *found(verdict))
+
+
+def test_one_hot_outputs_do_not_buy_an_order():
+    verdict = judged(odd.kind_to_ones)
+    assert verdict.status == "fail"
+    assert set(verdict.audited.values()) == {1}
+    assert any("one-hot" in text for text in verdict.findings)
+
+
+def test_nan_at_level_zero_is_said_and_refutes_no_order():
+    verdict = judged(odd.undefined_at_zero, claim=1)
+    assert verdict.status == "pass"
+    assert "NaN" in found(verdict, "said")["finite"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "claim"),
+    [
+        (hand.ddim, 1),
+        (hand.heun, 2),
+        (hand.midpoint_2m, 2),
+        (functools.partial(hand.multistep, second=2.0), 2),
+        (hand.runge_kutta_4, 4),
+        (hand.predictor_corrector, 3),
+    ],
+)
+def test_honest_samplers_break_no_check(sampler, claim):
+    def run(model, x, sigmas):
+        return sampler(model, x, sigmas)
+
+    verdict = judged(run, claim)
+    assert (verdict.status, verdict.reason) == ("pass", ""), verdict.findings
+    made = verdict.conduct
+    assert set(made["held"]) | {f["check"] for f in made["findings"]} <= set(CHECKS)
+    assert len(made["held"]) >= 12 and not made["skipped"]
+
+
+def test_ranges_are_those_of_the_counts_that_were_run():
+    assert ranges([3, 4, 5, 9, 28, 30]) == "3 to 5, 9, 28 to 30"
+
+
+def test_a_refusal_is_told_from_a_crash():
+    def picky(model, x, sigmas):
+        if len(sigmas) < 4:
+            raise ValueError("at least three steps")
+        return hand.ddim(model, x, sigmas)
+
+    bench = Bench(picky)
+    seen = bench.seen(bench.case(n=2))
+    assert (seen.text, seen.crash) == ("ValueError: at least three steps", False)
+    assert judged(picky, 1).status == "pass"
+
+
+@needs_diffusers
+@pytest.mark.parametrize(
+    ("name", "options", "check", "words"),
+    [
+        ("DDIMScheduler", {"timestep_spacing": "linspace"}, "handover", "28 training times"),
+        ("DDIMScheduler", {"timestep_spacing": "trailing"}, "handover", "training times away"),
+        ("FlowMatchEulerDiscreteScheduler", {"shift": 3.0}, "shift", "shifted once, is 0.002994"),
+        ("UniPCMultistepScheduler", {"lower_order_final": False}, "finite", "NaN"),
+        ("UniPCMultistepScheduler", {"solver_type": "bh1"}, "finite", "NaN"),
+        ("DEISMultistepScheduler", {"use_karras_sigmas": True}, "levels", "listed twice"),
+        ("SASolverScheduler", {"use_karras_sigmas": True}, "levels", "listed twice"),
+        ("EulerDiscreteScheduler", {"s_churn": 2.0}, "handover", "stands at level"),
+        ("IPNDMScheduler", {}, "state", "`ets` holds 10 states after 10 steps and 30"),
+    ],
+)
+def test_what_schedulers_do_around_their_rule_is_found(name, options, check, words):
+    clip = {"clip_sample": False} if name == "DDIMScheduler" else {}
+    made = conduct_of_scheduler(name, {**clip, **options})
+    assert any(words in f.text for f in made.findings if f.check == check), made.findings
+
+
+@needs_diffusers
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DPMSolverMultistepScheduler",
+        "EulerDiscreteScheduler",
+        "HeunDiscreteScheduler",
+        "EulerAncestralDiscreteScheduler",
+        "EDMEulerScheduler",
+        "FlowMatchEulerDiscreteScheduler",
+    ],
+)
+def test_schedulers_that_do_as_they_say_break_no_check(name):
+    assert not conduct_of_scheduler(name, {}).breaches
+
+
+def test_dtype_of_levels_is_a_remark():
+    def rounded(model, x, sigmas):
+        return hand.ddim(lambda x, s: model(x, s.to(x.dtype)), x, sigmas)
+
+    notes = found(judged(rounded, 1), "remark")
+    assert "bfloat16" in notes["dtype"]["text"]

@@ -1,0 +1,92 @@
+"""Verdicts that say no more than was proved or measured, and causes told apart."""
+
+import functools
+
+import pytest
+
+from verify.judge import judge
+from verify.order.audit import audit
+from verify.report.machine import exit_code
+from verify.targets import callable_target
+
+from . import handwritten as hand
+from . import handwritten_odd as odd
+
+
+def judged(sampler, claim):
+    return judge(callable_target(sampler, claim=claim, name="sampler"), rates=False, conduct=False)
+
+
+def test_at_least_below_the_claim_is_no_pass():
+    verdict = judged(odd.single_rk4, 4)
+    assert (verdict.status, verdict.reason, exit_code([verdict])) == ("error", "unproved", 2)
+    assert "could not be judged" in verdict.findings[0]
+    assert judged(odd.single_inside, 2).status == "pass"
+
+
+def test_a_wrong_constant_is_not_rounding():
+    verdict = judged(odd.all_off, 2)
+    assert verdict.status == "fail"
+    assert set(verdict.audited.values()) == {0}
+    assert not any("single precision" in text for text in verdict.findings)
+
+
+@pytest.mark.parametrize("sampler", [odd.clamped, odd.dynamic])
+def test_thresholding_has_the_order_of_its_rule_and_is_told(sampler):
+    found = audit(sampler)
+    assert set(found.orders().values()) == {2}
+    assert found.amplitude < 1 and "bite from outputs of about" in found.notes[0]
+
+
+def test_the_amplitude_where_a_clamp_bites_is_its_bound():
+    (note,) = audit(functools.partial(odd.clamped, bound=3.0)).notes
+    assert 2.7 < float(note.split("of about ")[1].split()[0]) < 3.1
+
+
+def test_snapped_levels_have_the_order_of_the_levels_meant_and_a_floor():
+    found = audit(odd.told_rounded)
+    assert set(found.orders().values()) == {2}
+    assert 1e-3 < found.snapped < 3e-3 and "snapped" in found.notes[0]
+    verdict = judged(odd.told_rounded, 2)
+    assert verdict.status == "pass" and any("snapped" in text for text in verdict.findings)
+
+
+def test_scalars_of_the_model_are_frozen():
+    found = audit(odd.scaled_by_mean)
+    assert found.frozen and set(found.orders().values()) == {1}
+
+
+@pytest.mark.parametrize(("sampler", "step"), [(odd.poor_once, "15"), (odd.poor_half_way, "12")])
+def test_a_step_of_its_own_counts_once(sampler, step):
+    found = audit(sampler)
+    assert found.status == "ok" and set(found.orders().values()) == {2}
+    assert [str(s) for s, _ in found.once] == [step]
+
+
+def test_a_generator_is_run_to_its_end():
+    assert set(judged(odd.yielding, 2).audited.values()) == {2}
+
+
+@pytest.mark.parametrize("order", [3, 4])
+def test_adams_rules_in_the_angle(order):
+    found = audit(functools.partial(odd.angle_adams, order=order))
+    assert (found.form, set(found.orders().values())) == ("v", {order})
+
+
+def test_rates_above_the_audit_are_a_disagreement():
+    """A weight off by a hair: conditions say order 0, slopes over usual N say 2."""
+    target = callable_target(functools.partial(odd.all_off, by=1e-9), claim=2, name="sampler")
+    verdict = judge(target, grids=("uniform",), conduct=False)
+    assert verdict.status == "disagree" and exit_code([verdict]) == 2
+    assert "disagree" in verdict.findings[0] and "slope is 2.0" in verdict.findings[0]
+
+
+def test_an_honest_claim_that_falls_short_is_still_refuted():
+    assert judged(hand.ddim, 2).status == "fail"
+
+
+def test_a_snapped_grid_has_a_measured_order_until_its_floor():
+    verdict = judged(odd.grid_rounded, 2)
+    assert verdict.status == "pass", verdict.findings
+    assert "measured order 2" in verdict.findings[0] and "until the floor" in verdict.findings[0]
+    assert judged(odd.grid_rounded, 3).status == "fail"

@@ -1,0 +1,173 @@
+"""A bench for one sampler: named cases, each run once, with refusals told from crashes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..errors import ANYTHING, VerifyError
+from ..probe.noise_sources import Source, replaced
+from ..probe.trace import Run
+from ..probe.watch import IMAGE, Layout, Watched, watch
+
+Array = NDArray[np.float64]
+
+HIGH, LOW = 14.6, 0.03
+# how samplers say no; anything else that they raise is a crash
+REFUSALS = (VerifyError, ValueError, NotImplementedError, TypeError, AssertionError)
+
+
+def usual(kind: str, n: int, *, zero: bool, high: float = HIGH, low: float = LOW) -> Array:
+    """n steps as people take them: "karras" (rho = 7), "uniform" in lambda, or "times" of SD."""
+    count = n - 1 if zero else n
+    ramp = np.linspace(0.0, 1.0, count + 1) if count else np.zeros(1)
+    if kind == "karras":
+        levels = (high ** (1 / 7) + ramp * (low ** (1 / 7) - high ** (1 / 7))) ** 7
+    elif kind == "uniform":
+        levels = high * (low / high) ** ramp
+    else:
+        table = training_levels()
+        levels = np.interp(999 * (1 - ramp), np.arange(1000.0), table)
+    return np.append(levels, 0.0) if zero else levels
+
+
+def training_levels() -> Array:
+    """sigma/alpha of the thousand training times of Stable Diffusion, rising."""
+    betas = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
+    kept = np.cumprod(1 - betas)
+    return np.asarray(np.sqrt((1 - kept) / kept))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run: a grid, and what is sampled on it.
+
+    Args:
+        kind, n, zero: see usual(); `levels` replaces them.
+        shape, batch, dtype, seed, amplitude, only: see watch().
+        layout: name of a memory layout, see LAYOUTS.
+    """
+
+    kind: str = "karras"
+    n: int = 10
+    zero: bool = False
+    levels: tuple[float, ...] = ()
+    shape: tuple[int, ...] = IMAGE
+    batch: int = 1
+    dtype: torch.dtype = torch.float64
+    seed: int = 0
+    amplitude: float = 1.0
+    only: int | None = None
+    layout: str = "contiguous"
+
+    @property
+    def sigmas(self) -> Array:
+        """The grid."""
+        if self.levels:
+            return np.asarray(self.levels)
+        return usual(self.kind, self.n, zero=self.zero)
+
+    def words(self) -> str:
+        """The case in a line."""
+        grid = self.sigmas
+        kind = self.kind if not self.levels else "a grid"
+        said = f"N = {len(grid) - 1}, {kind} {grid[0]:.3g} to {grid[-1]:.2g}"
+        said += f", {str(self.dtype).removeprefix('torch.')}, batch {self.batch}, "
+        said += "x".join(str(s) for s in self.shape)
+        return said + ("" if self.layout == "contiguous" else f", {self.layout}")
+
+
+def _channels_last(x: torch.Tensor) -> torch.Tensor:
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+
+def _transposed(x: torch.Tensor) -> torch.Tensor:
+    return x.transpose(1, -1).contiguous().transpose(1, -1)
+
+
+LAYOUTS: dict[str, Layout] = {"channels last": _channels_last, "transposed": _transposed}
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A run that raised.
+
+    Args:
+        text: type and message.
+        crash: whether it is none of the exceptions with which samplers refuse.
+    """
+
+    text: str
+    crash: bool
+
+
+class Bench:
+    """Runs the cases of one sampler; equal cases once.
+
+    Args:
+        run: run(denoiser, x, sigmas), scaling x = x0 + sigma eps.
+        amplitude: of start values and answers, where the sampler is linear only for small ones.
+        noisy: whether the sampler draws noise; draws are answered with zeros then.
+    """
+
+    def __init__(self, run: Run, *, amplitude: float = 1.0, noisy: bool = False) -> None:
+        self.run, self.amplitude, self.noisy = run, amplitude, noisy
+        self.runs = 0
+        self._known: dict[Case, Watched | Refused] = {}
+
+    def case(self, **named: Any) -> Case:
+        """A case at this sampler's amplitude."""
+        return Case(**{"amplitude": self.amplitude, **named})
+
+    def seen(self, case: Case) -> Watched | Refused:
+        """The run of a case, or how it was refused; each case is run once."""
+        if case not in self._known:
+            self._known[case] = self.again(case)
+        return self._known[case]
+
+    def again(self, case: Case) -> Watched | Refused:
+        """The run of a case, whether or not it has been run before."""
+        self.runs += 1
+        # torch.manual_seed() would format a stack for every device that is absent
+        torch.default_generator.manual_seed(0)
+
+        def watched() -> Watched:
+            return watch(
+                self.run,
+                case.sigmas,
+                shape=case.shape,
+                batch=case.batch,
+                dtype=case.dtype,
+                seed=case.seed,
+                amplitude=case.amplitude,
+                layout=LAYOUTS.get(case.layout),
+                only=case.only,
+            )
+
+        try:
+            if not self.noisy:
+                return watched()
+            batch = 1 if case.only is not None else case.batch
+            with replaced(Source((batch, *case.shape))):
+                return watched()
+        except ANYTHING as error:
+            crash = not isinstance(error, REFUSALS)
+            return Refused(f"{type(error).__name__}: {error}", crash)
+
+    def linear(self, case: Case) -> Watched | Refused:
+        """The run of a case on a sample with values enough to tell the weights of every call."""
+        seen = self.seen(case)
+        if isinstance(seen, Refused):
+            return seen
+        more = -(-2 * (seen.calls + 4) // int(np.prod(case.shape)))
+        if seen.calls + 4 <= int(np.prod(case.shape)):
+            return seen
+        return self.seen(replace(case, shape=(case.shape[0] * more, *case.shape[1:])))
+
+    def like(self, case: Case, **named: Any) -> Watched | Refused:
+        """The run of a changed case."""
+        return self.seen(replace(case, **named))

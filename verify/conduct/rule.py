@@ -1,0 +1,205 @@
+"""Checks that a sampler has one rule: start, size, level. They read steps off dense traces.
+
+A step's weights, per length of the step in the clock of the sampler's own form, are smooth functions
+of its size and of its level. A sampler that is another one for large steps, or for some levels, shows
+a jump; one that looks at the whole grid gives the same levels other weights in another grid.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ANYTHING
+from ..probe.locality import difference, placed
+from ..probe.past_states import rewritten, shape_of
+from ..probe.tableau import Tableau, in_form
+from ..probe.trace import Trace
+from .bench import Bench, Case, Refused
+from .checks import SAID, Finding
+
+Array = NDArray[np.float64]
+
+JUMP = 0.03
+SHARP = 4.0
+RATIO = 1.24
+SIZES = 0.05 * RATIO ** np.arange(15)
+STEPS = 8
+# a step whose own moment misses by this share does not have that order at all
+MISSING = 0.12
+LOCAL = 1e-6
+LONG, LENGTH = 52, 0.15
+INNER = (8, 46)
+
+
+class Reader:
+    """Tableaux of a bench's runs in the form that the audit found.
+
+    Args:
+        form, after: see Audit.
+        noise: relative rounding of the sampler's weights.
+        past: whether steps go on from past states.
+    """
+
+    def __init__(
+        self, bench: Bench, form: str, after: int, noise: float, *, past: bool = False
+    ) -> None:
+        self.bench, self.form, self.after, self.noise, self.past = bench, form, after, noise, past
+
+    def case(self, sigmas: Array) -> Case:
+        """A case of one wide row of pixels, with values enough for every call."""
+        return self.bench.case(levels=tuple(sigmas.tolist()), shape=(128, 1, 1))
+
+    def tableau(self, sigmas: Array) -> Tableau | None:
+        """The tableau of a run on a grid; None when the run is refused or is not linear."""
+        seen = self.bench.linear(self.case(sigmas))
+        if isinstance(seen, Refused) or not seen.finite or seen.calls == 0:
+            return None
+        table, missed = seen.solved
+        if missed.max() > max(1e-6, 100 * self.noise):
+            return None
+        trace = Trace(
+            sigmas=sigmas,
+            nodes=np.asarray([*seen.told[:, 0], sigmas[-1]]),
+            start=table[0, :, 0],
+            weights=np.tril(table[0, :, 1:], -1),
+            bend=float(missed.max()),
+            offset=0.0,
+        )
+        plain = in_form(trace, self.form, self.after)
+        return rewritten(plain, shape_of(plain, max(self.noise, 1e-11))) if self.past else plain
+
+
+def move(t: Tableau, step: int) -> Array | None:
+    """Weights of a step per its length, newest output first; None where it does not end on a level."""
+    if step + 1 >= len(t.accepted):
+        return None
+    low, high = t.accepted[step], t.accepted[step + 1]
+    if low < 0 or high < 0:
+        return None
+    out: Array = t.move(low, high)[0][::-1] / (t.c[high] - t.c[low])
+    return out
+
+
+def shown_order(t: Tableau, step: int) -> int:
+    """The order that the moments of one step show at its size: the first degree that is missed."""
+    weights = move(t, step)
+    if weights is None:
+        return 0
+    low, high = t.accepted[step], t.accepted[step + 1]
+    length = t.c[high] - t.c[low]
+    offset = ((t.c[:high] - t.c[low]) / length)[::-1]
+    known = t.move(low, high)[1]
+    before = (t.c[: low + 1] - t.c[low]) / length
+    for degree in range(6):
+        moment = (degree + 1) * float(weights @ offset**degree)
+        moment += float(known @ before ** (degree + 1))
+        if abs(moment - 1) > MISSING:
+            return degree
+    return 6
+
+
+def start(reader: Reader) -> Iterator[Finding]:
+    """The same levels inside grids that begin and end elsewhere, with steps as large as in practice."""
+    one, two = placed(0.0, size=0.13, before=(6, 18), beyond=(6, 18))
+    try:
+        tables = reader.tableau(one), reader.tableau(two)
+        if tables[0] is None or tables[1] is None:
+            return
+        gap = difference(tables[0], tables[1], (6, 18))
+    except ANYTHING:
+        return
+    if gap > max(LOCAL, 300 * reader.noise):
+        size = "the calls that they use" if np.isinf(gap) else f"weights by {gap:.2g}"
+        text = f"the same levels inside two grids differ: {size}"
+        yield Finding("start", text, f"N = {len(one) - 1} and N = {len(two) - 1} on shared levels")
+
+
+def size(reader: Reader) -> Iterator[Finding]:
+    """Equal steps of growing size: a jump is where the rule becomes another."""
+    rows: list[tuple[float, Tableau, Array]] = []
+    for h in SIZES:
+        sigmas = np.exp(h * (STEPS / 2 - np.arange(STEPS + 1)))
+        table = reader.tableau(sigmas)
+        weights = None if table is None else move(table, 4)
+        if table is None or weights is None:
+            continue
+        rows.append((float(h), table, weights))
+    found = _jump([w for _, _, w in rows])
+    if found is None:
+        return
+    k, gap = found
+    order = shown_order(rows[k + 1][1], 4)
+    text = (
+        f"the rule changes where steps in lambda grow from {rows[k][0]:.2g} to {rows[k + 1][0]:.2g}: "
+        f"weights jump by {gap:.2g}; above, the moments of a step show order {order}"
+    )
+    yield Finding("size", text, f"N = {STEPS}, equal steps of {rows[k + 1][0]:.2g}", order=order)
+
+
+def level(reader: Reader) -> Iterator[Finding]:
+    """One long grid of equal steps from level 55 to 0.02: jumps along it, and steps on their own."""
+    sigmas = np.exp(4.0 - LENGTH * np.arange(LONG + 1))
+    table = reader.tableau(sigmas)
+    if table is None:
+        return
+    made = {n: w for n in range(*INNER) if (w := move(table, n)) is not None}
+    turns = _turns(made)
+    for turn in range(turns):
+        steps = [n for n in sorted(made) if n % turns == turn]
+        found = _jump([made[n] for n in steps])
+        if found is None:
+            continue
+        k, gap = found
+        lone = k + 2 < len(steps) and _gap(made[steps[k]], made[steps[k + 2]]) < 0.3 * gap
+        step = steps[k + 1]
+        at = sigmas[step]
+        order = shown_order(table, step)
+        example = f"N = {LONG}, equal steps of {LENGTH:g} from {sigmas[0]:.3g} to {sigmas[-1]:.2g}"
+        if lone:
+            text = f"step {step} is a rule of its own, of order {order}: a one-off step counts once"
+            yield Finding("level", text, example, SAID, order)
+        else:
+            below = order if order < 6 else shown_order(table, steps[k])
+            text = (
+                f"the rule changes at level {at:.2g}: weights jump by {gap:.2g}; there the moments "
+                f"of a step show order {min(order, below)}"
+            )
+            yield Finding("level", text, example, order=min(order, below))
+        return
+
+
+def _turns(made: dict[int, Array]) -> int:
+    """Steps after which the pattern of used outputs repeats."""
+    used = {n: tuple(np.flatnonzero(np.abs(w) > 1e-6 * np.abs(w).max())) for n, w in made.items()}
+    for turns in range(1, 7):
+        if all(used[n] == used[n + turns] for n in used if n + turns in used):
+            return turns
+    return 1
+
+
+def _gap(one: Array, other: Array) -> float:
+    count = min(len(one), len(other))
+    rest = [np.abs(w[count:]).max(initial=0.0) for w in (one, other)]
+    return float(max(np.abs(one[:count] - other[:count]).max(), *rest))
+
+
+def _jump(rows: Sequence[Array]) -> tuple[int, float] | None:
+    """(index before it, size) of the largest jump between neighbours; None where all is smooth."""
+    if len(rows) < 4:
+        return None
+    # weights may grow without bound from step to step, smoothly: what counts is their relative change
+    sizes = [max(float(np.abs(r).max()) for r in pair) for pair in itertools.pairwise(rows)]
+    gaps = [_gap(a, b) / s for (a, b), s in zip(itertools.pairwise(rows), sizes, strict=True)]
+    best: tuple[int, float] | None = None
+    # a jump is seen from both sides
+    for k, gap in list(enumerate(gaps))[1:-1]:
+        near = [gaps[j] for j in (k - 2, k - 1, k + 1, k + 2) if 0 <= j < len(gaps)]
+        # a lone step jumps there and back
+        calm = sorted(near)[: max(1, len(near) - 1)]
+        if gap > JUMP and gap > SHARP * max(calm) and (best is None or gap > 1.01 * best[1]):
+            best = (k, gap)
+    return best

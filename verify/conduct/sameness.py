@@ -1,0 +1,301 @@
+"""Checks that weights are a function of the levels alone: not of batch, shape, dtype, output or N."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..errors import ConductError
+from ..probe.noise_sources import Source, replaced
+from ..probe.trace import trace
+from ..probe.watch import Watched
+from .basic import apart
+from .bench import LAYOUTS, Bench, Case, Refused
+from .checks import BREACH, REMARK, SAID, Finding
+
+Array = NDArray[np.float64]
+
+MIXED = 1e-8
+SAME = 1e-8
+BATCHES = (2, 3, 4, 5)
+SHAPES = ((3, 16, 8), (256, 1, 1), (1, 1, 256))
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+COUNTS = (*range(1, 26), 28, 30, 32, 35, 36, 40, 42, 45, 48, 50, 55, 60)
+# where a step makes many calls
+FEWER = (*range(1, 13), 15, 16, 18, 20, 24, 25, 30, 60)
+MANY = 2.5
+# last steps of a run that may be special
+TAIL = 3
+STEP = 0.105
+
+
+def samples(bench: Bench) -> Iterator[Finding]:
+    """Every sample of a batch as it runs alone."""
+    base = bench.case(n=6, shape=(2, 4, 4))
+    alone = [bench.like(base, only=s) for s in range(max(BATCHES))]
+    rounding = _rounding(bench)
+    for batch in BATCHES:
+        case = replace(base, batch=batch)
+        seen = bench.seen(case)
+        if isinstance(seen, Refused):
+            if batch == BATCHES[0] and not isinstance(alone[0], Refused):
+                text = f"a batch of {batch} is refused: {seen.text[:120]}"
+                yield Finding("samples", text, case.words(), BREACH if seen.crash else SAID)
+                return
+            continue
+        for s, one in enumerate(alone[:batch]):
+            if isinstance(one, Refused):
+                continue
+            gap = apart(one, _sample(seen, s))
+            if gap > max(SAME, rounding):
+                size = "in its number of calls" if np.isinf(gap) else f"by {gap:.2g}"
+                text = f"sample {s} of a batch of {batch} differs {size} from its run alone"
+                yield Finding("samples", text, case.words())
+                return
+
+
+def _rounding(bench: Bench) -> float:
+    """Relative size of what single precision inside the sampler leaves in equal runs."""
+    seen = bench.linear(bench.case(n=12))
+    if isinstance(seen, Refused) or not seen.finite:
+        return 0.0
+    missed = float(seen.solved[1].max())
+    return 100 * missed if missed < 1e-2 else 0.0
+
+
+def _sample(seen: Watched, s: int) -> Watched:
+    return replace(
+        seen,
+        told=seen.told[:, s : s + 1],
+        states=seen.states[:, s : s + 1],
+        outputs=seen.outputs[:, s : s + 1],
+        first=seen.first[s : s + 1],
+    )
+
+
+def shape(bench: Bench) -> Iterator[Finding]:
+    """The same weights for images, rows and single pixels, and no value of a sample in another."""
+    base = bench.case(n=12)
+    seen = bench.linear(base)
+    if isinstance(seen, Refused) or not seen.finite:
+        return
+    missed = float(seen.solved[1].max())
+    pixel = bench.linear(replace(base, shape=SHAPES[1]))
+    # what is not linear in single pixels either is told by the check of outputs
+    alone = 1.0 if isinstance(pixel, Refused) or not pixel.finite else pixel.solved[1].max()
+    if missed > MIXED and alone < MIXED:
+        text = f"values of one sample mix in space: {missed:.2g} of a state is not a multiple of "
+        yield Finding("shape", text + "the start value and the outputs", base.words())
+        return
+    for other in SHAPES:
+        case = replace(base, shape=other)
+        there = bench.linear(case)
+        if isinstance(there, Refused):
+            if other[1:] != (1, 1):
+                text = f"refuses this shape: {there.text[:120]}"
+                yield Finding("shape", text, case.words(), SAID if there.crash else REMARK)
+            continue
+        gap = between(seen, there)
+        if gap > max(SAME, 100 * missed):
+            size = (
+                "the number of calls differs" if np.isinf(gap) else f"weights differ by {gap:.2g}"
+            )
+            text = f"{size} from that of 4x8x8" if np.isinf(gap) else f"{size} from those for 4x8x8"
+            yield Finding("shape", text, case.words())
+            return
+
+
+def between(one: Watched, other: Watched) -> float:
+    """Largest difference of the weights of two runs, relative to the largest; inf for other calls."""
+    if one.calls != other.calls:
+        return float("inf")
+    a, b = one.weights(), other.weights()
+    return float(np.abs(a - b).max() / np.abs(a).max())
+
+
+def layout(bench: Bench) -> Iterator[Finding]:
+    """Channels last, and a transposed view."""
+    base = bench.case(n=6, shape=(2, 4, 6))
+    seen = bench.seen(base)
+    if isinstance(seen, Refused):
+        return
+    for name in LAYOUTS:
+        case = replace(base, layout=name)
+        other = bench.seen(case)
+        if isinstance(other, Refused):
+            yield Finding(
+                "layout",
+                f"refused: {other.text[:120]}",
+                case.words(),
+                SAID if other.crash else REMARK,
+            )
+        elif apart(seen, other) > max(SAME, _rounding(bench)):
+            text = f"differs by {apart(seen, other):.2g} from a contiguous state"
+            yield Finding("layout", text, case.words())
+
+
+def dtype(bench: Bench) -> Iterator[Finding]:
+    """float32, bfloat16 and float16 beside float64."""
+    levels = tuple(np.geomspace(4.0, 0.3, 9).tolist())
+    base = bench.case(levels=levels, shape=(8, 8, 8))
+    seen = bench.seen(base)
+    if isinstance(seen, Refused) or not seen.finite:
+        return
+    rounding, rounded = float(seen.solved[1].max()), False
+    for kind in DTYPES:
+        case = replace(base, dtype=kind)
+        there = bench.seen(case)
+        name = str(kind).removeprefix("torch.")
+        if isinstance(there, Refused):
+            yield Finding(
+                "dtype",
+                f"{name}: {there.text[:120]}",
+                case.words(),
+                SAID if there.crash else REMARK,
+            )
+            continue
+        if there.dtype != kind:
+            text = f"the result of a {name} state is {str(there.dtype).removeprefix('torch.')}"
+            yield Finding("dtype", text, case.words(), REMARK)
+        if not there.finite:
+            yield Finding("dtype", f"{name}: NaN or infinity", case.words())
+            continue
+        gap = between(seen, there)
+        bound = max(40 * torch.finfo(kind).eps, 100 * rounding)
+        if kind != torch.float32:
+            bound = min(bound, 0.15)
+        if gap > bound:
+            size = (
+                "the number of calls is another"
+                if np.isinf(gap)
+                else f"weights differ by {gap:.2g}"
+            )
+            text = f"{size} in {name} from those in float64"
+            yield Finding("dtype", text, case.words())
+            continue
+        told = np.abs(there.told / seen.told - 1).max()
+        if told > 1e-5 and not rounded:
+            rounded = True
+            at = np.unravel_index(int(np.abs(there.told / seen.told - 1).argmax()), seen.told.shape)
+            text = (
+                f"the model is told level {there.told[at]:.6g} for {seen.told[at]:.6g}: levels are "
+                f"rounded to {name}"
+            )
+            yield Finding("dtype", text, case.words(), REMARK)
+
+
+def outputs(bench: Bench) -> Iterator[Finding]:
+    """Other answers, smaller ones, and one-hot ones: the same weights."""
+    base = bench.case(levels=tuple(np.exp(-np.cumsum([0.0, *[0.06, 0.1, 0.05] * 4])).tolist()))
+    seen = bench.linear(base)
+    if isinstance(seen, Refused) or not seen.finite:
+        return
+    missed = float(seen.solved[1].max())
+    for case, name in (
+        (replace(base, seed=1), "other random outputs"),
+        (replace(base, amplitude=1e-3 * base.amplitude), "outputs a thousand times smaller"),
+    ):
+        other = bench.linear(case)
+        if isinstance(other, Refused):
+            continue
+        gap = max(between(seen, other), 0.0)
+        if gap > max(SAME, 300 * missed):
+            calls = f"{seen.calls} calls, then {other.calls}"
+            size = calls if np.isinf(gap) else f"weights differ by {gap:.2g} of the largest"
+            yield Finding("outputs", f"{size} for {name}: not linear", case.words(), SAID)
+            break
+    gap = _one_hot(bench, base, seen)
+    if gap > max(1e-7, 300 * missed):
+        size = "the number of calls is another" if np.isinf(gap) else f"weights differ by {gap:.2g}"
+        yield Finding("outputs", f"{size} on one-hot outputs from those on others", base.words())
+
+
+def _one_hot(bench: Bench, base: Case, seen: Watched) -> float:
+    bench.runs += 1
+    width = seen.calls + 5
+
+    def scaled(denoiser: object, x: torch.Tensor, sigmas: torch.Tensor) -> torch.Tensor:
+        a = bench.amplitude
+
+        def model(state: torch.Tensor, sigma: torch.Tensor, **named: object) -> torch.Tensor:
+            out: torch.Tensor = denoiser(state / a, sigma, **named)  # type: ignore[operator]
+            return a * out
+
+        return bench.run(model, a * x, sigmas) / a
+
+    try:
+        if bench.noisy:
+            with replaced(Source((1, width, 1, 1))):
+                hot = trace(scaled, base.sigmas, calls=seen.calls)
+        else:
+            hot = trace(scaled, base.sigmas, calls=seen.calls)
+    except ConductError as error:
+        return float("inf") if error.kind == "calls" else 0.0
+    if max(hot.bend, hot.offset) > 1e-6:
+        return 0.0
+    table = seen.weights()
+    known = np.concatenate([hot.start[:, None], hot.weights], axis=1)
+    return float(np.abs(table - known).max() / np.abs(known).max())
+
+
+def steps(bench: Bench) -> Iterator[Finding]:
+    """Runs of 1 to 60 steps over the first levels of one grid: where each parts from the longest."""
+    master = tuple((np.exp(2.0) * np.exp(-STEP * np.arange(max(COUNTS) + 1))).tolist())
+    small = {"shape": (1, 2, 2)}
+    longest = bench.seen(bench.case(levels=master, **small))
+    if isinstance(longest, Refused) or not longest.finite:
+        return
+    tails: dict[int, int] = {}
+    counts = COUNTS if longest.calls < MANY * max(COUNTS) else FEWER
+    for n in counts[:-1]:
+        seen = bench.seen(bench.case(levels=master[: n + 1], **small))
+        if not isinstance(seen, Refused) and seen.finite:
+            tails[n] = _tail(seen, longest, n)
+    usual = sorted(t for n, t in tails.items() if n >= 8)
+    if not usual:
+        return
+    allowed = max(TAIL, usual[len(usual) // 2])
+    odd = [n for n, tail in tails.items() if tail > allowed]
+    whole = [n for n, tail in tails.items() if tail >= n > TAIL]
+    if len(whole) > 0.6 * len(tails):
+        # the audit says so of a rule that looks at the whole grid; here it is the longest that is odd
+        odd = whole
+    if odd:
+        n = max(odd, key=lambda k: tails[k])
+        case = bench.case(levels=master[: n + 1], **small)
+        text = (
+            f"with N = {ranges(odd)} steps the first levels of a grid get other weights than with "
+            f"N = {max(COUNTS)}: {tails[n]} of {n} steps differ"
+        )
+        yield Finding("steps", text, case.words())
+
+
+def _tail(seen: Watched, longest: Watched, n: int) -> int:
+    """How many of the last steps of a run differ from the same steps of a longer one."""
+    grid = seen.sigmas
+    size = np.abs(longest.outputs).max(initial=1e-300)
+    for i in range(min(seen.calls, longest.calls)):
+        here, there = seen.states[i], longest.states[i]
+        gap = np.abs(here - there).max() / (np.abs(there).max() + size)
+        if gap > SAME or abs(seen.told[i, 0] / longest.told[i, 0] - 1) > 1e-6:
+            step = int(np.searchsorted(-grid, -seen.told[i, 0] * (1 + 1e-7))) - 1
+            return n - max(step, 0)
+    near = np.flatnonzero(np.abs(longest.told[:, 0] / grid[-1] - 1) < 1e-6)
+    ends = [np.abs(longest.states[j] - seen.states[-1]).max() for j in near]
+    return 0 if any(e < SAME * (np.abs(seen.states[-1]).max() + size) for e in ends) else 1
+
+
+def ranges(numbers: list[int]) -> str:
+    """Sorted numbers as "1 to 11, 20"; neighbours among COUNTS run together."""
+    order = sorted(COUNTS)
+    parts: list[list[int]] = []
+    for n in sorted(numbers):
+        if parts and order.index(n) == order.index(parts[-1][-1]) + 1:
+            parts[-1].append(n)
+        else:
+            parts.append([n])
+    return ", ".join(str(p[0]) if len(p) == 1 else f"{p[0]} to {p[-1]}" for p in parts)

@@ -1,0 +1,218 @@
+"""Runs watched as people run a sampler: any dtype, batch and shape, with outputs like a network's.
+
+The model answers every call with numbers that look like nothing in particular: for each sample a
+random rearrangement of one fixed set of values. No answer is one-hot, no two are parallel, and
+whatever a sampler computes from an answer as a whole (its mean, norm or quantile) is the same for
+all of them, so that a scalar which a sampler derives from its model stays frozen. The weights of a
+linear sampler follow by least squares over the values of one sample; what they leave unexplained is
+nonlinearity, or values that mix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..errors import ConductError
+from .trace import Run, Trace
+
+Array = NDArray[np.float64]
+Layout = Callable[[Tensor], Tensor]
+
+# samples that have answers of their own; a batch takes the first of them
+SAMPLES = 8
+# a sampler that calls more often than this in one run does not end
+MOST_CALLS = 20_000
+IMAGE = (4, 8, 8)
+WIDTH = 512
+
+
+@lru_cache(maxsize=4096)
+def answers(seed: int, call: int, count: int, amplitude: float) -> Array:
+    """(SAMPLES, count) values of one model call: rearrangements of one set, mean 0.1, spread 1."""
+    values = np.random.default_rng([seed, count]).standard_normal(count) + 0.1
+    table = np.broadcast_to(values, (SAMPLES, count))
+    return amplitude * np.random.default_rng([seed, count, call]).permuted(table, axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """One run, as the model saw it.
+
+    Args:
+        sigmas: (n+1,) the grid that was given.
+        told: (k, b) level told to the model, for each call and sample.
+        states: (k+1, b, d) input of each call, and last the result.
+        outputs: (k, b, d) answers of the model as the sampler received them.
+        first: (b, d) start value.
+        dtype: of the result.
+        inputs_kept: whether x and sigmas were left as they were given.
+    """
+
+    sigmas: Array
+    told: Array
+    states: Array
+    outputs: Array
+    first: Array
+    dtype: torch.dtype
+    inputs_kept: tuple[bool, bool]
+
+    @property
+    def calls(self) -> int:
+        """Number of model calls."""
+        return len(self.told)
+
+    @property
+    def finite(self) -> bool:
+        """Whether every state and the result is finite."""
+        return bool(np.isfinite(self.states).all())
+
+    @cached_property
+    def solved(self) -> tuple[Array, Array]:
+        """Weights (b, k+1, k+1) on start value and outputs, and what they miss, (b, k+1)."""
+        batch, known = len(self.first), 1 + self.calls
+        table, missed = np.zeros((batch, known, known)), np.zeros((batch, known))
+        for s in range(batch):
+            basis = np.concatenate([self.first[None, s], self.outputs[:, s]])
+            size = np.linalg.norm(basis, axis=1)
+            size[size == 0] = 1.0
+            rows = self.states[:, s]
+            table[s] = combined((basis / size[:, None]).T, rows.T).T / size
+            left = np.abs(table[s] @ basis - rows).max(axis=1)
+            missed[s] = left / (
+                np.abs(rows).max(axis=1) + np.abs(self.outputs[:, s]).max(initial=1e-300)
+            )
+        return table, missed
+
+    def weights(self, sample: int = 0) -> Array:
+        """(k+1, k+1) weights of one sample: first column the start value, then the outputs."""
+        out: Array = self.solved[0][sample]
+        return out
+
+    def ahead(self) -> float:
+        """Largest weight on an output that had not been made yet."""
+        rows = self.solved[0][:, :, 1:]
+        late = np.triu(np.ones(rows.shape[1:], dtype=bool), k=0)
+        return float(np.abs(rows[:, late]).max(initial=0.0))
+
+
+def watch(
+    run: Run,
+    sigmas: Array,
+    *,
+    shape: tuple[int, ...] = IMAGE,
+    batch: int = 1,
+    dtype: torch.dtype = torch.float64,
+    seed: int = 0,
+    amplitude: float = 1.0,
+    layout: Layout | None = None,
+    only: int | None = None,
+) -> Watched:
+    """Watch one run.
+
+    Args:
+        run: run(denoiser, x, sigmas), scaling x = x0 + sigma eps.
+        sigmas: (n+1,) float64, falling; the last may be zero.
+        shape: of one sample.
+        batch: number of samples; a sample sees the same values in every batch.
+        dtype: of the state; levels are given in float32 at least, as hosts give them.
+        seed: of the answers.
+        amplitude: factor of start value and answers.
+        layout: how the start value lies in memory; contiguous if None.
+        only: run this sample alone, in place of the first `batch`.
+
+    Raises:
+        ConductError: "shape" or "calls"; what the sampler raises passes through.
+    """
+    size = int(np.prod(shape))
+    chosen = slice(batch) if only is None else slice(only, only + 1)
+    full = (chosen.stop - (chosen.start or 0), *shape)
+    told: list[Array] = []
+    seen: list[Array] = []
+    given: list[Array] = []
+
+    def denoiser(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
+        if tuple(x.shape) != full:
+            raise ConductError(
+                "shape", f"the model was given shape {tuple(x.shape)}; the state is {full}"
+            )
+        if len(seen) >= MOST_CALLS:
+            raise ConductError("calls", f"more than {MOST_CALLS} model calls in one run")
+        seen.append(_flat(x))
+        level = torch.as_tensor(sigma).detach().to(torch.float64).reshape(-1).numpy()
+        told.append(np.broadcast_to(level, full[:1]).copy())
+        made = answers(seed, len(seen) - 1, size, amplitude)[chosen]
+        out = torch.from_numpy(made.copy()).to(x.dtype).reshape(full)
+        given.append(_flat(out))
+        return out
+
+    start = answers(seed + 7919, 0, size, amplitude)[chosen] * float(sigmas[0])
+    x = torch.from_numpy(start.copy()).to(dtype).reshape(full)
+    x = layout(x) if layout is not None else x
+    levels = torch.from_numpy(sigmas.copy())
+    levels = levels if dtype == torch.float64 else levels.float()
+    kept = x.detach().clone(), levels.clone()
+    with torch.no_grad():
+        out = run(denoiser, x, levels)
+    if not isinstance(out, Tensor) or tuple(out.shape) != full:
+        found = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise ConductError("shape", f"the result has shape {found}; the state is {full}")
+    return Watched(
+        sigmas=sigmas,
+        told=np.stack(told) if told else np.zeros((0, full[0])),
+        states=np.stack([*seen, _flat(out)]),
+        outputs=np.stack(given) if given else np.zeros((0, full[0], size)),
+        first=_flat(kept[0]),
+        dtype=out.dtype,
+        inputs_kept=(torch.equal(kept[0], x), torch.equal(kept[1], levels)),
+    )
+
+
+def trace_values(run: Run, sigmas: Array, *, calls: int | None = None, seed: int = 0) -> Trace:
+    """As trace.trace(), read by least squares from answers that look like a network's.
+
+    The number of calls need not be known: `calls` is not used. Scalars that a sampler derives from
+    its model are frozen, so that a rule with such scalars has weights too.
+
+    Raises:
+        ConductError: "calls" when the model is never called, "nan", and what watch() raises.
+    """
+    # one width for all grids, so that what is derived from an answer as a whole is the same on all
+    shape = (max(WIDTH, 2 * (calls or 0)), 1, 1)
+    seen = watch(run, sigmas, shape=shape, seed=seed)
+    if seen.calls == 0:
+        raise ConductError("calls", "the sampler never calls the model; nothing to audit")
+    if not seen.finite:
+        raise ConductError("nan", "a state or the result is NaN or infinite")
+    if seen.calls + 2 > shape[0]:
+        return trace_values(run, sigmas, calls=seen.calls, seed=seed)
+    table, missed = seen.solved
+    return Trace(
+        sigmas=sigmas,
+        nodes=np.asarray([*seen.told[:, 0], sigmas[-1]]),
+        start=table[0, :, 0],
+        weights=np.tril(table[0, :, 1:], -1),
+        bend=float(missed.max()),
+        offset=0.0,
+    )
+
+
+def _flat(x: Tensor) -> Array:
+    out: Array = x.detach().to("cpu", torch.float64).reshape(len(x), -1).numpy().copy()
+    return out
+
+
+def combined(basis: Array, rows: Array) -> Array:
+    """Least-squares coefficients; columns of random values are far from dependent."""
+    if basis.shape[0] < basis.shape[1]:
+        return np.asarray(np.linalg.lstsq(basis, rows, rcond=None)[0])
+    q, r = np.linalg.qr(basis)
+    if np.abs(np.diag(r)).min() < 1e-8:
+        return np.asarray(np.linalg.lstsq(basis, rows, rcond=None)[0])
+    return np.asarray(np.linalg.solve(r, q.T @ rows))

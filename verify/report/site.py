@@ -1,0 +1,80 @@
+"""One look for every page that is made here: templates, style and the chart library, all inlined.
+
+Pages need no network and no server. Charts are drawn in the browser by BokehJS, which travels inside
+the page.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..errors import PageError
+
+HERE = Path(__file__).parent / "templates"
+
+
+def render(template: str, folder: Path | None = None, **values: Any) -> str:
+    """A page from a template.
+
+    Args:
+        template: its file name; it may extend ``base.html``.
+        folder: where it lies, besides the templates of this room.
+        values: what it shows. Strings are escaped as HTML.
+
+    Raises:
+        PageError: jinja2 is not installed.
+    """
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    except ModuleNotFoundError as error:
+        raise PageError("pages need jinja2; pip install 'solvergen[pages]'") from error
+    folders = [HERE] if folder is None else [folder, HERE]
+    environment = Environment(
+        loader=FileSystemLoader(folders),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["data"] = as_data
+    return environment.get_template(template).render(**values)
+
+
+@cache
+def charts() -> Any:
+    """BokehJS with its plotting interface, as the text of one script.
+
+    Raises:
+        PageError: bokeh is not installed.
+    """
+    try:
+        from bokeh.resources import Resources
+    except ModuleNotFoundError as error:
+        raise PageError("charts need bokeh; pip install 'solvergen[pages]'") from error
+    text = "\n".join(Resources(mode="inline", components=["bokeh", "bokeh-api"]).js_raw)
+    return _verbatim(text.replace("</script", "<\\/script"))
+
+
+def as_data(value: Any) -> Any:
+    """A value as JSON that may stand inside a script element.
+
+    >>> str(as_data({"a": "</script>"}))
+    '{"a":"<\\\\/script>"}'
+    """
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _verbatim(text.replace("</", "<\\/"))
+
+
+def part(path: Path) -> Any:
+    """A file of ours that goes into a page as it is: a style sheet or a script."""
+    return _verbatim(path.read_text(encoding="utf-8"))
+
+
+def _verbatim(text: str) -> Any:
+    """Text that a template must not escape."""
+    from markupsafe import Markup
+
+    return Markup(text)

@@ -1,0 +1,82 @@
+"""One request settled: found, loaded, judged; whatever goes wrong becomes a verdict that says so."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+from .errors import ANYTHING, VerifyError
+from .judge import judge
+from .request import Request
+from .targets import find
+from .verdict import Verdict, versions
+
+
+def settle(request: Request) -> list[Verdict]:
+    """Verdicts of one request; a target that cannot be loaded becomes a verdict that says so."""
+    try:
+        targets = find(request.target, request.options, request.convention)
+    except VerifyError as error:
+        return [broken(request, "target", str(error))]
+    except MemoryError:
+        return [broken(request, "size", "out of memory on import")]
+    made = []
+    for target in targets:
+        try:
+            claim = request.claimed(target.name)
+            made.append(judge(target, claim=claim, **request.settings))
+        except MemoryError:
+            made.append(broken(request, "size", "out of memory: it allocates more than its limit"))
+        except ANYTHING as error:
+            text = f"{type(error).__name__}: {error}"
+            made.append(broken(request, "raises", text))
+    made = [_with_remedy(v) for v in made]
+    texts = [f"{k} = {v!r}" for k, v in request.options.items() if isinstance(v, str)]
+    if not texts:
+        return made
+    told = f"options given as text, not as numbers: {', '.join(texts)}"
+    return [
+        dataclasses.replace(v, findings=(*v.findings, told)) if v.reason == "raises" else v
+        for v in made
+    ]
+
+
+def broken(request: Request, reason: str, text: str) -> Verdict:
+    """The verdict on a target that could not be judged."""
+    return _with_remedy(
+        Verdict(
+            target=request.name,
+            title=request.name,
+            status="error",
+            reason=reason,
+            findings=(text,),
+            claim=request.claim,
+            versions=versions(),
+        )
+    )
+
+
+def _with_remedy(verdict: Verdict) -> Verdict:
+    """With what to install, where a package is absent."""
+
+    def said(text: str) -> str:
+        missing = re.search(r"No module named '([\w.]+)'", text)
+        remedy = f"; pip install {missing[1].partition('.')[0]}" if missing else ""
+        return text if not remedy or remedy in text else text + remedy
+
+    findings = tuple(said(text) for text in verdict.findings)
+    return dataclasses.replace(verdict, findings=findings)
+
+
+def verdict_of(data: dict[str, Any]) -> Verdict:
+    """A verdict from its plain data; keys that this version does not know are left out.
+
+    Raises:
+        TypeError, KeyError: the data are not those of a verdict.
+    """
+    known = {f.name for f in dataclasses.fields(Verdict)}
+    data = {k: v for k, v in data.items() if k in known}
+    data["findings"] = tuple(data["findings"])
+    data["causes"] = tuple(data["causes"])
+    return Verdict(**data)
