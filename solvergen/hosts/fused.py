@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .compiled import failed_compile, one_graph
+from .memory import recycler
 from .runs import Model, Sampler
 
 Memory = tuple[Tensor, ...]
@@ -57,32 +58,38 @@ class Fused(Sampler):
         memory: Memory = ()
         wide = torch.promote_types(x.dtype, torch.float32)
         state, ones = x.reshape(-1).to(wide), x.new_ones([x.shape[0]])
+        empty = recycler() if x.is_cpu and x.numel() >= 2**20 else torch.empty_like
         for number, row in enumerate(self.plan):
             denoised = self.model(seen, row[2] * ones, **extra)
             if number == 0:
                 self.check(seen, denoised)
-            given = row, state, denoised.reshape(-1), memory, x.dtype
+            target = empty(state)
+            shown = target if x.dtype == wide else empty(state, dtype=x.dtype)
+            given = row, state, denoised.reshape(-1), memory, target, shown
             try:
                 with one_graph():
-                    state, seen, memory = self.update(*given)
+                    memory = self.update(*given)
             except RuntimeError as error:
                 failed_compile(error, "steps")
                 self.update = self.eager
-                state, seen, memory = self.update(*given)
-            seen = seen.view(x.shape)
+                memory = self.update(*given)
+            state, seen = target, shown.view(x.shape)
+            del target, shown, given
         return seen
 
 
-def _update(step: Callable[..., Any]) -> Callable[..., tuple[Tensor, Tensor, Memory]]:
-    """The next state, the same in the model's dtype, and what is remembered, in its own dtype."""
+def _update(step: Callable[..., Any]) -> Callable[..., Memory]:
+    """Writes the next state, and the same for the model; returns what is remembered as it came."""
 
     def update(
-        row: Any, state: Tensor, denoised: Tensor, memory: Memory, dtype: torch.dtype
-    ) -> tuple[Tensor, Tensor, Memory]:
+        row: Any, state: Tensor, denoised: Tensor, memory: Memory, target: Tensor, shown: Tensor
+    ) -> Memory:
         widened = [v.to(state.dtype) for v in (denoised, *memory)]
         following, after = step(row, state, widened[0], tuple(widened[1:]))
+        target.copy_(following)
+        if shown is not target:
+            shown.copy_(following)
         pairs = list(zip(widened, (denoised, *memory), strict=True))
-        kept = tuple(next((old for new, old in pairs if v is new), v) for v in after)
-        return following, following.to(dtype), kept
+        return tuple(next((old for new, old in pairs if v is new), v) for v in after)
 
     return update
