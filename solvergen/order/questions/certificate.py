@@ -55,7 +55,7 @@ def certificate(program: Program, highest: int = HIGHEST) -> dict[str, Any]:
     plain = Analysis(program, {}, ())
     orders = plain.local_orders()
     text = _Texts(program)
-    kinds = [ARBITRARY] + [UNIFORM] * (orders[UNIFORM].value > orders[ARBITRARY].value)
+    kinds = [ARBITRARY] + [UNIFORM] * (orders[ARBITRARY].value < orders[UNIFORM].value <= highest)
     return {
         "format": FORMAT,
         "solver": name,
