@@ -12,10 +12,12 @@ from .modular import ModularSeries, PrimeField, no_division
 from .series import Series
 
 try:
-    from flint import nmod_poly as nmod_poly
+    from flint import nmod_poly
 except ImportError:  # pragma: no cover - depends on what is installed
     if not TYPE_CHECKING:
         nmod_poly = None
+
+INSTALLED = nmod_poly is not None
 
 
 class FlintSeries(ModularSeries):
