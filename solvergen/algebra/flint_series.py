@@ -17,6 +17,8 @@ except ImportError:  # pragma: no cover - depends on what is installed
     if not TYPE_CHECKING:
         nmod_poly = None
 
+INSTALLED = nmod_poly is not None
+
 
 class FlintSeries(ModularSeries):
     """A truncated Laurent series with residues for coefficients, held as one polynomial.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from . import modular, series
-from .flint_series import FlintSeries, nmod_poly
+from .flint_series import INSTALLED, FlintSeries
 from .modular import ModularSeries, PrimeField
 from .quadrature import expanded
 from .series import ONE, Series
@@ -47,7 +47,7 @@ class SeriesRing:
     ) -> None:
         self.limit, self.power, self.margin = limit, power, margin
         end = power * (limit + 1) + slack
-        residues = ModularSeries if nmod_poly is None else FlintSeries
+        residues = FlintSeries if INSTALLED else ModularSeries
         one = Series(0, [ONE], end) if field is None else residues(0, [1], end, field)
         self.x, self.h = one.like(1, one.terms, end), one.like(power, one.terms, end)
         kind = series if field is None else modular

@@ -66,5 +66,5 @@ def test_analyses_agree(name, monkeypatch):
     if program.stochastic:
         return
     fast = analyse(program)
-    monkeypatch.setattr(rings, "nmod_poly", None)
+    monkeypatch.setattr(rings, "INSTALLED", False)
     assert analyse(program).orders == fast.orders
