@@ -140,7 +140,13 @@ def exported(name, x, cls=None):
             "coefficients": staticmethod(module.coefficients),
             "advance": staticmethod(module.step),
             "order": module.EVALUATIONS_PER_STEP,
+            "calls": module.EVALUATIONS_PER_STEP,
             "history": module.HISTORY,
+            "draws": hasattr(module, "NOISE"),
+            "velocity": module.INTEGRAND == "velocity",
+            "solver": module.NAME,
+            "family": "",
+            "method": {},
         }
         made = type("Exported", (GridScheduler,), members)()
     else:
