@@ -56,9 +56,9 @@ CLIPPING = ("DDIM", "DDPM", "HeunDiscrete", "LCM", "TCD")  # whose step knows cl
 def own_keys(family: str) -> dict[str, Any]:
     """The config keys of a family's class and their defaults there."""
     peer = getattr(diffusers, f"{family}Scheduler", None)
-    if not hasattr(peer, "load_config"):
+    if peer is None or not hasattr(peer, "load_config"):
         return {}
-    parameters = list(inspect.signature(peer.__init__).parameters.values())[1:]
+    parameters = list(inspect.signature(peer).parameters.values())
     empty = inspect.Parameter.empty
     return {p.name: p.default for p in parameters if p.default is not empty}
 

@@ -57,7 +57,7 @@ class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc
         "FlowMatchHeunDiscreteScheduler",
     ]
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         num_train_timesteps: int = 1000,
@@ -157,7 +157,8 @@ class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc
         self.sigmas = self._levels.float()
         self.timesteps = torch.arange(num_train_timesteps - 1, -1, -1)
         self.num_inference_steps = None
-        self.order, self._shift = self.calls, None
+        self.order = self.calls
+        self._shift: float | None = None
         self.reset([], self._levels)
 
     @classmethod
@@ -189,7 +190,7 @@ class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc
         """Take another static shift of flow levels, as FlowMatchEulerDiscreteScheduler does."""
         if not 0 < shift < float("inf"):
             raise ValueError(f"the shift of times must be above 0 and finite; found {shift}")
-        self._shift: float | None = shift
+        self._shift = shift
 
     def __len__(self) -> int:
         return int(self.config.num_train_timesteps)
@@ -236,7 +237,7 @@ class GridScheduler(PlanWalk, SchedulerMixin, ConfigMixin):  # type: ignore[misc
             level, time = self._ended(level_at(time, self._levels), time, shaped=False)
         else:
             level, time = self._grid(num_inference_steps, timesteps, sigmas)
-        self._eta: float | None = None
+        self._eta = None
         self._settle(level, time, device)
 
     def _replan(self, eta: float | None, index: int) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers.utils import BaseOutput
+from diffusers.utils.outputs import BaseOutput
 
 from .diffusers_compiled import CompiledSteps
 from .diffusers_grid import level_at, threshold
@@ -56,13 +56,13 @@ class CallsPerStep(int):
         made.starts = list(starts)
         return made
 
-    def __mul__(self, step: int) -> int:  # type: ignore[override]
+    def __mul__(self, step: int) -> int:
         """The model call that opens a step."""
         if isinstance(step, int) and 0 <= step < len(self.starts):
             return self.starts[step]
         return int(self) * step
 
-    __rmul__ = __mul__  # type: ignore[assignment]
+    __rmul__ = __mul__
 
 
 class PlanWalk(CompiledSteps):
@@ -101,6 +101,12 @@ class PlanWalk(CompiledSteps):
     num_inference_steps: int | None
     alphas_cumprod: torch.Tensor
     _levels: torch.Tensor
+    _eta: float | None
+    _plan_eta: float | None
+
+    def _replan(self, eta: float | None, index: int) -> None:
+        """Plan the same run with another strength of noise; of the class that makes grids."""
+        raise NotImplementedError
 
     def reset(
         self, rows: list[Any], levels: torch.Tensor, grid: torch.Tensor | None = None
@@ -116,7 +122,8 @@ class PlanWalk(CompiledSteps):
         self._clips = bool(self.config.thresholding or self.config.clip_sample)
         self._learned = self.config.variance_type in ("learned", "learned_range")
         self._consistent = self.family == "LCM" and not self.config.use_flow_sigmas
-        self._calls_made, self._seen = 0, []
+        self._calls_made = 0
+        self._seen: list[torch.Tensor] = []
         self._own_generator: torch.Generator | None = None
 
     @property
