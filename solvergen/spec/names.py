@@ -127,6 +127,7 @@ _TAKEN = {
     "riemann",
     "numbers",
     "check_noise",
+    "check_state",
     "same_path",
 }
 # Local variables of an emitted `coefficients`: weights, offsets, places, φ-functions and moments.

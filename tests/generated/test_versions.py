@@ -40,6 +40,7 @@ TORCH = {
     "promote_types",
     "randn_like",
     "stack",
+    "strided",
     "tensor",
     "zeros_like",
 }

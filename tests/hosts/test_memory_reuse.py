@@ -27,7 +27,7 @@ def run(module, x, callback):
 def run_in_fresh_memory(module, model, x, plan):
     dtype, x, memory = x.dtype, x.float(), ()
     for row in plan:
-        denoised = model(x.to(dtype), (row[2] * torch.ones(1)).to(dtype)).float()
+        denoised = model(x.to(dtype), row[2] * torch.ones(1)).float()
         x, memory = module.step(row, x, denoised, memory)
     return x.to(dtype)
 

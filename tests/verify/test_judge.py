@@ -169,7 +169,7 @@ def test_command_speaks_json_and_exit_codes(folder, capsys):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--jobs", "0"], "--jobs 0"),
+        (["--jobs", "0"], "--jobs must be at least 1"),
         (["--jobs", "2", "--backend", "nosuch"], "--backend nosuch"),
         (["--html", "nowhere/page.html"], "no folder nowhere"),
         (["--junit", "."], "a folder"),

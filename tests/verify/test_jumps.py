@@ -107,7 +107,8 @@ def test_langevin_noise_of_the_wrong_size_is_said():
 def test_a_sampler_without_a_limit_gets_a_verdict():
     target = callable_target(functools.partial(hand.langevin, count=1, rate=0.05))
     verdict = judge(target, rates=False)
-    assert verdict.status == "none"
+    assert (verdict.status, verdict.reason) == ("fail", "conduct")  # its noise is left at level 0
+    assert "noise of size" in verdict.findings[0]
     for grid in verdict.noise["grids"].values():
         assert grid["covariance"]["order"] == 0 and not grid["mean"]["exact"]
     assert "keeps 95.5 to 99.4 % of the state" in verdict.noise["said"][0]

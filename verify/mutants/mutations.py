@@ -134,7 +134,10 @@ class _Ratio(ast.NodeTransformer):
 
 
 class _Memory(ast.NodeTransformer):
-    """`d1, d2 = memory ...` read in the other order."""
+    """`d1, d2 = memory ...` of the function `step`, read in the other order."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        return self.generic_visit(node) if node.name == "step" else node
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
         target = node.targets[0]

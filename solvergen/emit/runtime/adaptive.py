@@ -118,7 +118,8 @@ def sample_adaptive(
         if calls >= max_calls and (not accepted or lam[last] - ahead > CLOSE):
             raise ArithmeticError(
                 f"{place} {calls} model calls are used up (max_calls = {max_calls}), and the next "
-                f"step would be {h:.2g} in lambda of {lam[last] - now:.4g} that are left: raise rtol "
+                f"step would be {h:.2g} in lambda of {lam[last] - now:.4g} that are left: "
+                "raise rtol "
                 f"= {rtol:.2g} or max_calls; of a noisy model no step is small enough"
             )
         if not accepted:
