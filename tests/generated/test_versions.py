@@ -43,6 +43,9 @@ TORCH = {
     "strided",
     "tensor",
     "zeros_like",
+    "bfloat16",
+    "finfo",
+    "float16",
 }
 BELOW = {
     "_higher_order_ops": {"scan"},
