@@ -56,7 +56,8 @@ CLIPPING = ("DDIM", "DDPM", "HeunDiscrete", "LCM", "TCD")  # whose step knows cl
 def own_keys(family: str) -> dict[str, Any]:
     """The config keys of a family's class and their defaults there."""
     peer = getattr(diffusers, f"{family}Scheduler", None)
-    if peer is None or not hasattr(peer, "load_config"):
+    # A class whose needs are not installed is a stand-in that raises at the first look at it.
+    if not isinstance(peer, type) or not issubclass(peer, diffusers.SchedulerMixin):
         return {}
     parameters = list(inspect.signature(peer).parameters.values())
     empty = inspect.Parameter.empty

@@ -230,7 +230,7 @@ def value(expr, at):
     return evaluate(expr, at, {"phi": None}, lambda exact: exact)
 
 
-@STEADY
+@settings(STEADY, max_examples=40)
 @given(TEXTS, st.fractions(-3, 3, max_denominator=7), st.fractions(-3, 3, max_denominator=7))
 def test_normal_form_keeps_the_value(text, h, r):
     wanted = Fraction(_by_hand(text, {"h": h, "r": r}))

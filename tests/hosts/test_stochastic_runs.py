@@ -25,6 +25,9 @@ RUNS = {
     "lcm": (SIGMAS, {}),
     "restart_heun": (JUMPS, {}),
 }
+# A hundred moves a level: its graph alone takes a minute.
+LONG = pytest.param("annealed_langevin", marks=pytest.mark.nightly)
+DAILY = [LONG if name == "annealed_langevin" else name for name in RUNS]
 WITHOUT_HISTORY = ("euler_ancestral", "ddim_eta", "seeds_2", "heun_churn", "annealed_langevin")
 
 
@@ -135,7 +138,7 @@ def decay(x, sigma):
     return x / (1 + sigma[:, None] ** 2)
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", DAILY)
 def test_compiles_to_one_graph(name, committed):
     from torch._dynamo.testing import CompileCounter
 

@@ -98,10 +98,8 @@ def instance(scheduler: Any, options: dict[str, Any], exact: bool) -> Made:
             f"{scheduler.__name__}: not a scheduler that integrates an ODE on a grid of noise "
             "levels, or one whose tables are not known here"
         )
-    if exact and scheduler.__module__.startswith("diffusers."):
-        source = TORCHSDE.get(scheduler.__name__, scheduler.__module__)
-        with stood_in("torchsde"):
-            scheduler = getattr(double(source), scheduler.__name__)
+    if scheduler.__module__.startswith("diffusers."):
+        scheduler = _double(scheduler.__name__, scheduler.__module__) if exact else whole(scheduler)
     options, step_options = _split(scheduler, options)
     with default_dtype(torch.float64 if exact else torch.float32):
         try:
@@ -109,6 +107,23 @@ def instance(scheduler: Any, options: dict[str, Any], exact: bool) -> Made:
         except ANYTHING as error:
             raise TargetError(f"{scheduler.__name__}({options}): {error}") from error
     return Made(made, scheduler, options, family, step_options)
+
+
+def whole(scheduler: type) -> type:
+    """A class of diffusers itself where the package shows a stand-in, for want of torchsde."""
+    source = TORCHSDE.get(scheduler.__name__, scheduler.__module__)
+    if source == scheduler.__module__:
+        return scheduler
+    with stood_in("torchsde"):
+        found: type = getattr(importlib.import_module(source), scheduler.__name__)
+    return found
+
+
+def _double(name: str, module: str) -> type:
+    """A class of diffusers with exact arithmetic."""
+    with stood_in("torchsde"):
+        found: type = getattr(double(TORCHSDE.get(name, module)), name)
+    return found
 
 
 def _split(cls: type, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -11,6 +11,8 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
+from .scheduler_classes import whole
+
 Options = dict[str, Any]
 
 VALUES: dict[str, tuple[Any, ...]] = {
@@ -87,8 +89,7 @@ def swept(name: str) -> Iterator[Options]:
 
     Sets that the constructor refuses are left out.
     """
-    module = importlib.import_module("diffusers.schedulers")
-    cls = getattr(module, name)
+    cls = _class(name)
     built = inspect.signature(cls).parameters
     known = {**built, **inspect.signature(cls.step).parameters}
     seen: list[Options] = []
@@ -129,6 +130,9 @@ def claimed(name: str, options: Options) -> int | None:
 
 
 def _defaults(name: str) -> Options:
-    module = importlib.import_module("diffusers.schedulers")
-    parameters = inspect.signature(getattr(module, name)).parameters
+    parameters = inspect.signature(_class(name)).parameters
     return {k: p.default for k, p in parameters.items()}
+
+
+def _class(name: str) -> Any:
+    return whole(getattr(importlib.import_module("diffusers.schedulers"), name))
