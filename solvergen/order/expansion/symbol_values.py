@@ -50,7 +50,7 @@ class StepValues:
         kappa: +1 data, −1 noise, 0 velocity (the independent variable is then the clock).
         ring: where the values live.
         grid: positions of the sites.
-        parameters: value of every parameter.
+        parameters: value of every parameter; a callable gives that of a step from its site.
         coordinate: j to y^(j)/y' of the step's further coordinate.
         inner: from a site and k, the place of the k-th next grid point as a fraction of the step.
     """
@@ -69,6 +69,7 @@ class StepValues:
         self.parameters, self.coordinate = parameters, coordinate
         self.kept: dict[tuple[int, int], Any] = {}
         self.symbols: dict[int, SymbolValues] = {}
+        self.varies = any(callable(value) for value in parameters.values())
 
     def at(self, site: int) -> SymbolValues:
         """The symbols of a step that starts at a site."""
@@ -97,7 +98,7 @@ class StepValues:
 
     def weights(self, row: Row, site: int) -> tuple[tuple[str, Any], ...]:
         """(source, weight / h) pairs of a row in the λ gauge (velocity: per clock unit)."""
-        repeats = self.grid.periodic and self.kappa and not _bends(row)
+        repeats = self.grid.periodic and self.kappa and not self.varies and not _bends(row)
         place = site % self.grid.periodic if repeats else site
         if (id(row), place) not in self.kept:
             values = self.at(site)
@@ -149,7 +150,8 @@ class SymbolValues(dict[str, Any]):
     """Values of the symbols h, theta1, Theta1, eta1, … of one step, made when first used."""
 
     def __init__(self, setting: StepValues, site: int) -> None:
-        super().__init__(setting.parameters)
+        known = setting.parameters.items()
+        super().__init__({k: v(site) if callable(v) else v for k, v in known})
         if "remaining" in self and site:
             past = -setting.grid.position(site) * setting.ring.h
             self["remaining"] = self["remaining"] * setting.ring.functions["exp"](past)
