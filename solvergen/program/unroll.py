@@ -74,10 +74,12 @@ def unroll(
     Raises:
         DeriveError: a list of numbers per step is not as long as the run.
     """
-    return _Run(program, [mpmath.mpf(value) for value in lam], dict(parameters or {})).run()
+    return Run(program, [mpmath.mpf(value) for value in lam], dict(parameters or {})).run()
 
 
-class _Run:
+class Run:
+    """A run step by step: what `unroll` goes through, for those who need its parts."""
+
     def __init__(self, program: Program, lam: list[Any], parameters: dict[str, Any]) -> None:
         self.program, self.kappa = program, program.kappa
         defaults = {p.name: _number_of(p) for p in program.parameters}
