@@ -11,7 +11,7 @@ from ..program.model import Program
 from ..spec.model import Solver
 from . import noise_parts
 from .pieces import piece, wrapped
-from .python_text import WIDTH
+from .python_text import WIDTH, literal
 
 PAD = " " * 4
 # What `sample` says of its grid.
@@ -87,6 +87,8 @@ def constants(program: Program, theory: Mapping[str, Any] | None) -> list[str]:
         for parameter in listed:
             found += _listed(f'    "{parameter.name}": ', parameter.values, ",")
         found.append("}")
+        base = {parameter.name: float(parameter.default) for parameter in listed}
+        found += ["# The rule before a fit, at every step.", *literal("BASE = ", base)]
     if steps := defects(program) if program.varying else ():
         moments = [tuple(_short(m) for m in step.moments) for step in steps]
         found += [
