@@ -51,7 +51,9 @@ def same(a: Program, b: Program) -> Difference | None:
         return Difference(0, None, "only one of them takes a grid that rises")
     if lengths := {n for n in (a.length, b.length) if n is not None}:
         if len(lengths) > 1:
-            return Difference(0, None, f"one is made for {a.length} steps, the other for {b.length}")
+            return Difference(
+                0, None, f"one is made for {a.length} steps, the other for {b.length}"
+            )
         return _levels(a, b) or _on_patterns(a, b, lengths.pop(), fixed=True)
     least = min(max(oldest(a), oldest(b), 3), 40)
     # every number of intervals that a solver may have left over at its end

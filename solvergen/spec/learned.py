@@ -41,7 +41,7 @@ class Parameter:
         tuple[Fraction, ...],
         Key(
             List(Exact()),
-            "The numbers of a parameter with per = \"step\", one a step of the run; the default at "
+            'The numbers of a parameter with per = "step", one a step of the run; the default at '
             "every step unless given.",
             '["0.31", "-0.07"]',
         ),

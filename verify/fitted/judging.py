@@ -122,7 +122,9 @@ def _against(stated: Mapping[str, Any], table: tuple[Step, ...]) -> list[str]:
     if "GAIN" in stated and not _close(stated["GAIN"], gain):
         out.append(f"the file states the gain {stated['GAIN']:.7g}; its weights have {gain:.7g}")
     if len(stated.get("DEFECTS", table)) != len(table):
-        out.append(f"the file states defects of {len(stated['DEFECTS'])} steps and makes {len(table)}")
+        out.append(
+            f"the file states defects of {len(stated['DEFECTS'])} steps and makes {len(table)}"
+        )
     return out
 
 

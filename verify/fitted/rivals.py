@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..probe.trace import Run, count_calls
 from ..problems.mixture import coupled_mixture, oracle_mixture
 from ..problems.named import ring_mixture
-from ..problems.reference import ends
-from ..probe.trace import Run, count_calls
+from ..problems.reference import Ends, near_ends
 from ..rates.measure import Problem, error
 
 Array = NDArray[np.float64]
-STARTS = 24
+STARTS, NEAR = 24, 1e-7
 MADE = {"oracle": oracle_mixture, "coupled": coupled_mixture, "ring": ring_mixture}
 
 
@@ -35,7 +35,7 @@ def _task(name: str, first: float, last: float) -> Problem:
     mean = (mixture.weights @ mixture.means).numpy()
     start = mean + first * made.standard_normal((STARTS, mixture.dimension))
     lam = (-math.log(first), -math.log(last))
-    return Problem(name, mixture, lam, start, ends(mixture, start, first, last))
+    return Problem(name, mixture, lam, start, Ends(near_ends(mixture, start, first, last), NEAR))
 
 
 def calls(run: Run, levels: tuple[float, ...]) -> int:

@@ -82,7 +82,9 @@ def _step(
     width = clock[high] - clock[low]
     offset = places[: len(weights)] - places[low]
     length = places[high] - places[low]
-    exact = [_moment(k, length, width, clock[low], velocity, rising=width > 0) for k in range(DEGREES)]
+    exact = [
+        _moment(k, length, width, clock[low], velocity, rising=width > 0) for k in range(DEGREES)
+    ]
     sums = [float(weights @ offset**k) / math.factorial(k) for k in range(DEGREES)]
     called = found.nodes[low:high] / np.exp(-places[low:high]) if not velocity else ()
     return Step(

@@ -238,7 +238,9 @@ class _Run:
         try:
             for at in steps:
                 error = _rms(self.problem, numbers, at.values, *self.outside)
-                best = State(at.values, error, iteration=at.iteration) if error < best.loss else best
+                best = (
+                    State(at.values, error, iteration=at.iteration) if error < best.loss else best
+                )
                 if self.state is not None and beside is not None:
                     save_state(beside, best, self.belongs)
                     save_state(self.state, at, self.belongs)
@@ -251,6 +253,7 @@ class _Run:
         except KeyboardInterrupt:
             return at, best, True
         return at, best, False
+
 
 def forget(state: Path) -> None:
     """Remove what an interrupted fit keeps."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -106,7 +107,7 @@ def _run(numbers: Numbers, tables: dict[str, list[float]], lam: list[float]) -> 
         return unroll(numbers.program, lam, made)
 
 
-def _rows(run: Unrolled) -> list[tuple[object, ...]]:
+def _rows(run: Unrolled) -> list[tuple[Any, ...]]:
     return [*(call.state for call in run.calls), run.final]
 
 
@@ -120,7 +121,7 @@ def _square(rows: list[list[float]]) -> Array:
 def _as_floats(run: Unrolled) -> Linear:
     with mpmath.workdps(PRECISION):
         sigmas = np.asarray([float(mpmath.exp(-call.lam)) for call in run.calls])
-        return Linear(sigmas, _square([[float(w) for w in row] for row in _rows(run)]))  # type: ignore[arg-type]
+        return Linear(sigmas, _square([[float(w) for w in row] for row in _rows(run)]))
 
 
 def end(problem: Problem, run: Linear, x: Tensor) -> Tensor:
@@ -183,7 +184,7 @@ def _tangents(
         with torch.no_grad():
             output, by_level = _by_level(problem, state, sigma)
             along = _along(problem, state, sigma)
-            active = np.flatnonzero(np.abs(moved.flatten(1)).amax(1).numpy())
+            active = np.flatnonzero(moved.flatten(1).abs().amax(1).numpy())
             turned = torch.zeros_like(moved)
             if len(active):
                 turned[active] = along(moved[active])

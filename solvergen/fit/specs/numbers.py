@@ -147,11 +147,13 @@ def free_numbers(
             continue
         if name in {p.name for p in program.parameters}:
             raise FitError(
-                f"--free: `{name}` is one number for all steps; write per = \"step\" in "
+                f'--free: `{name}` is one number for all steps; write per = "step" in '
                 f"[parameters.{name}] to fit it"
             )
         known = [*varying, GRID]
-        raise FitError(f"--free: no parameter `{name}`{hint(name, known)}; free are {', '.join(known)}")
+        raise FitError(
+            f"--free: no parameter `{name}`{hint(name, known)}; free are {', '.join(known)}"
+        )
     kinds = program.blocks(steps)
     entries = tuple(
         (name, i)

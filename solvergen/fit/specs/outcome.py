@@ -61,13 +61,17 @@ class Fitted:
             f"{found.held_out:.4g} on held-out ones (mean distance {found.distance:.4g})",
         ]
         if kept:
-            lines.append(f"order      at least {kept} on any grid, whatever its numbers are (proved)")
+            lines.append(
+                f"order      at least {kept} on any grid, whatever its numbers are (proved)"
+            )
         if table:
             lines.append(f"gain       {max(step.gain for step in table):.3g} at most")
         lines.append(f"fit        {found.iterations} steps, {found.seconds:.1f} s")
         lines += [f"note: {note}" for note in found.notes]
         if found.interrupted:
-            lines.append("interrupted: the best so far is written; the same command goes on from here")
+            lines.append(
+                "interrupted: the best so far is written; the same command goes on from here"
+            )
         return lines
 
     def record(self) -> dict[str, Any]:
