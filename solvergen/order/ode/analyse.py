@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 from ...algebra.explosion import check
 from ...algebra.ring import SeriesRing
+from ...algebra.scalar import Scalar
+from ...algebra.series import coefficient
 from ...algebra.traced import symbol, symbols_of
 from ...errors import OrderError
 from ...program.model import Program
@@ -25,7 +26,7 @@ from ..expansion.local_error import (
 )
 from ..expansion.surd_errors import leading_with_roots, radicands
 from ..expansion.symbol_values import Jet, generic_coordinate, symbolic_coordinate
-from ..expansion.words import spell
+from ..expansion.words import Word, spell
 from ..verdict import LeadingError, Order
 from .ends import end_error, endings, shrink_exponent, start_error
 from .persistence import accumulates, growth
@@ -84,7 +85,7 @@ class Analysis:
                     f"{program.name} has no parameter `{name}`; it has {', '.join(known) or 'none'}"
                 )
         self.program, self.symbolic = program, symbolic
-        self.values: dict[str, Any] = {**known, **parameters}
+        self.values: dict[str, Scalar] = {**known, **parameters}
         self.spans = program.main.spans
         if "remaining" in program.free_symbols():
             # `remaining` is an independent O(1) quantity
@@ -125,7 +126,7 @@ class Analysis:
         made: dict[str, Callable[[SeriesRing], Grid]] = {
             UNIFORM: lambda ring: grids.uniform(),
             ARBITRARY: lambda ring: grids.generic(seed),
-            SMOOTH: lambda ring: grids.smooth(grids.generic_jet, ring.x / self.spans),
+            SMOOTH: lambda ring: grids.smooth(grids.generic_jet, ring.x / self.spans, ring.end),
         }
         points = {name: grids.generic_ratio(61 + seed, i) for i, name in enumerate(self.symbolic)}
         return Case(self.program, made[kind], lambda ring: {**self.values, **points})
@@ -135,7 +136,7 @@ class Analysis:
         made: dict[str, Callable[[SeriesRing], Grid]] = {
             UNIFORM: lambda ring: grids.uniform(),
             ARBITRARY: lambda ring: grids.symbolic(self.spans),
-            SMOOTH: lambda ring: grids.smooth(grids.symbolic_jet, ring.x / self.spans),
+            SMOOTH: lambda ring: grids.smooth(grids.symbolic_jet, ring.x / self.spans, ring.end),
         }
         points = {
             name: symbol(self.shown(name), (grids.generic_ratio(67, i), grids.generic_ratio(71, i)))
@@ -215,12 +216,11 @@ class Analysis:
         length = self.program.main.history + 2
         sizes = tuple(grids.generic_ratio(73, i) for i in range(length))
         case = replace(self.case(ARBITRARY), grid=lambda ring: grids.pattern(sizes))
-        total: dict[Any, Any] = {}
+        total: dict[Word, Scalar] = {}
         for site in range(length):
             for word, value in local_error(case, exponent, self.predictor, site).items():
                 # In one power of h the words about different base points are the same.
-                coefficient = value.coefficient(0) if hasattr(value, "coefficient") else value
-                total[word] = total.get(word, 0) + coefficient
+                total[word] = total.get(word, Fraction(0)) + coefficient(value, 0)
         return any(total.values())
 
     # -- start and end -------------------------------------------------------------------------

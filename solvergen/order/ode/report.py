@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from ...algebra.explosion import Explosion
 from ...program.model import Program
 from ..expansion.grid import ARBITRARY, SMOOTH, UNIFORM
-from ..verdict import Bottleneck, LeadingError, Order, ZeroStability
+from ..verdict import Bottleneck, Document, LeadingError, Order, ZeroStability
 from .analysed import Analysed
 from .ends import Contribution, end_contributions, end_error, start_contributions
 from .rounding import Rounded, rounded
@@ -126,7 +125,7 @@ class OrderReport:
         order, norm = self.orders[UNIFORM]["exact_start"].value, self.error_norm
         return None if norm is None else norm * float(self.evaluations_per_step) ** order
 
-    def json(self, symbolic: bool = True) -> dict[str, Any]:
+    def json(self, symbolic: bool = True) -> Document:
         """The report in the documented encoding.
 
         Args:
@@ -143,14 +142,14 @@ class OrderReport:
             "history": self.history,
         }
 
-    def stated(self, symbolic: bool = True, longest: int | None = None) -> dict[str, Any]:
+    def stated(self, symbolic: bool = True, longest: int | None = None) -> Document:
         """What an emitted file states: ``order`` and ``leading_error`` of `json`.
 
         Args:
             symbolic: also the leading error in symbolic ratios.
             longest: leave that out where a coefficient has more characters, or costs much to expand.
         """
-        leading: dict[str, Any] = {"uniform": self.uniform.json()}
+        leading: Document = {"uniform": self.uniform.json()}
         if symbolic:
             try:
                 whole = self.symbolic
