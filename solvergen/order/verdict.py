@@ -20,16 +20,19 @@ Document = dict[str, Any]  # as the json module reads and writes it
 class Order:
     """An order of accuracy: ``exactly value``, or ``at least value``.
 
-    >>> print(Order(3, True)), print(Order(2, False))
+    >>> print(Order(3, True)), print(Order(2, False)), print(Order(0, True))
     exactly 3
     at least 2
-    (None, None)
+    0 (does not converge)
+    (None, None, None)
     """
 
     value: int
     exact: bool
 
     def __str__(self) -> str:
+        if self.value < 1:
+            return "0 (does not converge)"
         return f"{'exactly' if self.exact else 'at least'} {self.value}"
 
     def json(self) -> Document:
@@ -57,6 +60,8 @@ class Rate:
     def __str__(self) -> str:
         if self.value is None:
             return "exact"
+        if self.value <= 0:
+            return "0 (does not converge)"
         return f"{'exactly' if self.exact else 'at least'} {self.value}"
 
     def json(self) -> list[int | float | bool] | str:
@@ -142,8 +147,6 @@ class LeadingError:
         return sqrt(sum(float(value) ** 2 for value in values))
 
     def __str__(self) -> str:
-        if not self.terms and self.exponent <= 1:
-            return f"h^{self.exponent}, a constant left unsaid: the solver does not converge"
         shown = ""
         for text, (word, _) in zip(self.coefficients(), self.terms, strict=True):
             negative = text.startswith("-") and " " not in text

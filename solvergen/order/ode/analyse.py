@@ -154,7 +154,8 @@ class Analysis:
 
     def leading(self, case: Case, exponent: int | None = None) -> Leading | None:
         """The leading effective local error of the main step; only up to `exponent` if given."""
-        start, stop = (exponent, exponent) if exponent else (2, self.stop)
+        # An error that does not vanish with h is still found among the words of weight 1.
+        start, stop = (2, self.stop) if exponent is None else (max(1, exponent), max(1, exponent))
         if self.program.main.corrector is None:
             return first_error(lambda limit: predictor_error(case, limit), start, stop)
         predictor = self.predictor
@@ -195,7 +196,7 @@ class Analysis:
 
     def order(self, found: Leading | None) -> Order:
         """The order that a leading local error means."""
-        return Order(int(found.exponent) - 1, True) if found else Order(self.stop, False)
+        return Order(max(0, int(found.exponent) - 1), True) if found else Order(self.stop, False)
 
     def certain(self, kind: str, exponent: int) -> bool:
         """Whether a coefficient survives whatever the further coordinate is."""
@@ -240,7 +241,7 @@ class Analysis:
         for part in found:
             if part is not None and part.exponent < before.value:
                 whole = part.exponent.denominator == 1
-                orders.append(Order(int(part.exponent), whole))
+                orders.append(Order(max(0, int(part.exponent)), whole))
         return min(orders, key=lambda order: (order.value, order.exact))
 
     # -- constants -----------------------------------------------------------------------------
