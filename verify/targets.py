@@ -35,6 +35,7 @@ class Target:
         formula: text to show, or "".
         quiet: the same sampler with its noise switched off by its own option, or None.
         real: its real runs, where these are not those of a function on the caller's grid.
+        table: the module of a calibrated file, whose levels are its own, or None.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Target:
     formula: str = ""
     quiet: Run | None = None
     real: Callable[[], Conduct] | None = None
+    table: types.ModuleType | None = None
 
 
 STATED = (
@@ -62,6 +64,8 @@ STATED = (
     "NOISE",
     "WEAK_ORDER",
 )
+# constants of a calibrated file
+TABLE = ("EVALUATIONS", "LEVELS", "SHARES", "SIGMAS", "MEAN", "STD", "DEFECTS")
 # how samplers name the strength of their noise
 SWITCHES = ("eta", "tau", "s_churn", "churn")
 
@@ -229,6 +233,7 @@ def _emitted(module: types.ModuleType, name: str, options: dict[str, Any]) -> Ta
         path=getattr(module, "__file__", None),
         formula=(module.__doc__ or "").strip(),
         quiet=_quiet(sample, "k-diffusion", options),
+        table=module if all(hasattr(module, name) for name in TABLE) else None,
     )
 
 
