@@ -58,9 +58,9 @@ class Entry:
         refused: why no order can be derived.
         fault: why the claim of a solver with noise does not hold.
         rounded: where its numbers are rounded, the order they were made for, and the residuals in words.
-        unstable: why past states grow, where they do.
         varying: parameters with a number for each step, for all of which the orders hold.
         table: what its own numbers do at its own levels, in lines.
+        divergence: that it does not converge, where, and why; empty where it does.
     """
 
     name: str
@@ -91,9 +91,9 @@ class Entry:
     refused: str = ""
     fault: str = ""
     rounded: tuple[int, str] | None = None
-    unstable: str = ""
     varying: tuple[str, ...] = ()
     table: tuple[str, ...] = ()
+    divergence: str = ""
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -120,11 +120,14 @@ class Entry:
 
     @property
     def shown_order(self) -> str:
-        """The order in a column: 2, or =/2/1 for mean, covariance and strong order."""
+        """The order in a column: 2, =/2/1 for mean, covariance and strong order; none: no convergence."""
         if not self.weak:
-            return str(self.true_order) if self.order else "?"
+            return (str(self.true_order) if self.true_order else "none") if self.order else "?"
         rates = (self.rate(name) for name in ("mean", "covariance", "strong"))
-        return "/".join("-" if r is None else "=" if r == "exact" else f"{r[0]:g}" for r in rates)
+        return "/".join(
+            "-" if r is None else "=" if r == "exact" else f"{r[0]:g}" if r[0] > 0 else "none"
+            for r in rates
+        )
 
     @property
     def falls_short(self) -> bool:
@@ -228,7 +231,7 @@ def _proved(proof: Proof) -> dict[str, Any]:
         for kind, modes in report.orders.items()
     }
     leading = report.uniform.json()
-    stiff, rounded, zero = report.stiff, report.rounded, report.zero_stability
+    stiff, rounded = report.stiff, report.rounded
     return {
         "order": orders,
         "leading": tuple((term["word"], term["coef"]) for term in leading),
@@ -236,7 +239,7 @@ def _proved(proof: Proof) -> dict[str, Any]:
         "stiff": None if stiff.strong is None else (stiff.strong, stiff.weak),
         "bottlenecks": tuple(str(bottleneck) for bottleneck in report.bottlenecks),
         "rounded": rounded and (rounded.order, str(rounded)),
-        "unstable": "" if zero.stable else zero.reason,
+        "divergence": report.divergence,
     }
 
 

@@ -24,6 +24,7 @@ from .probe.tableau import FORMS
 from .probe.trace import Run
 from .problems.grids import GRIDS
 from .rates import measure, snapped
+from .table import judge_table
 from .targets import Target
 from .verdict import Verdict, versions
 
@@ -76,6 +77,8 @@ def _judged(
     claim = target.claim if claim is None else claim
     # strangers' code may draw random numbers; the verdict must not depend on what ran before
     torch.manual_seed(seed)
+    if target.table is not None:
+        return judge_table(target, target.table, claim)
     if not rule:
         return _conducted(Verdict(**_base(target, None, Audit("ok")), status="none"), target, None)
     if draws_noise(target.run):

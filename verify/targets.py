@@ -37,6 +37,7 @@ class Target:
         quiet: the same sampler with its noise switched off by its own option, or None.
         real: its real runs, where these are not those of a function on the caller's grid.
         fitted: a file with numbers for each of its steps; `run` then has those of one step at all.
+        table: the module of a calibrated file, whose levels are its own, or None.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Target:
     quiet: Run | None = None
     real: Callable[[], Conduct] | None = None
     fitted: Fitted | None = None
+    table: types.ModuleType | None = None
 
 
 STATED = (
@@ -72,6 +74,8 @@ STATED = (
     "DEFECTS",
     "GAIN",
 )
+# constants of a calibrated file
+TABLE = ("EVALUATIONS", "LEVELS", "SHARES", "SIGMAS", "MEAN", "STD", "DEFECTS")
 # how samplers name the strength of their noise
 SWITCHES = ("eta", "tau", "s_churn", "churn")
 
@@ -245,6 +249,7 @@ def _emitted(module: types.ModuleType, name: str, options: dict[str, Any]) -> Ta
         formula=(module.__doc__ or "").strip(),
         quiet=_quiet(sample, "k-diffusion", options),
         fitted=fitted,
+        table=module if all(hasattr(module, name) for name in TABLE) else None,
     )
 
 

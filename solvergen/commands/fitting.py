@@ -29,7 +29,7 @@ def _add_calibrate(commands: Any) -> None:
         "--on", required=True, metavar="PROBLEM", help="fashion, digits, module:name …"
     )
     tune.add_argument("--calls", required=True, type=int, metavar="N")
-    tune.add_argument("--starts", type=int, default=40, help="trajectories to fit on (40)")
+    tune.add_argument("--starts", type=int, help="trajectories to fit on (40; 160 with --whole)")
     tune.add_argument("--unused", type=int, default=24, help="more, to measure on (24)")
     how = tune.add_mutually_exclusive_group()
     how.add_argument("--last-row", action="store_true", help="linear least squares alone (default)")
@@ -38,7 +38,6 @@ def _add_calibrate(commands: Any) -> None:
     tune.add_argument("--std", type=float, help="deviation of the data, where you know it")
     tune.add_argument("--teacher-steps", type=int, default=120, metavar="N")
     tune.add_argument("--iterations", type=int, default=12, help="most steps of the whole fit (12)")
-    tune.add_argument("--ridge", type=float, default=1e-3, help="of the whole fit (0.001)")
     tune.add_argument("--no-compare", action="store_true", help="leave the published samplers out")
     tune.add_argument("--no-cache", action="store_true", help="keep no trajectories")
     tune.add_argument("--out", type=Path, required=True, metavar="FILE.py")
@@ -64,7 +63,6 @@ def run_calibrate(args: argparse.Namespace) -> int:
         seed=args.seed,
         teacher_steps=args.teacher_steps,
         iterations=args.iterations,
-        ridge=args.ridge,
         compare=not args.no_compare,
         cache=None if args.no_cache else cache_folder() / "pairs",
         out=args.out,

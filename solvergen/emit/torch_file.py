@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -112,8 +113,6 @@ def _header(solver: Solver, program: Program, spec: str) -> str:
 
 def _filled(text: str, width: int) -> str:
     """The text on one line where it fits, else its first sentence and the rest below it."""
-    import textwrap
-
     text = text.replace("\\", "\\\\").replace('"', "'")
     if len(text) + 6 <= width:
         return text
@@ -164,19 +163,24 @@ def _theory(theory: Mapping[str, Any] | None, program: Program) -> list[str]:
         grid: {case: [found["order"], found["exact"]] for case, found in cases.items()}
         for grid, cases in theory["order"].items()
     }
+    said = str(theory.get("divergence", ""))
+    divergence = [f"# {line}" for line in textwrap.wrap(said[:1].upper() + said[1:], WIDTH - 2)]
     if "remaining" in program.free_symbols():
         return [
             "# Weights change along the run: this order is proved at each place of a grid, and no run",
             "# on short grids can confirm it. [p, True] is exactly p, [p, False] at least p.",
+            *divergence,
             *literal("LOCAL_ORDER = ", order),
         ]
     stated = [
         "# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.",
+        *divergence,
         *literal("ORDER = ", order),
     ]
     if program.varying:  # the error of a step depends on its numbers
         return stated
-    if program.main.spans > 1:  # a step is no interval of the grid, whose errors are compared
+    # A step of several intervals is compared with no single one of them.
+    if program.main.spans > 1 or not theory["order"]["uniform"]["exact_start"]["order"]:
         return stated
     return [
         *stated,

@@ -143,10 +143,8 @@ def _calls(table: tuple[Step, ...]) -> list[str]:
     if not apart:
         return []
     _, i, ratio = max(apart)
-    return [
-        f"the model is called at other levels than those of the states, by at most a factor {ratio:.4g} "
-        f"(step {i})"
-    ]
+    said = f"by at most a factor {ratio:.4g} (step {i})"
+    return [f"the model is called at other levels than those of the states, {said}"]
 
 
 def _measured(fitted: Fitted, levels: tuple[float, ...]) -> dict[str, dict[str, Any]]:

@@ -206,7 +206,8 @@ class _Run:
             if math.isinf(at.loss):
                 continue
             best = _rms(self.problem, numbers, values, *self.outside), at
-            for at in levenberg_marquardt(objective.model, objective.loss, at, iterations=TRIAL):
+            steps = levenberg_marquardt(objective.model, objective.loss, at, iterations=TRIAL)
+            for at in steps:
                 error = _rms(self.problem, numbers, at.values, *self.outside)
                 best = (error, at) if error < best[0] else best
                 self.tell(f"from {name}: step {at.iteration}, held out {error:.4g}")

@@ -54,11 +54,14 @@ class Fitted:
         found, table = self.found, defects(self.found.program)
         order = next((v for v in self.text.splitlines() if v.startswith("KEPT_ORDER")), "")
         kept = order.rpartition("= ")[2]
+        errors = (
+            f"rms        {found.before:.4g} before, {found.after:.4g} on its starts, "
+            f"{found.held_out:.4g} on held-out ones (mean distance {found.distance:.4g})"
+        )
         lines = [
             f"free       {found.numbers.told()}: {found.numbers.count} numbers, from {found.begun}",
             f"teacher    {_teacher(self.taught)}",
-            f"rms        {found.before:.4g} before, {found.after:.4g} on its starts, "
-            f"{found.held_out:.4g} on held-out ones (mean distance {found.distance:.4g})",
+            errors,
         ]
         if kept:
             lines.append(

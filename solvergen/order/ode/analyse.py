@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 from ...algebra.explosion import check
 from ...algebra.ring import SeriesRing
+from ...algebra.scalar import Scalar
+from ...algebra.series import coefficient
 from ...algebra.traced import symbol, symbols_of
 from ...errors import OrderError
 from ...program.model import Program
@@ -24,8 +25,8 @@ from ..expansion.local_error import (
     predictor_error,
 )
 from ..expansion.surd_errors import leading_with_roots, radicands
-from ..expansion.symbol_values import Jet, generic_coordinate, symbolic_coordinate
-from ..expansion.words import spell
+from ..expansion.symbol_values import Jet, Value, generic_coordinate, symbolic_coordinate
+from ..expansion.words import Word, spell
 from ..verdict import LeadingError, Order
 from .ends import end_error, endings, shrink_exponent, start_error
 from .persistence import accumulates, growth
@@ -87,7 +88,7 @@ class Analysis:
                 )
         free = [name for name in program.varying if name not in parameters]
         self.program, self.symbolic = program, (*symbolic, *free)
-        self.values: dict[str, Any] = {**known, **parameters}
+        self.values: dict[str, Scalar] = {**known, **parameters}
         self.free = frozenset(free)
         self.spans = program.main.spans
         if "remaining" in program.free_symbols():
@@ -135,9 +136,9 @@ class Analysis:
         made: dict[str, Callable[[SeriesRing], Grid]] = {
             UNIFORM: lambda ring: grids.uniform(),
             ARBITRARY: lambda ring: grids.generic(seed),
-            SMOOTH: lambda ring: grids.smooth(grids.generic_jet, ring.x / self.spans),
+            SMOOTH: lambda ring: grids.smooth(grids.generic_jet, ring.x / self.spans, ring.end),
         }
-        points: dict[str, Any] = {
+        points: dict[str, Value] = {
             name: self.point(i, seed) if name in self.free else grids.generic_ratio(61 + seed, i)
             for i, name in enumerate(self.symbolic)
         }
@@ -153,7 +154,7 @@ class Analysis:
         made: dict[str, Callable[[SeriesRing], Grid]] = {
             UNIFORM: lambda ring: grids.uniform(),
             ARBITRARY: lambda ring: grids.symbolic(self.spans),
-            SMOOTH: lambda ring: grids.smooth(grids.symbolic_jet, ring.x / self.spans),
+            SMOOTH: lambda ring: grids.smooth(grids.symbolic_jet, ring.x / self.spans, ring.end),
         }
         points = {
             name: symbol(self.shown(name), (grids.generic_ratio(67, i), grids.generic_ratio(71, i)))
@@ -171,7 +172,8 @@ class Analysis:
 
     def leading(self, case: Case, exponent: int | None = None) -> Leading | None:
         """The leading effective local error of the main step; only up to `exponent` if given."""
-        start, stop = (exponent, exponent) if exponent else (2, self.stop)
+        # An error that does not vanish with h is still found among the words of weight 1.
+        start, stop = (2, self.stop) if exponent is None else (max(1, exponent), max(1, exponent))
         if self.program.main.corrector is None:
             return first_error(lambda limit: predictor_error(case, limit), start, stop)
         predictor = self.predictor
@@ -212,7 +214,7 @@ class Analysis:
 
     def order(self, found: Leading | None) -> Order:
         """The order that a leading local error means."""
-        return Order(int(found.exponent) - 1, True) if found else Order(self.stop, False)
+        return Order(max(0, int(found.exponent) - 1), True) if found else Order(self.stop, False)
 
     def certain(self, kind: str, exponent: int) -> bool:
         """Whether a coefficient survives whatever the further coordinate is."""
@@ -233,12 +235,11 @@ class Analysis:
         length = self.program.main.history + 2
         sizes = tuple(grids.generic_ratio(73, i) for i in range(length))
         case = replace(self.case(ARBITRARY), grid=lambda ring: grids.pattern(sizes))
-        total: dict[Any, Any] = {}
+        total: dict[Word, Scalar] = {}
         for site in range(length):
             for word, value in local_error(case, exponent, self.predictor, site).items():
                 # In one power of h the words about different base points are the same.
-                coefficient = value.coefficient(0) if hasattr(value, "coefficient") else value
-                total[word] = total.get(word, 0) + coefficient
+                total[word] = total.get(word, Fraction(0)) + coefficient(value, 0)
         return any(total.values())
 
     # -- start and end -------------------------------------------------------------------------
@@ -258,7 +259,7 @@ class Analysis:
         for part in found:
             if part is not None and part.exponent < before.value:
                 whole = part.exponent.denominator == 1
-                orders.append(Order(int(part.exponent), whole))
+                orders.append(Order(max(0, int(part.exponent)), whole))
         return min(orders, key=lambda order: (order.value, order.exact))
 
     # -- constants -----------------------------------------------------------------------------
