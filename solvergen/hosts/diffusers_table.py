@@ -6,6 +6,7 @@ import inspect
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,11 +15,12 @@ from diffusers.schedulers.scheduling_utils import (
     KarrasDiffusionSchedulers,
     SchedulerMixin,
 )
-from diffusers.utils import BaseOutput
+from diffusers.utils.outputs import BaseOutput
 
 from .diffusers_grid import time_of, train_alphas_cumprod, train_levels
 
 
+@dataclass
 class TableOutput(BaseOutput):  # type: ignore[misc, unused-ignore]
     """The state for the next model call, and the data prediction of this one."""
 
@@ -76,6 +78,7 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc, unused-
         self.plan = self.coefficients(high / self.std, low / self.std)
         self._restart()
 
+    config: Any
     mean_own: Any = 0.0
     std_own: float = 1.0
 
@@ -155,7 +158,7 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc, unused-
 
     def _restart(self) -> None:
         self._outputs: list[torch.Tensor] = []
-        self._start: torch.Tensor = torch.zeros(())
+        self._start = torch.zeros(())
 
     def _alpha(self, i: int) -> float:
         """The factor from x0 + σ ε to the model's own state; the end is not scaled."""
