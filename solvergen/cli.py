@@ -20,6 +20,7 @@ from .commands import (
     explore,
     export,
     fitting,
+    frontier,
     gallery,
     generation,
     judging,
@@ -45,6 +46,7 @@ ROOMS = (
     explore,
     export,
     fitting,
+    frontier,
     demonstration,
     completion,
 )
