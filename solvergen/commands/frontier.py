@@ -16,7 +16,7 @@ PICTURED = 5
 
 
 def add(commands: Any) -> None:
-    """Register the command."""
+    """Register the commands."""
     front = command(
         commands,
         "frontier",
@@ -51,6 +51,19 @@ def add(commands: Any) -> None:
     front.add_argument("--html", type=Path, default=Path("frontier.html"), metavar="FILE.html")
     front.set_defaults(handler=run_frontier)
 
+    tables = command(
+        commands,
+        "tables",
+        "the tables of the papers, rebuilt as endpoint errors on your problem",
+        "solvergen tables --on image digits --out tables.md",
+    )
+    tables.add_argument(
+        "--on", nargs="+", default=["image"], metavar="PROBLEM", help="as in frontier (image)"
+    )
+    tables.add_argument("--starts", type=int, default=24, help="trajectories a problem (24)")
+    tables.add_argument("--out", type=Path, metavar="FILE.md", help="also write them as Markdown")
+    tables.set_defaults(handler=run_tables)
+
 
 def run_frontier(args: argparse.Namespace) -> int:
     """Run what is not known yet, write the page, and print who wins."""
@@ -75,6 +88,28 @@ def run_frontier(args: argparse.Namespace) -> int:
     if args.json:
         write(args.json, json.dumps(data, separators=(",", ":")) + "\n")
         print(f"wrote {args.json}")
+    return 0
+
+
+def run_tables(args: argparse.Namespace) -> int:
+    """Rebuild the tables and print them."""
+    _needs("torch", "scipy")
+    from ..fit.frontier.papers import sheets
+    from ..fit.frontier.runs import ground
+    from ..writing import write
+
+    if args.starts < 8:
+        raise SolvergenError(f"--starts must be at least 8; found {args.starts}")
+    parts = []
+    for name in args.on:
+        made = sheets(ground(name, args.starts), _progress)
+        _progress("")
+        parts.append(f"## {name}\n\n" + "\n".join(sheet.markdown() for sheet in made))
+    text = "\n".join(parts)
+    print(text, end="")
+    if args.out:
+        write(args.out, text)
+        print(f"wrote {args.out}")
     return 0
 
 

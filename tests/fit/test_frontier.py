@@ -2,13 +2,14 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from solvergen.cli import main
-from solvergen.fit.frontier import study
+from solvergen.fit.frontier import papers, study
 from solvergen.fit.frontier.page import drawn, front, winners
 from solvergen.fit.frontier.runs import ends_of, ground, levels_of, measured, sampler, span_bound
 from solvergen.fit.problem import ProblemError
@@ -28,7 +29,7 @@ def test_processes_scale_states_and_nothing_else():
     levels = levels_of(plain, 6)["karras"]
     module = sampler("dpmpp_2m")
     edm, calls = ends_of(module, plain, levels)
-    moved = study.Ground(flow.name, flow.problem, plain.starts, plain.ends, flow.alpha, flow.digest)
+    moved = replace(plain, alpha=flow.alpha)
     walked, _ = ends_of(module, moved, levels)
     assert calls == 6 and torch.allclose(edm, walked, rtol=1e-6, atol=1e-8)
     assert flow.problem.sigma_max == 999 and math.isclose(flow.problem.sigma_min, 0.001)
@@ -112,3 +113,20 @@ def test_pictures_are_drawn():
 
     grey = Image.open(BytesIO(drawn([np.full((2, 3, 3), -1.0), np.full((2, 3, 3), 0.5)], 1)))
     assert grey.size == (14, 14) and grey.getpixel((3, 3)) == 0 and grey.getpixel((3, 10)) == 191
+
+
+def test_tables_of_the_papers(capsys):
+    where = ground(NAME, 8)
+    seven, flat = papers.seven_steps(where), papers.trajectories(where)
+    assert [row[0] for row in seven.rows] == list(papers.SEVEN)
+    on_lambda = measured(sampler("ddim"), where, levels_of(where, 7)["uniform_lambda"]).error
+    assert seven.rows[0][1] == f"{on_lambda:.3g}"
+    # a trajectory is nearly straight, and the mean slope of a step is found on it
+    assert all(0 < float(row[1]) < 1 and float(row[3]) < 0.05 for row in flat.rows)
+    levels = papers.uniform_time(4, 152.0, 0.01)
+    times = [(-0.1 + math.sqrt(0.01 + 39.8 * math.log1p(v * v))) / 19.9 for v in levels]
+    assert np.allclose(np.diff(times, 2), 0, atol=1e-9) and levels[0] == 152.0
+    plain, analytic = (papers._at(where, "ipndm3", 4, first) for first in (False, True))
+    assert plain.calls == 4 and analytic.calls == 5 and analytic.error != plain.error
+    assert main(["tables", "--on", NAME, "--starts", "4"]) == 2
+    assert "at least 8" in capsys.readouterr().err

@@ -40,6 +40,7 @@ class Ground:
         problem: with mean and deviation.
         starts, ends: x0 + ρ noise, ρ = σ/α, at the first and the last level.
         alpha: of the process, by ρ.
+        floor: how well the ends themselves are known, in units of the deviation.
         digest: of everything that an error depends on besides the sampler and its levels.
     """
 
@@ -48,6 +49,7 @@ class Ground:
     starts: Tensor
     ends: Tensor
     alpha: Callable[[Tensor], Tensor]
+    floor: float
     digest: str
 
     def pairs(self) -> Pairs:
@@ -82,7 +84,8 @@ def ground(name: str, starts: int, seed: int = 0) -> Ground:
     found = taught(looked_up(base, ends=ends), starts, seed, cache=cache_folder() / "pairs")
     told = hashlib.sha256(found.starts.double().numpy().tobytes())
     told.update(f"{name} {found.problem.probe()} {found.problem.std:.9g}".encode())
-    return Ground(name, found.problem, found.starts, found.ends, alpha, told.hexdigest()[:16])
+    digest = told.hexdigest()[:16]
+    return Ground(name, found.problem, found.starts, found.ends, alpha, found.error, digest)
 
 
 @functools.cache
@@ -110,8 +113,8 @@ def measured(module: ModuleType, ground: Ground, levels: Sequence[float]) -> Poi
     """Run a sampler on a grid; one that fails says why and the rest goes on."""
     try:
         ends, calls = ends_of(module, ground, levels)
-    except Exception as error:  # noqa: BLE001 - a solver's own refusal of a grid is a result
-        return Point(None, 0, f"{type(error).__name__}: {error}"[:200])
+    except Exception as refusal:  # noqa: BLE001 - a solver's own refusal of a grid is a result
+        return Point(None, 0, f"{type(refusal).__name__}: {refusal}"[:200])
     error = math.sqrt(float(((ends - ground.ends).double() ** 2).mean()))
     if not math.isfinite(error):
         return Point(None, calls, "not finite")

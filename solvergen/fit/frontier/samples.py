@@ -39,6 +39,7 @@ def picture(
         where.starts[:SAMPLES],
         where.ends[:SAMPLES],
         where.alpha,
+        where.floor,
         where.digest,
     )
     module = sampler(pairs[0]["solver"])

@@ -96,9 +96,9 @@ def _problem(plan: Plan, name: str, cache: Path, tell: Told) -> dict[str, Any]:
         missing = [one for one in wanted if kept.get(solver, path, *one) is None]
         if missing:
             tasks.append((name, plan.starts, solver, path, missing))
-    for done, (solver, path, points) in enumerate(_shared(tasks, plan.jobs), 1):
-        for (grid, calls), point in points:
-            kept.put(solver, path, grid, calls, point)
+    for done, (solver, path, results) in enumerate(_shared(tasks, plan.jobs), 1):
+        for (grid, calls), result in results:
+            kept.put(solver, path, grid, calls, result)
         tell(f"{name}: {done}/{len(tasks)} solvers, {solver}")
     points = [
         {"solver": solver, "grid": grid, "calls": calls, "error": float(f"{point.error:.4g}")}
@@ -114,16 +114,10 @@ def _problem(plan: Plan, name: str, cache: Path, tell: Told) -> dict[str, Any]:
         (n, read_fitted(p).table, "calibrated") for n, p in plan.added.items() if is_fitted(str(p))
     ]
     for solver, table, kind in fitted:
-        point = table_point(table, where)
-        if table.calls in plan.calls and point.error is not None:
-            tables.append(
-                {
-                    "solver": solver,
-                    "kind": kind,
-                    "calls": table.calls,
-                    "error": float(f"{point.error:.4g}"),
-                }
-            )
+        reached = table_point(table, where)
+        if table.calls in plan.calls and reached.error is not None:
+            error = float(f"{reached.error:.4g}")
+            tables.append({"solver": solver, "kind": kind, "calls": table.calls, "error": error})
         tell(f"{name}: {solver}")
     return {
         "name": name,
