@@ -47,6 +47,7 @@ def add(commands: Any) -> None:
     front.add_argument("--jobs", type=int, default=1, help="processes (1)")
     front.add_argument("--data", type=Path, metavar="FILE.json", help="show this, run nothing")
     front.add_argument("--json", type=Path, metavar="FILE.json", help="also write the data")
+    front.add_argument("--top", type=int, metavar="N", help="pairs for each number in --json; all")
     front.add_argument("--picture", type=Path, metavar="FILE.png", help="also write the samples")
     front.add_argument("--html", type=Path, default=Path("frontier.html"), metavar="FILE.html")
     front.set_defaults(handler=run_frontier)
@@ -68,7 +69,7 @@ def add(commands: Any) -> None:
 def run_frontier(args: argparse.Namespace) -> int:
     """Run what is not known yet, write the page, and print who wins."""
     _needs("torch", "scipy", "jinja2", "bokeh")
-    from ..fit.frontier.page import page, winners
+    from ..fit.frontier.page import page, trimmed, winners
     from ..fit.frontier.study import read
     from ..writing import write
 
@@ -86,7 +87,8 @@ def run_frontier(args: argparse.Namespace) -> int:
     write(args.html, page(data, pictures))
     print(f"wrote {args.html}")
     if args.json:
-        write(args.json, json.dumps(data, separators=(",", ":")) + "\n")
+        kept = data if args.top is None else trimmed(data, args.top)
+        write(args.json, json.dumps(kept, separators=(",", ":")) + "\n")
         print(f"wrote {args.json}")
     return 0
 

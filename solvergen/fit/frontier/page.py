@@ -33,7 +33,7 @@ def page(data: dict[str, Any], pictures: dict[str, bytes]) -> str:
         chart_script=site.part(site.HERE / "charts.js"),
         own_script=site.part(TEMPLATES / "frontier.js"),
         problems=problems,
-        solvers=len(data["solvers"]),
+        solvers=data["ran"],
         starts=data["starts"],
         content=[one["chart"] for one in problems],
     )
@@ -44,6 +44,17 @@ def best(problem: dict[str, Any], calls: int) -> list[dict[str, Any]]:
     """The pairs of published samplers and grids at so many calls, the best first."""
     found = [p for p in problem["points"] if p["calls"] == calls]
     return sorted(found, key=lambda p: (p["error"], p["solver"], p["grid"]))
+
+
+def trimmed(data: dict[str, Any], top: int) -> dict[str, Any]:
+    """The same data with the best pairs alone for every number of calls, and the solvers in them."""
+    problems = [
+        {**one, "points": [p for calls in data["calls"] for p in best(one, calls)[:top]]}
+        for one in data["problems"]
+    ]
+    kept = {p["solver"] for one in problems for p in one["points"]}
+    solvers = {name: facts for name, facts in data["solvers"].items() if name in kept}
+    return {**data, "problems": problems, "solvers": solvers, "ran": data["ran"]}
 
 
 def front(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ class Sheet:
 
     title: str
     heads: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     words: list[str] = field(default_factory=list)
 
     def markdown(self) -> str:
@@ -116,8 +116,8 @@ def few_calls(where: Ground) -> Sheet:
             )
         )
     for solver in SINGLE:
-        cells = [_at(where, solver, n - 1) for n in budget]  # two calls a step: one call unused
-        rows.append((f"{solver} (a call fewer)", *map(_shown, cells)))
+        points = [_at(where, solver, n - 1) for n in budget]  # two calls a step: one call unused
+        rows.append((f"{solver} (a call fewer)", *map(_shown, points)))
     for kind in ("gauss", "gauss_mix"):
         have = {shipped(n).table.calls: n for n in names() if n.rsplit("_", 1)[0] == kind}
         cells = [
@@ -136,7 +136,9 @@ def against_papers(where: Ground) -> Sheet:
     """Two samplers whose published figures are at hand: whether ours rank them alike."""
     budget = (4, 6, 8, 10)
     first, second = PUBLISHED
-    rows, agreed, parted = [], [], []
+    rows = []
+    agreed: list[str] = []
+    parted: list[str] = []
     for calls in budget:
         lists = levels_of(where, calls)
         errors = [

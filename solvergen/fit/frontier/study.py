@@ -66,6 +66,7 @@ def study(plan: Plan, cache: Path, tell: Told = lambda line: None) -> dict[str, 
         "format": FORMAT,
         "starts": plan.starts,
         "calls": list(plan.calls),
+        "ran": len(plan.solvers),
         "problems": [_problem(plan, name, cache, tell) for name in plan.problems],
         "solvers": {name: _facts(sampler(name)) for name in plan.solvers},
     }
