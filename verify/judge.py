@@ -11,6 +11,7 @@ import torch
 from .conduct.checks import Conduct
 from .conduct.functions import conduct_of
 from .errors import ANYTHING, ConductError, VerifyError
+from .fitted.judging import Fitted, findings
 from .noise.audit import audit_noise, draws_noise
 from .noise.claims import weigh_noise
 from .noise.density import mixture_order
@@ -86,7 +87,11 @@ def _judged(
     # an emitted file states its error in its own integrand's clock
     form = target.stated.get("INTEGRAND")
     audited = audit(target.run, form=form if form in FORMS else None, seed=seed)
+    if target.fitted is not None:  # a table of one length converges to nothing
+        grids, constants = (), False
     verdict = _judge_drift(target, claim, audited, grids if rates else (), constants)
+    if target.fitted is not None:
+        verdict = _with_table(verdict, target.fitted)
     if audited.status == "ok" and rises(target.run):
         verdict = _with_jumps(verdict, target, audited)
     return _conducted(verdict, target, audited) if conduct else verdict
@@ -174,6 +179,24 @@ def _judge_drift(
         measured={k: r.slope for k, r in measured.items()},
         rates={k: r.as_dict() for k, r in measured.items()},
         **extra,
+    )
+
+
+def _with_table(verdict: Verdict, fitted: Fitted) -> Verdict:
+    """The verdict with what the table of a fitted file does at its own levels."""
+    try:
+        refuted, told, data = findings(fitted)
+    except ConductError as error:
+        return replace(verdict, status="error", reason=error.kind, findings=(str(error),))
+    except ANYTHING as error:
+        text = f"{type(error).__name__}: {error}"
+        return replace(verdict, status="error", reason="raises", findings=(text,))
+    status = "fail" if refuted and verdict.status in ("pass", "none") else verdict.status
+    return replace(
+        verdict,
+        status=status,
+        findings=(*refuted, *verdict.findings, *told),
+        table=data,
     )
 
 

@@ -46,7 +46,7 @@ def _add_calibrate(commands: Any) -> None:
 
 def run_calibrate(args: argparse.Namespace) -> int:
     """Run the teacher, fit, write the file and its record, print what was measured."""
-    _needs("torch", "scipy", "safetensors")
+    needs("torch", "scipy", "safetensors")
     from ..fit.problems.lookup import cache_folder, problem
     from ..fit.tune import calibrate, table_name
 
@@ -66,9 +66,9 @@ def run_calibrate(args: argparse.Namespace) -> int:
         compare=not args.no_compare,
         cache=None if args.no_cache else cache_folder() / "pairs",
         out=args.out,
-        tell=_progress,
+        tell=progress,
     )
-    _progress("")
+    progress("")
     found = tuned.found
     print(
         f"teacher: {found.teacher.calls} calls in {found.teacher.seconds:.1f} s; its own error, by "
@@ -102,7 +102,7 @@ def _add_search(commands: Any) -> None:
 
 def run_search(args: argparse.Namespace) -> int:
     """Fit the tables that are not there yet, one after the other."""
-    _needs("torch", "scipy", "sklearn")
+    needs("torch", "scipy", "sklearn")
     from ..fit.search import compared, made, search
     from ..fit.shipped import FOLDER, KINDS, names, shipped, write_shipped
 
@@ -127,10 +127,10 @@ def run_search(args: argparse.Namespace) -> int:
             count=args.problems,
             iterations=args.iterations,
             state=state,
-            tell=_progress,
+            tell=progress,
         )
-        held = compared(table, args.family, tell=_progress)
-        _progress("")
+        held = compared(table, args.family, tell=progress)
+        progress("")
         path = write_shipped(made(kind, calls, table, fit, held), folder)
         for suffix in (".state", ".begin", ".best"):
             state.with_suffix(suffix).unlink(missing_ok=True)
@@ -161,7 +161,7 @@ def _add_fit_grid(commands: Any) -> None:
 
 def run_fit_grid(args: argparse.Namespace) -> int:
     """Find a grid and print its levels."""
-    _needs("torch", "scipy")
+    needs("torch", "scipy")
     from ..fit.grids.methods import fitted_grid
     from ..fit.problems.lookup import problem
 
@@ -174,9 +174,9 @@ def run_fit_grid(args: argparse.Namespace) -> int:
         seed=args.seed,
         points=args.points,
         gamma=args.gamma,
-        tell=_progress,
+        tell=progress,
     )
-    _progress("")
+    progress("")
     if args.json:
         print(json.dumps({"levels": found.levels, found.objective: found.value}))
     else:
@@ -196,7 +196,7 @@ def _range(text: str) -> range:
     return numbers
 
 
-def _needs(*packages: str) -> None:
+def needs(*packages: str) -> None:
     """Say which package is missing before anything is imported."""
     from importlib.util import find_spec
 
@@ -205,6 +205,7 @@ def _needs(*packages: str) -> None:
         raise SolvergenError(f"this needs {', '.join(missing)}; pip install 'solvergen[fit]'")
 
 
-def _progress(line: str) -> None:
+def progress(line: str) -> None:
+    """A line that the next one replaces, on a terminal."""
     if sys.stderr.isatty():
         print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,7 @@ def run_generate(args: argparse.Namespace) -> int:
         known = catalogue.read(facts) if args.specs else {}
         files[facts] = catalogue.file_text({**known, **records})
     changes = [change for path, text in files.items() if (change := compare(path, text))]
+    changes = [_in_words(c, files[facts]) if c.path == facts else c for c in changes]
     if not args.specs and args.check:
         changes += extras(args.out, {path.name for path in files})
     if args.diff:
@@ -182,6 +184,15 @@ def _require_folder(out: Path, check: bool) -> None:
         raise SolvergenError(f"--out must be a folder; {out} is a file")
     if check and not out.is_dir():
         raise SolvergenError(f"there is no folder {out} to check; give one with --out")
+
+
+def _in_words(change: Change, text: str) -> Change:
+    """A change of the catalogue, whose lines are too long to compare by eye, as sentences."""
+    from .. import catalogue
+    from ..catalogue_changes import changes
+
+    lines = changes(catalogue.read(change.path), json.loads(text))
+    return replace(change, diff="".join(f"  {line}\n" for line in lines))
 
 
 def _report(changes: list[Change], args: argparse.Namespace, count: int) -> int:

@@ -13,9 +13,10 @@ import torch
 from ...errors import hint
 from ..problem import Problem, ProblemError, checked
 from .families import COUNTS, family
+from .mixture import planar
 from .networks import fashion
 
-KNOWN = ("fashion", "digits", *COUNTS)
+KNOWN = ("fashion", "digits", "mixtures", *COUNTS)
 
 
 def cache_folder() -> Path:
@@ -29,7 +30,8 @@ def problem(
     """The problem that a user names.
 
     Args:
-        name: `fashion` (also `fashion:label=3,guidance=2`), `digits`, `image` or `generic` (the
+        name: `fashion` (also `fashion:label=3,guidance=2`), `digits`, `mixtures` (four Gaussians in
+            the plane), `image` or `generic` (the
             first held-out mixture; `image/held-out/4` another), or `module:name`.
         std: deviation of the data, in place of what the problem says.
         ends: other ends of σ/α, for mixtures; networks keep those that they were trained for.
@@ -44,6 +46,8 @@ def problem(
         from .digits import digits
 
         found = digits(cache_folder())
+    elif name == "mixtures":
+        found = planar().problem()
     elif name.split("/")[0] in COUNTS:
         found = _mixture(name, ends)
     elif ":" in name:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 from sympy import Expr, Symbol
 
+from ...algebra.scalar import Scalar
+from ...algebra.series import coefficient
 from ...errors import OrderError
 from ...expr.arithmetic import fraction_of, function_name, multiply, rebuild, symbols, walk
 from ...expr.functions import expm1, lift
@@ -24,7 +25,7 @@ from ..expansion.grid import ARBITRARY, UNIFORM, Grid, from_steps
 from ..expansion.local_error import Case, local_error
 from ..expansion.words import Word, reading_order, spell, tree, words
 from ..ode.analyse import Analysis
-from ..verdict import LeadingError
+from ..verdict import Document, LeadingError
 
 FORMAT = "solvergen certificate 1"
 HIGHEST = 4  # unless asked for more, which takes the checker minutes where words meet many ratios
@@ -35,7 +36,7 @@ class NotCertified(OrderError):
     """A solver that no certificate is made of, with the reason."""
 
 
-def certificate(program: Program, highest: int = HIGHEST) -> dict[str, Any]:
+def certificate(program: Program, highest: int = HIGHEST) -> Document:
     """The certificate of a solver's main step: on any grid, and on uniform ones where it is more there.
 
     Args:
@@ -86,7 +87,7 @@ def _seen_in(program: Program, variable: str) -> Program:
     return replace(program, integrand="velocity") if variable == "clock" else program
 
 
-def _claim(plain: Analysis, kind: str, order: int, highest: int) -> dict[str, Any]:
+def _claim(plain: Analysis, kind: str, order: int, highest: int) -> Document:
     program = plain.program
     if not 1 <= order <= highest:
         raise NotCertified(
@@ -109,7 +110,7 @@ def _claim(plain: Analysis, kind: str, order: int, highest: int) -> dict[str, An
     }
 
 
-def _leading(plain: Analysis, kind: str, order: int) -> dict[str, Any]:
+def _leading(plain: Analysis, kind: str, order: int) -> Document:
     """The local error of the next power of h at one point, where it does not vanish."""
     program = plain.program
     at = {p.name: str(p.default) for p in program.parameters}
@@ -127,8 +128,8 @@ def _leading(plain: Analysis, kind: str, order: int) -> dict[str, Any]:
         "grid": where,
         "at": at,
         "terms": [
-            {"word": spell(word), "tree": tree(word), "coefficient": _rooted(coefficient)}
-            for coefficient, (word, _) in texts
+            {"word": spell(word), "tree": tree(word), "coefficient": _rooted(text)}
+            for text, (word, _) in texts
         ],
     }
 
@@ -144,11 +145,10 @@ def _uneven(plain: Analysis, order: int) -> tuple[LeadingError, dict[str, str]]:
     } | {f"grid point {i}": str(grid.position(i) / unit) for i in range(1, program.main.ahead + 1)}
     case = Case(program, lambda ring: grid, lambda ring: plain.values)
     errors = local_error(case, order + 1, plain.predictor)
-    terms: dict[Word, Any] = {}
+    terms: dict[Word, Scalar] = {}
     for word, value in errors.items():
-        coefficient = value.coefficient(0) if hasattr(value, "coefficient") else value
-        if coefficient:
-            terms[word] = coefficient
+        if kept := coefficient(value, 0):
+            terms[word] = kept
     return LeadingError.of(Fraction(order + 1), terms), points
 
 
@@ -185,7 +185,7 @@ class _Texts:
                 f"{program.name}: its weights change with how far the run has come, from step to step"
             )
 
-    def step(self) -> dict[str, Any]:
+    def step(self) -> Document:
         main = self.program.main
         return {
             "history": main.history,
@@ -194,7 +194,7 @@ class _Texts:
             "corrector": self.row(main.corrector) if main.corrector else None,
         }
 
-    def row(self, row: Row) -> dict[str, Any]:
+    def row(self, row: Row) -> Document:
         place = row.place.lam(self.kappa) if self.kappa else row.place.clock(0)
         past = {str(depth(term.source)): self.text(term.weight) for term in row.carry}
         return {
