@@ -8,15 +8,17 @@ and nothing is imported but the standard library. docs/certificates.md has the p
 import ast
 import json
 import sys
+from contextlib import suppress
 from fractions import Fraction
 from math import factorial, prod
 from typing import Any
 
-from .certificate_series import Refuted, Series, named, number, phi, value
+from .certificate_names import Step
+from .certificate_series import Refuted, Series, Short, named, number, phi, value
+from .certificate_words import Word, as_word, heavy, words
 
 FORMAT, KAPPA = "solvergen certificate 1", {"data": 1, "noise": -1, "plain": 0}
-SPARE = 3  # terms beyond the order, for weights that divide by powers of h
-Word = tuple[int, tuple[Any, ...]]  # (l, children): D^(l), or J_m^(l)[children] with m children
+SPARE = (1, 3)  # terms beyond the order, more where weights divide by powers of h
 FAULTS = (
     Refuted,
     ArithmeticError,
@@ -29,29 +31,16 @@ FAULTS = (
 Errors = dict[Word, Series]  # word -> e, for Σ e h^weight word
 
 
-def words(weight: int) -> list[Word]:
-    """Words of a weight, which is 1 + l + the weights of the children: rooted trees, with D itself."""
-    return [(size, rest) for size in range(weight) for rest in forests(weight - 1 - size, (0, ()))]
-
-
-def forests(total: int, least: Word) -> list[tuple[Word, ...]]:
-    pairs = [(size, word) for size in range(1, total + 1) for word in words(size) if word >= least]
-    found = [(word, *rest) for size, word in pairs for rest in forests(total - size, word)]
-    return found if total else [()]
-
-
-def heavy(word: Word) -> int:
-    return 1 + word[0] + sum(map(heavy, word[1]))
-
-
 class Method:
     """The main step of a solver on a class of grids, expanded in words up to a weight."""
 
-    def __init__(self, document: Any, grid: str, limit: int, at: dict[str, str]) -> None:
+    def __init__(
+        self, document: Any, grid: str, limit: int, at: dict[str, str], spare: int = SPARE[-1]
+    ) -> None:
         self.main, self.limit, self.spans = document["step"], limit, document["spans"]
         self.kappa, self.kept = KAPPA[document["integrand"]], dict[tuple[str, int], Series]()
         self.words = [word for weight in range(1, limit + 1) for word in words(weight)]
-        Series.limit, Series.divisors = limit + SPARE, {}
+        Series.limit, Series.divisors = limit + spare, {}
         Series.digits = {name: digit for digit, name in enumerate(["h", *document["roots"]])}
         Series.roots = {Series.digits[name]: square for name, square in document["roots"].items()}
         equal = {f"ratio {k}": Fraction(1, self.spans) for k in range(99)}
@@ -67,25 +56,15 @@ class Method:
 
     def value(self, text: str, site: int) -> Series:
         """A text in h, theta1 …, gamma1 …, parameters and roots, at the step that starts at a site."""
-        start, end = self.point(self.spans * site), self.point(self.spans * (site + 1))
-
-        def get(name: str) -> Series:
-            if name == "h":
-                return (end - start) * named("h")
-            if name[:5] not in ("theta", "gamma") or not name[5:].isdigit():
-                return named(name)
-            back = name[0] == "t"  # theta2: how far two steps back, gamma2: two grid points ahead
-            there = self.point(self.spans * site + int(name[5:]) * (-self.spans if back else 1))
-            return (start - there if back else there - start) * (end - start).inverse()
-
         if (text, site) not in self.kept:
-            self.kept[text, site] = value(ast.parse(text, mode="eval").body, get)
+            here = Step(self.kappa, self.spans, lambda k: self.point(self.spans * site + k))
+            self.kept[text, site] = value(ast.parse(text, mode="eval").body, here)
         return self.kept[text, site]
 
     def trimmed(self, errors: Errors) -> Errors:
         """The same up to h^limit."""
         if any(error.end <= self.limit - heavy(word) for word, error in errors.items()):
-            raise Refuted("too many powers of h are divided by")
+            raise Short("too many powers of h are divided by")
         return {w: Series(e.terms, self.limit - heavy(w) + 1) for w, e in errors.items()}
 
     def evaluation(self, error: Errors, offset: Series) -> Errors:
@@ -157,10 +136,17 @@ def check(document: Any) -> list[str]:
     return [claimed(document, claim) for claim in document["claims"]]
 
 
+def expanded(document: Any, grid: str, limit: int, at: dict[str, str]) -> tuple[Method, Errors]:
+    """The method and its local error, with as few terms as it needs."""
+    with suppress(Short):
+        return (method := Method(document, grid, limit, at, SPARE[0])), method.local()
+    return (method := Method(document, grid, limit, at)), method.local()
+
+
 def claimed(document: Any, claim: Any) -> str:
     order, grid, leading = claim["order"], claim["grid"], claim["leading"]
-    method = Method(document, grid, order, claim["parameters"])
-    errors, listed = method.local(), {as_word(one["tree"]): one for one in claim["conditions"]}
+    method, errors = expanded(document, grid, order, claim["parameters"])
+    listed = {as_word(one["tree"]): one for one in claim["conditions"]}
     if set(listed) != set(method.words) or grid not in ("uniform", "arbitrary"):
         raise Refuted(f"the conditions are not the words of weight 1 to {order}, on a known grid")
     for word, one in listed.items():
@@ -168,8 +154,8 @@ def claimed(document: Any, claim: Any) -> str:
             raise Refuted(f"the condition of {one['word']} is violated")
     hidden = {0, *Series.roots, *Series.divisors}
     free = [name for name, digit in Series.digits.items() if digit not in hidden]
-    method = Method(document, leading["grid"], order + 1, leading["at"])
-    errors, listed = method.local(), {as_word(one["tree"]): one for one in leading["terms"]}
+    method, errors = expanded(document, leading["grid"], order + 1, leading["at"])
+    listed = {as_word(one["tree"]): one for one in leading["terms"]}
     for word in {*listed, *method.words}:
         found = errors.get(word, number(0)).part(order + 1 - heavy(word))
         text = listed[word]["coefficient"] if word in listed else "0"
@@ -179,10 +165,6 @@ def claimed(document: Any, claim: Any) -> str:
         listed
     )
     return said + f", identically in {', '.join(free)}" * bool(free)
-
-
-def as_word(tree: Any) -> Word:
-    return tree[0], tuple(as_word(child) for child in tree[1])
 
 
 def main(paths: list[str]) -> int:

@@ -20,16 +20,17 @@ from ...expr.functions import expm1, lift
 from ...expr.printing import show
 from ...program.digest import digest
 from ...program.model import Program
-from ...program.row import Row, depth
+from ...program.row import FURTHER, Row, depth
 from ..expansion.grid import ARBITRARY, UNIFORM, Grid, from_steps
 from ..expansion.local_error import Case, local_error
+from ..expansion.symbol_values import generic_coordinate
 from ..expansion.words import Word, reading_order, spell, tree, words
 from ..ode.analyse import Analysis
 from ..verdict import Document, LeadingError
 
 FORMAT = "solvergen certificate 1"
 HIGHEST = 4  # unless asked for more, which takes the checker minutes where words meet many ratios
-KNOWN = {"phi", "exp", "expm1", "log1p"}  # the functions that the checker expands
+KNOWN = {"phi", "exp", "expm1", "log1p", *FURTHER}  # the functions that the checker expands
 
 
 class NotCertified(OrderError):
@@ -116,6 +117,8 @@ def _leading(plain: Analysis, kind: str, order: int) -> Document:
     at = {p.name: str(p.default) for p in program.parameters}
     if "remaining" in program.free_symbols():
         at["remaining"] = "1"
+    if program.main.coordinate is not None:
+        at |= {f"y{j}": str(generic_coordinate(j)) for j in range(2, order + 3)}
     plain.symbolic = ()
     exact, where = plain.leading(plain.case(UNIFORM), order + 1), UNIFORM
     if exact is not None:
@@ -175,10 +178,9 @@ class _Texts:
     def __init__(self, program: Program) -> None:
         self.program, self.kappa = program, program.kappa
         self.roots: dict[str, int] = {}
-        if program.main.coordinate is not None:
+        if program.main.coordinate is not None and not self.kappa:
             raise NotCertified(
-                f"{program.name}: its weights are integrals in a further coordinate, "
-                f"{show(program.main.coordinate)[:60]}, which is not a power series with rational coefficients"
+                f"{program.name}: its weights are integrals in a coordinate beside the clock of velocity"
             )
         if "remaining" in program.free_symbols() and program.main.history:
             raise NotCertified(
