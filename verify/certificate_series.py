@@ -28,6 +28,17 @@ def power(monomial: int, digit: int) -> int:
     return ((monomial + BIAS) >> 16 * digit & 0xFFFF) - HALF
 
 
+FAULTS = (
+    Refuted,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+)
+
+
 class Series:
     """A polynomial {monomial: coefficient} with powers of h below `end`; what lies beyond is unknown."""
 
@@ -98,6 +109,16 @@ class Series:
         for j in reversed(range(Series.limit)):
             total = number(coefficient(j)) + self * total
         return total
+
+
+def prepare(limit: int, roots: dict[str, int], fixed: dict[str, Fraction]) -> None:
+    """Begin anew: how far series go, the square roots, and the names that stand for numbers."""
+    for name, square in roots.items():
+        if square < 2 or any(square % k == 0 for k in range(2, square)):
+            raise Refuted(f"{name} is not the square root of a prime")
+    Series.limit, Series.divisors, Series.fixed = limit, {}, fixed
+    Series.digits = {name: digit for digit, name in enumerate(["h", *roots])}
+    Series.roots = {Series.digits[name]: square for name, square in roots.items()}
 
 
 def number(value: Fraction | int) -> Series:

@@ -57,20 +57,21 @@ def known():
 def test_a_true_certificate_passes(name, known):
     document = known(name)
     found = checker.check(document)
-    assert len(found) == len(document["claims"])
+    ends = sum(bool(document[part]) for part in ("start", "end"))
+    assert len(found) == len(document["claims"]) + ends
     assert f"not {document['claims'][0]['order'] + 1}" in found[0]
 
 
 def test_the_order_is_the_proved_one(known):
     for name in ("unipc_3_bh2", "ipndm4"):
         report = analyse(load(name).program)
-        claims = {claim["grid"]: claim["order"] for claim in known(name)["claims"]}
+        claims = {c["grid"]: c["order"] for c in known(name)["claims"] if c["part"] == "step"}
         assert claims["arbitrary"] == report.orders["arbitrary"]["exact_start"].value
 
 
 def test_ratios_and_parameters_stay_symbols(known):
     """What is certified holds identically in them."""
-    (line,) = checker.check(known("unipc_3_bh2"))
+    line, *_ = checker.check(known("unipc_3_bh2"))
     assert line == (
         "unipc_3_bh2: order 4 on arbitrary grids, not 5, identically in ratio 1, ratio 2"
     )
@@ -154,7 +155,8 @@ def mutated(text):
 
 def equal(a, b):
     """Whether two texts are the same number: mutants such as 0*7 for 0*1 mean nothing else."""
-    method = checker.Method({**EMPTY, "roots": {"sqrt3": 3}}, "arbitrary", 4, {})
+    document = {**EMPTY, "roots": {"sqrt3": 3}}
+    method = checker.Method(document, {"part": "step", "index": 0}, "arbitrary", 4, {})
     try:
         return (method.value(a, 0) - method.value(b, 0)).vanishes()
     except Refuted:
@@ -206,7 +208,7 @@ def test_another_function_of_the_coordinate_is_refuted(name, old, new, known):
 
 def test_a_changed_condition_is_refuted(known):
     document = known("dpmpp_3m")
-    (claim,) = document["claims"]
+    claim, *_ = document["claims"]
     for i, one in enumerate(claim["conditions"]):
         fewer = claim["conditions"][:i] + claim["conditions"][i + 1 :]
         assert refuted(put(document, ("claims", 0, "conditions"), fewer))
@@ -259,6 +261,31 @@ def test_a_parameter_is_not_free_when_the_order_needs_its_value(known):
     assert refuted(put(document, ("claims", 0, "parameters"), {}))
 
 
+def test_own_start_and_end_are_those_that_hold_the_order_back(known):
+    """UniPC 3 has order 4, and 3 with its own start; its last step, without corrector, is exact enough."""
+    said = checker.check(known("unipc_3_bh2"))
+    assert said[-2:] == [
+        "unipc_3_bh2: its own start adds errors of O(h^3)",
+        "unipc_3_bh2: its own end adds errors of O(h^4)",
+    ]
+    assert analyse(load("unipc_3_bh2").program).order.value == 3
+
+
+@pytest.mark.parametrize("name", ["unipc_3_bh2", "bdf_3"])
+def test_a_changed_start_or_end_is_refuted(name, known):
+    document = known(name)
+    for part in ("start", "end"):
+        for path, text in texts(document[part], (part,)):
+            if path[-1] not in ("place", "0") or path[-3] == "corrector":
+                assert refuted(put(document, path, f"({text})*1001/1000")), path
+    fewer = [c for c in document["claims"] if (c["part"], c["index"]) != ("start", 1)]
+    assert refuted({**document, "claims": fewer})
+    for index, claim in enumerate(document["claims"]):
+        if claim["part"] != "step":
+            more = {**claim, "order": 4, "conditions": document["claims"][0]["conditions"]}
+            assert refuted(put(document, ("claims", index), more)), index
+
+
 def test_a_wrong_root_is_refuted(known):
     document = known("gauss_legendre_2")
     assert document["roots"] == {"sqrt3": 3}
@@ -292,10 +319,11 @@ def test_from_the_command_to_the_verdict(tmp_path, capsys):
         [sys.executable, "-m", "verify.certificate", str(path)],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stdout) == (
-        0,
-        "dpmpp_2m: order 2 on arbitrary grids, not 3, identically in ratio 1\n",
-    )
+    assert done.returncode == 0 and done.stdout.splitlines() == [
+        "dpmpp_2m: order 2 on arbitrary grids, not 3, identically in ratio 1",
+        "dpmpp_2m: step 0 of its start, order 1 on arbitrary grids",
+        "dpmpp_2m: its own start adds errors of O(h^2)",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -304,7 +332,7 @@ def test_from_the_command_to_the_verdict(tmp_path, capsys):
         "",
         "[]",
         "{}",
-        '{"format": "solvergen certificate 1", "roots": {}, "claims": [1]}',
+        '{"format": "solvergen certificate 2", "roots": {}, "claims": [1]}',
         "{" * 5000,
     ],
 )
