@@ -1,15 +1,24 @@
-"""Hooks of the site: formulas become MathML when it is built, so that pages need no script for them."""
+"""Hooks of the site: formulas become MathML, so that pages need no script; examples have a folder."""
 
 from __future__ import annotations
 
 import html
 import re
+import shutil
+from pathlib import Path
 from typing import Any
 
 from latex2mathml.converter import convert
 
 BLOCK = re.compile(r'<div class="arithmatex">\\\[(.*?)\\\]</div>', re.DOTALL)
 INLINE = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
+
+
+def on_pre_build(config: Any) -> None:
+    """Empty the folder in which the tutorial's commands run."""
+    folder = Path(config.config_file_path).parent / "build" / "tutorial"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 def on_page_content(content: str, **_: Any) -> str:

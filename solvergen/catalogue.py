@@ -58,6 +58,8 @@ class Entry:
         refused: why no order can be derived.
         fault: why the claim of a solver with noise does not hold.
         rounded: where its numbers are rounded, the order they were made for, and the residuals in words.
+        varying: parameters with a number for each step, for all of which the orders hold.
+        table: what its own numbers do at its own levels, in lines.
         divergence: that it does not converge, where, and why; empty where it does.
     """
 
@@ -89,6 +91,8 @@ class Entry:
     refused: str = ""
     fault: str = ""
     rounded: tuple[int, str] | None = None
+    varying: tuple[str, ...] = ()
+    table: tuple[str, ...] = ()
     divergence: str = ""
 
     @cached_property
@@ -175,8 +179,32 @@ def entry_of(proof: Proof) -> Entry:
         clock=program.kappa == 0,
         ahead=program.main.ahead > 1,
         refused=proof.refused,
+        varying=program.varying,
+        table=tuple(_table(loaded)),
         **_proved(proof),
     )
+
+
+def _table(loaded: Loaded) -> Iterator[str]:
+    """What numbers per step do at the levels that they were made for."""
+    from .program.defects import defects
+
+    fitted, program = loaded.solver.fitted, loaded.program
+    if fitted is not None:
+        taught = f", {fitted.teacher}" if fitted.teacher else ""
+        yield f"fitted on {fitted.problem} for {fitted.steps} steps{taught}"
+        if fitted.before is not None and fitted.held_out is not None:
+            yield (
+                f"rms on held-out starts {float(fitted.held_out):.3g}, "
+                f"before the fit {float(fitted.before):.3g}"
+            )
+    if not program.varying or not (found := defects(program)):
+        return
+    yield "level at the start, moments of degree 0, 1, 2 against the exact ones, less 1, and gain:"
+    for i, step in enumerate(found):
+        level = f"{float(program.levels[i]):.4g}"
+        cells = "".join(f"{0.0 if abs(m) < 1e-13 else m:>11.3g}" for m in step.moments)
+        yield f"  step {i:<3}{level:>9}{cells}{step.gain:>9.2f}"
 
 
 def _proved(proof: Proof) -> dict[str, Any]:
@@ -300,7 +328,7 @@ def _entry(data: Mapping[str, Any]) -> Entry:
         "parameters": {name: tuple(known) for name, known in data["parameters"].items()},
         "leading": tuple(map(tuple, data.get("leading", ()))),
     }
-    lists = ("warnings", "local_error", "stiff", "bottlenecks", "rounded")
+    lists = ("warnings", "local_error", "stiff", "bottlenecks", "rounded", "varying", "table")
     frozen |= {name: tuple(data[name]) for name in lists if data.get(name)}
     return Entry(**{**data, **frozen})
 

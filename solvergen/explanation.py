@@ -63,6 +63,13 @@ def _orders(one: Entry) -> Iterator[str]:
     if one.stiff is not None and one.stiff[0] > 0:
         yield f"stiff order  strong {one.stiff[0]}, weak {one.stiff[1]}"
     yield from (f"held back by {bottleneck}" for bottleneck in one.bottlenecks)
+    if one.varying:
+        names = ", ".join(one.varying)
+        yield f"these orders hold whatever the numbers {names} are, step by step, while bounded"
+    if one.table:
+        yield ""
+        yield "the table at hand, which has no order of its own:" if one.varying else "its levels:"
+        yield from one.table
 
 
 def _noise_orders(one: Entry) -> Iterator[str]:

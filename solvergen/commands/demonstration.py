@@ -158,6 +158,8 @@ def _draw(samplers: dict[str, ModuleType], problem: Problem, path: Path) -> None
         ylabel="RMS distance to the exact ends",
         title="error at equal evaluations",
     )
+    axes[-1].set_xticks(COUNTS, [str(n) for n in COUNTS])
+    axes[-1].set_xticks([], minor=True)
     axes[-1].grid(True, which="both", alpha=0.25)
     axes[-1].legend()
     figure.suptitle(

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import SolvergenError, SpecError
 from ..writing import Change
+from . import fitted
 from .parsing import command
 from .terminal import complain, shown
 
@@ -73,6 +74,9 @@ def run_generate(args: argparse.Namespace) -> int:
     from .. import catalogue, gallery
     from ..writing import compare, extras, write
 
+    tables = [target for target in args.specs if fitted.is_fitted(target)]
+    if tables:
+        return _calibrated(tables, args)
     targets = args.specs or gallery.names()
     _require_folder(args.out, args.check)
     files: dict[Path, str] = {}
@@ -106,6 +110,25 @@ def run_generate(args: argparse.Namespace) -> int:
     if not changes:
         print(f"{count} file{'s' * (count != 1)} in {args.out} up to date")
     return 0
+
+
+def _calibrated(tables: list[str], args: argparse.Namespace) -> int:
+    """Check calibrated files; nothing generates them but the calibration that they name.
+
+    Raises:
+        SolvergenError: they are to be generated, or come with specs.
+    """
+    if len(tables) < len(args.specs):
+        raise SolvergenError(
+            f"check calibrated files apart from specs: solvergen generate --check {' '.join(tables)}"
+        )
+    if not args.check:
+        from ..fit.fitted import read_fitted
+
+        raise SolvergenError(
+            f"{tables[0]} is a calibrated file; it is made again by: {read_fitted(tables[0]).remake}"
+        )
+    return fitted.check(tables)
 
 
 def _derived(targets: Sequence[str], jobs: int) -> Iterator[tuple[str, Result]]:

@@ -28,10 +28,22 @@ def support(program: Program) -> list[str]:
         out += [pieces.piece("levels", "level"), pieces.piece("levels", "recognise")]
     if "phi" in calls:
         out.append(pieces.piece("functions", "phi"))
+    if calls & {"integral", "moment", "riemann"}:
+        out += [pieces.piece("functions", name) for name in ("fejer", "tanh_sinh")]
+        out.append("RULES = fejer(), tanh_sinh()\n")
     if "integral" in calls:
         out.append(pieces.piece("functions", "integral"))
     if "riemann" in calls:
-        out.append(pieces.piece("functions", "riemann"))
+        out += [pieces.piece("functions", name) for name in ("left_sum", "riemann")]
+        counts = sorted(
+            {
+                int(node.args[-1])
+                for expression in expressions
+                for node in walk(expression)
+                if function_name(node) == "riemann"
+            }
+        )
+        out.append(f"SUMS = {{count: left_sum(count) for count in {tuple(counts)}}}\n")
     for name, body in named.items():
         lines = "\n".join(assign("return", body, len(PAD)))
         out.append(f'def {name}(x):\n{PAD}"""The spec\'s {name}(x)."""\n{lines}\n')
@@ -50,7 +62,7 @@ def _further(y: Expr, calls: set[str], kappa: int) -> list[str]:
     if "fraction" in calls:
         out.append(pieces.piece("variable", "fraction"))
     if "moment" in calls:
-        out.append(pieces.piece("variable", "moment", settled))
+        out.append(pieces.piece("variable", "moments", settled))
     if "slope" in calls:
         settled = pieces.Settled({"KAPPA": kappa}, {"RATE": _rate(y)})
         out.append(pieces.piece("variable", "slope", settled))

@@ -9,13 +9,13 @@ from solvergen.emit.pieces import Settled, piece, wrapped
 
 
 def moment(kappa):
-    return piece("variable", "moment", Settled({"KAPPA": kappa}))
+    return piece("variable", "moments", Settled({"KAPPA": kappa}))
 
 
 def test_the_branch_that_holds_is_copied_at_the_place_of_its_condition():
-    assert "        density = math.exp(start - lam)" in moment(-1)
+    assert "            density = math.exp(start - lam)" in moment(-1)
     assert "KAPPA" not in moment(-1) and "cosh(lam" not in moment(-1)
-    assert "        density = (\n            (end - start)\n" in moment(0)
+    assert "            density = (\n                (end - start)\n" in moment(0)
 
 
 def test_conditions_that_are_not_open_stay():

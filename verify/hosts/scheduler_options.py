@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -102,7 +103,9 @@ def swept(name: str) -> Iterator[Options]:
         if options in seen or (options and same) or not set(options) <= set(known):
             return False
         try:
-            cls(**{k: v for k, v in options.items() if k in built})
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                cls(**{k: v for k, v in options.items() if k in built})
         except Exception:  # noqa: BLE001 - what a class does not take is not an option of it
             return False
         seen.append(options)

@@ -20,7 +20,7 @@ from torch import Tensor
 from ..errors import ANYTHING, ConductError
 from ..order.audit import CLASSES, Audit, audit
 from ..order.causes import Cause
-from ..probe.noise_trace import NoiseTrace, require_linear, silenced, trace_noise
+from ..probe.noise_trace import NoiseTrace, count, require_linear, silenced, trace_noise
 from ..probe.trace import Denoiser, Run
 from ..problems.grids import GRIDS, LAMBDA, rough
 from .causes import noise_causes
@@ -216,10 +216,18 @@ def _risen(t: NoiseTrace) -> bool:
 def _promise(quiet: Run | None, drift: Audit | None) -> dict[str, int | None]:
     """Orders of the deterministic part: noise switched off, or the drift itself."""
     if quiet is not None:
-        made = audit(silenced(quiet))
+        made = audit(quiet if _still(quiet) else silenced(quiet))
         if made.status == "ok":
             return made.orders()
     return drift.orders() if drift is not None else dict.fromkeys(CLASSES)
+
+
+def _still(run: Run) -> bool:
+    """Whether a run draws nothing at all, so that no draws need to be answered."""
+    try:
+        return count(run, rough(SEEN))[1] == 0
+    except ANYTHING:
+        return False
 
 
 def _causes(

@@ -127,7 +127,7 @@ def replaced(source: Source) -> Iterator[Source]:
     """Answer every draw from `source` inside the block."""
     token = _ACTIVE.set(source)
     with contextlib.ExitStack() as stack:
-        for module in [m for m in list(sys.modules.values()) if _has_tree(m)]:
+        for module in _with_trees():
             stack.enter_context(_swapped(module, source))
         stack.enter_context(_Normal(source))
         try:
@@ -172,6 +172,23 @@ class _Tree:
             _number(self.transform(torch.as_tensor(s, dtype=torch.float64))) for s in levels
         )
         return self.source.answer(self.like, levels, (one, two))
+
+
+# modules that were looked through before: thousands are loaded, and each run would look again
+_TREELESS: set[int] = set()
+
+
+def _with_trees() -> list[Any]:
+    """Loaded modules that define or import a Brownian tree."""
+    found = []
+    for module in list(sys.modules.values()):
+        if id(module) in _TREELESS:
+            continue
+        if _has_tree(module):
+            found.append(module)
+        else:
+            _TREELESS.add(id(module))
+    return found
 
 
 def _has_tree(module: Any) -> bool:

@@ -22,7 +22,7 @@ from ...program.step import Step
 from .block_grid import in_blocks
 from .grid import Grid
 from .recursion import Recursion, Words
-from .symbol_values import Jet, StepValues, generic_coordinate
+from .symbol_values import Jet, StepValues, Value, generic_coordinate
 from .words import Word, weight
 
 LARGEST = 12  # heaviest words ever expanded
@@ -45,7 +45,7 @@ class Case:
 
     program: Program
     grid: Callable[[SeriesRing], Grid]
-    parameters: Callable[[SeriesRing], Mapping[str, Scalar]]
+    parameters: Callable[[SeriesRing], Mapping[str, Value]]
     coordinate: Jet = generic_coordinate
     power: int = 1
     margin: int = 0

@@ -21,6 +21,7 @@ from .block_grid import Inner
 from .grid import Grid, generic_ratio
 
 Jet = Callable[[int], Scalar]
+Value = Scalar | Callable[[int], Scalar]  # of a parameter; from its site where steps differ
 
 
 def generic_coordinate(j: int) -> Fraction:
@@ -54,7 +55,7 @@ class StepValues(Generic[R_co]):
         kappa: +1 data, −1 noise, 0 velocity (the independent variable is then the clock).
         ring: where the values live.
         grid: positions of the sites.
-        parameters: value of every parameter.
+        parameters: value of every parameter; a callable gives that of a step from its site.
         coordinate: j to y^(j)/y' of the step's further coordinate.
         inner: from a site and k, the place of the k-th next grid point as a fraction of the step.
     """
@@ -64,7 +65,7 @@ class StepValues(Generic[R_co]):
         kappa: int,
         ring: R_co,
         grid: Grid,
-        parameters: Mapping[str, Scalar],
+        parameters: Mapping[str, Value],
         coordinate: Jet = generic_coordinate,
         inner: Inner | None = None,
     ) -> None:
@@ -73,6 +74,7 @@ class StepValues(Generic[R_co]):
         self.parameters, self.coordinate = parameters, coordinate
         self.kept: dict[tuple[int, int], tuple[tuple[str, Scalar], ...]] = {}
         self.symbols: dict[int, SymbolValues] = {}
+        self.varies = any(callable(value) for value in parameters.values())
 
     def at(self, site: int) -> SymbolValues:
         """The symbols of a step that starts at a site."""
@@ -101,7 +103,7 @@ class StepValues(Generic[R_co]):
 
     def weights(self, row: Row, site: int) -> tuple[tuple[str, Scalar], ...]:
         """(source, weight / h) pairs of a row in the λ gauge (velocity: per clock unit)."""
-        repeats = self.grid.periodic and self.kappa and not _bends(row)
+        repeats = self.grid.periodic and self.kappa and not self.varies and not _bends(row)
         place = site % self.grid.periodic if repeats else site
         if (id(row), place) not in self.kept:
             values = self.at(site)
@@ -153,7 +155,8 @@ class SymbolValues(dict[str, Scalar]):
     """Values of the symbols h, theta1, Theta1, eta1, … of one step, made when first used."""
 
     def __init__(self, setting: StepValues[Ring], site: int) -> None:
-        super().__init__(setting.parameters)
+        known = setting.parameters.items()
+        super().__init__({k: v(site) if callable(v) else v for k, v in known})
         if "remaining" in self and site:
             past = -setting.grid.position(site) * setting.ring.h
             self["remaining"] = self["remaining"] * setting.ring.functions["exp"](past)

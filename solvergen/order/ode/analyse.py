@@ -25,7 +25,7 @@ from ..expansion.local_error import (
     predictor_error,
 )
 from ..expansion.surd_errors import leading_with_roots, radicands
-from ..expansion.symbol_values import Jet, generic_coordinate, symbolic_coordinate
+from ..expansion.symbol_values import Jet, Value, generic_coordinate, symbolic_coordinate
 from ..expansion.words import Word, spell
 from ..verdict import LeadingError, Order
 from .ends import end_error, endings, shrink_exponent, start_error
@@ -57,6 +57,8 @@ def analyse(
         program: the solver.
         parameters: values that replace the defaults.
         symbolic: parameters that stay symbols; orders then hold for almost all of their values.
+            Those that differ from step to step always do, each step with a symbol of its own, and
+            orders are then least ones: what vanishes does so for all values.
 
     Returns:
         The report; `OrderReport.json` has the documented fields.
@@ -84,12 +86,15 @@ class Analysis:
                 raise OrderError(
                     f"{program.name} has no parameter `{name}`; it has {', '.join(known) or 'none'}"
                 )
-        self.program, self.symbolic = program, symbolic
+        free = [name for name in program.varying if name not in parameters]
+        self.program, self.symbolic = program, (*symbolic, *free)
         self.values: dict[str, Scalar] = {**known, **parameters}
+        self.free = frozenset(free)
         self.spans = program.main.spans
         if "remaining" in program.free_symbols():
             # `remaining` is an independent O(1) quantity
-            self.symbolic, self.values["remaining"] = (*symbolic, "remaining"), Fraction(1)
+            self.symbolic = (*self.symbolic, "remaining")
+            self.values["remaining"] = Fraction(1)
         self.jets = any(step.coordinate is not None for step in program.steps)
         self.stop = WITH_STAGES if program.main.stages else LARGEST
 
@@ -108,6 +113,11 @@ class Analysis:
             table[ARBITRARY] = {
                 mode: Order(max(0, order.value - lost), False)
                 for mode, order in table[ARBITRARY].items()
+            }
+        if self.free:  # single values may gain an order
+            table = {
+                kind: {mode: replace(order, exact=False) for mode, order in modes.items()}
+                for kind, modes in table.items()
             }
         return OrderReport(self.program, {kind: table[kind] for kind in CLASSES}, self)
 
@@ -128,8 +138,16 @@ class Analysis:
             ARBITRARY: lambda ring: grids.generic(seed),
             SMOOTH: lambda ring: grids.smooth(grids.generic_jet, ring.x / self.spans, ring.end),
         }
-        points = {name: grids.generic_ratio(61 + seed, i) for i, name in enumerate(self.symbolic)}
+        points: dict[str, Value] = {
+            name: self.point(i, seed) if name in self.free else grids.generic_ratio(61 + seed, i)
+            for i, name in enumerate(self.symbolic)
+        }
         return Case(self.program, made[kind], lambda ring: {**self.values, **points})
+
+    @staticmethod
+    def point(index: int, seed: int) -> Callable[[int], Fraction]:
+        """Generic values of a parameter that differs from step to step, of both signs."""
+        return lambda site: grids.generic_ratio(79 + seed, 97 * index + site) - Fraction(4, 3)
 
     def symbolic_case(self, kind: str) -> Case:
         """The program on a grid of a class with symbols for everything that is free."""
