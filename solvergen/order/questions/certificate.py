@@ -96,10 +96,12 @@ def _own(
     other = program.remainder or program.shrink is not None
     if other or any(step.spans > 1 for step in (*steps, program.main)):
         return []  # steps of other lengths: their start and end are not certified
+    if any(_variable(program, step) != variable for step in steps):
+        return []
     found: list[tuple[Document, int]] = []
     for index, step in enumerate(steps):
         reached = min(_order(plain, part, steps, index), max(1, order - 1))
-        if reached < 1 or _variable(program, step) != variable:
+        if reached < 1:
             return []
         try:
             found.append((text.step(step), reached))
