@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SolvergenError
-from .fitting import _needs, _progress, _range
+from .fitting import _range, needs, progress
 from .parsing import command
 
 DEFAULT = ("image", "generic")
@@ -68,7 +68,7 @@ def add(commands: Any) -> None:
 
 def run_frontier(args: argparse.Namespace) -> int:
     """Run what is not known yet, write the page, and print who wins."""
-    _needs("torch", "scipy", "jinja2", "bokeh")
+    needs("torch", "scipy", "jinja2", "bokeh")
     from ..fit.frontier.page import page, trimmed, winners
     from ..fit.frontier.study import read
     from ..writing import write
@@ -95,7 +95,7 @@ def run_frontier(args: argparse.Namespace) -> int:
 
 def run_tables(args: argparse.Namespace) -> int:
     """Rebuild the tables and print them."""
-    _needs("torch", "scipy")
+    needs("torch", "scipy")
     from ..fit.frontier.papers import sheets
     from ..fit.frontier.runs import ground
     from ..writing import write
@@ -104,8 +104,8 @@ def run_tables(args: argparse.Namespace) -> int:
         raise SolvergenError(f"--starts must be at least 8; found {args.starts}")
     parts = []
     for name in args.on:
-        made = sheets(ground(name, args.starts), _progress)
-        _progress("")
+        made = sheets(ground(name, args.starts), progress)
+        progress("")
         parts.append(f"## {name}\n\n" + "\n".join(sheet.markdown() for sheet in made))
     text = "\n".join(parts)
     print(text, end="")
@@ -141,8 +141,8 @@ def _studied(args: argparse.Namespace, pictures: dict[str, bytes]) -> dict[str, 
         args.starts,
         args.jobs,
     )
-    data = study.study(plan, cache_folder() / "frontier", _progress)
-    _progress("")
+    data = study.study(plan, cache_folder() / "frontier", progress)
+    progress("")
     shown = PICTURED if PICTURED in plan.calls else plan.calls[0]
     for problem in data["problems"]:
         made = picture(ground(problem["name"], args.starts), problem, shown, plan.added)
