@@ -136,7 +136,7 @@ class Method:
 def check(document: Any) -> list[str]:
     """Refute a certificate, or say what it proves, claim by claim."""
     if document["format"] != FORMAT or not document["claims"]:
-        raise Refuted(f"this is no {FORMAT}, or it claims nothing")
+        raise Refuted(f"not a {FORMAT}, or one without claims")
     said = [claimed(document, claim) for claim in document["claims"]]
     for part in ("start", "end"):
         orders = {c["index"]: c["order"] + 1 for c in document["claims"] if c["part"] == part}
