@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from numbers import Rational
 from pathlib import Path
 from types import ModuleType
@@ -232,7 +233,7 @@ class Solver:
         with tempfile.TemporaryDirectory() as folder:
             self.generate(folder)
             (target,) = find(str(Path(folder) / f"{self.name}.py"))
-            return judge(target, **options)
+            return judge(replace(target, name=self.name), **options)
 
     def plot_error(self, *beside: Solver | str, axes: Any = None) -> Any:
         """Error against model evaluations on a mixture in the plane, over σ from 10 to 0.05.

@@ -49,12 +49,14 @@ def audit(
 
 @contextlib.contextmanager
 def judge_at_hand(what: str = "the judge needs") -> Iterator[None]:
-    """Say which package is missing.
+    """Say which package is missing; verdicts made within show themselves in notebooks.
 
     Raises:
         SolvergenError: one that the judge or a plot needs is not installed.
     """
     try:
+        import solvergen.verify.report.page  # noqa: F401
+
         yield
     except ModuleNotFoundError as error:
         raise SolvergenError(f"{what} {error.name}; pip install 'solvergen[verify]'") from None

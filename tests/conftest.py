@@ -116,3 +116,15 @@ def denoiser():
 def mixture(denoiser):
     """One denoiser for tests that need just any: three components in two dimensions."""
     return denoiser([0.3, 0.5, 0.2], [[-1.0, 0.4], [0.8, 0.1], [0.1, -0.9]], [0.5, 0.3, 0.4])
+
+
+@pytest.fixture(scope="session")
+def explorer(tmp_path_factory):
+    """The explorer's page with four solvers, made once."""
+    pytest.importorskip("bokeh", reason="bokeh draws the charts")
+    from solvergen.explore.page import page
+
+    path = tmp_path_factory.mktemp("explorer") / "explorer.html"
+    solvers = ("ddim", "dpmpp_2m", "heun_edm", "ddim_eta")
+    path.write_text(page(solvers, "solvergen explore", lambda names, _: names), encoding="utf-8")
+    return path

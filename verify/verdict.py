@@ -82,7 +82,7 @@ class Verdict:
 
 
 # how a verdict is shown as HTML; report.page puts its own here
-SHOWN: list[Callable[[Verdict], str]] = []
+SHOWN: list[Callable[[Verdict], str | None]] = []
 
 
 def versions() -> dict[str, str]:

@@ -19,6 +19,11 @@ def add(commands: Any) -> None:
         "specs", nargs="*", metavar="SPEC", help="solvers to show first, before the page's own"
     )
     explore.add_argument("--out", type=Path, default=Path("explore.html"), metavar="FILE")
+    explore.add_argument(
+        "--learn",
+        action="store_true",
+        help="first train the students of the figure on distillation anew (a minute) and keep them",
+    )
     explore.set_defaults(handler=run_explore)
 
 
@@ -40,6 +45,10 @@ def run_explore(args: argparse.Namespace) -> int:
         raise SolvergenError(
             f"`explore` needs {error.name}; pip install 'solvergen[verify,pages]'"
         ) from None
+    if args.learn:
+        from .explore_students import learn
+
+        print(f"wrote {learn()}")
     solvers = list(dict.fromkeys([*args.specs, *figures.SOLVERS, *figures.NOISY]))
     command = shlex.join(["solvergen", "explore", *args.specs, "--out", args.out.name])
     try:

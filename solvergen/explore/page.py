@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import figures
+from . import figures, learning
 from .plans import plan
 
 ASSETS = Path(__file__).parent / "assets"
@@ -47,6 +47,7 @@ def content(solvers: Sequence[str], shown: Shown) -> dict[str, Any]:
         "runs": figures.runs(compared, shown),
         "plain": figures.plain({n: modules[n] for n in figures.PLAIN}, PLAIN_END),
         "halving": {2**k: plan(modules["ddim"], uniform(2**k)) for k in range(7)},
+        "students": learning.kept(),
         "strengths": figures.strengths(modules.__getitem__),
         "polynomials": figures.polynomials(quiet),
     }

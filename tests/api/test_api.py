@@ -147,7 +147,10 @@ def test_anybodys_sampler_is_judged() -> None:
             x = x + gain * (low - high) * slope
         return torch.clone(x)
 
-    assert sg.audit(euler, claim=1).status == "pass"
+    verdict = sg.audit(euler, claim=1)
+    assert verdict.status == "pass"
+    pytest.importorskip("jinja2", reason="verdicts show themselves by templates")
+    assert "Recovered weights" in verdict._repr_html_()
     with pytest.raises(sg.SolvergenError, match="nowhere_to_be_found"):
         sg.audit("nowhere_to_be_found:sample")
 

@@ -8,22 +8,16 @@ import pytest
 import torch
 
 from solvergen.explore import figures
-from solvergen.explore import page as pages
 from verify.problems.mixture import GaussianMixture
 from verify.problems.reference import ends
 
-SOLVERS = ("ddim", "dpmpp_2m", "heun_edm", "ddim_eta")
 FIGURES = ("comparison", "order", "grids", "noise", "distillation", "stability")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory):
-    pytest.importorskip("bokeh", reason="bokeh draws the charts")
-    path = tmp_path_factory.mktemp("explore") / "explore.html"
-    text = pages.page(SOLVERS, "solvergen explore", lambda names, _: names)
-    path.write_text(text, encoding="utf-8")
-    return path
+def file(explorer):
+    return explorer
 
 
 @pytest.fixture(scope="module")

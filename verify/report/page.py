@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from ..errors import PageError
 from ..verdict import SHOWN, Verdict
 from . import site
 from .finite import finite
@@ -181,4 +182,12 @@ def _details(verdict: Verdict) -> str:
     return json.dumps(finite(kept), indent=1, sort_keys=True)
 
 
-SHOWN.append(fragment)
+def _in_notebooks(verdict: Verdict) -> str | None:
+    """The fragment, or None, which leaves the verdict's text, where jinja2 is not installed."""
+    try:
+        return fragment(verdict)
+    except PageError:
+        return None
+
+
+SHOWN.append(_in_notebooks)

@@ -369,11 +369,13 @@
   // 5. Distillation -----------------------------------------------------------------------------
   section("distillation", () => {
     const FIRST = 64, start = Float64Array.of(-9, -4.5, -1, 1.2, 3, 8);
+    const progressive = data.students.progressive, learned = data.students.consistency;
     const { figure: fig, show: place } = figure("#halving", {
-      label: "the student's jumps along its teacher's path, and DDIM in as few steps", legends: "below",
+      label: "trained students, the first teacher and DDIM in as few steps", legends: "below", height: 360,
       x_axis_label: "λ", y_axis_label: "x/√(1 + σ²)",
     });
-    const kinds = [["exact path", "#8a9099", "solid", 3], ["student", INKS[1], "solid", 2], ["DDIM", INKS[0], "dashed", 1.5]];
+    const kinds = [["exact path", "#8a9099", "solid", 3], ["student, trained", INKS[1], "solid", 2],
+      ["perfect student", INKS[2], "dotted", 1.5], ["DDIM in as many steps", INKS[0], "dashed", 1.5]];
     const lines = kinds.map(([legend_label, line_color, line_dash, line_width]) => {
       const one = source({ xs: [], ys: [] });
       fig.multi_line({ field: "xs" }, { field: "ys" }, { source: one, line_color, line_dash, line_width, legend_label });
@@ -381,15 +383,27 @@
     });
     place();
     const { figure: map, show: placeMap } = figure("#consistency", {
-      label: "a point on its path and where the consistency map sends it", x_axis_label: "λ", y_axis_label: "x/√(1 + σ²)",
+      label: "a point on its path, where the exact map sends it, and where a trained student does",
+      legends: "below", height: 360, x_axis_label: "λ", y_axis_label: "x/√(1 + σ²)",
     });
-    const path = source({ xs: [], ys: [] }), arrows = source({ xs: [], ys: [] }), points = source({ x: [], y: [] });
-    map.multi_line({ field: "xs" }, { field: "ys" }, { source: path, line_color: "#8a9099", line_width: 2 });
-    map.multi_line({ field: "xs" }, { field: "ys" }, { source: arrows, line_color: INKS[2], line_width: 1.4, line_dash: "dashed" });
-    map.scatter({ field: "x" }, { field: "y" }, { source: points, size: 9, fill_color: INKS[2], line_color: null });
+    const path = source({ xs: [], ys: [] }), points = source({ x: [], y: [] }), ends = source({ x: [], y: [] });
+    const arrows = source({ xs: [], ys: [] }), guessed = source({ x: [], y: [] });
+    map.multi_line({ field: "xs" }, { field: "ys" }, { source: path, line_color: "#8a9099", line_width: 2, legend_label: "exact path" });
+    map.multi_line({ field: "xs" }, { field: "ys" }, { source: arrows, line_color: INKS[1], line_width: 1.4, line_dash: "dashed" });
+    map.scatter({ field: "x" }, { field: "y" }, { source: points, size: 9, fill_color: "#8a9099", line_color: null, legend_label: "moving point" });
+    map.scatter({ field: "x" }, { field: "y" }, { source: ends, size: 12, fill_color: null, line_color: INKS[2], line_width: 2, legend_label: "exact end" });
+    map.scatter({ field: "x" }, { field: "y" }, { source: guessed, size: 9, marker: "diamond", fill_color: INKS[1], line_color: null, legend_label: "learned end" });
     placeMap();
     const truth = once(() => m.path(line, start, HIGH, LOW, 400));
     const run = memo(steps => m.run(data.halving[steps], line, start, draws(1)));
+    // The student of a round: none before the first, where the teacher is still its own student.
+    const taught = memo(rounds => {
+      const stride = 2 ** rounds, levels = progressive.levels.filter((_, i) => i % stride === 0);
+      const states = [start], { layers } = progressive.students[rounds - 1];
+      levels.slice(1).forEach((next, i) => states.push(
+        states[i].map(x => m.jump(progressive, layers, x, levels[i], next))));
+      return { states, levels };
+    });
     const tracks = (states, levels) => ({
       xs: Array.from(start, () => levels.map(s => -Math.log(s))),
       ys: Array.from(start, (_, i) => states.map((state, k) => state[i] / Math.hypot(1, levels[k]))),
@@ -399,19 +413,28 @@
       show("rounds", `${rounds}: ${steps} step${steps > 1 ? "s" : ""}`);
       const { states, at } = truth(), teacher = run(FIRST), levels = data.halving[FIRST].at;
       const kept = levels.map((_, i) => i).filter(i => i % (FIRST / steps) === 0);
+      const pupil = rounds ? taught(rounds) : { states: teacher, levels };
       lines[0].data = tracks(states, at);
-      lines[1].data = tracks(kept.map(i => teacher[i]), kept.map(i => levels[i]));
-      lines[2].data = tracks(run(steps), data.halving[steps].at);
-      const k = Math.round(share * (at.length - 1)), sigma = at[k], end = states.at(-1);
+      lines[1].data = tracks(pupil.states, pupil.levels);
+      lines[2].data = tracks(kept.map(i => teacher[i]), kept.map(i => levels[i]));
+      lines[3].data = tracks(run(steps), data.halving[steps].at);
+      const k = Math.round(share * (at.length - 1)), sigma = at[k], end = states.at(-1), low = -Math.log(LOW);
       show("level", `σ = ${number(sigma)}`);
       path.data = tracks(states, at);
       const here = Array.from(start, (_, i) => states[k][i] / Math.hypot(1, sigma));
-      const there = Array.from(start, (_, i) => end[i] / Math.hypot(1, LOW));
-      arrows.data = { xs: Array.from(start, () => [-Math.log(sigma), -Math.log(LOW)]), ys: here.map((y, i) => [y, there[i]]) };
-      points.data = { x: [...start].flatMap(() => [-Math.log(sigma), -Math.log(LOW)]), y: here.flatMap((y, i) => [y, there[i]]) };
-      say("distillation-reading", `After ${rounds} rounds: ${steps} step${steps > 1 ? "s" : ""} a sample. `
-        + `Error of the perfect student ${number(m.distance(teacher.at(-1), end, 1))} (its first teacher's), `
-        + `of DDIM in as many steps ${number(m.distance(run(steps).at(-1), end, 1))}.`);
+      const said = states[k].map(x => m.consistency(learned, learned.students[0].layers, x, sigma));
+      const shown = state => Array.from(state, x => x / Math.hypot(1, LOW));
+      arrows.data = { xs: here.map(() => [-Math.log(sigma), low]), ys: shown(said).map((y, i) => [here[i], y]) };
+      points.data = { x: here.map(() => -Math.log(sigma)), y: here };
+      ends.data = { x: here.map(() => low), y: shown(end) };
+      guessed.data = { x: here.map(() => low), y: shown(said) };
+      say("distillation-reading", `After ${rounds} round${rounds === 1 ? "" : "s"}: ${steps} step${steps > 1 ? "s" : ""} a sample. `
+        + `Distance of these six ends to the exact ones: ${rounds ? `trained student ${number(m.distance(pupil.states.at(-1), end, 1))}, ` : ""}`
+        + `${rounds ? "perfect student" : "first teacher"} ${number(m.distance(teacher.at(-1), end, 1))}, `
+        + `DDIM in as many steps ${number(m.distance(run(steps).at(-1), end, 1))}. `
+        + `Consistency student from σ = ${number(sigma)}: ${number(m.distance(said, end, 1))}.`
+        + (rounds ? ` Over 256 starts the trained student is off by ${number(progressive.students[rounds - 1].error)}, ` : " Over 256 starts ")
+        + `the consistency student in one step by ${number(learned.students[0].error)}.`);
     };
   });
 

@@ -188,7 +188,39 @@ const mathematics = (() => {
     return Math.max(...roots.map(root => Math.hypot(...root)));
   }
 
+  // A trained student's raw network on a line: its state, one time as waves, layers with SiLU between.
+  function network(layers, state, time) {
+    let values = [state, time];
+    const phases = Array.from({ length: 6 }, (_, i) => time * 2 ** (-2 + 4 * i / 5));
+    values = [...values, ...phases.map(Math.sin), ...phases.map(Math.cos)];
+    layers.forEach(([rows, biases], k) => {
+      values = rows.map((row, i) => {
+        const sum = row.reduce((total, weight, j) => total + weight * values[j], biases[i]);
+        return k < layers.length - 1 ? sum / (1 + Math.exp(-sum)) : sum;
+      });
+    });
+    return values[0];
+  }
+
+  // Where a student says that a state at sigma goes: the boundary of its form holds exactly.
+  const raw = (known, layers, x, sigma) => network(layers, x / Math.hypot(sigma, known.sigma_data), Math.log(sigma) / 4);
+
+  // f(x, sigma), the identity at the lowest level (Song et al. 2023, Appendix C).
+  function consistency(known, layers, x, sigma) {
+    const above = sigma - known.sigma_min, data = known.sigma_data;
+    return data * data / (above * above + data * data) * x
+      + above * data / Math.hypot(sigma, data) * raw(known, layers, x, sigma);
+  }
+
+  // A DDIM step to the next level along the student's denoiser (Salimans and Ho 2022).
+  function jump(known, layers, x, sigma, next) {
+    const data = known.sigma_data, size = sigma * sigma + data * data;
+    const clean = data * data / size * x + sigma * data / Math.sqrt(size) * raw(known, layers, x, sigma);
+    return x + (1 - next / sigma) * (clean - x);
+  }
+
   return {
+    consistency, jump,
     denoised, density, distribution, run, path, follow, distance, normals, noisy, radius, normal,
   };
 })();
