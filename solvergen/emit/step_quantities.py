@@ -60,6 +60,7 @@ class StepQuantities:
         self.program, self.step = program, step
         self.stages = stage_names(step)
         self.named: dict[Expr, str] = {}
+        self.varying = frozenset(program.varying)
         self.churned = step.churn is not None
         self.end = "j" if program.remainder else "i + 1"
         self.origin = "start" if self.churned else "lam[i]"
@@ -105,6 +106,8 @@ class StepQuantities:
         def leaf(symbol: Symbol) -> Expr:
             prefix = symbol.name.rstrip("0123456789")
             index = symbol.name[len(prefix) :]
+            if symbol.name in self.varying:
+                return Symbol(f"{symbol.name}[i]")
             if symbol.name in GRID_NAMES:
                 return Symbol(GRID_NAMES[symbol.name])
             return Symbol(SHORT[prefix] + index) if index and prefix in SHORT else symbol
@@ -188,7 +191,7 @@ class StepQuantities:
     def on_clock(self, row: Row) -> str:
         """The clock at a stage that lies at a fraction of the step in it, as Python."""
         begin = self.clock("0") if self.churned else "clock[i]"
-        return f"{begin} + {python(multiply(row.place.fraction, Symbol('H')))}"
+        return f"{begin} + {python(self.localise(multiply(row.place.fraction, Symbol('H'))))}"
 
     def reached(self, row: Row) -> list[str]:
         """The refusal of steps so long that a stage outside them has no level, where there are any."""
@@ -229,6 +232,9 @@ class StepQuantities:
             if function in BINDERS:
                 out += _opened(name, call)
                 continue
+            if function == "moment":
+                out += self.moments(call)
+                continue
             text = ", ".join(python(arg) for arg in call.args)
             if function == "offset":
                 text = f"lam[i] + {python(multiply(call.args[0], Symbol('h')))}"
@@ -237,6 +243,20 @@ class StepQuantities:
             called = "coordinate" if function == "offset" else function
             out.append(f"{' ' * BLOCK}{name} = {called}({text})")
         return out
+
+    def moments(self, call: Expr) -> list[str]:
+        """One assignment of all moments up to a place, where the first of them comes."""
+        place = call.args[1]
+        alike = [c for c in self.named if function_name(c) == "moment" and c.args[1] == place]
+        if call != alike[0]:
+            return []
+        names, powers = (
+            f"({texts[0]},)" if len(texts) == 1 else ", ".join(texts)
+            for texts in ([self.named[c] for c in alike], [python(c.args[0]) for c in alike])
+        )
+        powers = powers if powers.startswith("(") else f"({powers})"
+        ends = f"{python(place)}, lam[i], lam[{self.end}]"
+        return [f"{' ' * BLOCK}{names} = moments({powers}, {ends})"]
 
 
 def _outside_in_lambda(fraction: Expr) -> tuple[Expr, bool] | None:

@@ -25,8 +25,8 @@ from ..probe.trace import Denoiser, Run
 from ..problems.grids import GRIDS, LAMBDA, rough
 from .amplitude import SEEN, linear_at, sentence, smaller
 from .causes import noise_causes
-from .echo import order_of_echo
 from .findings import GridNoise, NoiseAudit
+from .impulse_response import order_of_response
 from .limit_law import limit_law
 from .moments import steps
 from .restart import exact_start
@@ -111,7 +111,7 @@ def _settled(
         if _unsettled(one):
             ladders[kind] = _longer(run, ladders[kind], GRIDS[CLASS_GRID[kind]](LONGER, lam))
             found[kind] = _judged(ladders[kind])
-        found[kind] = _echoed(run, kind, found[kind])
+        found[kind] = _with_response(run, kind, found[kind])
     return found
 
 
@@ -125,9 +125,9 @@ def _longer(run: Run, made: list[NoiseTrace], sigmas: Array) -> list[NoiseTrace]
         return made
 
 
-def _echoed(run: Run, kind: str, one: GridNoise) -> GridNoise:
-    """With the orders that an echo of the draws leaves; one that stays changes the variance."""
-    known = order_of_echo(run, kind, one.strong) if one.strong.errors else None
+def _with_response(run: Run, kind: str, one: GridNoise) -> GridNoise:
+    """With the orders that the impulse response to a draw leaves; one that stays changes the variance."""
+    known = order_of_response(run, kind, one.strong) if one.strong.errors else None
     if known is None:
         return one
     if known.order == 0 and one.covariance.at_least(0.5):
