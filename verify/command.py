@@ -57,9 +57,26 @@ def add_parsers(subparsers: Any) -> None:
     )
     _common(audit)
     audit.set_defaults(handler=audit_command)
-    diff = subparsers.add_parser("diff", help="what changed between two reports or baselines")
+    diff = subparsers.add_parser(
+        "diff", help="what changed between two reports, baselines or installed versions"
+    )
     for name in ("old", "new"):
-        diff.add_argument(name, type=Path, help="JSON of --json, or a .toml baseline")
+        diff.add_argument(
+            name,
+            type=Path,
+            help="JSON of --json, a .toml baseline, or a folder of installed packages (a virtual "
+            "environment, or what `pip install --target` makes)",
+        )
+    diff.add_argument(
+        "--target",
+        dest="targets",
+        action="append",
+        default=[],
+        metavar="TARGET",
+        help="what to audit in both folders, such as 'diffusers:*'; repeat for more",
+    )
+    diff.add_argument("--sweep", action="store_true", help="as for audit")
+    diff.add_argument("--jobs", type=int, default=1, help="as for audit")
     diff.set_defaults(handler=diff_command)
 
 
@@ -202,17 +219,29 @@ def _against(args: argparse.Namespace, verdicts: list[Any]) -> int:
 
 
 def diff_command(args: argparse.Namespace) -> int:
-    """What changed between two reports: 0 when nothing did, 1 when something did."""
+    """What changed between two reports or versions: 0 when nothing did, 1 when something did."""
     from . import baseline
 
     try:
-        changed = baseline.changes(baseline.read(args.old), baseline.read(args.new))
+        changed = baseline.changes(*(_side(place, args) for place in (args.old, args.new)))
     except VerifyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     for change in changed:
         print(change.sentence())
     return 1 if changed else 0
+
+
+def _side(place: Path, args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """The rows of one side of a comparison: of a report, or of an audit of a folder's packages."""
+    from . import baseline, versions_apart
+
+    if not place.is_dir():
+        return baseline.read(place)
+    if not args.targets:
+        raise TargetError(f"{place}: a folder; name what to audit there: --target 'diffusers:*'")
+    more = [*(["--sweep"] if args.sweep else []), "--jobs", str(args.jobs)]
+    return versions_apart.judged_from(place, args.targets, more)
 
 
 def _verdicts(args: argparse.Namespace, settings: dict[str, Any]) -> list[Any]:

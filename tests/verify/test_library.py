@@ -21,6 +21,7 @@ from verify.request import Request
 from verify.settle import settle
 from verify.sweep import sweep
 from verify.verdict import Verdict
+from verify.versions_apart import packages_of
 
 from .conftest import needs_diffusers
 
@@ -229,3 +230,32 @@ def test_options_that_a_class_refuses_in_words_are_no_errors_of_a_sweep():
     assert "not supported" in verdict.findings[0]
     (asked,) = settle(replace(request, swept=False))
     assert asked.status == "error"
+
+
+@pytest.mark.nightly
+def test_two_installed_versions_are_compared(tmp_path, capsys):
+    step = "b / a * x + (1 - b / a) * {} * model(x, a * x.new_ones(len(x)))"
+    for name, weight in (("old", "1.0"), ("new", "0.99")):
+        package = tmp_path / name / "madesamplers"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text(
+            "def sample_one(model, x, sigmas):\n"
+            "    for a, b in zip(sigmas[:-1], sigmas[1:]):\n"
+            f"        x = {step.format(weight)}\n"
+            "    return x\n"
+        )
+    sides = [str(tmp_path / name) for name in ("old", "new")]
+    assert main(["diff", *sides, "--target", "madesamplers:sample_one"]) == 1
+    assert "madesamplers:sample_one: orders was 1/1/1, is 0/0/0" in capsys.readouterr().out
+
+
+def test_a_side_of_a_comparison_may_be_a_folder_or_a_virtual_environment(tmp_path, capsys):
+    assert main(["diff", str(tmp_path), str(tmp_path)]) == 2
+    assert "--target" in capsys.readouterr().err
+    assert packages_of(tmp_path) == tmp_path
+    (tmp_path / "pyvenv.cfg").touch()
+    with pytest.raises(TargetError, match="site-packages"):
+        packages_of(tmp_path)
+    folder = tmp_path / "lib" / "python3.11" / "site-packages"
+    folder.mkdir(parents=True)
+    assert packages_of(tmp_path) == folder
