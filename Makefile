@@ -49,9 +49,11 @@ bench-gpu: $(READY)
 
 # The site, with the explorer and the gallery, in build/site. Every example on it is run.
 docs: $(READY)
+	mkdir -p build
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	$(BIN)/solvergen explore --out docs/explore.html
 	$(BIN)/solvergen gallery --html docs/gallery.html
+	$(BIN)/solvergen demo --out build/demo > build/demo.txt && cp build/demo/demo.png docs/demo.png
 	PATH="$(CURDIR)/$(BIN):$$PATH" COLUMNS=100 NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:

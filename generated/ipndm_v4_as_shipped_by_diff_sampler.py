@@ -29,6 +29,8 @@ EVALUATIONS_PER_STEP = 1
 HISTORY = 3
 SPEC_SHA256 = "264e2bad748654785996b5d0a8c868dc4a1e1d77fe7b24914f41a42ca580c4ea"
 # Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+# Does not converge where step sizes vary: there a step has an error proportional to h, and 1/h of
+# them add up to one that does not shrink
 ORDER = {
     "uniform": {"exact_start": [3, True], "own_start": [2, True], "own_end": [2, True]},
     "smooth": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},

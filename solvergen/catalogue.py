@@ -58,7 +58,9 @@ class Entry:
         refused: why no order can be derived.
         fault: why the claim of a solver with noise does not hold.
         rounded: where its numbers are rounded, the order they were made for, and the residuals in words.
-        unstable: why past states grow, where they do.
+        varying: parameters with a number for each step, for all of which the orders hold.
+        table: what its own numbers do at its own levels, in lines.
+        divergence: that it does not converge, where, and why; empty where it does.
     """
 
     name: str
@@ -89,7 +91,9 @@ class Entry:
     refused: str = ""
     fault: str = ""
     rounded: tuple[int, str] | None = None
-    unstable: str = ""
+    varying: tuple[str, ...] = ()
+    table: tuple[str, ...] = ()
+    divergence: str = ""
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -116,11 +120,14 @@ class Entry:
 
     @property
     def shown_order(self) -> str:
-        """The order in a column: 2, or =/2/1 for mean, covariance and strong order."""
+        """The order in a column: 2, =/2/1 for mean, covariance and strong order; none: no convergence."""
         if not self.weak:
-            return str(self.true_order) if self.order else "?"
+            return (str(self.true_order) if self.true_order else "none") if self.order else "?"
         rates = (self.rate(name) for name in ("mean", "covariance", "strong"))
-        return "/".join("-" if r is None else "=" if r == "exact" else f"{r[0]:g}" for r in rates)
+        return "/".join(
+            "-" if r is None else "=" if r == "exact" else f"{r[0]:g}" if r[0] > 0 else "none"
+            for r in rates
+        )
 
     @property
     def falls_short(self) -> bool:
@@ -172,8 +179,32 @@ def entry_of(proof: Proof) -> Entry:
         clock=program.kappa == 0,
         ahead=program.main.ahead > 1,
         refused=proof.refused,
+        varying=program.varying,
+        table=tuple(_table(loaded)),
         **_proved(proof),
     )
+
+
+def _table(loaded: Loaded) -> Iterator[str]:
+    """What numbers per step do at the levels that they were made for."""
+    from .program.defects import defects
+
+    fitted, program = loaded.solver.fitted, loaded.program
+    if fitted is not None:
+        taught = f", {fitted.teacher}" if fitted.teacher else ""
+        yield f"fitted on {fitted.problem} for {fitted.steps} steps{taught}"
+        if fitted.before is not None and fitted.held_out is not None:
+            yield (
+                f"rms on held-out starts {float(fitted.held_out):.3g}, "
+                f"before the fit {float(fitted.before):.3g}"
+            )
+    if not program.varying or not (found := defects(program)):
+        return
+    yield "level at the start, moments of degree 0, 1, 2 against the exact ones, less 1, and gain:"
+    for i, step in enumerate(found):
+        level = f"{float(program.levels[i]):.4g}"
+        cells = "".join(f"{0.0 if abs(m) < 1e-13 else m:>11.3g}" for m in step.moments)
+        yield f"  step {i:<3}{level:>9}{cells}{step.gain:>9.2f}"
 
 
 def _proved(proof: Proof) -> dict[str, Any]:
@@ -200,7 +231,7 @@ def _proved(proof: Proof) -> dict[str, Any]:
         for kind, modes in report.orders.items()
     }
     leading = report.uniform.json()
-    stiff, rounded, zero = report.stiff, report.rounded, report.zero_stability
+    stiff, rounded = report.stiff, report.rounded
     return {
         "order": orders,
         "leading": tuple((term["word"], term["coef"]) for term in leading),
@@ -208,7 +239,7 @@ def _proved(proof: Proof) -> dict[str, Any]:
         "stiff": None if stiff.strong is None else (stiff.strong, stiff.weak),
         "bottlenecks": tuple(str(bottleneck) for bottleneck in report.bottlenecks),
         "rounded": rounded and (rounded.order, str(rounded)),
-        "unstable": "" if zero.stable else zero.reason,
+        "divergence": report.divergence,
     }
 
 
@@ -297,7 +328,7 @@ def _entry(data: Mapping[str, Any]) -> Entry:
         "parameters": {name: tuple(known) for name, known in data["parameters"].items()},
         "leading": tuple(map(tuple, data.get("leading", ()))),
     }
-    lists = ("warnings", "local_error", "stiff", "bottlenecks", "rounded")
+    lists = ("warnings", "local_error", "stiff", "bottlenecks", "rounded", "varying", "table")
     frozen |= {name: tuple(data[name]) for name in lists if data.get(name)}
     return Entry(**{**data, **frozen})
 

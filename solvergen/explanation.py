@@ -28,7 +28,7 @@ def explanation(one: Entry) -> str:
         f"parameter {name} = {default}{f' ({doc})' if doc else ''}"
         for name, (default, doc) in one.parameters.items()
     ]
-    facts = [*parameters, f"evaluations a step {one.evaluations}, history {one.history}", ""]
+    facts = [*parameters, f"evaluations per step {one.evaluations}, history {one.history}", ""]
     return "\n".join([*head, "", one.formula, "", *facts, *orders(one)])
 
 
@@ -46,8 +46,8 @@ def _orders(one: Entry) -> Iterator[str]:
             label = "uniform grid in the clock"
         cells = (short(*one.order[kind][mode]) for mode in MODES)
         yield f"  {label:22}" + "".join(f"{cell:>14}" for cell in cells)
-    if one.unstable:
-        yield f"not zero-stable, so that it does not converge: {one.unstable}"
+    if one.divergence:
+        yield one.divergence
     if one.rounded:
         yield f"rounded      {one.rounded[1]}"
     uniform, symbolic = one.local_error
@@ -60,9 +60,16 @@ def _orders(one: Entry) -> Iterator[str]:
         )  # fmt: skip
         yield f"             {symbolic}   (any grid, {symbols})"
     yield f"             D is {_ALONG[one.integrand]}, along the solution"
-    if one.stiff is not None:
+    if one.stiff is not None and one.stiff[0] > 0:
         yield f"stiff order  strong {one.stiff[0]}, weak {one.stiff[1]}"
     yield from (f"held back by {bottleneck}" for bottleneck in one.bottlenecks)
+    if one.varying:
+        names = ", ".join(one.varying)
+        yield f"these orders hold whatever the numbers {names} are, step by step, while bounded"
+    if one.table:
+        yield ""
+        yield "the table at hand, which has no order of its own:" if one.varying else "its levels:"
+        yield from one.table
 
 
 def _noise_orders(one: Entry) -> Iterator[str]:
@@ -78,6 +85,8 @@ def _noise_orders(one: Entry) -> Iterator[str]:
     )
     if one.reason:
         yield f"             {one.reason}"
+    if any(one.weak[kind]["covariance"] in ([0, True], [0, False]) for kind in GRIDS):
+        yield "none: the covariance does not converge, its error does not shrink with the step"
     if one.quiet:
         yield f"without noise, order {one.quiet}"
 
@@ -87,7 +96,7 @@ def _claim(one: Entry) -> Iterator[str]:
     if not one.weak and (claimed := one.claim.get("order")) is not None:
         source = "the publication claims" if one.records else "claims"
         p, exact = one.order["arbitrary"]["own_end"]
-        found = f"is {'exactly' if exact else 'at least'} {p}"
+        found = f"is {'exactly' if exact else 'at least'} {p}" if p else "does not converge"
         if one.rounded and claimed == one.rounded[0] != p:
             found = "holds up to the residual"
         yield f"{source} order {claimed}: {'holds' if claimed == p else found}"
@@ -99,14 +108,18 @@ def _claim(one: Entry) -> Iterator[str]:
 
 
 def short(p: int, exact: bool) -> str:
-    """``2``, or ``>= 2`` where more is not excluded."""
+    """``2``, ``>= 2`` where more is not excluded, or ``none`` where nothing converges."""
+    if p < 1:
+        return "none"
     return f"{p}" if exact else f">= {p}"
 
 
 def shown_rate(rate: Any) -> str:
-    """A rate of a solver with noise: ``2``, ``>= 1``, ``exact``, ``-``."""
+    """A rate of a solver with noise: ``2``, ``>= 1``, ``exact``, ``none`` (no convergence), ``-``."""
     if rate is None or isinstance(rate, str):
         return rate or "-"
+    if rate[0] <= 0:
+        return "none"
     return f"{'' if rate[1] else '>= '}{Fraction(rate[0])}"
 
 
@@ -123,6 +136,8 @@ def theory_facts(report: OrderReport) -> dict[str, Any]:
     facts["leading_error"]["smooth"] = smooth
     facts["error_norm"], facts["cost_constant"] = report.error_norm, report.cost_constant
     facts["bottlenecks"] = [str(bottleneck) for bottleneck in report.bottlenecks]
+    if report.divergence:
+        facts["divergence"] = report.divergence
     facts["zero_stability"] = {"stable": zero.stable, "reason": zero.reason}
     if report.rounded:
         facts["rounded"] = report.rounded.json()

@@ -39,6 +39,12 @@ def find(target: str) -> Path:
     if path.suffix == ".toml" or "/" in target or path.is_file():
         if path.is_dir():
             raise SpecError("is a folder; name the spec files in it", target)
+        if path.suffix == ".py" and path.is_file():
+            raise SpecError(
+                "is a Python file, and this command takes specs; explain, same, audit, verify, export "
+                "and generate --check take calibrated files too",
+                target,
+            )
         if not path.is_file():
             raise SpecError(
                 "there is no such file; give a spec file or the name of a gallery solver "

@@ -11,6 +11,7 @@ import torch
 from .conduct.checks import Conduct
 from .conduct.functions import conduct_of
 from .errors import ANYTHING, ConductError, VerifyError
+from .fitted.judging import Fitted, findings
 from .noise.audit import audit_noise, draws_noise
 from .noise.claims import weigh_noise
 from .noise.density import mixture_order
@@ -23,6 +24,7 @@ from .probe.tableau import FORMS
 from .probe.trace import Run
 from .problems.grids import GRIDS
 from .rates import measure, snapped
+from .table import judge_table
 from .targets import Target
 from .verdict import Verdict, versions
 
@@ -75,6 +77,8 @@ def _judged(
     claim = target.claim if claim is None else claim
     # strangers' code may draw random numbers; the verdict must not depend on what ran before
     torch.manual_seed(seed)
+    if target.table is not None:
+        return judge_table(target, target.table, claim)
     if not rule:
         return _conducted(Verdict(**_base(target, None, Audit("ok")), status="none"), target, None)
     if draws_noise(target.run):
@@ -83,7 +87,11 @@ def _judged(
     # an emitted file states its error in its own integrand's clock
     form = target.stated.get("INTEGRAND")
     audited = audit(target.run, form=form if form in FORMS else None, seed=seed)
+    if target.fitted is not None:  # a table of one length converges to nothing
+        grids, constants = (), False
     verdict = _judge_drift(target, claim, audited, grids if rates else (), constants)
+    if target.fitted is not None:
+        verdict = _with_table(verdict, target.fitted)
     if audited.status == "ok" and rises(target.run):
         verdict = _with_jumps(verdict, target, audited)
     return _conducted(verdict, target, audited) if conduct else verdict
@@ -174,6 +182,24 @@ def _judge_drift(
     )
 
 
+def _with_table(verdict: Verdict, fitted: Fitted) -> Verdict:
+    """The verdict with what the table of a fitted file does at its own levels."""
+    try:
+        refuted, told, data = findings(fitted)
+    except ConductError as error:
+        return replace(verdict, status="error", reason=error.kind, findings=(str(error),))
+    except ANYTHING as error:
+        text = f"{type(error).__name__}: {error}"
+        return replace(verdict, status="error", reason="raises", findings=(text,))
+    status = "fail" if refuted and verdict.status in ("pass", "none") else verdict.status
+    return replace(
+        verdict,
+        status=status,
+        findings=(*refuted, *verdict.findings, *told),
+        table=data,
+    )
+
+
 def _with_jumps(verdict: Verdict, target: Target, audited: Audit) -> Verdict:
     """The verdict with what grids that rise show."""
     try:
@@ -204,7 +230,9 @@ def _judge_noise(target: Target, claim: int | None, rates: bool) -> Verdict:
     }
     try:
         found = audit_noise(target.run, target.quiet)
-        mixture = {k: mixture_order(target.run, k) for k in DENSITY} if rates else {}
+        # a density is carried over a mixture at its own size, where a clip would bite
+        whole = rates and found.amplitude == 1
+        mixture = {k: mixture_order(target.run, k) for k in DENSITY} if whole else {}
     except ConductError as error:
         idle = error.kind == "nonlinear" and claim is None and _states_none(target.stated)
         status = "none" if idle else "error"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from .conduct.checks import Conduct
 from .conduct.schedulers import conduct_of_scheduler
 from .errors import ANYTHING, TargetError
+from .fitted.judging import Fitted
 from .hosts import functions
 from .hosts.alone import k_diffusion_sampling, load_file
 from .hosts.schedulers import scheduler_run
@@ -35,6 +36,8 @@ class Target:
         formula: text to show, or "".
         quiet: the same sampler with its noise switched off by its own option, or None.
         real: its real runs, where these are not those of a function on the caller's grid.
+        fitted: a file with numbers for each of its steps; `run` then has those of one step at all.
+        table: the module of a calibrated file, whose levels are its own, or None.
     """
 
     name: str
@@ -47,6 +50,8 @@ class Target:
     formula: str = ""
     quiet: Run | None = None
     real: Callable[[], Conduct] | None = None
+    fitted: Fitted | None = None
+    table: types.ModuleType | None = None
 
 
 STATED = (
@@ -61,7 +66,17 @@ STATED = (
     "LEADING_ERROR",
     "NOISE",
     "WEAK_ORDER",
+    "STEPS",
+    "LEVELS",
+    "NUMBERS",
+    "BASE",
+    "KEPT_ORDER",
+    "DEFECTS",
+    "GAIN",
+    "CALLED",
 )
+# constants of a calibrated file
+TABLE = ("EVALUATIONS", "LEVELS", "SHARES", "SIGMAS", "MEAN", "STD", "DEFECTS")
 # how samplers name the strength of their noise
 SWITCHES = ("eta", "tau", "s_churn", "churn")
 
@@ -220,16 +235,35 @@ def _emitted(module: types.ModuleType, name: str, options: dict[str, Any]) -> Ta
     options = {**_strength(sample, stated), **options}
     claim = stated.get("CLAIM") or {}
     order = claim.get("order") if isinstance(claim, dict) else None
+    fitted = _fitted(sample, stated, options)
+    if fitted is not None and order is None:
+        order = stated.get("KEPT_ORDER")
     return Target(
         name=name,
-        run=functions.adapted(sample, "k-diffusion", options),
+        run=fitted.held(int(stated["STEPS"]) // 2)
+        if fitted
+        else functions.adapted(sample, "k-diffusion", options),
         claim=order if isinstance(order, int) else None,
         stated=stated,
         title=str(stated.get("TITLE") or stated.get("NAME") or name),
         path=getattr(module, "__file__", None),
         formula=(module.__doc__ or "").strip(),
         quiet=_quiet(sample, "k-diffusion", options),
+        fitted=fitted,
+        table=module if all(hasattr(module, name) for name in TABLE) else None,
     )
+
+
+def _fitted(sample: Any, stated: dict[str, Any], options: dict[str, Any]) -> Fitted | None:
+    """A file with numbers for each of its steps, where it is one and the user gives none."""
+    numbers = stated.get("NUMBERS")
+    if not (isinstance(numbers, dict) and numbers and "STEPS" in stated and "LEVELS" in stated):
+        return None
+
+    def numbered(others: Mapping[str, Any]) -> Run:
+        return functions.adapted(sample, "k-diffusion", {**options, **others})
+
+    return None if set(numbers) & set(options) else Fitted(numbered({}), numbered, stated)
 
 
 def _strength(sample: Any, stated: dict[str, Any]) -> dict[str, Any]:

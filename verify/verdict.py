@@ -40,6 +40,8 @@ class Verdict:
         figures: data for drawing: trajectories, stability region.
         noise: for a sampler that draws noise: class of grids -> mean, covariance and strong order,
             and what else stochastic.NoiseAudit holds; then `audited` is the weak order.
+        table: of a file with numbers for each step: what they do at its own levels, and its errors
+            there beside those of its base and of plain samplers.
         conduct: what real runs showed, as plain data of conduct.checks.Conduct.
         path: source file, or None.
         line: line of that file at which steps are made, or None.
@@ -64,6 +66,7 @@ class Verdict:
     formula: str = ""
     figures: dict[str, Any] = field(default_factory=dict)
     noise: dict[str, Any] = field(default_factory=dict)
+    table: dict[str, Any] = field(default_factory=dict)
     conduct: dict[str, Any] = field(default_factory=dict)
     path: str | None = None
     line: int | None = None

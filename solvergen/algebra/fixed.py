@@ -8,16 +8,17 @@ of about 10^−38, and one above it is not rounding, which stays some sixty digi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import factorial
-from typing import Any
+from typing import cast, overload
 
 import mpmath
 
 from ..errors import OrderError
 from ..expr.evaluation import left_sum
 from .quadrature import expanded, settled, vanishes
+from .scalar import Scalar
 from .series import Series
 
 BITS = 256
@@ -30,7 +31,7 @@ def fixed(value: Fraction | int) -> int:
     return (value.numerator << BITS) // value.denominator
 
 
-def real(value: int) -> Any:
+def real(value: int) -> Scalar:
     """A coefficient as an mpmath number, in the current precision."""
     return mpmath.ldexp(value, -BITS)
 
@@ -50,12 +51,20 @@ class FixedSeries(Series):
 
     __slots__ = ()
 
-    def __init__(self, low: int, terms: list[int], end: int) -> None:
-        super().__init__(low, [v if v > TINY or v < -TINY else 0 for v in terms], end)
+    terms: list[int]
 
-    def like(self, low: int, terms: list[Any], end: int) -> FixedSeries:
-        """A series of the same kind."""
-        return FixedSeries(low, terms, end)
+    def __init__(self, low: int, terms: Sequence[Scalar], end: int) -> None:
+        super().__init__(
+            low, [v if v > TINY or v < -TINY else 0 for v in cast(Sequence[int], terms)], end
+        )
+
+    def coefficient(self, power: int) -> int:
+        """The coefficient of x^power, in units of 2^−256.
+
+        Raises:
+            OrderError: the power lies beyond the truncation.
+        """
+        return int(cast(int, super().coefficient(power)))
 
     @property
     def constant(self) -> int:
@@ -66,13 +75,13 @@ class FixedSeries(Series):
         """
         if self.terms and self.low < 0:
             raise OrderError("a function of a quantity that grows without bound as h shrinks")
-        return int(self.coefficient(0))
+        return self.coefficient(0)
 
-    def __add__(self, other: Any) -> FixedSeries:
-        if not isinstance(other, Series):
+    def __add__(self, other: Scalar) -> FixedSeries:
+        if not isinstance(other, FixedSeries):
             if not other:
                 return self
-            other = FixedSeries(0, [fixed(other)], max(self.end, 1))
+            other = FixedSeries(0, [fixed(cast(Fraction, other))], max(self.end, 1))
         end, low = min(self.end, other.end), min(self.low, other.low)
         stop = max(part.low + len(part.terms) for part in (self, other))
         terms = [0] * max(0, min(end, stop) - low)
@@ -87,11 +96,16 @@ class FixedSeries(Series):
     def __neg__(self) -> FixedSeries:
         return FixedSeries(self.low, [-value for value in self.terms], self.end)
 
-    def __mul__(self, other: Any) -> Any:
-        if not isinstance(other, Series):
+    @overload
+    def __mul__(self, other: FixedSeries) -> FixedSeries: ...
+    @overload
+    def __mul__(self, other: Scalar) -> Scalar: ...
+    def __mul__(self, other: Scalar) -> Scalar:
+        if not isinstance(other, FixedSeries):
             if not other:
                 return Fraction(0)
-            top, bottom = other.numerator, other.denominator
+            exact = cast(Fraction, other)
+            top, bottom = exact.numerator, exact.denominator
             return FixedSeries(self.low, [v * top // bottom for v in self.terms], self.end)
         low = self.low + other.low
         end = min(self.end + other.low, other.end + self.low)
@@ -118,11 +132,6 @@ class FixedSeries(Series):
             terms.append(-(total >> BITS) * first >> BITS)
         return FixedSeries(-self.low, terms, self.end - 2 * self.low)
 
-    def __truediv__(self, other: Any) -> Any:
-        if isinstance(other, Series):
-            return self * other.reciprocal()
-        return self * (Fraction(1) / other)
-
     def shifted(self, power: int) -> FixedSeries:
         """The series times a power of its variable."""
         return FixedSeries(self.low + power, list(self.terms), self.end + power)
@@ -141,7 +150,7 @@ class RealRing:
         self.end, self.power = end, power
         self.x = FixedSeries(1, [UNIT], end)
         self.h = self.constant(size) if not power else FixedSeries(power, [UNIT], end)
-        self.functions: dict[str, Callable[..., Any]] = {
+        self.functions: dict[str, Callable[..., Scalar]] = {
             "exp": self.exp,
             "expm1": lambda z: self.exp(z) - 1,
             "log": self.log,
@@ -158,11 +167,13 @@ class RealRing:
         """An exact number as a series."""
         return FixedSeries(0, [fixed(value)], self.end)
 
-    def lifted(self, value: Any) -> FixedSeries:
+    def lifted(self, value: Scalar) -> FixedSeries:
         """A scalar or a series as a series."""
-        return value if isinstance(value, FixedSeries) else self.constant(Fraction(value))
+        if isinstance(value, FixedSeries):
+            return value
+        return self.constant(Fraction(cast(Fraction, value)))
 
-    def exp(self, z: Any) -> Any:
+    def exp(self, z: Scalar) -> Scalar:
         """exp(z), by y' = z' y."""
         if not z and not isinstance(z, Series):
             return Fraction(1)
@@ -177,7 +188,7 @@ class RealRing:
             terms.append((total >> BITS) // n)
         return FixedSeries(0, terms, z.end)
 
-    def log(self, z: Any) -> Any:
+    def log(self, z: Scalar) -> Scalar:
         """log(z), by z y' = z'.
 
         Raises:
@@ -197,7 +208,7 @@ class RealRing:
             terms.append((total >> BITS) * inverse // n >> BITS)
         return FixedSeries(0, terms, z.end)
 
-    def sqrt(self, z: Any) -> Any:
+    def sqrt(self, z: Scalar) -> Scalar:
         """The positive square root.
 
         Raises:
@@ -222,7 +233,7 @@ class RealRing:
             terms.append((total >> BITS) * inverse >> BITS)
         return FixedSeries(z.low // 2, terms, z.end - z.low // 2)
 
-    def phi(self, k: int, z: Any) -> Any:
+    def phi(self, k: int, z: Scalar) -> Scalar:
         """φ_k(z) = Σ z^m/(m+k)!."""
         if k == 0:
             return self.exp(z)
@@ -231,34 +242,36 @@ class RealRing:
             return self.constant(value).truncated(z.end) if isinstance(z, Series) else value
         z = self.lifted(z)
         if z.low < 1 and z.constant:
-            value = self.exp(z)
+            found = self.lifted(self.exp(z))
             for j in range(k):
-                value = (value - Fraction(1, factorial(j))) / z
-            return value
+                found = (found - Fraction(1, factorial(j))) / z
+            return found
         count = -(-z.end // z.low)
         total = FixedSeries(0, [fixed(Fraction(1, factorial(k + count)))], z.end)
         for m in range(count - 1, -1, -1):
             total = (total * z).truncated(z.end) + Fraction(1, factorial(k + m))
         return total
 
-    def integral(self, f: Callable[[Any], Any], low: Any, high: Any) -> Any:
+    def integral(self, f: Callable[[Scalar], Scalar], low: Scalar, high: Scalar) -> Scalar:
         """∫ f over an interval that shrinks with h, or is finite."""
         if vanishes(high - low):
             return expanded(f, low, high)
         return settled(f, low, high, 2 * BITS)
 
-    def riemann(self, f: Callable[[Any], Any], low: Any, high: Any, count: int) -> Any:
+    def riemann(
+        self, f: Callable[[Scalar], Scalar], low: Scalar, high: Scalar, count: int
+    ) -> Scalar:
         """The left sum of `count` equal parts."""
         if vanishes(high - low):
             return expanded(f, low, high, count)
         return left_sum(f, low, high, count)
 
-    def least(self, left: Any, right: Any) -> Any:
+    def least(self, left: Scalar, right: Scalar) -> Scalar:
         """The smaller one as h goes to 0."""
         gap = self.lifted(left) - right
         return right if gap.terms and gap.terms[0] > 0 else left
 
-    def composed(self, outer: FixedSeries, inner: Any) -> FixedSeries:
+    def composed(self, outer: FixedSeries, inner: Scalar) -> FixedSeries:
         """Σ outer_k inner^k for a series `outer` in another variable; `inner` vanishes with h."""
         inner = self.lifted(inner)
         total = FixedSeries(0, [], self.end)
@@ -267,6 +280,6 @@ class RealRing:
             total = (total * inner).truncated(self.end)
             value = outer.coefficient(k)
             if value:
-                total = total + FixedSeries(0, [int(value)], self.end)
-        whole: FixedSeries = total * inner**outer.low if outer.low else total
+                total = total + FixedSeries(0, [value], self.end)
+        whole = self.lifted(total * inner**outer.low) if outer.low else total
         return whole.like(whole.low, whole.terms, min(known, self.end, whole.end))

@@ -5,10 +5,12 @@ The same numbers as `ModularSeries`, which stays the fallback; a test holds the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self, cast, overload
 
 from .modular import ModularSeries, PrimeField, no_division
+from .scalar import Scalar
 from .series import Series
 
 try:
@@ -31,8 +33,14 @@ class FlintSeries(ModularSeries):
 
     __slots__ = ("polynomial",)
 
-    def __init__(self, low: int, terms: Any, end: int, field: PrimeField) -> None:
-        polynomial = nmod_poly(terms, field.prime) if isinstance(terms, list) else terms
+    def __init__(
+        self, low: int, terms: Sequence[Scalar] | nmod_poly, end: int, field: PrimeField
+    ) -> None:
+        polynomial = (
+            terms
+            if isinstance(terms, nmod_poly)
+            else nmod_poly([int(cast(int, term)) for term in terms], field.prime)
+        )
         if low + len(polynomial) > end:
             polynomial = polynomial.truncate(max(0, end - low))
         size = len(polynomial)
@@ -50,11 +58,11 @@ class FlintSeries(ModularSeries):
     def __bool__(self) -> bool:
         return len(self.polynomial) > 0
 
-    def like(self, low: int, terms: Any, end: int) -> FlintSeries:
+    def like(self, low: int, terms: Sequence[Scalar] | nmod_poly, end: int) -> Self:
         """A series in the same field."""
-        return FlintSeries(low, terms, end, self.field)
+        return type(self)(low, terms, end, self.field)
 
-    def coefficient(self, power: int) -> Any:
+    def coefficient(self, power: int) -> Scalar:
         """The coefficient of x^power.
 
         Raises:
@@ -64,18 +72,18 @@ class FlintSeries(ModularSeries):
             return int(self.polynomial[power - self.low])
         return super().coefficient(power)
 
-    def truncated(self, end: int) -> FlintSeries:
+    def truncated(self, end: int) -> Self:
         """The same series, known to a lower power only."""
         return self if end >= self.end else self.like(self.low, self.polynomial, end)
 
-    def _lifted(self, other: Any) -> FlintSeries:
-        if isinstance(other, FlintSeries):
+    def _lifted(self, other: Scalar) -> Self:
+        if isinstance(other, type(self)):
             return other
         if isinstance(other, Series):
             return self.like(other.low, [self.field.residue(t) for t in other.terms], other.end)
         return self.like(0, [self.field.residue(other)], max(self.end, 1))
 
-    def __add__(self, other: Any) -> FlintSeries:
+    def __add__(self, other: Scalar) -> Self:
         if not isinstance(other, Series) and not other:
             return self
         right = self._lifted(other)
@@ -85,10 +93,14 @@ class FlintSeries(ModularSeries):
 
     __radd__ = __add__
 
-    def __neg__(self) -> FlintSeries:
+    def __neg__(self) -> Self:
         return self.like(self.low, -self.polynomial, self.end)
 
-    def __mul__(self, other: Any) -> Any:
+    @overload
+    def __mul__(self, other: Self) -> Self: ...
+    @overload
+    def __mul__(self, other: Scalar) -> Scalar: ...
+    def __mul__(self, other: Scalar) -> Scalar:
         if not isinstance(other, Series):
             if not other:
                 return Fraction(0)
@@ -101,7 +113,7 @@ class FlintSeries(ModularSeries):
 
     __rmul__ = __mul__
 
-    def reciprocal(self) -> FlintSeries:
+    def reciprocal(self) -> Self:
         """1 over the series."""
         if not self:
             raise no_division()

@@ -12,13 +12,14 @@ zur Gathen and Gerhard, Modern Computer Algebra, section 5.10).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import factorial
-from typing import Any
+from typing import Self, overload
 
 from ..errors import OrderError
-from .series import ONE, Series, refuse_constant
+from .scalar import Scalar
+from .series import Series, refuse_constant
 from .surd import Surd, primes_of
 
 # Primes that are 3 modulo 4, where x^((p+1)/4) is a root of every square x.
@@ -80,7 +81,7 @@ class PrimeField:
         self.prime, self.signs = prime, dict(signs or {})
         self.radicands: set[int] = set()
 
-    def residue(self, value: Any) -> int:
+    def residue(self, value: Scalar) -> int:
         """The residue of an integer, a fraction or a surd.
 
         Raises:
@@ -121,17 +122,19 @@ class ModularSeries(Series):
 
     __slots__ = ("field",)
 
-    def __init__(self, low: int, terms: list[int], end: int, field: PrimeField) -> None:
+    terms: list[int]
+
+    def __init__(self, low: int, terms: Sequence[Scalar], end: int, field: PrimeField) -> None:
         super().__init__(low, terms, end)
         self.field = field
 
-    def like(self, low: int, terms: list[Any], end: int) -> ModularSeries:
+    def like(self, low: int, terms: Sequence[Scalar], end: int) -> Self:
         """A series in the same field."""
-        return ModularSeries(low, terms, end, self.field)
+        return type(self)(low, terms, end, self.field)
 
-    def __add__(self, other: Any) -> ModularSeries:
+    def __add__(self, other: Scalar) -> Self:
         p = self.field.prime
-        if not isinstance(other, Series):
+        if not isinstance(other, ModularSeries):
             if not other:
                 return self
             other = self.like(0, [self.field.residue(other)], max(self.end, 1))
@@ -146,13 +149,17 @@ class ModularSeries(Series):
 
     __radd__ = __add__
 
-    def __neg__(self) -> ModularSeries:
+    def __neg__(self) -> Self:
         p = self.field.prime
         return self.like(self.low, [p - value if value else 0 for value in self.terms], self.end)
 
-    def __mul__(self, other: Any) -> Any:
+    @overload
+    def __mul__(self, other: Self) -> Self: ...
+    @overload
+    def __mul__(self, other: Scalar) -> Scalar: ...
+    def __mul__(self, other: Scalar) -> Scalar:
         p = self.field.prime
-        if not isinstance(other, Series):
+        if not isinstance(other, ModularSeries):
             if not other:
                 return Fraction(0)
             factor = self.field.residue(other)
@@ -169,7 +176,7 @@ class ModularSeries(Series):
 
     __rmul__ = __mul__
 
-    def reciprocal(self) -> ModularSeries:
+    def reciprocal(self) -> Self:
         """1 over the series."""
         if not self.terms:
             raise no_division()
@@ -183,11 +190,6 @@ class ModularSeries(Series):
             terms.append(-total * first % p)
         return self.like(-self.low, terms, self.end - 2 * self.low)
 
-    def __truediv__(self, other: Any) -> Any:
-        if isinstance(other, Series):
-            return self * other.reciprocal()
-        return self * (ONE / other)
-
 
 def _horner(coefficients: list[Fraction], z: ModularSeries) -> ModularSeries:
     total = z.like(0, [z.field.residue(coefficients[-1])], z.end)
@@ -196,7 +198,7 @@ def _horner(coefficients: list[Fraction], z: ModularSeries) -> ModularSeries:
     return total
 
 
-def phi(k: int, z: Any) -> Any:
+def phi(k: int, z: Scalar) -> Scalar:
     """φ_k of a series without constant term."""
     refuse_constant(z, "phi")
     if not isinstance(z, ModularSeries):
@@ -217,17 +219,17 @@ def phi(k: int, z: Any) -> Any:
     return z.like(0, terms, z.end)
 
 
-def exp(z: Any) -> Any:
+def exp(z: Scalar) -> Scalar:
     """exp of a series without constant term."""
     return phi(0, z)
 
 
-def expm1(z: Any) -> Any:
+def expm1(z: Scalar) -> Scalar:
     """exp(z) − 1."""
     return phi(0, z) - 1
 
 
-def log1p(z: Any) -> Any:
+def log1p(z: Scalar) -> Scalar:
     """log(1 + z) of a series without constant term."""
     refuse_constant(z, "log1p")
     if not isinstance(z, ModularSeries):

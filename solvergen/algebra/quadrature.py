@@ -11,14 +11,14 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 from math import prod
-from typing import Any
 
 import mpmath
 
 from ..errors import OrderError
+from .scalar import Scalar
 from .series import Series
 
-Function = Callable[[Any], Any]
+Function = Callable[[Scalar], Scalar]
 GAUSS = (6, 7)  # levels of mpmath's rule, of 96 and 192 nodes
 NOT_SMOOTH = (
     "an integrand that is not smooth between the ends of its integral, as h goes to 0, has no "
@@ -26,12 +26,12 @@ NOT_SMOOTH = (
 )
 
 
-def vanishes(width: Any) -> bool:
+def vanishes(width: Scalar) -> bool:
     """Whether the width of an interval is a series that goes to zero with h."""
     return not width or (isinstance(width, Series) and width.low > 0)
 
 
-def expanded(f: Function, low: Any, high: Any, count: int = 0) -> Any:
+def expanded(f: Function, low: Scalar, high: Scalar, count: int = 0) -> Scalar:
     """The series of ∫ f dx, or of its left sum of `count` parts.
 
     Args:
@@ -44,7 +44,7 @@ def expanded(f: Function, low: Any, high: Any, count: int = 0) -> Any:
     width = high - low
     if not vanishes(width):
         raise OrderError("the ends of an integral must meet as h goes to 0")
-    if not width:
+    if not width or not isinstance(width, Series):
         return width
     known = max(getattr(value, "end", 0) for value in (width, f(low)))
     degree = known // width.low + 1
@@ -56,7 +56,7 @@ def expanded(f: Function, low: Any, high: Any, count: int = 0) -> Any:
     return sum((value * weight for value, (_, weight, _) in pairs), Fraction(0)) * width
 
 
-def settled(f: Function, low: Any, high: Any, bits: int) -> Any:
+def settled(f: Function, low: Scalar, high: Scalar, bits: int) -> Scalar:
     """∫ f dx over a finite interval, by Gauss-Legendre rules that agree to the ring's precision.
 
     Raises:
@@ -111,7 +111,7 @@ def _gauss(level: int, bits: int) -> tuple[tuple[Fraction, Fraction], ...]:
         pairs = mpmath.calculus.quadrature.GaussLegendre(mpmath.mp).calc_nodes(level, bits)
         unit = 1 << bits
 
-        def exact(value: Any) -> Fraction:
+        def exact(value: Scalar) -> Fraction:
             return Fraction(int(mpmath.nint(mpmath.ldexp(value, bits))), unit)
 
         return tuple((exact((1 + x) / 2), exact(w / 2)) for x, w in pairs)

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable
 from fractions import Fraction
 from random import Random
-from typing import Any
 
 from sympy import Symbol
 from sympy.polys.domains import QQ
@@ -20,13 +19,14 @@ from sympy.polys.rings import PolyElement, ring
 
 from ..errors import OrderError
 from .explosion import Explosion
+from .scalar import Scalar
 from .traced import Traced, symbols_of
 
 PRIME = 2**61 - 1
 BUDGET = 3_000_000  # term products: two to three seconds
 
 
-def natural(name: str) -> tuple[Any, ...]:
+def natural(name: str) -> tuple[int | str, ...]:
     """Sort key that puts r2 before r10."""
     return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name))
 
@@ -46,7 +46,7 @@ def divided_by(top: PolyElement, factor: PolyElement) -> PolyElement | None:
     minus_rest = lead - factor
     if _residue(top, index, minus_rest):
         return None
-    rows: dict[int, dict[Any, Any]] = {}
+    rows: dict[int, dict[tuple[int, ...], object]] = {}
     for exponents, value in top.items():
         rows.setdefault(exponents[index], {})[exponents[:index] + (0,) + exponents[index + 1 :]] = (
             value
@@ -132,7 +132,7 @@ class Expansion:
         self.kept: dict[int, Quotient] = {}
         self.alive: list[Traced] = []  # ids are only unique while their objects live
 
-    def quotient(self, value: Any) -> Quotient:
+    def quotient(self, value: Scalar) -> Quotient:
         """A coefficient as a quotient in lowest terms (as far as known factors go)."""
         if not isinstance(value, Traced):
             return self._number(value)
@@ -142,7 +142,7 @@ class Expansion:
                 self.kept[id(node)] = self._node(node)
         return self.kept[id(value)].cancelled()
 
-    def _number(self, value: Any) -> Quotient:
+    def _number(self, value: Scalar) -> Quotient:
         if not isinstance(value, Fraction | int):
             raise OrderError(f"{value}: surds are not expanded into rational functions")
         exact = Fraction(value)
@@ -150,9 +150,9 @@ class Expansion:
 
     def _node(self, node: Traced) -> Quotient:
         if node.operation == "symbol":
-            return Quotient(self.by_name[node.parts[0]], {})
+            return Quotient(self.by_name[str(node.parts[0])], {})
         if node.operation == "number":
-            return self._number(node.parts[0])
+            return self._number(node.values[0])
         left, right = (self.kept[id(part)] for part in node.parts)
         if node.operation == "+":
             return self._sum(left, right)
@@ -231,7 +231,7 @@ def _bottom_up(value: Traced) -> list[Traced]:
     return order
 
 
-def canonical(values: Iterable[Any], budget: int = BUDGET) -> list[Quotient]:
+def canonical(values: Iterable[Scalar], budget: int = BUDGET) -> list[Quotient]:
     """Coefficients as quotients over one set of symbols."""
     listed = list(values)
     names = set().union(*(symbols_of(value) for value in listed))
@@ -239,7 +239,7 @@ def canonical(values: Iterable[Any], budget: int = BUDGET) -> list[Quotient]:
     return [expansion.quotient(value) for value in listed]
 
 
-def spell(value: Any, budget: int = BUDGET) -> str:
+def spell(value: Scalar, budget: int = BUDGET) -> str:
     """A coefficient as text in lowest terms, for example ``-1/4*r1 - 1/6``.
 
     >>> from .traced import symbol

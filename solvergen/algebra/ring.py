@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from . import modular, series
 from .flint_series import INSTALLED, FlintSeries
 from .modular import ModularSeries, PrimeField
 from .quadrature import expanded
+from .scalar import Scalar
 from .series import ONE, Series
 
 
@@ -17,12 +18,25 @@ class PrecisionError(Exception):
 
 
 class Ring(Protocol):
-    """What the recursion needs to know of its coefficients."""
+    """Where weights have their values: the step h, and the functions that weights may use."""
 
-    h: Any
-    functions: dict[str, Callable[..., Any]]
+    @property
+    def h(self) -> Scalar:
+        """The step."""
 
-    def trim(self, value: Any, weight: int) -> Any:
+    @property
+    def end(self) -> int:
+        """The power of the series' variable from which on nothing is known."""
+
+    @property
+    def functions(self) -> dict[str, Callable[..., Scalar]]:
+        """``exp``, ``phi(k, z)``, ``integral(f, low, high)``, … by name."""
+
+
+class WordRing(Ring, Protocol):
+    """A ring for the coefficients of words, which are dropped where they vanish."""
+
+    def trim(self, value: Scalar, weight: int) -> Scalar | None:
         """The coefficient of a word of this weight, cut to what matters; ``None`` when zero."""
 
 
@@ -46,12 +60,13 @@ class SeriesRing:
         field: PrimeField | None = None,
     ) -> None:
         self.limit, self.power, self.margin = limit, power, margin
-        end = power * (limit + 1) + slack
+        self.end = end = power * (limit + 1) + slack
         residues = FlintSeries if INSTALLED else ModularSeries
         one = Series(0, [ONE], end) if field is None else residues(0, [1], end, field)
-        self.x, self.h = one.like(1, one.terms, end), one.like(power, one.terms, end)
+        self.x: Series = one.like(1, one.terms, end)
+        self.h: Scalar = one.like(power, one.terms, end)
         kind = series if field is None else modular
-        self.functions: dict[str, Callable[..., Any]] = {
+        self.functions: dict[str, Callable[..., Scalar]] = {
             "exp": kind.exp,
             "expm1": kind.expm1,
             "log1p": kind.log1p,
@@ -61,7 +76,7 @@ class SeriesRing:
             "riemann": expanded,
         }
 
-    def trim(self, value: Any, weight: int) -> Any:
+    def trim(self, value: Scalar, weight: int) -> Scalar | None:
         """The coefficient of a word, truncated to h^(limit − weight)."""
         if not isinstance(value, Series):
             return value if value else None

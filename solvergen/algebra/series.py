@@ -7,15 +7,16 @@ read as zero. Numbers that do not depend on the variable stay plain scalars (`Fr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from math import factorial
-from typing import Any
+from typing import Self, overload
 
 from ..errors import OrderError
+from .scalar import Scalar
 from .surd import root
 
 ZERO, ONE = Fraction(0), Fraction(1)
-Scalar = Any  # Fraction, Surd or Traced: anything with exact field arithmetic and a truth value
 
 
 class Series:
@@ -28,7 +29,9 @@ class Series:
 
     __slots__ = ("end", "low", "terms")
 
-    def __init__(self, low: int, terms: list[Scalar], end: int) -> None:
+    terms: Sequence[Scalar]
+
+    def __init__(self, low: int, terms: Sequence[Scalar], end: int) -> None:
         if low + len(terms) > end:
             terms = terms[: max(0, end - low)]
         skip = 0
@@ -44,9 +47,9 @@ class Series:
     def __bool__(self) -> bool:
         return bool(self.terms)
 
-    def like(self, low: int, terms: list[Scalar], end: int) -> Series:
+    def like(self, low: int, terms: Sequence[Scalar], end: int) -> Self:
         """A series of the same kind."""
-        return Series(low, terms, end)
+        return type(self)(low, terms, end)
 
     def coefficient(self, power: int) -> Scalar:
         """The coefficient of x^power.
@@ -59,52 +62,58 @@ class Series:
         index = power - self.low
         return self.terms[index] if 0 <= index < len(self.terms) else ZERO
 
-    def truncated(self, end: int) -> Series:
+    def truncated(self, end: int) -> Self:
         """The same series, known to a lower power only."""
         return self if end >= self.end else self.like(self.low, self.terms, end)
 
-    def __add__(self, other: Any) -> Series:
+    def __add__(self, other: Scalar) -> Self:
         if not isinstance(other, Series):
             if not other:
                 return self
-            other = Series(0, [other], max(self.end, 1))
+            other = self.like(0, [other], max(self.end, 1))
         end = min(self.end, other.end)
         low = min(self.low, other.low)
-        terms = [ZERO] * max(0, min(end, _stop(self, other)) - low)
+        terms: list[Scalar] = [ZERO] * max(0, min(end, _stop(self, other)) - low)
         for part in (self, other):
             for i, value in enumerate(part.terms, part.low - low):
                 if i < len(terms):
                     terms[i] = terms[i] + value
-        return Series(low, terms, end)
+        return self.like(low, terms, end)
 
     __radd__ = __add__
 
-    def __neg__(self) -> Series:
-        return Series(self.low, [-value for value in self.terms], self.end)
+    def __neg__(self) -> Self:
+        return self.like(self.low, [-value for value in self.terms], self.end)
 
-    def __sub__(self, other: Any) -> Series:
+    def __sub__(self, other: Scalar) -> Self:
         return self + (-other)
 
-    def __rsub__(self, other: Any) -> Series:
+    def __rsub__(self, other: Scalar) -> Self:
         return -self + other
 
-    def __mul__(self, other: Any) -> Any:
+    @overload
+    def __mul__(self, other: Self) -> Self: ...
+    @overload
+    def __mul__(self, other: Scalar) -> Scalar: ...
+    def __mul__(self, other: Scalar) -> Scalar:
         if not isinstance(other, Series):
             if not other:
                 return ZERO
-            return Series(self.low, [value * other for value in self.terms], self.end)
+            return self.like(self.low, [value * other for value in self.terms], self.end)
         low = self.low + other.low
         end = min(self.end + other.low, other.end + self.low)
-        terms = [ZERO] * max(0, min(end - low, len(self.terms) + len(other.terms) - 1))
+        terms: list[Scalar] = [ZERO] * max(
+            0, min(end - low, len(self.terms) + len(other.terms) - 1)
+        )
         for i, left in enumerate(self.terms):
             if left:
                 for j, right in enumerate(other.terms[: max(0, len(terms) - i)], i):
                     terms[j] = terms[j] + left * right
-        return Series(low, terms, end)
+        return self.like(low, terms, end)
 
     __rmul__ = __mul__
 
-    def reciprocal(self) -> Series:
+    def reciprocal(self) -> Self:
         """1 over the series.
 
         Raises:
@@ -115,23 +124,27 @@ class Series:
         count, first = self.end - self.low, 1 / self.terms[0]
         terms = [first]
         for n in range(1, count):
-            total = ZERO
+            total: Scalar = ZERO
             for k in range(1, min(n, len(self.terms) - 1) + 1):
                 total = total + self.terms[k] * terms[n - k]
             terms.append(-total * first if total else ZERO)
-        return Series(-self.low, terms, self.end - 2 * self.low)
+        return self.like(-self.low, terms, self.end - 2 * self.low)
 
-    def __truediv__(self, other: Any) -> Any:
+    @overload
+    def __truediv__(self, other: Self) -> Self: ...
+    @overload
+    def __truediv__(self, other: Scalar) -> Scalar: ...
+    def __truediv__(self, other: Scalar) -> Scalar:
         if isinstance(other, Series):
             return self * other.reciprocal()
         return self * (ONE / other)
 
-    def __rtruediv__(self, other: Any) -> Any:
+    def __rtruediv__(self, other: Scalar) -> Scalar:
         return self.reciprocal() * other
 
-    def __pow__(self, exponent: int) -> Any:
-        base = self if exponent >= 0 else self.reciprocal()
-        result: Any = ONE
+    def __pow__(self, exponent: int) -> Scalar:
+        base: Scalar = self if exponent >= 0 else self.reciprocal()
+        result: Scalar = ONE
         for _ in range(abs(exponent)):
             result = base * result
         return result
@@ -145,11 +158,18 @@ class Series:
         return " + ".join([*shown, f"O(x^{self.end})"])
 
 
+def coefficient(value: Scalar, power: int) -> Scalar:
+    """The coefficient of x^power of a series, or of a number, which is its own constant term."""
+    if isinstance(value, Series):
+        return value.coefficient(power)
+    return value if power == 0 else ZERO
+
+
 def _stop(*parts: Series) -> int:
     return max((part.low + len(part.terms) for part in parts if part.terms), default=-(10**9))
 
 
-def refuse_constant(z: Any, function: str) -> None:
+def refuse_constant(z: Scalar, function: str) -> None:
     """Refuse arguments that do not vanish with h: their values are irrational."""
     if (isinstance(z, Series) and z.terms and z.low < 1) or (not isinstance(z, Series) and z):
         raise OrderError(
@@ -158,14 +178,14 @@ def refuse_constant(z: Any, function: str) -> None:
         )
 
 
-def exp(z: Any) -> Any:
+def exp(z: Scalar) -> Scalar:
     """exp(z) of a series without constant term, by y' = z' y."""
     refuse_constant(z, "exp")
-    if not z:
-        return ONE if not isinstance(z, Series) else Series(0, [ONE], z.end)
-    terms = [ONE]
-    for n in range(1, z.end):
-        total = ZERO
+    if not isinstance(z, Series):
+        return ONE
+    terms: list[Scalar] = [ONE]
+    for n in range(1, z.end if z else 0):
+        total: Scalar = ZERO
         for k in range(max(1, z.low), min(n, z.low + len(z.terms) - 1) + 1):
             value = z.terms[k - z.low]
             if value:
@@ -174,34 +194,36 @@ def exp(z: Any) -> Any:
     return Series(0, terms, z.end)
 
 
-def expm1(z: Any) -> Any:
+def expm1(z: Scalar) -> Scalar:
     """exp(z) − 1."""
     return exp(z) - 1
 
 
-def log1p(z: Any) -> Any:
+def log1p(z: Scalar) -> Scalar:
     """log(1 + z) of a series without constant term, by (1 + z) y' = z'."""
     refuse_constant(z, "log1p")
-    if not z:
+    if not isinstance(z, Series) or not z:
         return z
     slope = Series(z.low - 1, [k * v for k, v in enumerate(z.terms, z.low)], z.end - 1)
-    slope = slope / (1 + z)
+    slope = slope * (1 + z).reciprocal()
     terms = [value / (k + 1) for k, value in enumerate(slope.terms, slope.low)]
     return Series(slope.low + 1, terms, slope.end + 1)
 
 
-def phi(k: int, z: Any) -> Any:
+def phi(k: int, z: Scalar) -> Scalar:
     """φ_k(z) = Σ z^m/(m+k)! of a series without constant term."""
     if k == 0:
         return exp(z)
     refuse_constant(z, "phi")
+    last = Fraction(1, factorial(k))
+    if not isinstance(z, Series):
+        return last
     if not z:
-        value = Fraction(1, factorial(k))
-        return Series(0, [value], z.end) if isinstance(z, Series) else value
+        return Series(0, [last], z.end)
     if len(z.terms) == 1:
         return _phi_of_monomial(k, z)
     count = -(-z.end // z.low)
-    total: Any = Series(0, [Fraction(1, factorial(k + count))], z.end)
+    total = Series(0, [Fraction(1, factorial(k + count))], z.end)
     for m in range(count - 1, -1, -1):
         total = (total * z).truncated(z.end) + Fraction(1, factorial(k + m))
     return total
@@ -216,7 +238,7 @@ def _phi_of_monomial(k: int, z: Series) -> Series:
     return Series(0, terms, z.end)
 
 
-def sqrt(z: Any) -> Any:
+def sqrt(z: Scalar) -> Scalar:
     """The square root; constant terms that are not squares give surds."""
     if not isinstance(z, Series):
         return root(z)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import cache
 from math import isqrt
-from typing import Any
 
 from ..errors import OrderError
+from .scalar import Scalar
 
 LARGEST_TRIAL = 10_000
 
@@ -34,7 +34,7 @@ class Surd:
     def __hash__(self) -> int:
         return hash(tuple(sorted(self.parts.items())))
 
-    def __add__(self, other: Any) -> Any:
+    def __add__(self, other: Scalar) -> Scalar:
         parts = _parts(other)
         if parts is None:
             return NotImplemented
@@ -48,13 +48,13 @@ class Surd:
     def __neg__(self) -> Surd:
         return Surd({d: -value for d, value in self.parts.items()})
 
-    def __sub__(self, other: Any) -> Any:
+    def __sub__(self, other: Scalar) -> Scalar:
         return self + (-other)
 
-    def __rsub__(self, other: Any) -> Any:
+    def __rsub__(self, other: Scalar) -> Scalar:
         return -self + other
 
-    def __mul__(self, other: Any) -> Any:
+    def __mul__(self, other: Scalar) -> Scalar:
         parts = _parts(other)
         if parts is None:
             return NotImplemented
@@ -67,22 +67,22 @@ class Surd:
 
     __rmul__ = __mul__
 
-    def reciprocal(self) -> Any:
+    def reciprocal(self) -> Scalar:
         """1 over the number: 1/(a + b√p) = (a − b√p)/(a² − p b²), one prime at a time."""
         prime = min(primes_of(max(self.parts)))
         conjugate = Surd({d: -v if d % prime == 0 else v for d, v in self.parts.items()})
         norm = self * conjugate
         return conjugate * (Fraction(1) / norm)
 
-    def __truediv__(self, other: Any) -> Any:
+    def __truediv__(self, other: Scalar) -> Scalar:
         return self * (Fraction(1) / other)
 
-    def __rtruediv__(self, other: Any) -> Any:
+    def __rtruediv__(self, other: Scalar) -> Scalar:
         return self.reciprocal() * other
 
-    def __pow__(self, exponent: int) -> Any:
-        base: Any = self if exponent >= 0 else self.reciprocal()
-        result: Any = Fraction(1)
+    def __pow__(self, exponent: int) -> Scalar:
+        base: Scalar = self if exponent >= 0 else self.reciprocal()
+        result: Scalar = Fraction(1)
         for _ in range(abs(exponent)):
             result = base * result
         return result
@@ -98,13 +98,13 @@ class Surd:
         return " + ".join(shown).replace("+ -", "- ")
 
 
-def _parts(value: Any) -> dict[int, Fraction] | None:
+def _parts(value: Scalar) -> dict[int, Fraction] | None:
     if isinstance(value, Surd):
         return value.parts
     return {1: Fraction(value)} if isinstance(value, int | Fraction) else None
 
 
-def _simplest(parts: dict[int, Fraction]) -> Any:
+def _simplest(parts: dict[int, Fraction]) -> Scalar:
     parts = {d: value for d, value in parts.items() if value}
     if not parts:
         return Fraction(0)
@@ -147,7 +147,7 @@ def primes_of(n: int) -> list[int]:
     return [*found, n] if n > 1 else found
 
 
-def root(value: Any) -> Any:
+def root(value: Scalar) -> Scalar:
     """The square root of a non-negative rational: a rational where it is one, else a surd.
 
     Raises:

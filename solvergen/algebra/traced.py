@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from typing import cast
+
+from .scalar import Scalar
 
 
 class Traced:
@@ -25,73 +27,73 @@ class Traced:
 
     __slots__ = ("operation", "parts", "values")
 
-    def __init__(self, values: tuple[Any, ...], operation: str, parts: tuple[Any, ...]) -> None:
+    def __init__(
+        self, values: tuple[Scalar, ...], operation: str, parts: tuple[Scalar | str, ...]
+    ) -> None:
         self.values, self.operation, self.parts = values, operation, parts
 
     def __bool__(self) -> bool:
         return True  # zeros never stay traced: see `_simplest`
 
-    def __add__(self, other: Any) -> Any:
-        other = _traced(other)
-        if other is None:
+    def __add__(self, other: Scalar) -> Scalar:
+        right = _traced(other)
+        if right is None:
             return NotImplemented
-        if other.operation == "number" and not other.parts[0]:
+        if right.operation == "number" and not right.parts[0]:
             return self
-        values = tuple(a + b for a, b in zip(self.values, other.values, strict=True))
-        return _simplest(values, "+", (self, other))
+        values = tuple(a + b for a, b in zip(self.values, right.values, strict=True))
+        return _simplest(values, "+", (self, right))
 
     __radd__ = __add__
 
-    def __neg__(self) -> Any:
+    def __neg__(self) -> Scalar:
         return self * Fraction(-1)
 
-    def __sub__(self, other: Any) -> Any:
+    def __sub__(self, other: Scalar) -> Scalar:
         return NotImplemented if _traced(other) is None else self + (-other)
 
-    def __rsub__(self, other: Any) -> Any:
+    def __rsub__(self, other: Scalar) -> Scalar:
         return -self + other
 
-    def __mul__(self, other: Any) -> Any:
-        other = _traced(other)
-        if other is None:
+    def __mul__(self, other: Scalar) -> Scalar:
+        right = _traced(other)
+        if right is None:
             return NotImplemented
-        if other.operation == "number":
-            return self._scaled(other.parts[0])
-        values = tuple(a * b for a, b in zip(self.values, other.values, strict=True))
-        return _simplest(values, "*", (self, other))
+        if right.operation == "number":
+            return self._scaled(right.values[0])
+        values = tuple(a * b for a, b in zip(self.values, right.values, strict=True))
+        return _simplest(values, "*", (self, right))
 
-    def __rmul__(self, other: Any) -> Any:
+    def __rmul__(self, other: Scalar) -> Scalar:
         return self * other
 
-    def _scaled(self, factor: Any) -> Any:
+    def _scaled(self, factor: Scalar) -> Scalar:
         first = self
-        if self.operation == "*" and self.parts[1].operation == "number":
-            first, factor = self.parts[0], factor * self.parts[1].parts[0]
+        if self.operation == "*":
+            left, right = cast(tuple[Traced, Traced], self.parts)
+            if right.operation == "number":
+                first, factor = left, factor * right.values[0]
         if factor == 1:
             return first
         values = tuple(a * factor for a in first.values)
         return _simplest(values, "*", (first, Traced((factor, factor), "number", (factor,))))
 
-    def __truediv__(self, other: Any) -> Any:
-        other = _traced(other)
-        if other is None:
+    def __truediv__(self, other: Scalar) -> Scalar:
+        right = _traced(other)
+        if right is None:
             return NotImplemented
-        if other.operation == "number":
-            return self._scaled(
-                1 / Fraction(other.parts[0])
-                if isinstance(other.parts[0], int)
-                else 1 / other.parts[0]
-            )
-        values = tuple(a / b for a, b in zip(self.values, other.values, strict=True))
-        return _simplest(values, "/", (self, other))
+        if right.operation == "number":
+            return self._scaled(Fraction(1) / right.values[0])
+        values = tuple(a / b for a, b in zip(self.values, right.values, strict=True))
+        return _simplest(values, "/", (self, right))
 
-    def __rtruediv__(self, other: Any) -> Any:
+    def __rtruediv__(self, other: Scalar) -> Scalar:
         first = _traced(other)
         return NotImplemented if first is None else first / self
 
-    def __pow__(self, exponent: int) -> Any:
-        base: Any = self if exponent >= 0 else 1 / self
-        result: Any = Fraction(1)
+    def __pow__(self, exponent: int) -> Scalar:
+        base: Scalar = self if exponent >= 0 else 1 / self
+        result: Scalar = Fraction(1)
         for _ in range(abs(exponent)):
             result = base * result
         return result
@@ -113,7 +115,7 @@ class Traced:
         return f"<in {', '.join(sorted(symbols_of(self)))}: {shown} at the generic points>"
 
 
-def symbol(name: str, values: tuple[Any, ...]) -> Traced:
+def symbol(name: str, values: tuple[Scalar, ...]) -> Traced:
     """A named quantity with its values at the generic points.
 
     >>> x = symbol("x", (Fraction(3), Fraction(5)))
@@ -123,7 +125,7 @@ def symbol(name: str, values: tuple[Any, ...]) -> Traced:
     return Traced(values, "symbol", (name,))
 
 
-def _traced(value: Any) -> Traced | None:
+def _traced(value: Scalar) -> Traced | None:
     if isinstance(value, Traced):
         return value
     if isinstance(value, int | Fraction) or type(value).__name__ == "Surd":
@@ -131,14 +133,14 @@ def _traced(value: Any) -> Traced | None:
     return None
 
 
-def _simplest(values: tuple[Any, ...], operation: str, parts: tuple[Any, ...]) -> Any:
+def _simplest(values: tuple[Scalar, ...], operation: str, parts: tuple[Traced, ...]) -> Scalar:
     if all(value == values[0] for value in values):
         return values[0]
     return Traced(values, operation, parts)
 
 
-def symbols_of(value: Any) -> set[str]:
+def symbols_of(value: Scalar) -> set[str]:
     """Names that a coefficient depends on."""
     if not isinstance(value, Traced):
         return set()
-    return {node.parts[0] for node in value.walk() if node.operation == "symbol"}
+    return {str(node.parts[0]) for node in value.walk() if node.operation == "symbol"}

@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from . import fitted
 from .parsing import command
 from .terminal import complain, say
 
@@ -39,7 +40,7 @@ def add(commands: Any) -> None:
     same = command(
         commands,
         "same",
-        "are two solvers the same method? If not, where do they first part?",
+        "are two solvers the same method? If not, where do they first differ?",
         "solvergen same mine.toml unipc_2_bh2      # exit code 0: one method, 1: two",
     )
     same.add_argument("a", metavar="A", help="a TOML file or a gallery solver's name")
@@ -51,6 +52,9 @@ def add(commands: Any) -> None:
 def run_explain(args: argparse.Namespace) -> int:
     """The derived update: for a terminal, as LaTeX, Markdown or JSON; or a recipe's limits."""
     from .. import gallery
+
+    if fitted.is_fitted(args.spec):
+        return fitted.explain(args)
 
     if not gallery.is_name(args.spec):  # which needs nothing of the language to be known
         from ..distil.recipe import is_recipe
@@ -115,7 +119,9 @@ def facts(loaded: Loaded) -> dict[str, Any]:
 
 
 def run_same(args: argparse.Namespace) -> int:
-    """Exit 0 when two solvers are one method; otherwise say where they first part."""
+    """Exit 0 when two solvers are one method; otherwise say where they first differ."""
+    if fitted.is_fitted(args.a) or fitted.is_fitted(args.b):
+        return fitted.same(args)
     from ..loading import load
     from ..program.same import same
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SolvergenError
-from . import students
+from . import fitted, students
 from .parsing import command
+
+if TYPE_CHECKING:
+    from ..spec.model import Parameter
 
 
 def add(commands: Any) -> None:
@@ -34,6 +37,8 @@ def add(commands: Any) -> None:
 
 def run_diffusers(args: argparse.Namespace) -> int:
     """Write the scheduler file of one solver."""
+    if fitted.is_fitted(args.spec):
+        return fitted.export_diffusers(args)
     from ..emit.diffusers_file import class_name, diffusers_file
     from ..loading import load
     from ..proof import proved
@@ -50,21 +55,33 @@ def run_diffusers(args: argparse.Namespace) -> int:
 def run_comfyui(args: argparse.Namespace) -> int:
     """Write a custom-node folder with some solvers."""
     from ..emit.comfyui_folder import comfyui_folder
-    from ..loading import load
-    from ..proof import proved
     from ..writing import write
 
     samplers: dict[str, str] = {}
-    parameters = {}
+    parameters: dict[str, tuple[Parameter, ...]] = {}
     for target in args.specs:
-        loaded = load(target)
-        name = loaded.solver.name
+        name, text, taken = _sampler(target)
         if name in samplers:
             raise SolvergenError(f"two of the solvers are named `{name}`")
         if name in ("nodes", "__init__"):
             raise SolvergenError(f"a solver in a node folder cannot be named `{name}`")
-        samplers[name], parameters[name] = proved(loaded).text, loaded.program.parameters
+        samplers[name], parameters[name] = text, taken
     for name, text in comfyui_folder(samplers, parameters).items():
         write(args.folder / name, text)
     print(f"wrote {args.folder} ({len(samplers)} sampler node{'s' * (len(samplers) != 1)})")
     return 0
+
+
+def _sampler(target: str) -> tuple[str, str, tuple[Parameter, ...]]:
+    """Name, text and parameters of a sampler for a node folder."""
+    if fitted.is_fitted(target):
+        from ..fit.exported import comfyui_text
+        from ..fit.fitted import read_fitted
+
+        one = read_fitted(target)
+        return one.name, comfyui_text(one), ()
+    from ..loading import load
+    from ..proof import proved
+
+    loaded = load(target)
+    return loaded.solver.name, proved(loaded).text, tuple(loaded.program.parameters)

@@ -29,7 +29,7 @@ def _add_calibrate(commands: Any) -> None:
         "--on", required=True, metavar="PROBLEM", help="fashion, digits, module:name …"
     )
     tune.add_argument("--calls", required=True, type=int, metavar="N")
-    tune.add_argument("--starts", type=int, default=40, help="trajectories to fit on (40)")
+    tune.add_argument("--starts", type=int, help="trajectories to fit on (40; 160 with --whole)")
     tune.add_argument("--unused", type=int, default=24, help="more, to measure on (24)")
     how = tune.add_mutually_exclusive_group()
     how.add_argument("--last-row", action="store_true", help="linear least squares alone (default)")
@@ -38,7 +38,6 @@ def _add_calibrate(commands: Any) -> None:
     tune.add_argument("--std", type=float, help="deviation of the data, where you know it")
     tune.add_argument("--teacher-steps", type=int, default=120, metavar="N")
     tune.add_argument("--iterations", type=int, default=12, help="most steps of the whole fit (12)")
-    tune.add_argument("--ridge", type=float, default=1e-3, help="of the whole fit (0.001)")
     tune.add_argument("--no-compare", action="store_true", help="leave the published samplers out")
     tune.add_argument("--no-cache", action="store_true", help="keep no trajectories")
     tune.add_argument("--out", type=Path, required=True, metavar="FILE.py")
@@ -47,7 +46,7 @@ def _add_calibrate(commands: Any) -> None:
 
 def run_calibrate(args: argparse.Namespace) -> int:
     """Run the teacher, fit, write the file and its record, print what was measured."""
-    _needs("torch", "scipy", "safetensors")
+    needs("torch", "scipy", "safetensors")
     from ..fit.problems.lookup import cache_folder, problem
     from ..fit.tune import calibrate, table_name
 
@@ -64,13 +63,12 @@ def run_calibrate(args: argparse.Namespace) -> int:
         seed=args.seed,
         teacher_steps=args.teacher_steps,
         iterations=args.iterations,
-        ridge=args.ridge,
         compare=not args.no_compare,
         cache=None if args.no_cache else cache_folder() / "pairs",
         out=args.out,
-        tell=_progress,
+        tell=progress,
     )
-    _progress("")
+    progress("")
     found = tuned.found
     print(
         f"teacher: {found.teacher.calls} calls in {found.teacher.seconds:.1f} s; its own error, by "
@@ -104,7 +102,7 @@ def _add_search(commands: Any) -> None:
 
 def run_search(args: argparse.Namespace) -> int:
     """Fit the tables that are not there yet, one after the other."""
-    _needs("torch", "scipy", "sklearn")
+    needs("torch", "scipy", "sklearn")
     from ..fit.search import compared, made, search
     from ..fit.shipped import FOLDER, KINDS, names, shipped, write_shipped
 
@@ -113,7 +111,7 @@ def run_search(args: argparse.Namespace) -> int:
     if not kinds:
         raise SolvergenError("--sums is fitted on image mixtures; leave --family generic out")
     kind = kinds[0]
-    for calls in _range(args.steps):
+    for calls in numbers_of_calls(args.steps):
         if f"{kind}_{calls}" in names(folder):
             print(f"{kind}_{calls}: there already")
             continue
@@ -129,10 +127,10 @@ def run_search(args: argparse.Namespace) -> int:
             count=args.problems,
             iterations=args.iterations,
             state=state,
-            tell=_progress,
+            tell=progress,
         )
-        held = compared(table, args.family, tell=_progress)
-        _progress("")
+        held = compared(table, args.family, tell=progress)
+        progress("")
         path = write_shipped(made(kind, calls, table, fit, held), folder)
         for suffix in (".state", ".begin", ".best"):
             state.with_suffix(suffix).unlink(missing_ok=True)
@@ -163,7 +161,7 @@ def _add_fit_grid(commands: Any) -> None:
 
 def run_fit_grid(args: argparse.Namespace) -> int:
     """Find a grid and print its levels."""
-    _needs("torch", "scipy")
+    needs("torch", "scipy")
     from ..fit.grids.methods import fitted_grid
     from ..fit.problems.lookup import problem
 
@@ -176,9 +174,9 @@ def run_fit_grid(args: argparse.Namespace) -> int:
         seed=args.seed,
         points=args.points,
         gamma=args.gamma,
-        tell=_progress,
+        tell=progress,
     )
-    _progress("")
+    progress("")
     if args.json:
         print(json.dumps({"levels": found.levels, found.objective: found.value}))
     else:
@@ -187,7 +185,7 @@ def run_fit_grid(args: argparse.Namespace) -> int:
     return 0
 
 
-def _range(text: str) -> range:
+def numbers_of_calls(text: str) -> range:
     """4:20 or 5 as numbers of calls."""
     first, _, last = text.partition(":")
     if not (first.isdigit() and (last or first).isdigit()):
@@ -198,7 +196,7 @@ def _range(text: str) -> range:
     return numbers
 
 
-def _needs(*packages: str) -> None:
+def needs(*packages: str) -> None:
     """Say which package is missing before anything is imported."""
     from importlib.util import find_spec
 
@@ -207,6 +205,7 @@ def _needs(*packages: str) -> None:
         raise SolvergenError(f"this needs {', '.join(missing)}; pip install 'solvergen[fit]'")
 
 
-def _progress(line: str) -> None:
+def progress(line: str) -> None:
+    """A line that the next one replaces, on a terminal."""
     if sys.stderr.isatty():
         print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)

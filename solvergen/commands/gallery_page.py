@@ -85,7 +85,8 @@ def _finite(curve: Curve) -> list[tuple[int, float]]:
 def _claim(one: Entry) -> str:
     if one.falls_short:
         claimed = one.claim["covariance" if one.weak else "order"]
-        return f"published {claimed}, true {one.true_order}"
+        true = one.true_order or "none: does not converge"
+        return f"published {claimed}, true {true}"
     what = "mean/cov./strong" if one.weak else "order"
     return f"{what} {one.shown_order.replace('=', 'exact')}"
 
@@ -110,6 +111,8 @@ def _rate(rate: object) -> str:
 
 
 def _order(value: int, exact: bool) -> str:
+    if value <= 0:
+        return "none"
     return str(value) if exact else f"≥ {value}"
 
 

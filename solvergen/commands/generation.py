@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import SolvergenError, SpecError
 from ..writing import Change
+from . import fitted
 from .parsing import command
 from .terminal import complain, shown
 
@@ -72,6 +74,9 @@ def run_generate(args: argparse.Namespace) -> int:
     from .. import catalogue, gallery
     from ..writing import compare, extras, write
 
+    tables = [target for target in args.specs if fitted.is_fitted(target)]
+    if tables:
+        return _calibrated(tables, args)
     targets = args.specs or gallery.names()
     _require_folder(args.out, args.check)
     files: dict[Path, str] = {}
@@ -90,6 +95,7 @@ def run_generate(args: argparse.Namespace) -> int:
         known = catalogue.read(facts) if args.specs else {}
         files[facts] = catalogue.file_text({**known, **records})
     changes = [change for path, text in files.items() if (change := compare(path, text))]
+    changes = [_in_words(c, files[facts]) if c.path == facts else c for c in changes]
     if not args.specs and args.check:
         changes += extras(args.out, {path.name for path in files})
     if args.diff:
@@ -104,6 +110,25 @@ def run_generate(args: argparse.Namespace) -> int:
     if not changes:
         print(f"{count} file{'s' * (count != 1)} in {args.out} up to date")
     return 0
+
+
+def _calibrated(tables: list[str], args: argparse.Namespace) -> int:
+    """Check calibrated files; nothing generates them but the calibration that they name.
+
+    Raises:
+        SolvergenError: they are to be generated, or come with specs.
+    """
+    if len(tables) < len(args.specs):
+        raise SolvergenError(
+            f"check calibrated files apart from specs: solvergen generate --check {' '.join(tables)}"
+        )
+    if not args.check:
+        from ..fit.fitted import read_fitted
+
+        raise SolvergenError(
+            f"{tables[0]} is a calibrated file; remake it with: {read_fitted(tables[0]).remake}"
+        )
+    return fitted.check(tables)
 
 
 def _derived(targets: Sequence[str], jobs: int) -> Iterator[tuple[str, Result]]:
@@ -159,6 +184,15 @@ def _require_folder(out: Path, check: bool) -> None:
         raise SolvergenError(f"--out must be a folder; {out} is a file")
     if check and not out.is_dir():
         raise SolvergenError(f"there is no folder {out} to check; give one with --out")
+
+
+def _in_words(change: Change, text: str) -> Change:
+    """A change of the catalogue, whose lines are too long to compare by eye, as sentences."""
+    from .. import catalogue
+    from ..catalogue_changes import changes
+
+    lines = changes(catalogue.read(change.path), json.loads(text))
+    return replace(change, diff="".join(f"  {line}\n" for line in lines))
 
 
 def _report(changes: list[Change], args: argparse.Namespace, count: int) -> int:

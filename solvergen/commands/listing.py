@@ -82,7 +82,7 @@ def run_list(args: argparse.Namespace) -> int:
     table(("name", "integrand", "calls", "history", "order", "claim", "title"), rows, "llrrrr")
     print(
         f"{len(found)} solvers; order: on any grid, with the solver's own start and end; of solvers "
-        "with noise: mean/covariance/strong, = for exact",
+        "with noise: mean/covariance/strong, = for exact; none: it does not converge",
         file=sys.stderr,
     )
     return 0
@@ -103,4 +103,5 @@ def _facts(one: Entry) -> dict[str, Any]:
         "digest": one.digest,
         "family": one.family,
         **theory,
+        **({"divergence": one.divergence} if one.divergence else {}),
     }

@@ -21,6 +21,7 @@ from .context import Context
 from .coordinates import further, located, resolve
 from .corrected import closed, swept
 from .langevin import langevin, langevin_to_zero
+from .learned import check_fitted, check_numbers
 from .noise import noisy
 from .own_schedule import process_of
 from .pinned import fixed_noise, pinned
@@ -63,6 +64,7 @@ class _Deriver:
         solver = self.solver
         if solver.schedule is not None and solver.schedule.alpha is not None:
             process_of(solver.schedule)
+        check_numbers(solver)
         main = self.step(solver)
         start = self.start(main)
         end = self.end(main)
@@ -82,7 +84,7 @@ class _Deriver:
                 "history, corrector and special first steps",
                 ("noise", "jumps"),
             )
-        return Program(
+        program = Program(
             name=solver.name,
             title=solver.title or solver.name,
             integrand=solver.integrand,
@@ -100,7 +102,10 @@ class _Deriver:
             form=solver.noise.form if solver.noise else "",
             last=langevin_to_zero(solver.langevin) if solver.langevin else None,
             remainder=remainder,
+            levels=solver.grid.levels if solver.grid else (),
         )
+        check_fitted(solver, program)
+        return program
 
     def step(self, solver: Solver, reach: int | None = None, label: str = "") -> Step:
         """The step of a solver, with at most `reach` past evaluations."""

@@ -127,7 +127,7 @@ def _interpolatory(
     bases = lagrange(offsets)
     scale, values = _functional(rule, place, coordinate, context, len(nodes))
     weights = [basis.against(values, scale) for basis in bases]
-    beside = _deviations(rule, coordinate, stages, context)
+    beside = _deviations(rule, coordinate, stages, context, reach)
     for term, at in beside:  # N at its node less the polynomial there
         powers = power_values(at, len(nodes))
         read = [multiply(term.weight, basis.against(powers)) for basis in bases]
@@ -136,25 +136,30 @@ def _interpolatory(
 
 
 def _deviations(
-    rule: Rule, coordinate: Coordinate, stages: Mapping[str, Place], context: Context
+    rule: Rule,
+    coordinate: Coordinate,
+    stages: Mapping[str, Place],
+    context: Context,
+    reach: int | None,
 ) -> list[tuple[Term, Expr]]:
-    """Evaluations that count by how far they lie from the polynomial, and their offsets."""
+    """Evaluations that count by how far they lie from the polynomial, and their offsets.
+
+    Past ones that do not exist yet are left out, as nodes are.
+    """
     values = meanings(rule, coordinate, context)
-    for source, _ in rule.deviations:
-        if source not in stages:
-            require(source, stages, rule)
+    found = []
+    for source, weight in rule.deviations:
+        require(source, stages, rule)
+        if source in rule.nodes:
             raise DeriveError(
-                f"`{source}` is not a stage; only evaluations of the step itself may lie beside the "
-                "polynomial",
+                f"`{source}` is a node of the polynomial, from which it cannot deviate; leave it out "
+                "of one of the two",
                 (*rule.where, "deviations"),
             )
-    return [
-        (
-            Term(source, substitute(weight, values)),
-            offset(coordinate, stages[source], context.integrand),
-        )
-        for source, weight in rule.deviations
-    ]
+        if reach is None or depth(source) <= reach:
+            at = _offset(source, coordinate, stages, context, rule.frozen)
+            found.append((Term(source, substitute(weight, values)), at))
+    return found
 
 
 def _functional(

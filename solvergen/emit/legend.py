@@ -104,12 +104,22 @@ def legend(program: Program, steps: Sequence[Step] = (), latex: bool = False) ->
     lines[1:1] = [*_scalars(steps, latex), *_functions(steps, latex), *places]
     if {"eta", *FURTHER} & set(keys):
         lines += _coordinates(steps, latex)
+    if program.varying:
+        lines.append(_varying(program, latex))
     if any(step.corrector is not None for step in steps):
         lines.append(table["predicted"])
     elif any(provisional(step) for step in steps):
         output = (OUTPUT_LATEX if latex else OUTPUT)[program.integrand]
         lines.append(table["hat"].replace("D", output))
     return lines
+
+
+def _varying(program: Program, latex: bool) -> str:
+    """The parameters that have a number for each step."""
+    notation = LATEX if latex else UNICODE
+    names = ", ".join(notation.name(name) for name in program.varying)
+    said = "one number for each step n" if len(program.varying) == 1 else "a number for each step n"
+    return rf"{names}:\ \text{{{said}}}" if latex else f"{names}: {said}"
 
 
 def _present(steps: Sequence[Step], clock: bool) -> list[str]:

@@ -36,7 +36,7 @@ def on_path(solver: Solver) -> str:
 
 def parameter_lines(solver: Solver, program: Program) -> list[str]:
     """The line that makes parameters floats, if numbers they are; edges of windows may be infinite."""
-    names = [p.name for p in program.parameters]
+    names = [p.name for p in program.parameters if not p.per]
     if not names:
         return []
     noise = solver.noise

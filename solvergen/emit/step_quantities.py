@@ -60,6 +60,7 @@ class StepQuantities:
         self.program, self.step = program, step
         self.stages = stage_names(step)
         self.named: dict[Expr, str] = {}
+        self.varying = frozenset(program.varying)
         self.churned = step.churn is not None
         self.end = "j" if program.remainder else "i + 1"
         self.origin = "start" if self.churned else "lam[i]"
@@ -105,6 +106,8 @@ class StepQuantities:
         def leaf(symbol: Symbol) -> Expr:
             prefix = symbol.name.rstrip("0123456789")
             index = symbol.name[len(prefix) :]
+            if symbol.name in self.varying:
+                return Symbol(f"{symbol.name}[i]")
             if symbol.name in GRID_NAMES:
                 return Symbol(GRID_NAMES[symbol.name])
             return Symbol(SHORT[prefix] + index) if index and prefix in SHORT else symbol
@@ -188,7 +191,7 @@ class StepQuantities:
     def on_clock(self, row: Row) -> str:
         """The clock at a stage that lies at a fraction of the step in it, as Python."""
         begin = self.clock("0") if self.churned else "clock[i]"
-        return f"{begin} + {python(multiply(row.place.fraction, Symbol('H')))}"
+        return f"{begin} + {python(self.localise(multiply(row.place.fraction, Symbol('H'))))}"
 
     def reached(self, row: Row) -> list[str]:
         """The refusal of steps so long that a stage outside them has no level, where there are any."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,14 +11,14 @@ from ..expr.printing import rational
 from ..program.digest import digest
 from ..program.model import Program
 from ..spec.model import Parameter, Solver
-from . import noise_parts, sweep_text
+from . import fitted_parts, noise_parts, sweep_text
 from .adaptive import adaptive_part
 from .formula import update_lines
 from .layout import Layout, clock_text, lay_out, uses_clock
 from .noise_text import lifted
-from .pieces import Settled, piece
 from .planner import has_first, plan_lines
 from .python_text import WIDTH, literal, python
+from .specialise import Static, definition, wrapped
 from .step_function import step_function
 from .support import calls_inside, support
 
@@ -43,27 +44,32 @@ def torch_file(
         Python source, already as a formatter would leave it; the same bytes for the same spec.
     """
     layout = lay_out(program)
-    settled = _settled(solver, layout)
+    static = _static(solver, layout)
     noisy, run = program.stochastic, _run(program)
     stepping = ["check_state", "check", *(["check_noise"] if noisy else [])]
-    stepping += ["same_path"] if settled.choices["PATH"] else []
-    planning = ["Plan", "tensors", *(["stacked"] if settled.choices["LINEAR"] else [])]
+    stepping += ["same_path"] if static.choices["PATH"] else []
+    planning = ["Plan", "tensors", *(["stacked"] if static.choices["LINEAR"] else [])]
     planning += ["listed"] if noisy else []
     parts = [
         _header(solver, program, spec or solver.name) + "\n" + _constants(solver, layout, theory),
-        piece("levels", "grid", settled),
+        definition("levels", "grid", static),
         *support(program),
-        *([piece("stepping", "corrected", settled)] if layout.corrects else []),
-        *(piece("plan", name, settled) for name in planning),
-        *([piece("plan", "numbers")] if program.parameters else []),
+        *([definition("stepping", "corrected", static)] if layout.corrects else []),
+        *(definition("plan", name, static) for name in planning),
+        *(
+            [definition("plan", "numbers")]
+            if len(program.parameters) > len(program.varying)
+            else []
+        ),
+        *fitted_parts.definitions(program),
         _coefficients(solver, layout),
-        piece("stepping", "combine"),
+        definition("stepping", "combine"),
         step_function(layout),
-        *(piece("stepping", name) for name in stepping),
-        *([piece("run", "rolled", settled)] if settled.choices["LINEAR"] else []),
-        piece(run, "integrate", settled),
-        piece(run, "sample", settled),
-        *([adaptive_part(layout, settled)] if program.controller else []),
+        *(definition("stepping", name) for name in stepping),
+        *([definition("run", "rolled", static)] if static.choices["LINEAR"] else []),
+        definition(run, "integrate", static),
+        fitted_parts.sampling(definition(run, "sample", static), program),
+        *([adaptive_part(layout, static)] if program.controller else []),
     ]
     return "\n\n".join(parts)
 
@@ -75,8 +81,8 @@ def _run(program: Program) -> str:
     return "swept_run" if sweep_text.swept(program) else "run"
 
 
-def _settled(solver: Solver, layout: Layout) -> Settled:
-    """What this file settles in the pieces that it copies."""
+def _static(solver: Solver, layout: Layout) -> Static:
+    """What is static in the definitions of this file."""
     program, openings = layout.program, noise_parts.openings(layout)
     strength = noise_parts.on_path(solver) if program.stochastic else ""
     choices = {
@@ -90,7 +96,7 @@ def _settled(solver: Solver, layout: Layout) -> Settled:
     }
     levels = noise_parts.RISING if program.jumps else noise_parts.FALLING
     texts = {"OPENING": str(openings), "STRENGTH": strength, "LEVELS": levels}
-    return Settled(choices, texts, {p.name: _number(p) for p in program.parameters})
+    return Static(choices, texts, {p.name: _default(p) for p in program.parameters})
 
 
 def _header(solver: Solver, program: Program, spec: str) -> str:
@@ -100,17 +106,17 @@ def _header(solver: Solver, program: Program, spec: str) -> str:
     ]
     if cited := solver.source.cite():
         lines.append(f"# source   {cited}")
+    lines += fitted_parts.header(solver)
     lines += [f"# {line}".rstrip() for line in update_lines(program, WIDTH - 2)]
     title = f"{solver.title or solver.name}."
     text = _filled(" ".join(part for part in (title, solver.description) if part), WIDTH)
     quoted = f'"""{text}"""' if "\n" not in text else f'"""{text}\n"""'
-    return "\n".join([*lines, quoted, "", "import math", "", "import torch", ""])
+    imports = ["import math", *(["import warnings"] if program.levels else [])]
+    return "\n".join([*lines, quoted, "", *imports, "", "import torch", ""])
 
 
 def _filled(text: str, width: int) -> str:
     """The text on one line where it fits, else its first sentence and the rest below it."""
-    import textwrap
-
     text = text.replace("\\", "\\\\").replace('"', "'")
     if len(text) + 6 <= width:
         return text
@@ -140,6 +146,7 @@ def _constants(solver: Solver, layout: Layout, theory: Mapping[str, Any] | None)
             *([f"SPANS = {program.main.spans}"] if program.main.spans > 1 else []),
             f'SPEC_SHA256 = "{digest(program)}"',
             *_theory(theory, program),
+            *fitted_parts.constants(program, theory),
             *(sweep_text.repeats(layout) if sweep_text.swept(program) else []),
             "",
         ]
@@ -160,17 +167,24 @@ def _theory(theory: Mapping[str, Any] | None, program: Program) -> list[str]:
         grid: {case: [found["order"], found["exact"]] for case, found in cases.items()}
         for grid, cases in theory["order"].items()
     }
+    said = str(theory.get("divergence", ""))
+    divergence = [f"# {line}" for line in textwrap.wrap(said[:1].upper() + said[1:], WIDTH - 2)]
     if "remaining" in program.free_symbols():
         return [
             "# Weights change along the run: this order is proved at each place of a grid, and no run",
             "# on short grids can confirm it. [p, True] is exactly p, [p, False] at least p.",
+            *divergence,
             *literal("LOCAL_ORDER = ", order),
         ]
     stated = [
         "# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.",
+        *divergence,
         *literal("ORDER = ", order),
     ]
-    if program.main.spans > 1:  # a step is no interval of the grid, whose errors are compared
+    if program.varying:  # the error of a step depends on its numbers
+        return stated
+    # A step of several intervals is compared with no single one of them.
+    if program.main.spans > 1 or not theory["order"]["uniform"]["exact_start"]["order"]:
         return stated
     return [
         *stated,
@@ -191,6 +205,11 @@ def _number(value: Parameter) -> str:
     return python(lift(value.default))
 
 
+def _default(value: Parameter) -> str:
+    """The default of a keyword: a number, or the file's own table."""
+    return f'NUMBERS["{value.name}"]' if value.values else _number(value)
+
+
 def _check(parameter: Parameter) -> list[str]:
     """A line that refuses a value out of bounds."""
     low = f"{rational(parameter.minimum)} <= " if parameter.minimum is not None else ""
@@ -201,20 +220,27 @@ def _check(parameter: Parameter) -> list[str]:
         return []
     spaced = f"{low}{parameter.name}{high}".replace("/", " / ")
     message = f'f"{parameter.name} must satisfy {spaced}; got {{{parameter.name}}}"'
+    if parameter.per:
+        each = f"all({low}v{high} for v in {parameter.name})".replace("/", " / ")
+        return [f"{PAD}if not {each}:", f"{PAD}{PAD}raise ValueError({message})"]
     return [f"{PAD}if not {spaced}:", f"{PAD}{PAD}raise ValueError({message})"]
 
 
 def _coefficients(solver: Solver, layout: Layout) -> str:
     program = layout.program
-    keywords = "".join(f", {p.name}={_number(p)}" for p in program.parameters)
+    keywords = "".join(f", {p.name}={_default(p)}" for p in program.parameters)
+    grid = "sigmas=LEVELS" if program.levels else "sigmas"
     lines = [
-        f"def coefficients(sigmas, alphas=None{keywords}):",
+        *wrapped(f"def coefficients({grid}, alphas=None{keywords}):").splitlines(),
         f'{PAD}"""Plan every model call in float64: rows ({_entries(program)})."""',
     ]
     lines += noise_parts.parameter_lines(solver, program)
-    for parameter in program.parameters:
-        lines += _check(parameter)
+    plain = [p for p in program.parameters if not p.per]
+    lines += [line for parameter in plain for line in _check(parameter)]
     lines.append(f"{PAD}alpha, sigma, lam = grid(sigmas, alphas)")
+    lines += fitted_parts.lines(program)
+    varying = [p for p in program.parameters if p.per]
+    lines += [line for parameter in varying for line in _check(parameter)]
     if calls_inside(program):
         lines.append(f"{PAD}gauge = recognise(alpha, sigma)")
     names, values = "n, plan", "len(lam) - 1, []"

@@ -99,7 +99,9 @@ def facts(name: str, module: ModuleType) -> dict[str, Any]:
     if hasattr(module, "ORDER"):
         found["order"] = module.ORDER["arbitrary"]["own_end"]
         found["orders"] = {kind: row["own_end"] for kind, row in module.ORDER.items()}
-        found["error"] = [[e["word"], e["coef"]] for e in module.LEADING_ERROR.get("uniform", [])]
+        found["error"] = [
+            [e["word"], e["coef"]] for e in getattr(module, "LEADING_ERROR", {}).get("uniform", [])
+        ]
     else:
         found["noise"] = True
     return found

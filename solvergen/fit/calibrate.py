@@ -15,13 +15,12 @@ from torch import Tensor
 from .objective import Pairs
 from .problem import Problem, ProblemError
 from .published import SHORT_GRIDS, SHORT_RULES, Pair, best_published
-from .record import load_state, save_state
-from .run import Scaled, jacobian, outputs
+from .run import Scaled, outputs
 from .shape import Numbers
 from .shipped import Shipped
-from .squares import State, levenberg_marquardt
-from .table import Array, Table
+from .table import Table
 from .teacher import Taught
+from .whole import whole_of
 
 RIDGES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 Told = Callable[[str], None]
@@ -99,7 +98,6 @@ def calibrate(
     last_row: bool = True,
     whole: bool = False,
     iterations: int = 12,
-    ridge: float = 1e-3,
     pairs: bool = True,
     state: Path | None = None,
     tell: Told = lambda line: None,
@@ -108,12 +106,11 @@ def calibrate(
 
     Args:
         start: the table to begin with.
-        taught: starts and ends of the model; the last `unused` of them are only measured on.
+        taught: starts and ends of the model; the first `unused` of them are only measured on.
         unused: how many starts no fit sees.
         last_row: solve the last row by linear least squares.
         whole: then fit every number through the model.
         iterations: most steps of the whole fit.
-        ridge: of the whole fit, relative to the error per start before it.
         pairs: whether the published pairs are run on the unused starts for comparison.
         state: file that keeps where the whole fit stands.
         tell: takes lines of progress.
@@ -124,7 +121,7 @@ def calibrate(
     problem = taught.problem
     scaled = Scaled(problem)
     everything = Pairs.of(problem.name, scaled, taught.starts, taught.ends)
-    seen, held = everything.part(0, -unused), everything.part(-unused, None)
+    held, seen = everything.part(0, unused), everything.part(unused, None)
     if len(seen.starts) <= start.table.calls:
         raise ProblemError(
             f"{len(seen.starts)} starts are fewer than the {start.table.calls} numbers of the last "
@@ -135,8 +132,8 @@ def calibrate(
     if pairs:
         published = best_published(
             problem,
-            taught.starts[-unused:],
-            taught.ends[-unused:],
+            taught.starts[:unused],
+            taught.ends[:unused],
             start.table.calls,
             rules=SHORT_RULES,
             names=SHORT_GRIDS,
@@ -153,16 +150,12 @@ def calibrate(
         begun = time.monotonic()
         numbers = Numbers(start.table.calls, start.sums)
         table, spent = whole_of(
-            numbers,
-            stages[-1].table,
-            seen,
-            iterations=iterations,
-            ridge=ridge,
-            state=state,
-            tell=tell,
+            numbers, stages[-1].table, seen, iterations=iterations, state=state, tell=tell
         )
-        spent *= len(seen.starts) * start.table.calls * (numbers.count + 2)
-        stages.append(_stage("whole", table, seen, held, begun, max(spent, 1)))
+        if not start.sums:
+            table, _ = last_row_of(table, seen)
+            spent += start.table.calls * len(seen.starts)
+        stages.append(_stage("whole", table, seen, held, begun, spent))
     found = Calibration(problem, start.table.calls, tuple(stages), tuple(published), taught, chosen)
     return replace(found, notes=tuple(_notes(found)))
 
@@ -190,88 +183,6 @@ def last_row_of(table: Table, pairs: Pairs) -> tuple[Table, float]:
     step = _solved(columns, missing, ridge) / width
     row = tuple(share + float(d) for share, d in zip(table.shares[-1], step, strict=True))
     return Table(table.levels, (*table.shares[:-1], row)).rounded(), ridge
-
-
-def whole_of(
-    numbers: Numbers,
-    table: Table,
-    pairs: Pairs,
-    *,
-    iterations: int,
-    ridge: float,
-    state: Path | None,
-    tell: Told,
-) -> tuple[Table, int]:
-    """Every number of a table, fitted through the model by Levenberg-Marquardt.
-
-    Few trajectories are soon learned by heart: a quarter of them is kept out of the fit and says
-    which of its steps is the best. The last row is then solved on all of them.
-    """
-    prior = numbers.of(table)
-    cut = -(len(pairs.starts) // 4)
-    inside, outside = pairs.part(0, cut), pairs.part(cut, None)
-    objective = _Squares(inside, numbers, ridge, prior)
-    belongs = {
-        "problem": pairs.name,
-        "probe": pairs.scaled.problem.probe(),
-        "starts": len(pairs.starts),
-        "numbers": numbers.count,
-        "ridge": ridge,
-        "from": [f"{v:.9g}" for v in prior],
-    }
-    beside = None if state is None else state.with_suffix(".best")
-    if state is not None and beside is not None and state.is_file():
-        begin, best = load_state(state, belongs), load_state(beside, belongs)
-        tell(f"whole: goes on from step {begin.iteration}")
-    else:
-        begin = State(prior, objective.loss(prior))
-        best = State(prior, outside.error(table))
-    at = begin
-    for at in levenberg_marquardt(
-        objective.model, objective.loss, begin, iterations=iterations, tolerance=1e-3, longest=0.3
-    ):
-        seen = outside.error(numbers.table(at.values))
-        best = State(at.values, seen, iteration=at.iteration) if seen < best.loss else best
-        tell(f"whole: step {at.iteration}, log error {at.loss:.4f}, held out {seen:.4f}")
-        if state is not None and beside is not None:
-            save_state(beside, best, belongs)
-            save_state(state, at, belongs)
-    chosen = numbers.table(best.values)
-    if not numbers.sums:
-        chosen, _ = last_row_of(chosen, pairs)
-    if beside is not None:
-        beside.unlink(missing_ok=True)
-    return chosen.rounded(), at.iteration
-
-
-@dataclass(frozen=True)
-class _Squares:
-    """The logarithm of the error on one model, with a ridge on the change of every number."""
-
-    pairs: Pairs
-    numbers: Numbers
-    ridge: float
-    prior: Array
-
-    def loss(self, values: Array) -> float:
-        try:
-            table = self.numbers.table(values)
-            error = self.pairs.error(table)
-        except (ValueError, OverflowError):
-            return math.inf
-        return math.log(error) + self.ridge * float(((values - self.prior) ** 2).sum())
-
-    def model(self, values: Array) -> tuple[float, Array, Array]:
-        squares, slope, curve = jacobian(
-            self.pairs.scaled, self.numbers, values, self.pairs.starts, self.pairs.ends
-        )
-        away = values - self.prior
-        loss = 0.5 * math.log(squares / self.pairs.starts.numel())
-        return (
-            loss + self.ridge * float((away**2).sum()),
-            slope / (2 * squares) + self.ridge * away,
-            curve / (2 * squares) + self.ridge * np.eye(len(values)),
-        )
 
 
 def span_bound(table: Table, pairs: Pairs) -> float:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from string import Template
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from .table import Table
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 INLINE = 4096  # most numbers of a mean that a file holds
 
@@ -125,7 +127,7 @@ def file_text(
     name: str,
     title: str,
     table: Table,
-    mean: Tensor | float,
+    mean: Tensor | float | tuple[Any, ...],
     std: float,
     sigmas: tuple[float, float],
     *,
@@ -138,7 +140,7 @@ def file_text(
     Args:
         name, title: of the solver.
         table: levels and shares; rounded to 12 digits here.
-        mean: a number, or a tensor of one sample's shape, at most 4096 numbers.
+        mean: a number, or a tensor (or nested tuples) of one sample's shape, at most 4096 numbers.
         std: deviation of the data from the mean.
         sigmas: the largest and smallest level, in the problem's own units.
         remake: the command that made it.
@@ -165,18 +167,17 @@ def file_text(
     return made
 
 
-def _mean(mean: Tensor | float) -> str:
-    if not isinstance(mean, Tensor):
-        return repr(float(mean))
-    if mean.ndim == 0:
-        return repr(float(f"{float(mean):.7g}"))
-    return _nested(mean.tolist(), 0)
+def _mean(mean: Tensor | float | tuple[Any, ...]) -> str:
+    value = mean if isinstance(mean, float | int | tuple) else mean.tolist()
+    if isinstance(value, float | int):
+        return repr(float(f"{value:.7g}"))
+    return _nested(value, 0)
 
 
 def _nested(value: object, depth: int) -> str:
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         inner = [_nested(v, depth + 4) for v in value]
-        if value and isinstance(value[0], list):
+        if value and isinstance(value[0], list | tuple):
             pad = " " * (depth + 4)
             return "(\n" + "".join(f"{pad}{text},\n" for text in inner) + " " * depth + ")"
         return _tuple(inner, depth)

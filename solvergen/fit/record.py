@@ -6,14 +6,16 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
 
 from ..errors import SolvergenError
 from ..writing import write
 from .squares import State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class RecordError(SolvergenError):

@@ -76,7 +76,7 @@ def jacobian(
 ) -> tuple[float, Array, Array]:
     """Sum of squares of the end minus the target, its half gradient Jᵀr, and JᵀJ.
 
-    Tangents are carried forward beside the states, each from the first call that it reaches; the
+    For problems that know the derivative of their denoiser; others have `differences`. Tangents are carried forward beside the states, each from the first call that it reaches; the
     chunks of the batch are taken one after the other, so memory does not grow with the batch.
     """
     total, gradient = 0.0, np.zeros(len(values))
@@ -139,23 +139,13 @@ def _by_angle(scaled: Scaled, states: Tensor, angle: Tensor) -> tuple[Tensor, Te
 
 
 def _along(scaled: Scaled, states: Tensor, angle: Tensor) -> Callable[[Tensor], Tensor]:
-    """The derivative of F in given directions of the state, a few directions at a time."""
-
+    """The derivative of F in given directions of the state."""
     known = scaled.problem.derivative
-    if known is not None:
-        sine, cosine = torch.sin(angle), torch.cos(angle)
-        std, mean = scaled.problem.std, scaled.problem.mean
-        along = known(states * (std / cosine) + mean, std * sine / cosine)
-        return lambda directions: (along(directions) / cosine - directions * cosine) / sine
-
-    def one(direction: Tensor) -> Tensor:
-        function = lambda at: scaled.output(at, angle)
-        return torch.func.jvp(function, (states,), (direction,))[1]
-
-    def several(directions: Tensor) -> Tensor:
-        return torch.func.vmap(one, chunk_size=8, randomness="error")(directions)
-
-    return several
+    assert known is not None, "models without a derivative are differenced"
+    sine, cosine = torch.sin(angle), torch.cos(angle)
+    std, mean = scaled.problem.std, scaled.problem.mean
+    along = known(states * (std / cosine) + mean, std * sine / cosine)
+    return lambda directions: (along(directions) / cosine - directions * cosine) / sine
 
 
 def _shaped(column: Array, like: Tensor) -> Tensor:

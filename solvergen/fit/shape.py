@@ -86,6 +86,15 @@ class Numbers:
             found[self.calls : self.calls + sum(self.width(i) for i in range(1, call + 1))] = True
         return found
 
+    def first_call(self, number: int) -> int:
+        """The first call (0 … N−1) that a number moves; N for one that moves the end alone."""
+        if number < self.calls:
+            return number
+        for row in range(1, self.calls + 1):
+            if number < self.calls + sum(self.width(i) for i in range(1, row + 1)):
+                return row
+        raise IndexError(f"{number} of {self.count} numbers")
+
     def departures(self) -> NDArray[np.bool_]:
         """Which numbers are shares: a mask (P)."""
         return np.arange(self.count) >= self.calls

@@ -55,7 +55,8 @@ def taught(
 ) -> Taught:
     """Starts and ends of a problem, from the cache where it has them.
 
-    Chunks that are done are kept, so an interrupted run goes on where it stopped.
+    Every chunk is kept by its own digest: an interrupted run goes on where it stopped, and more
+    starts of the same seed add to those that are there.
 
     Args:
         problem: mean and deviation may be missing; they are estimated from the ends.
@@ -70,11 +71,12 @@ def taught(
     begun = time.monotonic()
     starts = problem.noise(count, seed)
     working = problem if problem.std > 0 else problem.with_moments(torch.zeros(()), 1.0)
-    key = digest(problem, starts, steps)
+    probe = problem.probe()
     ends: list[Tensor] = []
     calls = 0
     for number, part in enumerate(starts.split(problem.chunk)):
-        path = None if cache is None else cache / f"{key}-{number}.safetensors"
+        key = digest(problem, probe, part, steps)
+        path = None if cache is None else cache / f"{key}.safetensors"
         kept = load_tensors(path).get("ends") if path is not None and path.is_file() else None
         if kept is None or kept.shape != part.shape:
             kept = _ends(working, part, steps)
@@ -93,17 +95,15 @@ def taught(
         problem = problem.with_moments(*moments(found))
     error = 0.0
     if problem.teacher is None:
-        error, spent = _halved(working, starts, found, steps, cache, key)
+        error, spent = _halved(working, starts, found, steps, cache, probe)
         error /= 3 * problem.std
         calls += spent
     return Taught(problem, starts, found, error, calls, time.monotonic() - begun)
 
 
-def digest(problem: Problem, starts: Tensor, steps: int) -> str:
+def digest(problem: Problem, probe: str, starts: Tensor, steps: int) -> str:
     """What pairs depend on: the model's answers, the levels, the starts, the teacher."""
-    told = json.dumps(
-        [problem.probe(), list(problem.shape), problem.sigma_max, problem.sigma_min, steps]
-    )
+    told = json.dumps([probe, list(problem.shape), problem.sigma_max, problem.sigma_min, steps])
     found = hashlib.sha256(told.encode())
     found.update(starts.double().numpy().tobytes())
     return found.hexdigest()[:24]
@@ -126,11 +126,12 @@ def levels(scaled: Scaled, steps: int) -> np.ndarray:
 
 
 def _halved(
-    problem: Problem, starts: Tensor, ends: Tensor, steps: int, cache: Path | None, key: str
+    problem: Problem, starts: Tensor, ends: Tensor, steps: int, cache: Path | None, probe: str
 ) -> tuple[float, int]:
     """The difference to half the steps on a few starts, and the calls that it took."""
-    path = None if cache is None else cache / f"{key}-half.safetensors"
     some = starts[:PROBE]
+    key = digest(problem, probe, some, steps)
+    path = None if cache is None else cache / f"{key}-half.safetensors"
     calls = 0
     if path is not None and path.is_file():
         coarse = load_tensors(path)["ends"]

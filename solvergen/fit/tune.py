@@ -25,6 +25,9 @@ from .record import save_tensors
 from .shipped import KINDS, Shipped, names, shipped
 from .teacher import STEPS, taught
 
+# The whole table learns some tens of trajectories by heart; the last row does not.
+STARTS = {"last row": 40, "whole": 160}
+
 Told = Callable[[str], None]
 
 
@@ -129,13 +132,12 @@ def calibrate(
     on: str | Problem,
     calls: int,
     *,
-    starts: int = 40,
+    starts: int | None = None,
     unused: int = 24,
     whole: bool = False,
     seed: int = 0,
     teacher_steps: int = STEPS,
     iterations: int = 12,
-    ridge: float = 1e-3,
     compare: bool = True,
     cache: Path | None = None,
     out: Path | None = None,
@@ -147,11 +149,12 @@ def calibrate(
         name: gauss, gauss_mix, gauss_sum, or one of them with its number of calls.
         on: a problem, or its name.
         calls: N.
-        starts: trajectories to fit on; `unused` more are measured on and never fitted.
+        starts: trajectories to fit on, 40 for the last row and 160 for the whole unless given;
+            `unused` more are measured on and never fitted.
         whole: fit every number through the model, not the last row alone.
         seed: of the starts.
         teacher_steps: of the rule that gives the ends, where the problem does not know them.
-        iterations, ridge: of the whole fit.
+        iterations: most steps of the whole fit.
         compare: run published samplers on the unused starts.
         cache: folder for trajectories; out: the file to be written, beside which an interrupted
             whole fit keeps its state.
@@ -162,6 +165,8 @@ def calibrate(
     """
     start = shipped(table_name(name, calls))
     found = looked_up(on) if isinstance(on, str) else on
+    usual = STARTS["whole" if whole else "last row"]
+    starts = usual if starts is None else starts
     if starts < 2 or unused < 2:
         raise SolvergenError(f"--starts and --unused must be at least 2; found {starts}, {unused}")
     teach = taught(found, starts + unused, seed, steps=teacher_steps, cache=cache, tell=tell)
@@ -172,14 +177,13 @@ def calibrate(
         unused,
         whole=whole,
         iterations=iterations,
-        ridge=ridge,
         pairs=compare,
         state=state,
         tell=tell,
     )
     if state is not None:
         state.unlink(missing_ok=True)
-    flags = f" --starts {starts}" * (starts != 40) + f" --seed {seed}" * (seed != 0)
+    flags = f" --starts {starts}" * (starts != usual) + f" --seed {seed}" * (seed != 0)
     remake = f"solvergen calibrate {name} --on {found.name} --calls {calls}{flags}"
     remake += " --whole" if whole else " --last-row"
     title = out.stem if out is not None and out.stem.isidentifier() else f"{start.name}_tuned"

@@ -263,12 +263,12 @@ class GridScheduler(RunLevels, PlanSteps, SchedulerMixin, ConfigMixin):  # type:
         if self.config.invert_sigmas:
             told = self.config.num_train_timesteps - times
         told = told.to(torch.int64 if whole else torch.float32)
-        self.timesteps, on_host = told.to(device), told.tolist()
+        self.timesteps = told.to(device)
         ends = torch.cat([levels, level[-1:]]).float()
         self.sigmas = 1 - ends if self.config.invert_sigmas else ends
         self.num_inference_steps = len(time)
         self.reset(rows, levels, grid)
-        self._told, self._moves = on_host, self._compilable(0)
+        self._told, self._moves = told.tolist(), self._compilable(0)
         self._made, self._plan_eta = made, self._eta
         self.order = CallsPerStep.of(self.calls, self._starts(made[0], level))
 

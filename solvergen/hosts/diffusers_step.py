@@ -25,6 +25,8 @@ class PlanSteps(NoiseMixing):
     infinity, and the conversion. On a device nothing waits for it until the run is over.
     """
 
+    _told: list[float]
+
     def convert_model_output(
         self,
         model_output: torch.Tensor,

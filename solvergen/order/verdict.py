@@ -8,27 +8,34 @@ from fractions import Fraction
 from math import sqrt
 from typing import Any
 
+from ..algebra.scalar import Scalar
+from ..algebra.surd import Surd
 from ..algebra.traced import Traced
 from .expansion.words import Word, reading_order, spell, tree
+
+Document = dict[str, Any]  # as the json module reads and writes it
 
 
 @dataclass(frozen=True)
 class Order:
     """An order of accuracy: ``exactly value``, or ``at least value``.
 
-    >>> print(Order(3, True)), print(Order(2, False))
+    >>> print(Order(3, True)), print(Order(2, False)), print(Order(0, True))
     exactly 3
     at least 2
-    (None, None)
+    0 (does not converge)
+    (None, None, None)
     """
 
     value: int
     exact: bool
 
     def __str__(self) -> str:
+        if self.value < 1:
+            return "0 (does not converge)"
         return f"{'exactly' if self.exact else 'at least'} {self.value}"
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> Document:
         """``{"order": 3, "exact": true}``."""
         return {"order": self.value, "exact": self.exact}
 
@@ -53,9 +60,11 @@ class Rate:
     def __str__(self) -> str:
         if self.value is None:
             return "exact"
+        if self.value <= 0:
+            return "0 (does not converge)"
         return f"{'exactly' if self.exact else 'at least'} {self.value}"
 
-    def json(self) -> list[Any] | str:
+    def json(self) -> list[int | float | bool] | str:
         """``"exact"`` or ``[power, whether exactly]``."""
         if self.value is None:
             return "exact"
@@ -66,7 +75,7 @@ class Rate:
 BRIEF_BUDGET = 20_000  # products of terms for a coefficient that a file may state; none took 2,000
 
 
-def _nodes(value: Any) -> int:
+def _nodes(value: Scalar) -> int:
     """How many operations a coefficient takes."""
     return sum(1 for _ in value.walk()) if isinstance(value, Traced) else 0
 
@@ -82,14 +91,14 @@ class LeadingError:
     """
 
     exponent: int
-    terms: tuple[tuple[Word, Any], ...]
+    terms: tuple[tuple[Word, Scalar], ...]
 
     @classmethod
-    def of(cls, exponent: Fraction, terms: Mapping[Word, Any]) -> LeadingError:
+    def of(cls, exponent: Fraction, terms: Mapping[Word, Scalar]) -> LeadingError:
         """From an expansion's leading part."""
         return cls(int(exponent), tuple(sorted(terms.items(), key=lambda t: reading_order(t[0]))))
 
-    def json(self) -> list[dict[str, Any]]:
+    def json(self) -> list[Document]:
         """A list of ``{word, tree, coef}``."""
         texts = self.coefficients()
         return [
@@ -106,7 +115,7 @@ class LeadingError:
 
         return [spell_coefficient(value) for value in values]
 
-    def brief(self, longest: int) -> list[dict[str, Any]] | None:
+    def brief(self, longest: int) -> list[Document] | None:
         """`json`, or ``None`` as soon as one coefficient is longer than so many characters.
 
         The coefficients of least work come first: an expansion that would be thrown away because
@@ -132,14 +141,12 @@ class LeadingError:
 
         Source: Prince and Dormand, J. Comput. Appl. Math. 7 (1981), with words for trees.
         """
-        values = [value for _, value in self.terms]
-        if any(isinstance(value, Traced) for value in values):
+        values = [value for _, value in self.terms if isinstance(value, int | Fraction | Surd)]
+        if len(values) < len(self.terms):
             return None
         return sqrt(sum(float(value) ** 2 for value in values))
 
     def __str__(self) -> str:
-        if not self.terms and self.exponent <= 1:
-            return f"h^{self.exponent}, a constant left unsaid: the solver does not converge"
         shown = ""
         for text, (word, _) in zip(self.coefficients(), self.terms, strict=True):
             negative = text.startswith("-") and " " not in text
@@ -183,7 +190,7 @@ class Bottleneck:
     step: int
     label: str
     exponent: Fraction
-    words: tuple[tuple[Word, Any], ...]
+    words: tuple[tuple[Word, Scalar], ...]
 
     def __str__(self) -> str:
         where = (

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 from ..expr.arithmetic import ONE
 from ..expr.printing import rational, show
+from ..spec.model import Parameter
 from .model import Program
 from .row import Row
 from .step import Step
@@ -40,12 +42,16 @@ def canonical(program: Program) -> dict[str, Any]:
         "end": [_step(step) for step in program.end],
         "zero": program.zero,
         "shrink": None if program.shrink is None else show(program.shrink),
-        "parameters": {
-            p.name: [rational(p.default)]
-            + [None if b is None else rational(b) for b in (p.minimum, p.maximum, p.above, p.below)]
-            for p in program.parameters
-        },
+        "parameters": {p.name: _parameter(p) for p in program.parameters},
+        **({"levels": [rational(level) for level in program.levels]} if program.levels else {}),
     }
+
+
+def _parameter(parameter: Parameter) -> list[Any]:
+    bounds = (parameter.minimum, parameter.maximum, parameter.above, parameter.below)
+    found: list[Any] = [rational(parameter.default)]
+    found += [None if bound is None else rational(bound) for bound in bounds]
+    return [*found, [rational(value) for value in parameter.values]] if parameter.per else found
 
 
 def _step(step: Step) -> dict[str, Any]:
@@ -87,6 +93,12 @@ def _row(row: Row, names: dict[str, str]) -> dict[str, Any]:
         "gauge": row.gauge,
         "weights": {names.get(t.source, t.source): show(t.weight) for t in row.terms},
     }
+
+
+def base_digest(program: Program) -> str:
+    """SHA-256 of a Program without its levels and its numbers per step: of the rule alone."""
+    bare = tuple(replace(p, values=()) for p in program.parameters)
+    return digest(replace(program, parameters=bare, levels=()))
 
 
 def digest(program: Program) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from sympy import Expr
 
@@ -33,6 +34,7 @@ class Program:
         form: the form of its noise, as the spec says; empty for a deterministic solver.
         remainder: of a solver whose steps span several intervals: its last steps for each number of
             intervals modulo the spans of the main step.
+        levels: σ/α at the points of the grid that it is made for; empty where that is the caller's.
         last: the step to σ = 0 where that is more than DDIM: Langevin steps come before it.
     """
 
@@ -53,6 +55,19 @@ class Program:
     form: str = ""
     last: Step | None = None
     remainder: tuple[tuple[Step, ...], ...] = ()
+    levels: tuple[Fraction, ...] = ()
+
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """Names of the parameters that have a number for each step."""
+        return tuple(p.name for p in self.parameters if p.per)
+
+    @property
+    def length(self) -> int | None:
+        """The number of steps that its grid or its numbers are made for, if there is one."""
+        if self.levels:
+            return len(self.levels) - 1
+        return next((len(p.values) for p in self.parameters if p.values), None)
 
     @property
     def stochastic(self) -> bool:
@@ -106,7 +121,7 @@ class Program:
         return min((closing, opening or closing), key=lambda step: step.history)
 
     def defaults(self) -> dict[str, Expr]:
-        """Exact default values of the parameters."""
+        """Exact default values of the parameters; those of a single step where they vary."""
         return {p.name: lift(p.default) for p in self.parameters}
 
     @property

@@ -49,6 +49,12 @@ def same(a: Program, b: Program) -> Difference | None:
         return None
     if a.jumps != b.jumps:
         return Difference(0, None, "only one of them takes a grid that rises")
+    if lengths := {n for n in (a.length, b.length) if n is not None}:
+        if len(lengths) > 1:
+            return Difference(
+                0, None, f"one is made for {a.length} steps, the other for {b.length}"
+            )
+        return _levels(a, b) or _on_patterns(a, b, lengths.pop(), fixed=True)
     least = min(max(oldest(a), oldest(b), 3), 40)
     # every number of intervals that a solver may have left over at its end
     for n in range(least, least + a.main.spans * b.main.spans):
@@ -57,13 +63,25 @@ def same(a: Program, b: Program) -> Difference | None:
     return None
 
 
-def _on_patterns(a: Program, b: Program, n: int) -> Difference | None:
-    """The first difference on irregular grids of n steps, and of one more to σ = 0."""
+def _levels(a: Program, b: Program) -> Difference | None:
+    """Where the levels of two solvers part, if both have their own."""
+    for i, (p, q) in enumerate(zip(a.levels, b.levels, strict=False)):
+        if p != q:
+            shown = f"level {i} of the grid is {float(p):.10g} and {float(q):.10g}"
+            return Difference(max(i - 1, 0), None, shown)
+    return None
+
+
+def _on_patterns(a: Program, b: Program, n: int, fixed: bool = False) -> Difference | None:
+    """The first difference on irregular grids of n steps, and of one more to σ = 0.
+
+    With a fixed number of steps the one to σ = 0 is the last of them.
+    """
     with mpmath.workdps(DIGITS):
         for pattern in _PATTERNS:
             lam = _grid(pattern, n)
             for ends in ([], [mpmath.inf]):
-                points = [*lam, *ends]
+                points = [*(lam[:-1] if ends and fixed else lam), *ends]
                 found = _first(unroll(a, points), unroll(b, points))
                 if found:
                     where = " (the step to sigma = 0)" if ends and found.step == n else ""

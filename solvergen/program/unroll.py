@@ -14,8 +14,10 @@ from typing import Any
 
 import mpmath
 
+from ..errors import DeriveError
 from ..expr.arithmetic import ZERO
 from ..expr.evaluation import evaluate
+from ..spec.model import Parameter
 from .functions import ELEMENTARY, clock, functions, further, number
 from .model import Program
 from .row import Place, Row, depth
@@ -64,19 +66,30 @@ def unroll(
     Args:
         program: what to run.
         lam: increasing values of λ, mpmath numbers; the last may be infinity.
-        parameters: values of the parameters; defaults unless given.
+        parameters: values of the parameters; their own unless given. A list has one for each step.
 
     Returns:
         The calls and the final state, in mpmath's current precision.
+
+    Raises:
+        DeriveError: a list of numbers per step is not as long as the run.
     """
-    return _Run(program, [mpmath.mpf(value) for value in lam], dict(parameters or {})).run()
+    return Run(program, [mpmath.mpf(value) for value in lam], dict(parameters or {})).run()
 
 
-class _Run:
+class Run:
+    """A run step by step: what `unroll` goes through, for those who need its parts."""
+
     def __init__(self, program: Program, lam: list[Any], parameters: dict[str, Any]) -> None:
         self.program, self.kappa = program, program.kappa
-        defaults = {p.name: number(p.default) for p in program.parameters}
+        defaults = {p.name: _number_of(p) for p in program.parameters}
         self.parameters = {**defaults, **parameters}
+        for name, value in self.parameters.items():
+            if isinstance(value, (list, tuple)) and len(value) != len(lam) - 1:
+                raise DeriveError(
+                    f"{program.name}: `{name}` holds {len(value)} numbers, one a step, and the grid "
+                    f"has {len(lam) - 1} steps"
+                )
         self.lam = self.shrunk(lam)
         self.calls: list[Call] = []
         self.outputs = 1 + sum(s.repeats + s.evaluations for s in program.steps) * len(lam)
@@ -88,6 +101,11 @@ class _Run:
         self.scalars: dict[int, dict[str, Any]] = {}
         self.accepted: dict[int, Vector] = {}
         self.ahead = max(step.ahead for step in program.steps)
+
+    def numbers(self, i: int) -> dict[str, Any]:
+        """The parameters of step i."""
+        known = self.parameters.items()
+        return {k: v[i] if isinstance(v, (list, tuple)) else v for k, v in known}
 
     def shrunk(self, lam: list[Any]) -> list[Any]:
         if self.program.shrink is None or len(lam) < 3:
@@ -146,7 +164,7 @@ class _Run:
             return state
         sigma = mpmath.exp(-start)
         values = {"h": stop - start, "sigma": sigma, "sigma_next": mpmath.exp(-stop)}
-        values |= {"steps": mpmath.mpf(len(self.lam) - 1), **self.parameters}
+        values |= {"steps": mpmath.mpf(len(self.lam) - 1), **self.numbers(i)}
         for name, expression in step.lets:
             values[name] = evaluate(expression, values, ELEMENTARY, number)
         if step.down is not None:
@@ -209,7 +227,7 @@ class _Run:
             return high if place.is_end else low
         if place.ahead:
             return self.lam[i + place.ahead]
-        values = {**self.parameters, "h": high - low}
+        values = {**self.numbers(i), "h": high - low}
         fraction = evaluate(place.fraction, values, self.functions(step, i), number)
         if place.coordinate == "lambda":
             return low + fraction * (high - low)
@@ -262,7 +280,7 @@ class _Run:
         lam, steps, (low, high) = self.lam, range(1, i + 1), self.bounds[i]
         h = high - low
         clock = self.clock(high) - self.clock(low)
-        values = {**self.parameters, **self.scalars[i], "h": h}
+        values = {**self.numbers(i), **self.scalars[i], "h": h}
         for k in steps:
             values[f"theta{k}"] = (low - lam[i - k]) / h
             values[f"Theta{k}"] = (self.clock(low) - self.clock(lam[i - k])) / clock
@@ -276,6 +294,11 @@ class _Run:
                 width = y(high) - y(low)
                 values |= {f"eta{k}": (y(low) - y(lam[i - k])) / width for k in steps}
         return values
+
+
+def _number_of(parameter: Parameter) -> Any:
+    """The value of a parameter, or the list of its values."""
+    return [number(v) for v in parameter.values] if parameter.values else number(parameter.default)
 
 
 def oldest(program: Program) -> int:

@@ -14,6 +14,7 @@ from sympy import Expr
 
 from .declare import Key, Mistake, Raw, Table
 from .kinds import Boolean, Bounds, Exact, Expression, Integer, List, Name, Text
+from .learned import Fitted, Grid, Parameter
 from .noise import Langevin, Noise
 from .rule import COORDINATES, Controller, Corrector, Rule, Stage
 from .scope import Vocabulary
@@ -24,6 +25,8 @@ __all__ = [
     "Controller",
     "Corrector",
     "End",
+    "Fitted",
+    "Grid",
     "Langevin",
     "Noise",
     "Parameter",
@@ -99,39 +102,6 @@ class Schedule:
         if 0 <= self.beta_min < self.beta_max:
             return None
         return (), "beta_min must be at least 0 and less than beta_max"
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A free constant: its default and its bounds (``None`` where unbounded)."""
-
-    name: str
-    default: Annotated[Fraction, Key(Exact(), "Default value.", '"1/2"')]
-    minimum: Annotated[Fraction | None, Key(Exact(), "Least value allowed.", "0")] = None
-    maximum: Annotated[Fraction | None, Key(Exact(), "Greatest value allowed.", "1")] = None
-    above: Annotated[Fraction | None, Key(Exact(), "Values must be greater than this.", "0")] = None
-    below: Annotated[Fraction | None, Key(Exact(), "Values must be less than this.", "1")] = None
-    doc: Annotated[
-        str, Key(Text(), "What the parameter does.", '"place of the intermediate node"')
-    ] = ""
-
-    def refusal(self, value: Fraction) -> str:
-        """Why a value is out of bounds; empty when it is not."""
-        for bad, sign, bound in (
-            (self.minimum is not None and value < self.minimum, ">=", self.minimum),
-            (self.maximum is not None and value > self.maximum, "<=", self.maximum),
-            (self.above is not None and value <= self.above, ">", self.above),
-            (self.below is not None and value >= self.below, "<", self.below),
-        ):
-            if bad:
-                return f"`{self.name}` must be {sign} {bound}, found {value}"
-        return ""
-
-    def fault(self) -> Mistake | None:
-        """A default beyond the parameter's own bounds."""
-        refusal = self.refusal(self.default)
-        said = f"the default is outside its own bounds: {refusal}"
-        return (("default",), said) if refusal else None
 
 
 @dataclass(frozen=True)
@@ -262,7 +232,9 @@ class Solver:
         start, end: the first and the last steps.
         noise, langevin: what makes the solver stochastic, if anything.
         schedule: gives σ and t a meaning as coordinates.
-        parameters: free constants.
+        parameters: free constants, and numbers that differ from step to step.
+        grid: the levels that it was made for.
+        fitted: where fitted numbers come from.
         claim: what is claimed, to be checked.
         source: publication.
     """
@@ -421,6 +393,24 @@ class Solver:
             "A free constant of the solver; it becomes a keyword argument of the sampler.",
         ),
     ] = ()
+    grid: Annotated[
+        Grid | None,
+        Table(
+            Grid,
+            "[grid]",
+            "The levels that the solver is made for; the caller's where there is none.",
+            excludes={"noise": "[grid] and [noise] cannot be combined"},
+        ),
+    ] = None
+    fitted: Annotated[
+        Fitted | None,
+        Table(
+            Fitted,
+            "[fitted]",
+            "Where fitted numbers come from. Written by `solvergen fit`; read back and checked.",
+            needs=("grid",),
+        ),
+    ] = None
     claim: Annotated[
         Claim, Table(Claim, "[claim]", "What the author claims. It is checked, never used.")
     ] = Claim()

@@ -49,7 +49,7 @@ class Rule:
         frozen: weights as if all steps were equal.
         states: accepted states that an interpolant passes through: ``x``, ``x-1``, …; the current one
             alone unless given.
-        deviations: (stage, expression) pairs of an interpolant: evaluations beside the polynomial, which
+        deviations: (node, expression) pairs of an interpolant: evaluations beside the polynomial, which
             count by how far they lie from it.
         carry: (state, expression) pairs of a weights rule: the factors on accepted states.
         decay, noise: of a weights rule: the factor on the state beside the ODE's own, and (draw,
@@ -155,9 +155,10 @@ class Rule:
         tuple[tuple[str, Expr], ...],
         Key(
             Weights(Text()),
-            "Stages beside the polynomial, with weights like explicit ones: each counts by how far "
-            "its evaluation lies from the polynomial there.",
-            '{ mid = "h*phi(0, 1/2)" }',
+            "Evaluations beside the polynomial, stages or past ones, with weights like explicit ones: "
+            "each counts by how far it lies from the polynomial there. Whatever these weights are, "
+            "polynomials of the nodes' degree stay exact.",
+            '{ n-2 = "b*h*phi1" }',
             of=_INTERPOLANTS,
         ),
     ] = ()
@@ -258,7 +259,7 @@ class Stage:
     def mistakes(cls, raw: Raw, whole: Raw) -> Iterator[Mistake]:
         """A variable given for a point of the grid."""
         if "place" in raw and GRID_POINT.fullmatch(str(raw.get("at"))):
-            yield ("place",), "a grid point lies in no variable; leave `place` out"
+            yield ("place",), "a grid point needs no variable; remove `place`"
 
     @classmethod
     def written_out(cls, given: dict[str, Any], raw: Raw, path: KeyPath) -> dict[str, Any]:

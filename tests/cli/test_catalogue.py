@@ -9,6 +9,7 @@ import pytest
 
 from solvergen import catalogue, gallery
 from solvergen.catalogue import Entry, entry, entry_of, file_text, read, record, stored
+from solvergen.catalogue_changes import changes
 from solvergen.cli import main
 from solvergen.explanation import explanation
 from solvergen.loading import load
@@ -68,11 +69,30 @@ def test_generating_one_solver_renews_its_entry_alone(
     stale = {"ddim": {"spec": "", "names": [], "entry": {}}, "other": {"kept": True}}
     facts.write_text(file_text(stale), encoding="utf-8")
     assert main(["generate", "ddim", "--out", str(tmp_path), "--check"]) == 1
-    assert "catalogue.json: stale" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "catalogue.json: stale" in said and "  ddim: name: nothing, now ddim; " in said
     assert main(["generate", "ddim", "--out", str(tmp_path)]) == 0
     found = read(facts)
     assert found["other"] == {"kept": True}
     assert found["ddim"] == json.loads(json.dumps(record(derived("ddim"))))
+
+
+def test_a_stale_catalogue_is_described_in_words_and_in_few_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts, records = tmp_path / catalogue.FILE, {"ddim": record(derived("ddim"))}
+    text = file_text(records).replace('"own_end": [1, true]', '"own_end": [2, false]', 1)
+    facts.write_text(text, encoding="utf-8")
+    assert main(["generate", "ddim", "--out", str(tmp_path), "--check"]) == 1
+    said = capsys.readouterr().err
+    assert "  ddim: order, uniform grid, own start and end: at least 2, now 1\n" in said
+    assert "{" not in said.partition("catalogue.json")[2]
+    many = {f"s{i:02}": {"entry": {}} for i in range(20)}
+    lines = changes(many, {})
+    assert len(lines) == 12 and lines[-1] == "and 9 more solvers"
+    assert changes(
+        {"a": {"spec": "1", "entry": {"x": 1}}}, {"a": {"spec": "2", "entry": {"x": 1}}}
+    ) == ["a: its spec changed, what is proved of it did not"]
 
 
 def test_a_solver_whose_order_cannot_be_derived_is_explained_all_the_same(

@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,19 +12,22 @@ import torch
 from solvergen.cli import main
 from solvergen.errors import SolvergenError
 from solvergen.fit.calibrate import calibrate, last_row_of, span_bound
+from solvergen.fit.differences import calls, differences
 from solvergen.fit.objective import Pairs
 from solvergen.fit.problem import Problem, ProblemError, checked, moments
 from solvergen.fit.problems.families import COUNTS, family
 from solvergen.fit.problems.lookup import problem as looked_up
 from solvergen.fit.record import RecordError, load_state, load_tensors, save_state, save_tensors
-from solvergen.fit.run import Scaled, end
+from solvergen.fit.run import Scaled, end, jacobian
 from solvergen.fit.search import compared, search
+from solvergen.fit.shape import Numbers
 from solvergen.fit.shipped import Shipped, names, shipped, write_shipped
 from solvergen.fit.squares import State
 from solvergen.fit.table import Table, adams
-from solvergen.fit.teacher import taught
+from solvergen.fit.teacher import digest, taught
 from solvergen.fit.tune import calibrate as tune
 from solvergen.fit.tune import table_name
+from solvergen.fit.whole import _parted, whole_of
 
 LEVELS = (12.0, 4.0, 1.4, 0.4)
 
@@ -70,6 +74,41 @@ def test_calibration_gains_stage_by_stage(mixture, start):
     assert "best published pair" in text and "span bound" in text
 
 
+def test_differences_are_the_derivatives(mixture, start):
+    problem = mixture.problem()
+    scaled = Scaled(problem)
+    x = problem.noise(6, 1)
+    pairs = Pairs.of("small", scaled, x, problem.teacher(x))
+    for sums in (False, True):
+        numbers = Numbers(4, sums)
+        values = numbers.of(start.table)
+        exact = jacobian(scaled, numbers, values, pairs.starts, pairs.ends)
+        found = differences(scaled, numbers, values, pairs.starts, pairs.ends)
+        for a, b in zip(exact, found, strict=True):
+            assert np.abs(np.asarray(a) - b).max() < 1e-5 * np.abs(a).max()
+    assert calls(Numbers(4)) == 4 + (4 + 3 + 2 + 1) + (1 * 3 + 2 * 2 + 3 * 1)
+
+
+def test_whole_fit_stops_by_starts_kept_out_and_resumes(mixture, start, tmp_path):
+    problem = mixture.problem()
+    x = problem.noise(8, 1)
+    pairs = Pairs.of("small", Scaled(problem), x, problem.teacher(x))
+    numbers, lines = Numbers(4), []
+    first, _ = whole_of(numbers, start.table, pairs, iterations=3, tell=lines.append)
+    _, kept_out = _parted(pairs)
+    assert kept_out.error(first) < 0.9 * kept_out.error(start.table) and len(lines) == 3
+    whole_of(numbers, start.table, pairs, iterations=1, state=tmp_path / "s")
+    second, _ = whole_of(numbers, start.table, pairs, iterations=3, state=tmp_path / "s")
+    assert second == first
+    # what the fitted starts teach is wrong, and the starts kept out say so at once
+    fitted = torch.arange(8) % 4 < 3
+    mirrored = 2 * end(pairs.scaled, first, pairs.starts) - pairs.ends
+    wrong = torch.where(fitted[:, None], mirrored, pairs.ends)
+    lines.clear()
+    kept, _ = whole_of(numbers, first, replace(pairs, ends=wrong), iterations=9, tell=lines.append)
+    assert kept == first and len(lines) == 1
+
+
 def test_last_row_is_the_least_squares_solution(mixture, start):
     problem = mixture.problem()
     scaled = Scaled(problem)
@@ -102,7 +141,8 @@ def test_teacher_is_checked_cached_and_resumed(mixture, tmp_path):
     truth = float((first.ends - exact.teacher(first.starts)).norm() / math.sqrt(first.ends.numel()))
     assert first.calls == 60 * 12 + 30 * 8 and 0.3 < first.error / truth < 3
     assert first.problem.std == pytest.approx(1, rel=0.3)
-    min(tmp_path.glob("*-1.safetensors")).unlink()
+    key = digest(problem, problem.probe(), first.starts[5:10], 60)
+    (tmp_path / f"{key}.safetensors").unlink()
     second = taught(problem, 12, 0, steps=60, cache=tmp_path)
     assert second.calls == 60 * 5 and torch.equal(first.ends, second.ends)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from solvergen.derive import derive
 from solvergen.gallery import load
+from solvergen.order.expansion.words import Word
 from solvergen.program.model import Program
 from solvergen.spec import parse_solver
 from solvergen.spec.model import End, Solver, Start
@@ -18,6 +19,13 @@ from solvergen.spec.model import End, Solver, Start
 ORACLE: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "data" / "order_oracle.json").read_text()
 )
+
+
+def from_tree(encoded: list[Any]) -> Word:
+    """The word of a nested list ``[l, children]``."""
+    return (encoded[0], tuple(sorted(from_tree(child) for child in encoded[1])))
+
+
 METHODS: dict[str, dict[str, Any]] = {entry["id"]: entry for entry in ORACLE["ode_methods"]}
 
 TAYLOR_3S = """

@@ -12,8 +12,10 @@ from solvergen.derive import derive
 from solvergen.order import analyse
 from solvergen.order.expansion.grid import from_steps
 from solvergen.order.expansion.local_error import Case, first_error, local_error, predictor_error
-from solvergen.order.expansion.words import from_tree, reading_order, spell, tree, weight, words
+from solvergen.order.expansion.words import reading_order, spell, tree, weight, words
 from solvergen.spec import parse_solver
+
+from .oracle import from_tree
 
 
 def integral(factors: list[tuple[Fraction, Fraction]]) -> Fraction:

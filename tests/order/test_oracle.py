@@ -15,9 +15,8 @@ from solvergen.expr.parse import parse
 from solvergen.order import analyse
 from solvergen.order.expansion.grid import from_steps, generic_ratio, uniform
 from solvergen.order.expansion.local_error import Case, first_error, local_error, predictor_error
-from solvergen.order.expansion.words import from_tree
 
-from .oracle import METHODS, ORACLE, program, spec
+from .oracle import METHODS, ORACLE, from_tree, program, spec
 
 
 def value(text: str, at: dict[str, Fraction]) -> Fraction:
@@ -106,7 +105,7 @@ def test_frozen_weights_reach_their_order_when_the_clock_is_uniform(identifier: 
     # s = e^{−λ} falls in equal steps: Λ^(j) = (j − 1)! Λ'^j.
     case = Case(
         program(identifier),
-        lambda ring: smooth(lambda j: Fraction(factorial(j - 1)), ring.x),
+        lambda ring: smooth(lambda j: Fraction(factorial(j - 1)), ring.x, ring.end),
         lambda ring: {},
     )
     found = first_error(lambda limit: predictor_error(case, limit))

@@ -73,7 +73,11 @@ def run(args: argparse.Namespace) -> int:
     if args.junit:
         args.junit.write_text(machine.as_junit(made), encoding="utf-8")
     if args.html:
-        args.html.write_text(page.page(made), encoding="utf-8")
+        try:
+            args.html.write_text(page.page(made), encoding="utf-8")
+        except VerifyError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
     return machine.exit_code(made)
 
 

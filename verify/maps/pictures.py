@@ -6,7 +6,6 @@ and the distance of two halves of the data is the floor that no student can be t
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -118,23 +117,3 @@ def distance(classifier: Any, a: Array, b: Array) -> float:
     """Squared Frechet distance of the features of two sets of pictures."""
     one, two = (torch.from_numpy(features(classifier, x)) for x in (a, b))
     return max(frechet(one.mean(0), torch.cov(one.T), two.mean(0), torch.cov(two.T)), 0.0)
-
-
-def gallery(pictures: list[list[float]], across: int = 10) -> str:
-    """Pictures of 8 x 8 values in [-1, 1] as one inline SVG."""
-    side = round(math.sqrt(len(pictures[0])))
-    cell, parts = side + 1, []
-    for number, values in enumerate(pictures):
-        left, top = (number % across) * cell, (number // across) * cell
-        for place, value in enumerate(values):
-            ink = min(max((value + 1) / 2, 0.0), 1.0)
-            if ink > 0.06:
-                x, y = left + place % side, top + place // side
-                parts.append(
-                    f'<rect x="{x}" y="{y}" width="1" height="1" fill-opacity="{ink:.2f}"/>'
-                )
-    high = cell * math.ceil(len(pictures) / across)
-    return (
-        f'<svg viewBox="0 0 {cell * across} {high}" role="img" aria-label="samples" '
-        f'style="max-width:34rem" fill="currentColor">{"".join(parts)}</svg>'
-    )

@@ -1,4 +1,4 @@
-"""Names that the pieces use and each file settles for itself.
+"""Names that definitions use and that are decided for each file.
 
 A condition on one of the upper-case names is decided when a file is written: the branch that holds
 is copied, the other is left out; in place of other upper-case names comes what the solver has.
@@ -17,6 +17,7 @@ PATH = False  # whether its noise is that of one Brownian path
 PID = False  # whether the controller of its steps is a PID
 OPENING: tuple[int, ...] = ()  # kinds of rows that begin a step
 STRENGTH = 1.0  # the strength of its noise
+LEVELS: tuple[float, ...] = ()  # sigma / alpha at the points of the grid that it is made for
 REPEATS: dict[int, int] = {}  # how many calls before a call its stage was called last
 RATE = 1.0  # the derivative of its further variable
 # Its step controller: defaults, the first step, the exponents and factors of the rule.

@@ -100,7 +100,7 @@
         label: `trajectories of solver ${k} over the density of the data`, height: 320, title: " ",
         x_range: [-3, 3], y_range: [-3, 3], match_aspect: true,
       });
-      const shade = raster(fig, INKS[0]);
+      const shade = raster(fig, INKS[3]);
       const truth = source({ xs: [], ys: [] }), own = source({ xs: [], ys: [] });
       const rings = source({ x: [], y: [] }), dots = source({ x: [], y: [] });
       fig.multi_line({ field: "xs" }, { field: "ys" }, { source: truth, line_color: "#8a9099", line_width: 1 });
@@ -114,6 +114,7 @@
       label: "error against evaluations of the three solvers", x_axis_type: "log", y_axis_type: "log",
       x_axis_label: "evaluations", y_axis_label: "distance to the exact ends",
     });
+    fig.below[0].ticker = new Bokeh.FixedTicker({ ticks: [1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000] });
     const curves = [1, 2, 3].map(k => {
       const curve = source({ x: [], y: [] }), here = source({ x: [], y: [] });
       fig.line({ field: "x" }, { field: "y" }, { source: curve, line_color: INKS[k - 1], line_width: 2, line_dash: DASHES[k - 1] });
@@ -274,7 +275,7 @@
   section("grids", () => {
     const names = Object.keys(data.levels);
     const { figure: fig, show: place } = figure("#levels", {
-      label: "noise levels of every grid", x_axis_type: "log", x_range: [HIGH * 1.15, LOW / 1.15],
+      label: "noise levels of every grid", height: 360, x_axis_type: "log", x_range: [HIGH * 1.15, LOW / 1.15],
       y_range: [...names].reverse(), x_axis_label: "σ",
     });
     const dots = source({ x: [], y: [], colour: [] });
@@ -282,7 +283,7 @@
     fig.scatter({ field: "x" }, { field: "y" }, { source: dots, size: 5, fill_color: { field: "colour" }, line_color: null });
     place();
     const { figure: loglog, show: placeLog } = figure("#levels-error", {
-      label: "error of the solver on every grid", y_axis_type: "log", legends: "bottom_left",
+      label: "error of the solver on every grid", y_axis_type: "log", legends: "below", height: 360,
       x_axis_label: "evaluations", y_axis_label: "distance to the exact ends",
     });
     const curves = names.map((name, k) => {
@@ -369,7 +370,7 @@
   section("distillation", () => {
     const FIRST = 64, start = Float64Array.of(-9, -4.5, -1, 1.2, 3, 8);
     const { figure: fig, show: place } = figure("#halving", {
-      label: "the student's jumps along its teacher's path, and DDIM in as few steps", legends: "center_right",
+      label: "the student's jumps along its teacher's path, and DDIM in as few steps", legends: "below",
       x_axis_label: "λ", y_axis_label: "x/√(1 + σ²)",
     });
     const kinds = [["exact path", "#8a9099", "solid", 3], ["student", INKS[1], "solid", 2], ["DDIM", INKS[0], "dashed", 1.5]];

@@ -13,9 +13,10 @@ import torch
 from ...errors import hint
 from ..problem import Problem, ProblemError, checked
 from .families import COUNTS, family
+from .mixture import planar
 from .networks import fashion
 
-KNOWN = ("fashion", "digits", *COUNTS)
+KNOWN = ("fashion", "digits", "mixtures", *COUNTS)
 
 
 def cache_folder() -> Path:
@@ -23,13 +24,17 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "solvergen"
 
 
-def problem(name: str, *, std: float | None = None) -> Problem:
+def problem(
+    name: str, *, std: float | None = None, ends: tuple[float, float] | None = None
+) -> Problem:
     """The problem that a user names.
 
     Args:
-        name: `fashion` (also `fashion:label=3,guidance=2`), `digits`, `image` or `generic` (the
+        name: `fashion` (also `fashion:label=3,guidance=2`), `digits`, `mixtures` (four Gaussians in
+            the plane), `image` or `generic` (the
             first held-out mixture; `image/held-out/4` another), or `module:name`.
         std: deviation of the data, in place of what the problem says.
+        ends: other ends of σ/α, for mixtures; networks keep those that they were trained for.
 
     Raises:
         ProblemError: there is none of that name, or it cannot be used.
@@ -41,8 +46,10 @@ def problem(name: str, *, std: float | None = None) -> Problem:
         from .digits import digits
 
         found = digits(cache_folder())
+    elif name == "mixtures":
+        found = planar().problem()
     elif name.split("/")[0] in COUNTS:
-        found = _mixture(name)
+        found = _mixture(name, ends)
     elif ":" in name:
         found = adopted(_imported(name), name)
     else:
@@ -115,7 +122,7 @@ def _options(name: str, text: str) -> dict[str, Any]:
     return found
 
 
-def _mixture(name: str) -> Problem:
+def _mixture(name: str, ends: tuple[float, float] | None) -> Problem:
     kind, part, index = (
         (*name.split("/"), "held-out", "0")[:3]
         if "/" not in name
@@ -126,7 +133,7 @@ def _mixture(name: str) -> Problem:
     )
     if not index.isdigit() or int(index) > 999:
         raise ProblemError(f"problem {name}: write {kind}/held-out/3")
-    return family(kind, part, int(index) + 1)[-1].problem()
+    return family(kind, part, int(index) + 1)[-1].problem(*(ends or ()))
 
 
 def _imported(name: str) -> Any:

@@ -65,8 +65,15 @@ class Mixture:
 
         return along
 
+    def moments(self) -> tuple[Tensor, float]:
+        """The mean (d,) and the root mean square deviation from it."""
+        mean = self.weights @ self.means
+        squared = self.weights @ ((self.means - mean) ** 2 + self.variances)
+        return mean, float(squared.mean().sqrt())
+
     def problem(self, sigma_max: float = 80.0, sigma_min: float = 0.002) -> Problem:
         """The mixture as a problem, with exact moments and ends."""
+        mean, std = self.moments()
         return Problem(
             name=self.name,
             denoiser=self.denoise,
@@ -74,11 +81,23 @@ class Mixture:
             shape=(self.means.shape[1],),
             sigma_max=sigma_max,
             sigma_min=sigma_min,
-            mean=torch.zeros((), dtype=torch.float64),
-            std=1.0,
+            mean=mean if float(mean.abs().max()) > 1e-9 else torch.zeros((), dtype=torch.float64),
+            std=round(std, 12),
             teacher=lambda x: exact_ends(self, x, sigma_max, sigma_min),
             dtype=torch.float64,
         )
+
+
+def planar() -> Mixture:
+    """Four isotropic Gaussians in the plane, with a mean: a small model that fits well."""
+    means = [[-0.6, -0.4], [0.5, -0.5], [0.1, 0.55], [-0.3, 0.3]]
+    spread = torch.tensor([0.15, 0.22, 0.18, 0.3], dtype=torch.float64)
+    return Mixture(
+        "mixtures",
+        torch.tensor([0.3, 0.25, 0.25, 0.2], dtype=torch.float64),
+        torch.tensor(means, dtype=torch.float64),
+        (spread**2)[:, None].expand(4, 2).contiguous(),
+    )
 
 
 def centred(name: str, weights: Tensor, means: Tensor, variances: Tensor) -> Mixture:

@@ -9,12 +9,12 @@ about the size h.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from ...algebra.scalar import Scalar
 from ...program.model import Program
 from .grid import ARBITRARY, SMOOTH, Grid
 
-Inner = Callable[[int, int], Any]
+Inner = Callable[[int, int], Scalar]
 
 
 def in_blocks(program: Program, fine: Grid, spans: tuple[int, ...] = ()) -> tuple[Grid, Inner]:
@@ -32,7 +32,7 @@ def in_blocks(program: Program, fine: Grid, spans: tuple[int, ...] = ()) -> tupl
         known = spans[: max(site, 0)]
         return sum(known) + main * (site - len(known))
 
-    def inner(site: int, k: int) -> Any:
+    def inner(site: int, k: int) -> Scalar:
         start, end = fine.position(point(site)), fine.position(point(site + 1))
         return (fine.position(point(site) + k) - start) / (end - start)
 

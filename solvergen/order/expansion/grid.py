@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import factorial
 from random import Random
-from typing import Any
 
-from ...algebra.series import ONE, Series
+from ...algebra.scalar import Scalar
+from ...algebra.series import ONE
 from ...algebra.traced import symbol
 
 UNIFORM, SMOOTH, ARBITRARY = "uniform", "smooth", "arbitrary"
@@ -31,7 +31,7 @@ class Grid:
     """
 
     kind: str
-    position: Callable[[int], Any]
+    position: Callable[[int], Scalar]
     periodic: int = 0
 
 
@@ -40,15 +40,15 @@ def uniform() -> Grid:
     return Grid(UNIFORM, Fraction, 1)
 
 
-def from_steps(size: Callable[[int], Any], kind: str = ARBITRARY, periodic: int = 0) -> Grid:
+def from_steps(size: Callable[[int], Scalar], kind: str = ARBITRARY, periodic: int = 0) -> Grid:
     """The grid whose step from site i to site i + 1 has the given size.
 
     >>> [str(from_steps(lambda i: Fraction(2) ** i).position(k)) for k in (-2, -1, 0, 1, 2)]
     ['-3/4', '-1/2', '0', '1', '3']
     """
-    known: dict[int, Any] = {0: Fraction(0)}
+    known: dict[int, Scalar] = {0: Fraction(0)}
 
-    def position(site: int) -> Any:
+    def position(site: int) -> Scalar:
         if site not in known:
             if site > 0:
                 known[site] = position(site - 1) + size(site - 1)
@@ -88,7 +88,7 @@ def symbolic(spans: int = 1) -> Grid:
     """
     past = from_steps(lambda i: ONE if i == 0 else symbol(f"r{-i}", _ratio_values(-i)))
 
-    def position(site: int) -> Any:
+    def position(site: int) -> Scalar:
         if site <= 0 or site == spans:
             return past.position(min(site, 1))
         return symbol(f"g{site}", _point_values(site))
@@ -104,20 +104,21 @@ def _point_values(k: int) -> tuple[Fraction, ...]:
     return (generic_ratio(17, k), generic_ratio(29, k))
 
 
-def smooth(jet: Callable[[int], Any], unit: Series) -> Grid:
+def smooth(jet: Callable[[int], Scalar], unit: Scalar, end: int) -> Grid:
     """Sites of a smooth grid λ_i = Λ(iδ), in units of Λ'δ.
 
     Args:
         jet: j to Λ^(j)/Λ'^j at the base point (jet(2) is η of the literature).
-        unit: Λ'δ as a series; its truncation bounds the expansion.
+        unit: Λ'δ as a series.
+        end: the power of the series' variable up to which positions are expanded.
     """
-    known: dict[int, Any] = {}
+    known: dict[int, Scalar] = {}
 
-    def position(site: int) -> Any:
+    def position(site: int) -> Scalar:
         if site not in known:
-            total: Any = Fraction(site)
-            power: Any = ONE
-            for j in range(2, unit.end + 1):
+            total: Scalar = Fraction(site)
+            power: Scalar = ONE
+            for j in range(2, end + 1):
                 power = power * unit
                 if not power:
                     break
@@ -133,7 +134,7 @@ def generic_jet(j: int) -> Fraction:
     return generic_ratio(31, j) - (j % 2)
 
 
-def symbolic_jet(j: int) -> Any:
+def symbolic_jet(j: int) -> Scalar:
     """Derivatives of a grid map as symbols: eta = Λ''/Λ'², then eta_3, eta_4, …"""
     name = "eta" if j == 2 else f"eta_{j}"
     return symbol(name, (generic_ratio(37, j), generic_ratio(41, j) - 1))

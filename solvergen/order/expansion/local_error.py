@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
 
 from ...algebra.modular import PRIMES, NotASquare, PrimeField
 from ...algebra.ring import PrecisionError, SeriesRing
+from ...algebra.scalar import Scalar
 from ...algebra.series import Series
 from ...errors import OrderError
 from ...program.model import Program
@@ -22,7 +22,7 @@ from ...program.step import Step
 from .block_grid import in_blocks
 from .grid import Grid
 from .recursion import Recursion, Words
-from .symbol_values import Jet, StepValues, generic_coordinate
+from .symbol_values import Jet, StepValues, Value, generic_coordinate
 from .words import Word, weight
 
 LARGEST = 12  # heaviest words ever expanded
@@ -45,7 +45,7 @@ class Case:
 
     program: Program
     grid: Callable[[SeriesRing], Grid]
-    parameters: Callable[[SeriesRing], Mapping[str, Any]]
+    parameters: Callable[[SeriesRing], Mapping[str, Value]]
     coordinate: Jet = generic_coordinate
     power: int = 1
     margin: int = 0
@@ -88,11 +88,11 @@ class Case:
                 continue
         raise OrderError(
             f"{self.program.name}: weights or deviations lack the factor h, or are divided by too high "
-            "powers of it to be expanded; `solvergen lint` tells of those that lack it"
+            "powers of it to be expanded; `solvergen lint` names those that lack it"
         )
 
 
-def defaults(program: Program) -> dict[str, Any]:
+def defaults(program: Program) -> dict[str, Fraction]:
     """Exact default values of the parameters."""
     return {parameter.name: parameter.default for parameter in program.parameters}
 
@@ -107,7 +107,7 @@ class Leading:
     """
 
     exponent: Fraction
-    terms: Mapping[Word, Any]
+    terms: Mapping[Word, Scalar]
 
 
 def leading(errors: Words, power: int = 1) -> Leading | None:

@@ -17,14 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
 
+from ...algebra.ring import WordRing
+from ...algebra.scalar import Scalar
 from ...program.row import Row, depth
 from ...program.step import Step
 from .symbol_values import StepValues
 from .words import Word, leaf, weight
 
-Words = dict[Word, Any]
+Words = dict[Word, Scalar]
 
 
 class Recursion:
@@ -35,23 +36,23 @@ class Recursion:
         limit: words up to this weight are kept.
     """
 
-    def __init__(self, setting: StepValues, limit: int) -> None:
+    def __init__(self, setting: StepValues[WordRing], limit: int) -> None:
         self.setting, self.limit, self.ring = setting, limit, setting.ring
 
-    def evaluation(self, error: Words, offset: Any) -> Words:
+    def evaluation(self, error: Words, offset: Scalar) -> Words:
         """N at a state that deviates by `error` from the solution at `offset`."""
-        products: list[tuple[tuple[Word, ...], int, Any]] = [((), 0, Fraction(1))]
+        products: list[tuple[tuple[Word, ...], int, Scalar]] = [((), 0, Fraction(1))]
         for word in sorted(error):
             size, value = weight(word), error[word]
             for children, total, product in tuple(products):
-                power: Any = product
+                power: Scalar = product
                 for times in range(1, (self.limit - 1 - total) // size + 1):
-                    power = power * value / times
-                    power = self.ring.trim(power, total + times * size + 1)
-                    if power is None:
+                    kept = self.ring.trim(power * value / times, total + times * size + 1)
+                    if kept is None:
                         break
+                    power = kept
                     products.append((children + (word,) * times, total + times * size, power))
-        shifts: list[Any] = [Fraction(1)]
+        shifts: list[Scalar] = [Fraction(1)]
         while len(shifts) < self.limit and offset:
             shifts.append(shifts[-1] * offset / len(shifts))
         found: Words = {}
@@ -88,8 +89,8 @@ class Recursion:
         return {word: value for word, value in trimmed.items() if value is not None}
 
     def origins(
-        self, row: Row, site: int, start: Any, base: Words, known: Mapping[str, Words]
-    ) -> list[tuple[Any, Any, Words]]:
+        self, row: Row, site: int, start: Scalar, base: Words, known: Mapping[str, Words]
+    ) -> list[tuple[Scalar, Scalar, Words]]:
         """Offset, share and error of the accepted states that a row starts from."""
         if not row.carry:
             return [(start, Fraction(1), base)]
@@ -101,20 +102,20 @@ class Recursion:
             found.append((offset, values.expr(term.weight), known[term.source]))
         return found
 
-    def exact(self, start: Any, length: Any, z: Any) -> list[Any]:
+    def exact(self, start: Scalar, length: Scalar, z: Scalar) -> list[Scalar]:
         """The integrals Q_k of the exact solution, k = 0 … limit − 1."""
         phi = self.ring.functions["phi"]
-        steps: list[Any] = []
-        power: Any = Fraction(1)
+        steps: list[Scalar] = []
+        power: Scalar = Fraction(1)
         for j in range(self.limit):
             power = power * length
             steps.append(power * phi(j + 1, z))
-        shifts: list[Any] = [Fraction(1)]
+        shifts: list[Scalar] = [Fraction(1)]
         while len(shifts) < self.limit and start:
             shifts.append(shifts[-1] * start / len(shifts))
         totals = []
         for k in range(self.limit):
-            total: Any = Fraction(0)
+            total: Scalar = Fraction(0)
             for j in range(max(0, k + 1 - len(shifts)), k + 1):
                 total = total + shifts[k - j] * steps[j]
             totals.append(total)

@@ -2,8 +2,8 @@
 
 Fractions of surds are slow to add and multiply hundreds of thousands of times. Modulo a prime a
 root is a number, of either sign; the rational parts of a + b√d are half the sum and half the
-difference over the signs, and a fraction is recovered from its residues. One prime more than needed
-is used, and must agree.
+difference over the signs, and a fraction is recovered from its residues. One extra prime serves as
+a check.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from math import prod
-from typing import Any
+from typing import cast
 
 from sympy import Expr
 
 from ...algebra.modular import PRIMES, PrimeField, reconstructed
+from ...algebra.scalar import Scalar
 from ...algebra.surd import Surd, primes_of, root
 from ...expr.arithmetic import fraction_of, walk
 from ...expr.functions import sqrt
@@ -55,7 +56,7 @@ def _under_roots(expr: Expr) -> list[Expr]:
 
 def leading_with_roots(
     case: Case, generators: tuple[int, ...], find: Callable[[Case], Leading | None]
-) -> Mapping[Word, Any] | None:
+) -> Mapping[Word, Scalar] | None:
     """The exact coefficients of a leading error.
 
     Args:
@@ -72,14 +73,14 @@ def leading_with_roots(
         dict(zip(generators, s, strict=True)) for s in product((1, -1), repeat=len(generators))
     ]
     residues: dict[Word, dict[int, list[tuple[int, int]]]] = {}
-    last: dict[Word, Any] = {}
+    last: dict[Word, Scalar | None] = {}
     for prime in usable[:MOST_PRIMES]:
         fields = [
             PrimeField(prime, {primes_of(d)[0]: s for d, s in sign.items()}) for sign in signs
         ]
         runs = [find(replace(case, field=field)) for field in fields]
         for word in {w for run in runs if run for w in run.terms}:
-            values = [int(run.terms.get(word, 0)) if run else 0 for run in runs]
+            values = [int(cast(int, run.terms.get(word, 0))) if run else 0 for run in runs]
             for radicand, residue in _parts(values, generators, signs, prime).items():
                 residues.setdefault(word, {}).setdefault(radicand, []).append((residue, prime))
         exact = {word: _simplified(parts) for word, parts in residues.items()}
@@ -105,11 +106,11 @@ def _parts(
     return parts
 
 
-def _simplified(parts: Mapping[int, list[tuple[int, int]]]) -> Any:
-    found = {radicand: reconstructed(pairs) for radicand, pairs in parts.items()}
-    if any(value is None for value in found.values()):
-        return None
-    total: Any = Fraction(0)
-    for radicand, value in found.items():
+def _simplified(parts: Mapping[int, list[tuple[int, int]]]) -> Scalar | None:
+    total: Scalar = Fraction(0)
+    for radicand, pairs in parts.items():
+        value = reconstructed(pairs)
+        if value is None:
+            return None
         total = total + root(Fraction(radicand)) * value
     return total

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from math import factorial
-from typing import Any
+from typing import Generic, TypeVar
 
 from sympy import Expr
 
 from ...algebra.ring import Ring
+from ...algebra.scalar import Scalar
 from ...algebra.series import ONE
 from ...algebra.traced import symbol
 from ...errors import OrderError
@@ -19,7 +20,8 @@ from ...program.row import FURTHER, Place, Row
 from .block_grid import Inner
 from .grid import Grid, generic_ratio
 
-Jet = Callable[[int], Any]
+Jet = Callable[[int], Scalar]
+Value = Scalar | Callable[[int], Scalar]  # of a parameter; from its site where steps differ
 
 
 def generic_coordinate(j: int) -> Fraction:
@@ -27,7 +29,7 @@ def generic_coordinate(j: int) -> Fraction:
     return ONE if j == 1 else generic_ratio(43, j) - (j % 3)
 
 
-def symbolic_coordinate(j: int) -> Any:
+def symbolic_coordinate(j: int) -> Scalar:
     """Derivatives y^(j)/y' of a further coordinate as symbols y2, y3, …"""
     if j == 1:
         return ONE
@@ -43,14 +45,17 @@ def _lam_of_clock(j: int) -> Fraction:
     return -factorial(j - 1) * (1 / (1 - tau) ** j - Fraction(-1) ** j / tau**j)
 
 
-class StepValues:
+R_co = TypeVar("R_co", bound=Ring, covariant=True)
+
+
+class StepValues(Generic[R_co]):
     """Values of weights at the steps of a grid.
 
     Args:
         kappa: +1 data, −1 noise, 0 velocity (the independent variable is then the clock).
         ring: where the values live.
         grid: positions of the sites.
-        parameters: value of every parameter.
+        parameters: value of every parameter; a callable gives that of a step from its site.
         coordinate: j to y^(j)/y' of the step's further coordinate.
         inner: from a site and k, the place of the k-th next grid point as a fraction of the step.
     """
@@ -58,17 +63,18 @@ class StepValues:
     def __init__(
         self,
         kappa: int,
-        ring: Ring,
+        ring: R_co,
         grid: Grid,
-        parameters: Mapping[str, Any],
+        parameters: Mapping[str, Value],
         coordinate: Jet = generic_coordinate,
         inner: Inner | None = None,
     ) -> None:
         self.inner = inner or _next_sites(grid)
         self.kappa, self.ring, self.grid = kappa, ring, grid
         self.parameters, self.coordinate = parameters, coordinate
-        self.kept: dict[tuple[int, int], Any] = {}
+        self.kept: dict[tuple[int, int], tuple[tuple[str, Scalar], ...]] = {}
         self.symbols: dict[int, SymbolValues] = {}
+        self.varies = any(callable(value) for value in parameters.values())
 
     def at(self, site: int) -> SymbolValues:
         """The symbols of a step that starts at a site."""
@@ -76,28 +82,28 @@ class StepValues:
             self.symbols[site] = SymbolValues(self, site)
         return self.symbols[site]
 
-    def size(self, site: int) -> Any:
+    def size(self, site: int) -> Scalar:
         """The step from a site to the next, in units of h."""
         return self.grid.position(site + 1) - self.grid.position(site)
 
-    def clock_offset(self, start: Any, end: Any) -> Any:
+    def clock_offset(self, start: Scalar, end: Scalar) -> Scalar:
         """clock(end) − clock(start) in units of clock'(start) for data and noise."""
         return self.ring.functions["expm1"](self.kappa * (end - start) * self.ring.h)
 
-    def along(self, jet: Jet, offset: Any) -> Any:
+    def along(self, jet: Jet, offset: Scalar) -> Scalar:
         """The Taylor series Σ jet(j) (offset·h)^j / j! of a coordinate's increment."""
-        total: Any = Fraction(0)
-        power: Any = ONE
-        for j in range(1, self.ring.h.end + 1):
+        total: Scalar = Fraction(0)
+        power: Scalar = ONE
+        for j in range(1, self.ring.end + 1):
             power = power * (offset * self.ring.h)
             if not power:
                 break
             total = total + power * (jet(j) / factorial(j))
         return total
 
-    def weights(self, row: Row, site: int) -> tuple[tuple[str, Any], ...]:
+    def weights(self, row: Row, site: int) -> tuple[tuple[str, Scalar], ...]:
         """(source, weight / h) pairs of a row in the λ gauge (velocity: per clock unit)."""
-        repeats = self.grid.periodic and self.kappa and not _bends(row)
+        repeats = self.grid.periodic and self.kappa and not self.varies and not _bends(row)
         place = site % self.grid.periodic if repeats else site
         if (id(row), place) not in self.kept:
             values = self.at(site)
@@ -111,7 +117,7 @@ class StepValues:
             self.kept[id(row), place] = tuple((s, w) for s, w in pairs if w)
         return self.kept[id(row), place]
 
-    def place(self, place: Place, site: int) -> Any:
+    def place(self, place: Place, site: int) -> Scalar:
         """Offset of a row's place, in units of h from the base point."""
         start, size = self.grid.position(site), self.size(site)
         if self.kappa:
@@ -128,7 +134,7 @@ class StepValues:
 def _next_sites(grid: Grid) -> Inner:
     """Grid points of steps of one interval each."""
 
-    def inner(site: int, k: int) -> Any:
+    def inner(site: int, k: int) -> Scalar:
         start, end = grid.position(site), grid.position(site + 1)
         return (grid.position(site + k) - start) / (end - start)
 
@@ -145,18 +151,19 @@ def _bends(row: Row) -> bool:
     )
 
 
-class SymbolValues(dict[str, Any]):
+class SymbolValues(dict[str, Scalar]):
     """Values of the symbols h, theta1, Theta1, eta1, … of one step, made when first used."""
 
-    def __init__(self, setting: StepValues, site: int) -> None:
-        super().__init__(setting.parameters)
+    def __init__(self, setting: StepValues[Ring], site: int) -> None:
+        known = setting.parameters.items()
+        super().__init__({k: v(site) if callable(v) else v for k, v in known})
         if "remaining" in self and site:
             past = -setting.grid.position(site) * setting.ring.h
             self["remaining"] = self["remaining"] * setting.ring.functions["exp"](past)
         self.setting, self.site = setting, site
-        self.powers_of_y: list[list[Any]] = []
-        self.kept: dict[Expr, Any] = {}
-        self.functions: dict[str, Callable[..., Any]] = {
+        self.powers_of_y: list[list[Scalar]] = []
+        self.kept: dict[Expr, Scalar] = {}
+        self.functions: dict[str, Callable[..., Scalar]] = {
             **setting.ring.functions,
             "moment": self.moment,
             "offset": self.offset,
@@ -164,11 +171,11 @@ class SymbolValues(dict[str, Any]):
             "slope": self.slope,
         }
 
-    def expr(self, expr: Expr) -> Any:
+    def expr(self, expr: Expr) -> Scalar:
         """The value of an expression."""
         return evaluate(expr, self, self.functions, lambda number: number, self.kept)
 
-    def __missing__(self, name: str) -> Any:
+    def __missing__(self, name: str) -> Scalar:
         stem, digits = name.rstrip("0123456789"), name[len(name.rstrip("0123456789")) :]
         if name == "h":
             value = self._lam(self.site, self.site + 1)
@@ -187,7 +194,7 @@ class SymbolValues(dict[str, Any]):
         self[name] = value
         return value
 
-    def _point(self, stem: str, k: int) -> Any:
+    def _point(self, stem: str, k: int) -> Scalar:
         """The k-th next grid point as a fraction of the step in λ or in the clock."""
         setting, start = self.setting, self._position(self.site)
         fraction = setting.inner(self.site, k)
@@ -199,17 +206,17 @@ class SymbolValues(dict[str, Any]):
         ends = [setting.along(_lam_of_clock, offset) for offset in (start, target)]
         return (ends[1] - ends[0]) / self._lam(self.site, self.site + 1)
 
-    def _position(self, site: int) -> Any:
+    def _position(self, site: int) -> Scalar:
         return self.setting.grid.position(site)
 
-    def _lam(self, first: int, last: int) -> Any:
+    def _lam(self, first: int, last: int) -> Scalar:
         setting = self.setting
         if setting.kappa:
             return (self._position(last) - self._position(first)) * setting.ring.h
         ends = (setting.along(_lam_of_clock, self._position(site)) for site in (last, first))
         return next(ends) - next(ends)
 
-    def _clock(self, first: int, last: int) -> Any:
+    def _clock(self, first: int, last: int) -> Scalar:
         setting = self.setting
         if not setting.kappa:
             return self._position(last) - self._position(first)
@@ -217,32 +224,32 @@ class SymbolValues(dict[str, Any]):
         ends = [setting.clock_offset(base, self._position(site)) for site in (first, last)]
         return ends[1] - ends[0]
 
-    def _further(self, first: int, last: int) -> Any:
+    def _further(self, first: int, last: int) -> Scalar:
         ends = [self._y(self._position(site)) for site in (first, last)]
         return ends[1] - ends[0]
 
-    def _y(self, offset: Any) -> Any:
+    def _y(self, offset: Scalar) -> Scalar:
         return self.setting.along(self.setting.coordinate, offset)
 
-    def offset(self, c: Any) -> Any:
+    def offset(self, c: Scalar) -> Scalar:
         """Y at the fraction c of the step: (y(λ_n + c h) − y_n)/(y_{n+1} − y_n)."""
         start, size = self._position(self.site), self.setting.size(self.site)
         whole = self._further(self.site, self.site + 1)
         return (self._y(start + c * size) - self._y(start)) / whole
 
-    def fraction(self, c: Any) -> Any:
+    def fraction(self, c: Scalar) -> Scalar:
         """Where Y = c: since Y is the fraction itself plus O(h), each round gains a power of h."""
         found = c
-        for _ in range(self.setting.ring.h.end + 1):
+        for _ in range(self.setting.ring.end + 1):
             found = found + (c - self.offset(found))
         return found
 
-    def slope(self, c: Any) -> Any:
+    def slope(self, c: Scalar) -> Scalar:
         """d(clock)/dY at λ_n + c h, per clock step."""
         setting = self.setting
         place = self._position(self.site) + c * setting.size(self.site)
 
-        def higher(j: int) -> Any:
+        def higher(j: int) -> Scalar:
             return setting.coordinate(1 + j)
 
         rate = ONE + setting.along(higher, place)
@@ -252,7 +259,7 @@ class SymbolValues(dict[str, Any]):
         clock = setting.kappa * setting.ring.functions["exp"](setting.kappa * c * self["h"])
         return clock * self._further(*ends) / (rate * self._clock(*ends))
 
-    def moment(self, m: int, c: Any) -> Any:
+    def moment(self, m: int, c: Scalar) -> Scalar:
         """∫ Y^m d(clock) over [0, c] of the step, per clock step.
 
         Y is expanded in powers of the fraction ξ, then ∫_0^c ξ^j e^{zξ} dξ = j! c^{j+1} e^{zc}
@@ -261,36 +268,36 @@ class SymbolValues(dict[str, Any]):
         ring, kappa = self.setting.ring, self.setting.kappa
         z = kappa * self["h"] if kappa else Fraction(0)
         exp, phi = ring.functions["exp"], ring.functions["phi"]
-        total: Any = Fraction(0)
+        total: Scalar = Fraction(0)
         for j, value in enumerate(self._power_of_y(m)):
             if value:
                 integral = factorial(j) * c ** (j + 1) * exp(z * c) * phi(j + 1, -z * c)
                 total = total + value * integral
         return total / phi(1, z)
 
-    def _power_of_y(self, m: int) -> list[Any]:
+    def _power_of_y(self, m: int) -> list[Scalar]:
         """Coefficients of Y^m in powers of the fraction ξ of the step."""
         if not self.powers_of_y:
             self.powers_of_y += [[ONE], self._line()]
         while len(self.powers_of_y) <= m:
             shorter, line = self.powers_of_y[-1], self.powers_of_y[1]
-            longer: list[Any] = [Fraction(0)] * (len(shorter) + len(line) - 1)
+            longer: list[Scalar] = [Fraction(0)] * (len(shorter) + len(line) - 1)
             for i, left in enumerate(shorter):
                 for j, right in enumerate(line):
                     if left and right:
                         longer[i + j] = longer[i + j] + left * right
-            self.powers_of_y.append(longer[: self.setting.ring.h.end + 1])
+            self.powers_of_y.append(longer[: self.setting.ring.end + 1])
         return self.powers_of_y[m]
 
-    def _line(self) -> list[Any]:
+    def _line(self) -> list[Scalar]:
         """Coefficients of Y: y^(j) at the start of the step, by Taylor from the base point."""
         setting = self.setting
         start, step = self._position(self.site), setting.size(self.site) * setting.ring.h
         whole = self._further(self.site, self.site + 1)
-        line: list[Any] = [Fraction(0)]
-        for j in range(1, setting.ring.h.end + 1):
+        line: list[Scalar] = [Fraction(0)]
+        for j in range(1, setting.ring.end + 1):
 
-            def higher(k: int, j: int = j) -> Any:
+            def higher(k: int, j: int = j) -> Scalar:
                 return setting.coordinate(j + k)
 
             slope = setting.coordinate(j) + setting.along(higher, start)

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from itertools import combinations_with_replacement
-from typing import Any
 
 Word = tuple[int, tuple["Word", ...]]
+Tree = list["int | list[Tree]"]
 
 
 def leaf(order: int) -> Word:
@@ -77,18 +77,13 @@ def _choices(pools: list[tuple[int, int]]) -> Iterator[tuple[Word, ...]]:
             yield chosen + other
 
 
-def tree(word: Word) -> list[Any]:
+def tree(word: Word) -> Tree:
     """The word as nested lists ``[l, children]``, the encoding of reports.
 
     >>> tree((0, ((1, ()),)))
     [0, [[1, []]]]
     """
     return [word[0], [tree(child) for child in word[1]]]
-
-
-def from_tree(encoded: list[Any]) -> Word:
-    """The word of a nested list ``[l, children]``."""
-    return (encoded[0], tuple(sorted(from_tree(child) for child in encoded[1])))
 
 
 def _primes(order: int) -> str:
@@ -130,6 +125,6 @@ def jacobians(word: Word) -> int:
     return bool(word[1]) + sum(jacobians(child) for child in word[1])
 
 
-def reading_order(word: Word) -> tuple[Any, ...]:
+def reading_order(word: Word) -> tuple[int, int, Word]:
     """Sort key for people: lighter words first, fewer Jacobians first."""
     return (weight(word), jacobians(word), word)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 from ...algebra.explosion import check
 from ...algebra.ring import SeriesRing
+from ...algebra.scalar import Scalar
+from ...algebra.series import coefficient
 from ...algebra.traced import symbol, symbols_of
 from ...errors import OrderError
 from ...program.model import Program
@@ -24,8 +25,8 @@ from ..expansion.local_error import (
     predictor_error,
 )
 from ..expansion.surd_errors import leading_with_roots, radicands
-from ..expansion.symbol_values import Jet, generic_coordinate, symbolic_coordinate
-from ..expansion.words import spell
+from ..expansion.symbol_values import Jet, Value, generic_coordinate, symbolic_coordinate
+from ..expansion.words import Word, spell
 from ..verdict import LeadingError, Order
 from .ends import end_error, endings, shrink_exponent, start_error
 from .persistence import accumulates, growth
@@ -56,6 +57,8 @@ def analyse(
         program: the solver.
         parameters: values that replace the defaults.
         symbolic: parameters that stay symbols; orders then hold for almost all of their values.
+            Those that differ from step to step always do, each step with a symbol of its own, and
+            orders are then least ones: what vanishes does so for all values.
 
     Returns:
         The report; `OrderReport.json` has the documented fields.
@@ -74,7 +77,7 @@ class Analysis:
     ) -> None:
         if program.stochastic:
             raise OrderError(
-                f"{program.name} draws noise, so that it has no single order; `solvergen explain SPEC` "
+                f"{program.name} draws noise, so it has no single order; `solvergen explain SPEC` "
                 "shows those of its mean, its covariance and its path"
             )
         known = defaults(program)
@@ -83,12 +86,15 @@ class Analysis:
                 raise OrderError(
                     f"{program.name} has no parameter `{name}`; it has {', '.join(known) or 'none'}"
                 )
-        self.program, self.symbolic = program, symbolic
-        self.values: dict[str, Any] = {**known, **parameters}
+        free = [name for name in program.varying if name not in parameters]
+        self.program, self.symbolic = program, (*symbolic, *free)
+        self.values: dict[str, Scalar] = {**known, **parameters}
+        self.free = frozenset(free)
         self.spans = program.main.spans
         if "remaining" in program.free_symbols():
             # `remaining` is an independent O(1) quantity
-            self.symbolic, self.values["remaining"] = (*symbolic, "remaining"), Fraction(1)
+            self.symbolic = (*self.symbolic, "remaining")
+            self.values["remaining"] = Fraction(1)
         self.jets = any(step.coordinate is not None for step in program.steps)
         self.stop = WITH_STAGES if program.main.stages else LARGEST
 
@@ -108,6 +114,11 @@ class Analysis:
                 mode: Order(max(0, order.value - lost), False)
                 for mode, order in table[ARBITRARY].items()
             }
+        if self.free:  # single values may gain an order
+            table = {
+                kind: {mode: replace(order, exact=False) for mode, order in modes.items()}
+                for kind, modes in table.items()
+            }
         return OrderReport(self.program, {kind: table[kind] for kind in CLASSES}, self)
 
     def row(self, kind: str, exact: Order) -> dict[str, Order]:
@@ -125,17 +136,25 @@ class Analysis:
         made: dict[str, Callable[[SeriesRing], Grid]] = {
             UNIFORM: lambda ring: grids.uniform(),
             ARBITRARY: lambda ring: grids.generic(seed),
-            SMOOTH: lambda ring: grids.smooth(grids.generic_jet, ring.x / self.spans),
+            SMOOTH: lambda ring: grids.smooth(grids.generic_jet, ring.x / self.spans, ring.end),
         }
-        points = {name: grids.generic_ratio(61 + seed, i) for i, name in enumerate(self.symbolic)}
+        points: dict[str, Value] = {
+            name: self.point(i, seed) if name in self.free else grids.generic_ratio(61 + seed, i)
+            for i, name in enumerate(self.symbolic)
+        }
         return Case(self.program, made[kind], lambda ring: {**self.values, **points})
+
+    @staticmethod
+    def point(index: int, seed: int) -> Callable[[int], Fraction]:
+        """Generic values of a parameter that differs from step to step, of both signs."""
+        return lambda site: grids.generic_ratio(79 + seed, 97 * index + site) - Fraction(4, 3)
 
     def symbolic_case(self, kind: str) -> Case:
         """The program on a grid of a class with symbols for everything that is free."""
         made: dict[str, Callable[[SeriesRing], Grid]] = {
             UNIFORM: lambda ring: grids.uniform(),
             ARBITRARY: lambda ring: grids.symbolic(self.spans),
-            SMOOTH: lambda ring: grids.smooth(grids.symbolic_jet, ring.x / self.spans),
+            SMOOTH: lambda ring: grids.smooth(grids.symbolic_jet, ring.x / self.spans, ring.end),
         }
         points = {
             name: symbol(self.shown(name), (grids.generic_ratio(67, i), grids.generic_ratio(71, i)))
@@ -153,7 +172,8 @@ class Analysis:
 
     def leading(self, case: Case, exponent: int | None = None) -> Leading | None:
         """The leading effective local error of the main step; only up to `exponent` if given."""
-        start, stop = (exponent, exponent) if exponent else (2, self.stop)
+        # An error that does not vanish with h is still found among the words of weight 1.
+        start, stop = (2, self.stop) if exponent is None else (max(1, exponent), max(1, exponent))
         if self.program.main.corrector is None:
             return first_error(lambda limit: predictor_error(case, limit), start, stop)
         predictor = self.predictor
@@ -194,7 +214,7 @@ class Analysis:
 
     def order(self, found: Leading | None) -> Order:
         """The order that a leading local error means."""
-        return Order(int(found.exponent) - 1, True) if found else Order(self.stop, False)
+        return Order(max(0, int(found.exponent) - 1), True) if found else Order(self.stop, False)
 
     def certain(self, kind: str, exponent: int) -> bool:
         """Whether a coefficient survives whatever the further coordinate is."""
@@ -215,12 +235,11 @@ class Analysis:
         length = self.program.main.history + 2
         sizes = tuple(grids.generic_ratio(73, i) for i in range(length))
         case = replace(self.case(ARBITRARY), grid=lambda ring: grids.pattern(sizes))
-        total: dict[Any, Any] = {}
+        total: dict[Word, Scalar] = {}
         for site in range(length):
             for word, value in local_error(case, exponent, self.predictor, site).items():
                 # In one power of h the words about different base points are the same.
-                coefficient = value.coefficient(0) if hasattr(value, "coefficient") else value
-                total[word] = total.get(word, 0) + coefficient
+                total[word] = total.get(word, Fraction(0)) + coefficient(value, 0)
         return any(total.values())
 
     # -- start and end -------------------------------------------------------------------------
@@ -240,7 +259,7 @@ class Analysis:
         for part in found:
             if part is not None and part.exponent < before.value:
                 whole = part.exponent.denominator == 1
-                orders.append(Order(int(part.exponent), whole))
+                orders.append(Order(max(0, int(part.exponent)), whole))
         return min(orders, key=lambda order: (order.value, order.exact))
 
     # -- constants -----------------------------------------------------------------------------

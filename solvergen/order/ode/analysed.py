@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
+from ...algebra.scalar import Scalar
 from ...program.model import Program
 from ..expansion.local_error import Case
 from ..verdict import LeadingError
@@ -17,7 +18,7 @@ class Analysed(Protocol):
     stop: int  # heaviest words ever expanded
 
     @property
-    def values(self) -> Mapping[str, Any]:
+    def values(self) -> Mapping[str, Scalar]:
         """Value of every parameter."""
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...algebra.ring import SeriesRing
+from ...algebra.ring import Ring, SeriesRing
 from ...algebra.series import Series
 from ...expr.arithmetic import symbols
 from ...expr.functions import lift
@@ -51,7 +51,7 @@ def _needs(program: Program, *allowed: str) -> bool:
     return {name.rstrip("0123456789") for name in names - parameters} <= set(allowed)
 
 
-def _with_numbers(row: Row, setting: StepValues, kappa: int) -> Row | None:
+def _with_numbers(row: Row, setting: StepValues[Ring], kappa: int) -> Row | None:
     """A λ-gauge row in the clock gauge, when its weights are numbers there."""
     ring = setting.ring
     place = setting.place(row.place, 0)

@@ -9,10 +9,11 @@ otherwise grow in proportion to the number of steps.
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 from itertools import product
+from typing import SupportsFloat, cast
 
 from ...algebra.ring import SeriesRing
+from ...algebra.series import coefficient
 from ..expansion import grid as grids
 from ..expansion.local_error import local_error
 from ..expansion.symbol_values import StepValues
@@ -34,18 +35,16 @@ def accumulates(analysis: Analysed, exponent: int, length: int) -> bool:
     sizes = tuple(grids.generic_ratio(79, i) for i in range(length))
     grid = grids.pattern(sizes)
     case = replace(analysis.case(grids.ARBITRARY), grid=lambda ring: grid)
-    errors: list[dict[Word, Fraction]] = []
+    errors: list[dict[Word, float]] = []
     for site in range(length):
         found = local_error(case, exponent, analysis.predictor, site)
-        errors.append(
-            {w: v.coefficient(0) if hasattr(v, "coefficient") else v for w, v in found.items()}
-        )
+        errors.append({w: float(cast(SupportsFloat, coefficient(v, 0))) for w, v in found.items()})
     setting = StepValues(analysis.program.kappa, SeriesRing(3), grid, analysis.values)
     factors = [
         [float(f) for f in shares(analysis.program, setting, site)] for site in range(length)
     ]
     words = {word for error in errors for word in error}
-    return any(_grows([float(error.get(word, 0)) for error in errors], factors) for word in words)
+    return any(_grows([error.get(word, 0.0) for error in errors], factors) for word in words)
 
 
 def growth(analysis: Analysed) -> int:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from ...algebra.explosion import Explosion
 from ...program.model import Program
 from ..expansion.grid import ARBITRARY, SMOOTH, UNIFORM
-from ..verdict import Bottleneck, LeadingError, Order, ZeroStability
+from ..verdict import Bottleneck, Document, LeadingError, Order, ZeroStability
 from .analysed import Analysed
 from .ends import Contribution, end_contributions, end_error, start_contributions
 from .rounding import Rounded, rounded
@@ -89,6 +88,33 @@ class OrderReport:
         return zero_stability(self.program, self.analysis.values)
 
     @cached_property
+    def divergence(self) -> str:
+        """That the solver does not converge, where, and why; empty where it does.
+
+        Judged on any grid, with its own start and end: where `order` is 0.
+        """
+        if self.order.value > 0:
+            return ""
+        zero, exponent = self.zero_stability, self.uniform.exponent
+        uniform, exact = self.orders[UNIFORM]["own_end"], self.orders[ARBITRARY]["exact_start"]
+        if not zero.stable:
+            return f"does not converge: not zero-stable, {zero.reason}"
+        if self.rounded:
+            return f"does not converge: errors stay where rounded numbers hold them, {self.rounded}"
+        if uniform.value > 0 and self.program.main.past_states:
+            return "does not converge where step sizes vary: errors of past states add up"
+        if uniform.value > 0 and exact.value < 1:
+            return (
+                "does not converge where step sizes vary: there a step has an error proportional to "
+                "h, and 1/h of them add up to one that does not shrink"
+            )
+        if exponent > 1:
+            held = "; ".join(str(bottleneck) for bottleneck in self.bottlenecks)
+            return f"does not converge: the first or last steps leave an error of size 1; {held}"
+        total = "does not shrink" if exponent == 1 else "grows as h shrinks"
+        return f"does not converge: a step has the error {self.uniform}, and 1/h of them add up to one that {total}"
+
+    @cached_property
     def bottlenecks(self) -> tuple[Bottleneck, ...]:
         """The first and last steps that keep the global order below the main step's."""
         table, case = self.orders[UNIFORM], self.analysis.case(UNIFORM)
@@ -126,15 +152,16 @@ class OrderReport:
         order, norm = self.orders[UNIFORM]["exact_start"].value, self.error_norm
         return None if norm is None else norm * float(self.evaluations_per_step) ** order
 
-    def json(self, symbolic: bool = True) -> dict[str, Any]:
+    def json(self, symbolic: bool = True) -> Document:
         """The report in the documented encoding.
 
         Args:
             symbolic: also expand the leading error in symbolic ratios, which costs the most.
 
         Returns:
-            ``order``, ``leading_error``, ``stiff_order``, ``evaluations_per_step``, ``history``. A
-            symbolic leading error that was refused is ``{"refused": reason}``.
+            ``order``, ``leading_error``, ``stiff_order``, ``evaluations_per_step``, ``history``, and
+            ``divergence`` where it does not converge. A symbolic leading error that was refused is
+            ``{"refused": reason}``.
         """
         return {
             **self.stated(symbolic),
@@ -143,14 +170,14 @@ class OrderReport:
             "history": self.history,
         }
 
-    def stated(self, symbolic: bool = True, longest: int | None = None) -> dict[str, Any]:
+    def stated(self, symbolic: bool = True, longest: int | None = None) -> Document:
         """What an emitted file states: ``order`` and ``leading_error`` of `json`.
 
         Args:
             symbolic: also the leading error in symbolic ratios.
             longest: leave that out where a coefficient has more characters, or costs much to expand.
         """
-        leading: dict[str, Any] = {"uniform": self.uniform.json()}
+        leading: Document = {"uniform": self.uniform.json()}
         if symbolic:
             try:
                 whole = self.symbolic
@@ -163,7 +190,8 @@ class OrderReport:
             kind: {mode: modes[mode].json() for mode in MODES}
             for kind, modes in self.orders.items()
         }
-        return {"order": orders, "leading_error": leading}
+        stated: Document = {"order": orders, "leading_error": leading}
+        return {**stated, "divergence": self.divergence} if self.divergence else stated
 
 
 def _worst(part: str, listed: list[Contribution]) -> list[Bottleneck]:

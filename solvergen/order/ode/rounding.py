@@ -8,14 +8,15 @@ order up to residuals, with each condition that is violated and by how much.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import SupportsFloat, cast
 
-from ...algebra.series import Series
+from ...algebra.series import coefficient
 from ...expr.arithmetic import fraction_of, walk
 from ...program.step import Step
 from ..expansion.grid import ARBITRARY, UNIFORM
 from ..expansion.local_error import Case, local_error
 from ..expansion.words import Word, reading_order, spell, weight
+from ..verdict import Document
 from .analysed import Analysed
 
 DECIMAL = 10**5  # a decimal with such a denominator may be a rounded number
@@ -54,7 +55,7 @@ class Rounded:
             f"{', '.join(shown[:4])}{more}"
         )
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> Document:
         """``order``, ``residual`` and ``conditions``, each with ``h``, ``word`` and ``residual``."""
         return {
             "order": self.order,
@@ -106,15 +107,9 @@ def _reached(
     sizes: dict[tuple[int, Word], float] = {}
     for limit in range(1, analysis.stop + 1):
         for word, value in local_error(case, limit, analysis.predictor).items():
-            size = abs(float(_coefficient(value, limit - weight(word))))
+            size = abs(float(cast(SupportsFloat, coefficient(value, limit - weight(word)))))
             if size > bound:
                 return limit - 1, sizes
             if size:
                 sizes[limit, word] = size
     return analysis.stop, sizes
-
-
-def _coefficient(value: Any, power: int) -> Any:
-    if isinstance(value, Series):
-        return value.coefficient(power)
-    return value if power == 0 else 0

@@ -19,10 +19,10 @@ from cmath import pi
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-from ...algebra.ring import SeriesRing
-from ...algebra.series import Series
+from ...algebra.ring import Ring, SeriesRing
+from ...algebra.scalar import Scalar
+from ...algebra.series import Series, coefficient
 from ...errors import OrderError
 from ...program.model import Program
 from ...program.row import Row, depth
@@ -148,7 +148,7 @@ def _add(left: Polynomial, right: Polynomial) -> Polynomial:
     return tuple(a + b for a, b in zip(*pad, strict=True))
 
 
-def _row(setting: StepValues, row: Row, known: Mapping[str, _State]) -> _State:
+def _row(setting: StepValues[Ring], row: Row, known: Mapping[str, _State]) -> _State:
     state = _State({("Y", 0): (Fraction(1),)})
     if row.carry:  # accepted states are where the model was evaluated: P and Y are one sequence
         values = setting.at(0)
@@ -161,13 +161,13 @@ def _row(setting: StepValues, row: Row, known: Mapping[str, _State]) -> _State:
     return state
 
 
-def limit(weight: Any) -> Fraction:
+def limit(weight: Scalar) -> Fraction:
     """The value of a weight as h tends to 0.
 
     Raises:
         OrderError: a pole, or an irrational limit.
     """
-    value = weight.coefficient(0) if isinstance(weight, Series) else weight
+    value = coefficient(weight, 0)
     if (isinstance(weight, Series) and weight.low < 0) or not isinstance(value, Fraction | int):
         raise OrderError("a weight has no rational limit for small steps; no stability polynomial")
     return Fraction(value)
@@ -229,8 +229,8 @@ def polynomial_roots(coefficients: list[complex]) -> list[complex]:
         change = 0.0
         for i, root in enumerate(roots):
             value: complex = 0
-            for coefficient in reversed(core):
-                value = value * root + coefficient
+            for factor in reversed(core):
+                value = value * root + factor
             for j, other in enumerate(roots):
                 if j != i:
                     value /= root - other or 1e-30

@@ -12,19 +12,19 @@ z = 0 (weak).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import factorial
-from typing import Any
 
 from sympy import Expr
 
+from ...algebra.scalar import Scalar
 from ...errors import OrderError
 from ...expr.arithmetic import function_names, symbols
 from ...expr.evaluation import left_sum
 from ...program.model import Program
-from ...program.row import FURTHER
+from ...program.row import FURTHER, Row
 from ..expansion.block_grid import in_blocks
 from ..expansion.grid import generic, uniform
 from ..expansion.local_error import History, defaults
@@ -65,7 +65,7 @@ class ExpSum:
     def __bool__(self) -> bool:
         return bool(self.parts)
 
-    def __add__(self, other: Any) -> ExpSum:
+    def __add__(self, other: Scalar) -> ExpSum:
         parts = dict(self.parts)
         for key, value in _parts(other).items():
             parts[key] = parts.get(key, Fraction(0)) + value
@@ -76,13 +76,13 @@ class ExpSum:
     def __neg__(self) -> ExpSum:
         return ExpSum({key: -value for key, value in self.parts.items()})
 
-    def __sub__(self, other: Any) -> ExpSum:
+    def __sub__(self, other: Scalar) -> ExpSum:
         return self + (-other)
 
-    def __rsub__(self, other: Any) -> ExpSum:
+    def __rsub__(self, other: Scalar) -> ExpSum:
         return -self + other
 
-    def __mul__(self, other: Any) -> ExpSum:
+    def __mul__(self, other: Scalar) -> ExpSum:
         parts: dict[tuple[Fraction, int], Fraction] = {}
         for (c, n), left in self.parts.items():
             for (d, m), right in _parts(other).items():
@@ -103,15 +103,15 @@ class ExpSum:
         ((c, n), value), *_ = self.parts.items()
         return ExpSum({(-c, -n): 1 / value})
 
-    def __truediv__(self, other: Any) -> ExpSum:
+    def __truediv__(self, other: Scalar) -> ExpSum:
         if isinstance(other, ExpSum):
             return self * other.reciprocal()
         return self * (Fraction(1) / other)
 
-    def __rtruediv__(self, other: Any) -> ExpSum:
+    def __rtruediv__(self, other: Scalar) -> ExpSum:
         return self.reciprocal() * other
 
-    def __pow__(self, exponent: int) -> Any:
+    def __pow__(self, exponent: int) -> Scalar:
         base = self if exponent >= 0 else self.reciprocal()
         result = ExpSum({(Fraction(0), 0): Fraction(1)})
         for _ in range(abs(exponent)):
@@ -125,7 +125,7 @@ class ExpSum:
         )
 
 
-def _parts(value: Any) -> dict[tuple[Fraction, int], Fraction]:
+def _parts(value: Scalar) -> dict[tuple[Fraction, int], Fraction]:
     if isinstance(value, ExpSum):
         return value.parts
     if isinstance(value, int | Fraction):
@@ -133,7 +133,7 @@ def _parts(value: Any) -> dict[tuple[Fraction, int], Fraction]:
     raise OrderError("weights with irrational factors")
 
 
-def _slope(z: Any) -> Fraction:
+def _slope(z: Scalar) -> Fraction:
     """c of z = c h."""
     if not isinstance(z, ExpSum):
         if z:
@@ -146,17 +146,17 @@ def _slope(z: Any) -> Fraction:
     return z.parts[Fraction(0), 1]
 
 
-def exp(z: Any) -> ExpSum:
+def exp(z: Scalar) -> ExpSum:
     """exp(c h)."""
     return ExpSum({(_slope(z), 0): Fraction(1)})
 
 
-def expm1(z: Any) -> ExpSum:
+def expm1(z: Scalar) -> ExpSum:
     """exp(c h) − 1."""
     return exp(z) - 1
 
 
-def phi(k: int, z: Any) -> Any:
+def phi(k: int, z: Scalar) -> Scalar:
     """φ_k(c h) = (e^{ch} − Σ_{i<k} (ch)^i/i!)/(ch)^k."""
     c = _slope(z)
     if not c:
@@ -165,8 +165,8 @@ def phi(k: int, z: Any) -> Any:
     return ExpSum({**parts, (c, -k): c**-k})
 
 
-def _refused(name: str, why: str = "not a sum of exponentials") -> Callable[..., Any]:
-    def refuse(*_: Any) -> Any:
+def _refused(name: str, why: str = "not a sum of exponentials") -> Callable[..., Scalar]:
+    def refuse(*_: Scalar) -> Scalar:
         raise OrderError(f"{name} in the weights or places: {why}")
 
     return refuse
@@ -177,7 +177,8 @@ class ExpRing:
 
     def __init__(self) -> None:
         self.h = ExpSum({(Fraction(0), 1): Fraction(1)})
-        self.functions: dict[str, Callable[..., Any]] = {
+        self.end = 0  # never asked for: no further coordinate is expanded here
+        self.functions: dict[str, Callable[..., Scalar]] = {
             "exp": exp,
             "expm1": expm1,
             "phi": phi,
@@ -187,17 +188,17 @@ class ExpRing:
             "riemann": left_sum,
         }
 
-    def trim(self, value: Any, weight: int) -> Any:
+    def trim(self, value: Scalar, weight: int) -> Scalar | None:
         """The value, or ``None`` when it vanishes identically."""
         return value if value else None
 
 
-class _OuterAtZero(StepValues):
+class _OuterAtZero(StepValues[ExpRing]):
     """A setting whose accepted row has its weights at z = 0."""
 
     outer: int = 0
 
-    def weights(self, row: Any, site: int) -> tuple[tuple[str, Any], ...]:
+    def weights(self, row: Row, site: int) -> tuple[tuple[str, Scalar], ...]:
         pairs = super().weights(row, site)
         if id(row) != self.outer or site != 0:
             return pairs
@@ -256,14 +257,14 @@ def _errors(program: Program, limit: int, outer: bool) -> Words:
 class _AtZero(Recursion):
     """A recursion whose accepted row at site 0 also has its exact integrals at z = 0."""
 
-    def exact(self, start: Any, length: Any, z: Any) -> list[Any]:
+    def exact(self, start: Scalar, length: Scalar, z: Scalar) -> list[Scalar]:
         if not self._closing:
             return super().exact(start, length, z)
         return [Fraction(1, factorial(k + 1)) for k in range(self.limit)]
 
     _closing = False
 
-    def row(self, row: Any, site: int, base: Words, known: Any) -> Words:
+    def row(self, row: Row, site: int, base: Words, known: Mapping[str, Words]) -> Words:
         setting = self.setting
         assert isinstance(setting, _OuterAtZero)
         self._closing = id(row) == setting.outer and site == 0

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
 
-from ...algebra.ring import SeriesRing
+from ...algebra.ring import Ring, SeriesRing
+from ...algebra.scalar import Scalar
 from ...errors import OrderError
 from ...program.model import Program
 from ...program.row import depth
@@ -30,7 +30,7 @@ NEAR = 1e-6  # double roots are found to the square root of rounding
 LARGEST_FACTOR = Fraction(8)
 
 
-def zero_stability(program: Program, parameters: Mapping[str, Any]) -> ZeroStability:
+def zero_stability(program: Program, parameters: Mapping[str, Scalar]) -> ZeroStability:
     """The root condition of a program's main step.
 
     Args:
@@ -72,12 +72,10 @@ def unstable(program: Program) -> list[str]:
         found = zero_stability(program, defaults(program))
     except OrderError as error:
         return [str(error)]
-    return (
-        [] if found.stable else [f"not zero-stable, so that it does not converge: {found.reason}"]
-    )
+    return [] if found.stable else [f"not zero-stable, so it does not converge: {found.reason}"]
 
 
-def accumulation(program: Program, parameters: Mapping[str, Any]) -> float:
+def accumulation(program: Program, parameters: Mapping[str, Scalar]) -> float:
     """1/ρ'(1) on a uniform grid: what a local error leaves in the solution once past states have settled.
 
     With factors s_k on x_{n−k}, which sum to 1, ρ'(1) = 1 + Σ k s_k; it is 1 for Adams type.
@@ -91,7 +89,7 @@ def accumulation(program: Program, parameters: Mapping[str, Any]) -> float:
     return float(1 / slope) if slope else float("inf")
 
 
-def shares(program: Program, setting: StepValues, site: int) -> list[Fraction]:
+def shares(program: Program, setting: StepValues[Ring], site: int) -> list[Fraction]:
     """The factors of the row that ends a step on x, x−1, …, as h tends to 0."""
     final, values = program.main.final, setting.at(site)
     found = [Fraction(0)] * (program.main.history + 1)
@@ -100,7 +98,7 @@ def shares(program: Program, setting: StepValues, site: int) -> list[Fraction]:
     return found
 
 
-def _roots(program: Program, parameters: Mapping[str, Any], grid: Grid) -> list[complex]:
+def _roots(program: Program, parameters: Mapping[str, Scalar], grid: Grid) -> list[complex]:
     """The roots of the first characteristic polynomial of the row that ends a step."""
     factors = shares(program, StepValues(program.kappa, SeriesRing(3), grid, parameters), 0)
     return polynomial_roots([*(complex(-f) for f in reversed(factors)), 1 + 0j])
@@ -132,7 +130,7 @@ def _shown(root: complex, count: int) -> str:
     return text if count == 1 else f"{text} ({count} times)"
 
 
-def _factor(program: Program, parameters: Mapping[str, Any]) -> Fraction:
+def _factor(program: Program, parameters: Mapping[str, Scalar]) -> Fraction:
     """The largest factor by which clock steps may grow from step to step, to four digits."""
 
     def holds(factor: Fraction) -> bool:

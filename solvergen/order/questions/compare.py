@@ -90,6 +90,7 @@ def _ranked(report: OrderReport, grid: str, mode: str) -> Ranked:
         power=order.value,
         error_norm=None if reason else report.error_norm,
         cost_constant=None if reason else report.cost_constant,
-        limited_by=tuple(str(b) for b in report.bottlenecks if b.part in parts),
+        limited_by=tuple(str(b) for b in report.bottlenecks if b.part in parts)
+        or (() if order.value else (report.divergence,)),
         no_constant=reason,
     )

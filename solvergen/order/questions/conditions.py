@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...algebra.ring import SeriesRing
+from ...algebra.scalar import Scalar
 from ...algebra.series import Series
 from ...algebra.traced import symbol
 from ...errors import OrderError
@@ -26,6 +27,9 @@ from ..ode.analyse import analyse
 
 if TYPE_CHECKING:
     from sympy import Expr, Symbol
+    from sympy.polys.rings import PolyElement
+
+    Family = dict[Symbol, Expr]  # values of some unknowns, in terms of the others
 
 
 @dataclass(frozen=True)
@@ -162,14 +166,14 @@ def _limits(program: Program, order: int, solution: Solution) -> tuple[str, ...]
 
 
 def _case(program: Program, order: int, chosen: tuple[str, ...], kind: str) -> Case:
-    def parameters(ring: SeriesRing) -> dict[str, Any]:
-        values: dict[str, Any] = dict(defaults(program))
+    def parameters(ring: SeriesRing) -> dict[str, Scalar]:
+        values: dict[str, Scalar] = dict(defaults(program))
         for i, name in enumerate(chosen):
             terms = []
             for k in range(order):
                 points = tuple(grids.generic_ratio(79 + s, 10 * i + k) for s in (0, 11))
                 terms.append(symbol(_unknown(name, k), points))
-            values[name] = Series(0, terms, ring.h.end)
+            values[name] = Series(0, terms, ring.end)
         return values
 
     free = program.main.uneven and kind == ARBITRARY
@@ -214,10 +218,10 @@ def _equations(
     return list(dict.fromkeys(tops)), bottoms, sorted(unknowns, key=lambda s: s.name)
 
 
-def _in_ratios(top: Any) -> list[Expr]:
+def _in_ratios(top: PolyElement) -> list[Expr]:
     """The coefficients of a polynomial with respect to step ratios and jets."""
     mine = [i for i, s in enumerate(top.ring.symbols) if ":" in s.name]
-    groups: dict[tuple[int, ...], dict[Any, Any]] = {}
+    groups: dict[tuple[int, ...], dict[tuple[int, ...], object]] = {}
     for exponents, value in top.items():
         outer = tuple(0 if i in mine else e for i, e in enumerate(exponents))
         inner = tuple(e if i in mine else 0 for i, e in enumerate(exponents))
@@ -225,11 +229,11 @@ def _in_ratios(top: Any) -> list[Expr]:
     return [top.ring.from_dict(group).as_expr() for group in groups.values()]
 
 
-def _solve(tops: list[Expr], unknowns: list[Symbol]) -> list[dict[Any, Any]]:
+def _solve(tops: list[Expr], unknowns: list[Symbol]) -> list[Family]:
     """All solutions, the limits p first and then one power of h after the other."""
     from sympy import expand, solve
 
-    families: list[dict[Any, Any]] = [{}]
+    families: list[Family] = [{}]
     stages = sorted({int(s.name.partition(":")[2]) for s in unknowns})
     for stage in stages:
         later = {s for s in unknowns if int(s.name.partition(":")[2]) > stage}
@@ -246,13 +250,11 @@ def _solve(tops: list[Expr], unknowns: list[Symbol]) -> list[dict[Any, Any]]:
     return [f for f in families if all(expand(top.subs(f)) == 0 for top in tops)]
 
 
-def _merged(family: dict[Any, Any], extra: dict[Any, Any]) -> dict[Any, Any]:
+def _merged(family: Family, extra: Family) -> Family:
     return {**{key: value.subs(extra) for key, value in family.items()}, **extra}
 
 
-def _described(
-    program: Program, chosen: tuple[str, ...], solution: Mapping[Any, Any]
-) -> Solution | None:
+def _described(program: Program, chosen: tuple[str, ...], solution: Family) -> Solution | None:
     """A solution in the parameters' own names; ``None`` when it violates their bounds."""
     by_name = {key.name: value for key, value in solution.items()}
     values: dict[str, Fraction | str] = {}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
+from ...algebra.scalar import Scalar
 from ...program.model import Program
 from ..expansion.words import Word, reading_order, spell_latex
 from ..ode.analyse import analyse
@@ -262,7 +262,7 @@ class Writer:
             f"All this is on a grid uniform in the clock. With exact start the order is {found}."
         ]
 
-    def _expansion(self, terms: dict[tuple[int, Word], Any]) -> str:
+    def _expansion(self, terms: dict[tuple[int, Word], Scalar]) -> str:
         """Terms as LaTeX, lower powers of h first, each with its sign."""
         shown = ""
         for power, word in sorted(terms, key=lambda k: (k[0], reading_order(k[1]))):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
+from ...algebra.scalar import Scalar
 from ...algebra.series import Series
 from ...program.model import Program
 from ..expansion.grid import uniform
@@ -41,14 +41,14 @@ class Terms:
         exponent = int(first.exponent) if first else self.limit
         return local_error(self.case, self.limit, exponent)
 
-    def leading(self) -> dict[tuple[int, Word], Any]:
+    def leading(self) -> dict[tuple[int, Word], Scalar]:
         """Its leading part."""
         error = by_power(self.error(), self.limit)
         return {key: value for key, value in error.items() if key[0] == self.limit}
 
-    def exact(self) -> dict[tuple[int, Word], Any]:
+    def exact(self) -> dict[tuple[int, Word], Scalar]:
         """The terms of the exact solution after one step, beyond the propagated initial value."""
-        found: list[Any] = []
+        found: list[Scalar] = []
 
         def run(recursion: Recursion) -> Words:
             z = -self.studied.kappa * recursion.ring.h if self.studied.kappa else Fraction(0)
@@ -77,9 +77,9 @@ class Terms:
         return made
 
 
-def by_power(errors: Words, limit: int, drop: int = 0) -> dict[tuple[int, Word], Any]:
+def by_power(errors: Words, limit: int, drop: int = 0) -> dict[tuple[int, Word], Scalar]:
     """Coefficients by total power of h and word; an evaluation carries one power less."""
-    found: dict[tuple[int, Word], Any] = {}
+    found: dict[tuple[int, Word], Scalar] = {}
     for word, value in errors.items():
         series = value if isinstance(value, Series) else Series(0, [value], limit + 1)
         for power, coefficient in enumerate(series.terms, series.low + weight(word)):
@@ -93,7 +93,7 @@ def power_of_h(power: int) -> str:
     return "" if power == 0 else "h" if power == 1 else f"h^{{{power}}}"
 
 
-def number(value: Any) -> str:
+def number(value: Scalar) -> str:
     """A rational as LaTeX."""
     if not isinstance(value, Fraction | int):
         return rf"\left({value}\right)"

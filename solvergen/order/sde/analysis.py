@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
 
 from ...algebra.fixed import UNIT, FixedSeries, RealRing
+from ...algebra.scalar import Scalar
 from ...program.model import Program
 from ...program.step import Step
 from ..expansion.grid import ARBITRARY, CLASSES, UNIFORM, Grid
@@ -41,12 +41,12 @@ class NoiseAnalysis:
         given: names of parameters that keep their values.
     """
 
-    def __init__(self, program: Program, values: dict[str, Any], given: set[str]) -> None:
+    def __init__(self, program: Program, values: dict[str, Fraction], given: set[str]) -> None:
         self.program, self.values = program, values
         main = program.main
         self.depth = main.history
         self.overlaps = any(_overlapping(step) for step in program.steps)
-        self.walks: dict[Any, Walk] = {}
+        self.walks: dict[tuple[str, int, bool], Walk] = {}
         self.finite: dict[str, Walk] = {}
         # Steps until everything that a step leaves behind has been used, or has died out.
         self.flush = self.depth + (4 if main.corrector else 2)
@@ -117,7 +117,7 @@ class NoiseAnalysis:
             end = self.ended(grids, start, last, own_start=False)
         return dict(zip(MODES, (exact, start, end), strict=True))
 
-    def searched(self, grids: GridClass, errors: Callable[[Walk, int, int], list[Any]]) -> Rate:
+    def searched(self, grids: GridClass, errors: Callable[[Walk, int, int], list[Scalar]]) -> Rate:
         """The rate of a quantity, expanded further and further, or that it has no error."""
         rate = Rate(Fraction(0), False)
         for limit in LIMITS:
@@ -129,7 +129,7 @@ class NoiseAnalysis:
         return rate
 
     def added(
-        self, grids: GridClass, walk: Walk, errors: Callable[[Walk, int, int], list[Any]]
+        self, grids: GridClass, walk: Walk, errors: Callable[[Walk, int, int], list[Scalar]]
     ) -> Added:
         """What the main steps of a period add to an error."""
         period = grids.period
@@ -141,7 +141,7 @@ class NoiseAnalysis:
         total = [a - b for a, b in zip(made[0], made[-1], strict=True)]
         return Added(singles, total, made[0], walk.ring.power, self.tiny)
 
-    def vanishes(self, grids: GridClass, errors: Callable[[Walk, int, int], list[Any]]) -> bool:
+    def vanishes(self, grids: GridClass, errors: Callable[[Walk, int, int], list[Scalar]]) -> bool:
         """Whether an error is zero at finite steps too."""
         steady = grids.limit is not None and len(grids.limit.terms) <= 1
         if not steady or any(step.coordinate is not None for step in self.program.steps):
@@ -180,7 +180,7 @@ class NoiseAnalysis:
             errors = {"mean": means, "covariance": variances}[quantity]
             [single, *_] = self.added(plain, walk, errors).singles
             scale = 1 / walk.target.variance(Fraction(0)) if quantity == "covariance" else ONE
-            return int((single * scale).coefficient(walk.ring.power * (limit + 1)))
+            return walk.ring.lifted(single * scale).coefficient(walk.ring.power * (limit + 1))
 
         return polynomial(local) or None
 
@@ -243,17 +243,17 @@ class NoiseAnalysis:
         return dict.fromkeys(MODES, row)
 
 
-def means(walk: Walk, first: int, site: int) -> list[Any]:
+def means(walk: Walk, first: int, site: int) -> list[Scalar]:
     """Errors of the mean after main steps."""
     return mean_errors(walk, walk.main(first, site), site)
 
 
-def variances(walk: Walk, first: int, site: int) -> list[Any]:
+def variances(walk: Walk, first: int, site: int) -> list[Scalar]:
     """Errors of the variance after main steps."""
     return [variance_error(walk, walk.main(first, site), site)]
 
 
-def path_variances(walk: Walk, first: int, site: int) -> list[Any]:
+def path_variances(walk: Walk, first: int, site: int) -> list[Scalar]:
     """The same when draws of overlapping parts of a step come from one Brownian path."""
     path = PathErrors(walk, [walk.program.main] * (site - first), first)
     form = walk.main(first, site)

@@ -14,11 +14,13 @@ stands for all Gaussian targets.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from random import Random
-from typing import Any
 
 from ...algebra.fixed import FixedSeries, RealRing
+from ...algebra.scalar import Scalar
 
 
 def generic(seed: int, index: int = 0) -> Fraction:
@@ -46,18 +48,17 @@ class Target:
         self.level = LEVEL
         self.steady = len(strength.terms) <= 1 and strength.low in (0, strength.end)
         self.line = RealRing(strength.end, 1)  # Taylor series in λ
-        self.kept: dict[tuple[str, Any], Any] = {}
+        self.kept: dict[tuple[str, object], Scalar] = {}
         self.decay = self.integrated(self._rate()) if not self.steady else None
 
     def _rate(self) -> FixedSeries:
         """A (1 − k) as a Taylor series."""
-        square = self._level_series() ** 2
-        rate: FixedSeries = (1 + self.strength) * square / (self.spread + square)
-        return rate
+        level = self._level_series()
+        square = level * level
+        return (1 + self.strength) * square / (self.spread + square)
 
     def _level_series(self) -> FixedSeries:
-        series: FixedSeries = self.line.exp(-self.line.h) * self.level
-        return series
+        return self.line.lifted(self.line.exp(-self.line.h) * self.level)
 
     @staticmethod
     def integrated(series: FixedSeries) -> FixedSeries:
@@ -65,13 +66,13 @@ class Target:
         terms = [value // (k + 1) for k, value in enumerate(series.terms, series.low)]
         return FixedSeries(series.low + 1, terms, series.end + 1)
 
-    def _cached(self, name: str, position: Any, make: Any) -> Any:
+    def _cached(self, name: str, position: object, make: Callable[[], Scalar]) -> Scalar:
         key = (name, position)
         if key not in self.kept:
             self.kept[key] = make()
         return self.kept[key]
 
-    def sigma(self, position: Any) -> Any:
+    def sigma(self, position: Scalar) -> Scalar:
         """σ̃ there."""
         return self._cached(
             "sigma",
@@ -79,32 +80,32 @@ class Target:
             lambda: self.ring.lifted(self.ring.exp(-(position * self.ring.h))) * self.level,
         )
 
-    def variance(self, position: Any) -> Any:
+    def variance(self, position: Scalar) -> Scalar:
         """v there."""
         return self._cached("variance", position, lambda: self.sigma(position) ** 2 + self.spread)
 
-    def gain(self, position: Any) -> Any:
+    def gain(self, position: Scalar) -> Scalar:
         """k there."""
         return self._cached("gain", position, lambda: self.spread / self.variance(position))
 
-    def _potential(self, position: Any) -> Any:
+    def _potential(self, position: Scalar) -> Scalar:
         """∫ A (1 − k) dλ up to there, up to a constant."""
         if self.decay is None:
             rate = self.ring.constant(1) + self.ring.composed(self.strength, Fraction(0))
             return self.ring.log(self.variance(position)) * rate * Fraction(-1, 2)
         return self.ring.composed(self.decay, position * self.ring.h)
 
-    def flow(self, start: Any, end: Any) -> Any:
+    def flow(self, start: Scalar, end: Scalar) -> Scalar:
         """Φ(end, start); also backwards."""
         if start is end or start == end:
             return Fraction(1)
         ends = [
-            self._cached("potential", place, lambda p=place: self._potential(p))
+            self._cached("potential", place, partial(self._potential, place))
             for place in (start, end)
         ]
         return self._cached("flow", (start, end), lambda: self.ring.exp(ends[0] - ends[1]))
 
-    def covariance(self, first: Any, last: Any) -> Any:
+    def covariance(self, first: Scalar, last: Scalar) -> Scalar:
         """Cov(w(first), w(last)) from a start in the marginal, first ≤ last."""
         return self.flow(first, last) * self.variance(first)
 
@@ -112,12 +113,11 @@ class Target:
 
     def kernel(self) -> FixedSeries:
         """√2 τ σ̃ e^{∫A(1−k)} as a Taylor series: the noise's part in w(b) per dW, without Φ(b, 0)."""
-        growth = self.line.exp(self.integrated(self._rate()).truncated(self.line.end))
-        root = self.line.sqrt(2 * self.strength)
-        kernel: FixedSeries = root * self._level_series() * growth
-        return kernel
+        line = self.line
+        growth = line.exp(self.integrated(self._rate()).truncated(line.end))
+        return line.lifted(line.sqrt(2 * self.strength) * self._level_series() * growth)
 
-    def integral(self, series: FixedSeries, start: Any, end: Any) -> Any:
+    def integral(self, series: FixedSeries, start: Scalar, end: Scalar) -> Scalar:
         """The integral of a Taylor series between two positions."""
         whole = self.integrated(series)
         parts = [self.ring.composed(whole, place * self.ring.h) for place in (start, end)]

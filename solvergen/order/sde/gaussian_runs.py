@@ -6,14 +6,14 @@ draws of its steps. This is `program.unroll` over power series, with the exact d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 from sympy import Expr
 
 from ...algebra.fixed import RealRing
+from ...algebra.scalar import Scalar
 from ...errors import OrderError
 from ...program.model import Program
 from ...program.row import Place, Row
@@ -23,13 +23,13 @@ from ..expansion.symbol_values import StepValues
 from .gaussian import Target, generic
 from .step_symbols import Opened, StepSymbols, located, located_names, velocity_clock
 
-MU = "mu"
-Key = Any  # MU, ("w", site) or ("z", site, name)
-Form = dict[Key, Any]
+Key = tuple[str, int, str]
+MU: Key = ("mu", 0, "")  # the mean of the target; "w" is the state at a site, "z" a draw there
+Form = dict[Key, Scalar]
 LENGTH = generic(107)  # of the run in λ: the number of steps is LENGTH/h
 
 
-def plus(form: Form, other: Form, factor: Any = Fraction(1)) -> Form:
+def plus(form: Form, other: Form, factor: Scalar = Fraction(1)) -> Form:
     """form + factor·other."""
     total = dict(form)
     for key, value in other.items():
@@ -55,13 +55,13 @@ class Walk:
         ring: RealRing,
         grid: Grid,
         target: Target,
-        parameters: dict[str, Any],
+        parameters: Mapping[str, Scalar],
     ) -> None:
         self.program, self.kappa, self.ring = program, program.kappa, ring
         self.grid, self.target, self.parameters = grid, target, parameters
         self.position = grid.position
         self.opened: dict[tuple[int, int], Opened] = {}
-        self.kept: dict[Any, Any] = {}
+        self.kept: dict[tuple[int, int, int], Scalar] = {}
         self.moves: dict[tuple[int, int], bool] = {}
         self.mains: dict[tuple[int, int], Form] = {}
 
@@ -69,9 +69,9 @@ class Walk:
 
     def exact(self, site: int) -> Form:
         """The exact state at a site."""
-        return {MU: Fraction(1), ("w", site): Fraction(1)}
+        return {MU: Fraction(1), ("w", site, ""): Fraction(1)}
 
-    def integrand(self, position: Any, state: Form) -> Form:
+    def integrand(self, position: Scalar, state: Form) -> Form:
         """D, ε or ε − D at a state."""
         gain = self.target.gain(position)
         lost = 1 - gain
@@ -141,9 +141,9 @@ class Walk:
     def chained(self, chain: Chain, opened: Opened, site: int, base: Form) -> Form:
         """The state after Langevin steps; of their draws only the sum enters later, so it is one draw."""
         rate, sigma = opened.values.expr(chain.size()), self.target.sigma(opened.low)
-        kept: Any = 1 - rate * (1 - self.target.gain(opened.low))
-        whole: Any = Fraction(1)
-        variance: Any = Fraction(0)
+        kept: Scalar = 1 - rate * (1 - self.target.gain(opened.low))
+        whole: Scalar = Fraction(1)
+        variance: Scalar = Fraction(0)
         for _ in range(chain.repeats):
             whole, variance = whole * kept, variance * kept**2 + 2 * rate
         state = {key: whole * value for key, value in base.items()}
@@ -190,12 +190,11 @@ class Walk:
 
     def symbols(self, grid: Grid, site: int) -> StepSymbols:
         """The symbols of a step on a grid."""
-        ring: Any = self.ring
-        values = StepSymbols(StepValues(self.kappa, ring, grid, self.parameters), site)
+        values = StepSymbols(StepValues(self.kappa, self.ring, grid, self.parameters), site)
         values.level = self.target.sigma
         return values
 
-    def value(self, expression: Expr, opened: Opened, site: int) -> Any:
+    def value(self, expression: Expr, opened: Opened, site: int) -> Scalar:
         """The value of a weight; where the grid repeats most weights do."""
         which = (id(expression), id(opened.step))
         if which not in self.moves:
@@ -206,7 +205,7 @@ class Walk:
             self.kept[key] = opened.values.expr(expression)
         return self.kept[key]
 
-    def place(self, place: Place, opened: Opened) -> Any:
+    def place(self, place: Place, opened: Opened) -> Scalar:
         """The position of a row's place."""
         low, high = opened.low, opened.high
         if place.is_end:
@@ -217,14 +216,14 @@ class Walk:
         clock = ends[0] + opened.values.expr(place.fraction) * (ends[1] - ends[0])
         return self.ring.log((1 / clock - 1) * self.target.level) / self.ring.h
 
-    def scale(self, position: Any) -> Any:
+    def scale(self, position: Scalar) -> Scalar:
         """S of the plain form Y = x/S, under α = 1."""
         if self.kappa == -1:
             return Fraction(1)
         sigma = self.target.sigma(position)
         return sigma if self.kappa == 1 else 1 + sigma
 
-    def clock(self, position: Any) -> Any:
+    def clock(self, position: Scalar) -> Scalar:
         """The clock of the integrand."""
         sigma = self.target.sigma(position)
         return {1: lambda: 1 / sigma, -1: lambda: sigma, 0: lambda: velocity_clock(sigma)}[

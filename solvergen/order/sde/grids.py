@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 from ...algebra.fixed import FixedSeries, RealRing
+from ...algebra.scalar import Scalar
 from ..expansion.grid import SMOOTH, Grid, pattern
 from .gaussian import Target, generic
 
@@ -14,9 +14,9 @@ from .gaussian import Target, generic
 DENSITY = [Fraction(1), *(generic(113, i) - 1 for i in (1, 2, 3))]
 
 
-def density(position: Any, ring: RealRing) -> Any:
+def density(position: FixedSeries, ring: RealRing) -> FixedSeries:
     """dλ per step of the smooth grid at a position, in units of h."""
-    total: Any = ring.constant(0)
+    total = ring.constant(0)
     for value in reversed(DENSITY):
         total = total * position + value
     return total
@@ -53,12 +53,12 @@ class GridClass:
 def smooth(ring: RealRing) -> Grid:
     """Points of a generic smooth grid: dλ/dt = density(λ), one point per h in t."""
     line = RealRing(ring.end // ring.power + 3, 1)
-    curve: Any = line.x
+    curve = line.x
     for _ in range(line.end):
         curve = Target.integrated(density(curve, line)).truncated(line.end)
-    made: dict[int, Any] = {}
+    made: dict[int, Scalar] = {}
 
-    def position(site: int) -> Any:
+    def position(site: int) -> Scalar:
         if site not in made:
             at = ring.composed(curve, site * ring.h) if site else None
             made[site] = Fraction(0) if at is None else at / ring.h

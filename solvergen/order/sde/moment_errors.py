@@ -27,9 +27,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from ...algebra.fixed import FixedSeries
+from ...algebra.scalar import Scalar
 from ...program.step import Step
 from ..verdict import Rate
 from .gaussian_runs import MU, Form, Walk
@@ -37,26 +37,26 @@ from .gaussian_runs import MU, Form, Walk
 ZERO, ONE = Fraction(0), Fraction(1)
 
 
-def mean_errors(walk: Walk, form: Form, site: int) -> list[Any]:
+def mean_errors(walk: Walk, form: Form, site: int) -> list[Scalar]:
     """Errors of the mean at a site: per unit of the mean of w at the base point, and of μ."""
     flow, base = walk.target.flow, walk.position(0)
-    moved = walk.ring.constant(0)
+    moved: Scalar = walk.ring.constant(0)
     for key, value in form.items():
         if key[0] == "w":
             moved = moved + value * flow(base, walk.position(key[1]))
     return [moved - flow(base, walk.position(site)), form[MU] - ONE]
 
 
-def variance_error(walk: Walk, form: Form, site: int) -> Any:
+def variance_error(walk: Walk, form: Form, site: int) -> Scalar:
     """Error of the variance at a site, from a start in the marginal, draws independent."""
     drawn = sum((v * v for key, v in form.items() if key[0] == "z"), walk.ring.constant(0))
     return drawn + _past(walk, form) - walk.target.variance(walk.position(site))
 
 
-def _past(walk: Walk, form: Form) -> Any:
+def _past(walk: Walk, form: Form) -> Scalar:
     """Variance due to the exact states that a form starts from."""
     known = sorted(((key[1], v) for key, v in form.items() if key[0] == "w"), key=lambda p: p[0])
-    total: Any = walk.ring.constant(0)
+    total: Scalar = walk.ring.constant(0)
     for i, (site, value) in enumerate(known):
         later = sum(
             (2 * other * walk.target.flow(walk.position(site), walk.position(past))
@@ -88,14 +88,14 @@ class PathErrors:
         slope = line.constant(-1)
         if walk.kappa != -1:
             slope = FixedSeries(0, target.strength.truncated(1).terms, line.end)
-        self.shape = line.exp(slope * line.h)
+        self.shape = line.lifted(line.exp(slope * line.h))
 
-    def along(self, form: Form, site: int, part: int) -> Any:
+    def along(self, form: Form, site: int, part: int) -> Scalar:
         """Mean square error at a site due to the path's part in the step at `part`."""
         walk, target = self.walk, self.walk.target
         forward = target.flow(walk.position(0), walk.position(site))
         low, high = walk.position(part), walk.position(part + 1)
-        total = target.integral(self.kernel**2, low, high) * forward**2
+        total = target.integral(self.kernel * self.kernel, low, high) * forward**2
         draws = [(k[2], v) for k, v in form.items() if k[0] == "z" and k[1] == part]
         ends = {name: self.ends(name, part) for name, _ in draws}
         sizes = {name: self.size(*ends[name]) for name, _ in draws}
@@ -111,11 +111,11 @@ class PathErrors:
                     total = total + 2 * value * weight * both / (sizes[name] * sizes[other])
         return total
 
-    def whole(self, form: Form, site: int) -> Any:
+    def whole(self, form: Form, site: int) -> Scalar:
         """Mean square error at a site from a start in the marginal."""
         walk = self.walk
         flow = walk.target.flow(walk.position(self.first), walk.position(site))
-        start = ("w", self.first)
+        start = ("w", self.first, "")
         past = {key: value for key, value in form.items() if key[0] == "w"}
         past[start] = past.get(start, ZERO) - flow
         total = _past(walk, past) + walk.ring.constant(0)
@@ -123,9 +123,9 @@ class PathErrors:
             total = total + self.along(form, site, part)
         return total
 
-    def shared(self, form: Form) -> Any:
+    def shared(self, form: Form) -> Scalar:
         """What the variance gains when draws of overlapping parts come from one path."""
-        total: Any = self.walk.ring.constant(0)
+        total: Scalar = self.walk.ring.constant(0)
         for part, step in enumerate(self.steps, self.first):
             parts = {draw.name: self.ends(draw.name, part) for draw in step.draws}
             held = [(n, form[key]) for n in parts if (key := ("z", part, n)) in form]
@@ -137,7 +137,7 @@ class PathErrors:
                         total = total + 2 * value * weight * both / (sizes[0] * sizes[1])
         return total
 
-    def ends(self, name: str, part: int) -> tuple[Any, Any]:
+    def ends(self, name: str, part: int) -> tuple[Scalar, Scalar]:
         """Positions between which a draw's part of the path lies."""
         walk, step = self.walk, self.steps[part - self.first]
         low, high = walk.position(part), walk.position(part + 1)
@@ -148,22 +148,22 @@ class PathErrors:
                 return low + fractions[0] * (high - low), low + fractions[1] * (high - low)
         return low, high
 
-    def size(self, low: Any, high: Any) -> Any:
+    def size(self, low: Scalar, high: Scalar) -> Scalar:
         """√∫ shape² dλ between two positions; zero where they are equal."""
         ring = self.walk.ring
-        return ring.sqrt(self.walk.target.integral(self.shape**2, low, high))
+        return ring.sqrt(self.walk.target.integral(self.shape * self.shape, low, high))
 
-    def overlap(self, first: tuple[Any, Any], second: tuple[Any, Any]) -> Any:
+    def overlap(self, first: tuple[Scalar, Scalar], second: tuple[Scalar, Scalar]) -> Scalar:
         """∫ shape² dλ over what two parts have in common."""
         ring = self.walk.ring
         low = second[0] if ring.least(first[0], second[0]) is first[0] else first[0]
         high = ring.least(first[1], second[1])
         if ring.least(high, low) is high:
             return ring.constant(0)
-        return self.walk.target.integral(self.shape**2, low, high)
+        return self.walk.target.integral(self.shape * self.shape, low, high)
 
 
-def exponent(errors: Sequence[Any], power: int, tiny: int = 0) -> Fraction | None:
+def exponent(errors: Sequence[Scalar], power: int, tiny: int = 0) -> Fraction | None:
     """The least power of h among some series, or ``None`` when all that is known vanishes.
 
     Args:
@@ -177,7 +177,7 @@ def exponent(errors: Sequence[Any], power: int, tiny: int = 0) -> Fraction | Non
     return Fraction(min(found), power) if found else None
 
 
-def known(errors: Sequence[Any], power: int) -> Fraction:
+def known(errors: Sequence[Scalar], power: int) -> Fraction:
     """The power of h up to which some series are known."""
     return Fraction(min(e.end for e in errors if isinstance(e, FixedSeries)), power)
 
@@ -194,9 +194,9 @@ class Added:
         tiny: coefficients up to this size count as zero.
     """
 
-    singles: Sequence[Any]
-    period: Sequence[Any]
-    remainder: Sequence[Any]
+    singles: Sequence[Scalar]
+    period: Sequence[Scalar]
+    remainder: Sequence[Scalar]
     power: int
     tiny: int = 0
 
@@ -223,7 +223,7 @@ def least(rates: Sequence[Rate]) -> Rate:
     return Rate(value, any(rate.exact for rate in bound if rate.value == value))
 
 
-def capped(rate: Rate, errors: Sequence[Any], power: int, root: int = 1, tiny: int = 0) -> Rate:
+def capped(rate: Rate, errors: Sequence[Scalar], power: int, root: int = 1, tiny: int = 0) -> Rate:
     """A rate after an error that some first or last steps leave."""
     found = exponent(errors, power, tiny)
     return rate if found is None else least([rate, Rate(found / root)])

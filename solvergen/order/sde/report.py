@@ -25,7 +25,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
 
 from ...errors import OrderError
 from ...expr.evaluation import evaluate
@@ -35,7 +34,7 @@ from ..expansion.grid import ARBITRARY, CLASSES, UNIFORM
 from ..expansion.local_error import defaults
 from ..ode.analyse import analyse
 from ..ode.report import MODES, OrderReport
-from ..verdict import Rate
+from ..verdict import Document, Rate
 from .analysis import ON_PATH, NoiseAnalysis
 from .strength import silenced, windowed
 
@@ -90,7 +89,7 @@ class StochasticReport:
         analysis = NoiseAnalysis(self.program, dict(self.parameters), set(self.parameters))
         return analysis.growth(quantity, rate.value)
 
-    def json(self, mode: str = "own_end") -> dict[str, dict[str, Any]]:
+    def json(self, mode: str = "own_end") -> dict[str, Document]:
         """``{"uniform": {"mean": [2, True], "covariance": "exact", "strong": None}, …}``.
 
         Args:

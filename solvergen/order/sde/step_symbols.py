@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from sympy import Expr
 
+from ...algebra.scalar import Scalar
 from ...expr.arithmetic import children, function_name
 from ...program.row import FURTHER
 from ...program.step import Step
@@ -18,19 +18,19 @@ from ..expansion.symbol_values import SymbolValues
 class StepSymbols(SymbolValues):
     """Values of a step's symbols on a grid in λ, whatever the integrand."""
 
-    level: Callable[[Any], Any]
+    level: Callable[[Scalar], Scalar]
 
-    def _lam(self, first: int, last: int) -> Any:
+    def _lam(self, first: int, last: int) -> Scalar:
         return (self._position(last) - self._position(first)) * self.setting.ring.h
 
-    def _clock(self, first: int, last: int) -> Any:
+    def _clock(self, first: int, last: int) -> Scalar:
         if self.setting.kappa:
             return super()._clock(first, last)
         ends = [velocity_clock(self.level(self._position(site))) for site in (first, last)]
         return ends[1] - ends[0]
 
 
-def velocity_clock(sigma: Any) -> Any:
+def velocity_clock(sigma: Scalar) -> Scalar:
     """The clock σ/(α+σ) at a level σ/α."""
     return sigma / (1 + sigma)
 
@@ -50,9 +50,9 @@ class Opened:
     step: Step
     moving: frozenset[str]
     values: StepSymbols
-    low: Any
-    high: Any
-    raised: Any = None
+    low: Scalar
+    high: Scalar
+    raised: Scalar | None = None
 
 
 def located_names(step: Step) -> frozenset[str]:

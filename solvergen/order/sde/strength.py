@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 from sympy import Expr, Symbol
 
 from ...algebra.fixed import FixedSeries, RealRing
+from ...algebra.scalar import Scalar
 from ...errors import OrderError
 from ...expr.arithmetic import (
     ONE,
@@ -32,11 +32,12 @@ from .step_symbols import located, located_names
 
 
 def strength(
-    program: Program, parameters: Mapping[str, Any], kind: str, sizes: list[Fraction], count: int
+    program: Program, parameters: Mapping[str, Scalar], kind: str, sizes: list[Fraction], count: int
 ) -> FixedSeries | None:
     """τ² = lim Var/(2 h σ̃²) of a step's draws, as a Taylor series in λ about the base point.
 
-    Only the direct weights of the draws count, all outputs being held fixed: no target tells on it.
+    Only the direct weights of the draws count, with all outputs held fixed, so it does not depend on
+    the target.
     With h = x^{2m} and the step at λ = x beyond the base point, the powers of x below 2m of one
     step's variance are the Taylor series of the limit. On a grid whose steps repeat a pattern the
     limit is the average over a period.
@@ -54,7 +55,7 @@ def strength(
     half = count // 2 + 1 if _moves(program, kind) else 1
     ring = RealRing(6 * half + 4, 2 * half)
     main, shift = program.main, ring.x / ring.h
-    total: Any = ring.constant(0)
+    total: Scalar = ring.constant(0)
     for site in range(len(sizes)):
         grid = _local(ring, shift, kind, sizes, site)
 
@@ -63,32 +64,32 @@ def strength(
             walk = Walk(program, ring, grid, target, dict(parameters))
             return walk.run([main], site, main.history, bare=True)[0]
 
-        carried = sum(
-            (v for key, v in form(generic(101)).items() if key[0] == "w"), ring.constant(-1)
-        )
+        kept = (v for key, v in form(generic(101)).items() if key[0] == "w")
+        carried = ring.lifted(sum(kept, ring.constant(-1)))
         if carried.low <= 0:
             return None
         # noise that returns through evaluations with weights O(1) is not part of the strength
         direct = form(Fraction(0))
-        drawn = sum((v * v for key, v in direct.items() if key[0] == "z"), ring.constant(0))
+        squares = (v * v for key, v in direct.items() if key[0] == "z")
+        drawn = ring.lifted(sum(squares, ring.constant(0)))
         if drawn.terms and drawn.low < ring.power:
             return None
         level = ring.exp(-(grid.position(site) * ring.h)) * LEVEL
         total = total + drawn / (2 * level**2 * ring.h)
     span = ring.lifted(sum(sizes)) if kind != SMOOTH else density(ring.x, ring)
-    found = total / span
-    terms = [int(found.coefficient(k)) for k in range(min(count, found.end) if half > 1 else 1)]
+    found = ring.lifted(total / span)
+    terms = [found.coefficient(k) for k in range(min(count, found.end) if half > 1 else 1)]
     return FixedSeries(0, terms, count)
 
 
-def lingers(program: Program, parameters: Mapping[str, Any]) -> bool:
+def lingers(program: Program, parameters: Mapping[str, Scalar]) -> bool:
     """Whether past evaluations keep weights as steps shrink, so that errors in them die out slowly."""
     ring = RealRing(8)
     flat = Target(ring, FixedSeries(0, [], 2))
     main = program.main
     walk = Walk(program, ring, uniform(), flat, dict(parameters))
     form = walk.run([main], 0, main.history, bare=True)[0]
-    return any(v.low <= 0 for key, v in form.items() if key[0] == "w" and key[1] < 0)
+    return any(ring.lifted(v).low <= 0 for key, v in form.items() if key[0] == "w" and key[1] < 0)
 
 
 def windowed(program: Program) -> bool:
@@ -97,7 +98,7 @@ def windowed(program: Program) -> bool:
     return any("between" in function_names(e) for e in every)
 
 
-def _local(ring: RealRing, shift: Any, kind: str, sizes: list[Fraction], site: int) -> Grid:
+def _local(ring: RealRing, shift: Scalar, kind: str, sizes: list[Fraction], site: int) -> Grid:
     if kind == SMOOTH:
         scale = density(ring.x, ring)
         return Grid(kind, lambda i: shift + i * scale)
@@ -213,7 +214,7 @@ def _is_loud(program: Program, step: Step, values: Mapping[str, Expr]) -> bool:
     h = ring.constant(Fraction(3, 10))
     named = {"h": h, "sigma": ring.constant(1), "sigma_next": ring.exp(-h), "steps": LENGTH / h}
 
-    def size(expression: Expr) -> Any:
+    def size(expression: Expr) -> Scalar:
         simple = substitute(expression, values)
         return evaluate(simple, {**numbers, **named}, ring.functions, lambda number: number)
 

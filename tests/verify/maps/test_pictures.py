@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from verify.errors import ProblemError
-from verify.maps.pictures import _classifier, _digits, distance, examine_digits, gallery
+from verify.maps.pictures import _classifier, _digits, distance, examine_digits
 from verify.maps.target import wrapped
 
 
@@ -20,8 +20,3 @@ def test_the_distance_grows_with_noise():
 def test_a_map_without_a_label_is_refused():
     with pytest.raises(ProblemError, match="f\\(x, sigma, label\\)"):
         examine_digits(wrapped(lambda x, sigma: x, "endpoint"))
-
-
-def test_pictures_are_drawn_pixel_by_pixel():
-    drawn = gallery([[-1.0, 1.0, -1.0, 0.0]])
-    assert drawn.count("<rect") == 2 and 'fill-opacity="1.00"' in drawn

@@ -10,22 +10,36 @@ const charts = (() => {
 
   const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+  const isLegend = part => "label_text_color" in part;
+
   function dressed({ figure, legends }) {
     const ink = colour("--ink"), line = colour("--line"), paper = colour("--paper");
+    if (legends === "below")
+      for (const legend of figure.center.filter(isLegend)) {
+        figure.center = figure.center.filter(part => part !== legend);
+        Object.assign(legend, { ncols: 2, border_line_alpha: 0, padding: 2, spacing: 10, location: "left", label_text_font_size: "12px" });
+        figure.add_layout(legend, "below");
+      }
     figure.background_fill_color = paper;
     figure.border_fill_color = paper;
     figure.outline_line_color = line;
     if (figure.title) figure.title.text_color = ink;
-    for (const axis of [...figure.below, ...figure.left]) {
+    for (const axis of [...figure.below, ...figure.left].filter(part => !isLegend(part))) {
       axis.axis_label_text_color = ink;
       axis.major_label_text_color = ink;
       axis.axis_line_color = line;
       axis.major_tick_line_color = line;
       axis.minor_tick_line_color = null;
     }
+    for (const bar of figure.right.filter(part => "color_mapper" in part)) {
+      bar.background_fill_color = paper;
+      bar.title_text_color = ink;
+      bar.major_label_text_color = ink;
+      bar.major_tick_line_color = line;
+    }
     for (const grid of figure.center) if ("grid_line_color" in grid) grid.grid_line_color = line;
-    for (const legend of figure.center.filter(part => "label_text_color" in part)) {
-      legend.location = legends;
+    for (const legend of [...figure.center, ...figure.below].filter(isLegend)) {
+      if (legends !== "below") legend.location = legends;
       legend.background_fill_color = paper;
       legend.background_fill_alpha = 0.8;
       legend.label_text_color = ink;
@@ -34,7 +48,8 @@ const charts = (() => {
     return figure;
   }
 
-  // A figure in a place of the page. Options are Bokeh's, and `label` for readers who don't see it.
+  // A figure in a place of the page. Options are Bokeh's, and `label` for readers who don't see it;
+  // `legends` is a corner, or "below" for one under the axis.
   function figure(place, { label, legends = "top_right", ...options }) {
     const made = Bokeh.Plotting.figure({
       height: 300, sizing_mode: "stretch_width", tools: [], toolbar_location: null, ...options,

@@ -1,0 +1,62 @@
+"""What numbers that differ from step to step must keep to, and whether fitted ones belong here."""
+
+from __future__ import annotations
+
+from ..errors import DeriveError
+from ..program.digest import base_digest
+from ..program.model import Program
+from ..spec.model import Solver
+
+
+def check_numbers(solver: Solver) -> None:
+    """Refuse numbers per step where steps are not one interval each, and lists of another length.
+
+    Raises:
+        DeriveError: naming the length that is needed.
+    """
+    varying = [p for p in solver.parameters if p.per]
+    for parameter in varying:
+        where = ("parameters", parameter.name)
+        if solver.noise or solver.langevin:
+            raise DeriveError('per = "step" and [noise] cannot be combined', (*where, "per"))
+        if solver.spans > 1 or solver.controller:
+            raise DeriveError(
+                'per = "step" needs steps of one interval each, on a grid that is known beforehand; '
+                "remove `spans` or [controller]",
+                (*where, "per"),
+            )
+    lists = [p for p in varying if p.values]
+    if not lists:
+        return
+    steps = solver.grid.steps if solver.grid else len(lists[0].values)
+    source = "[grid] has" if solver.grid else f"`{lists[0].name}` has"
+    for parameter in lists:
+        if len(parameter.values) != steps:
+            raise DeriveError(
+                f"`{parameter.name}` has {len(parameter.values)} values and {source} {steps} steps; "
+                f"give one value a step, {steps} in all",
+                ("parameters", parameter.name, "values"),
+            )
+
+
+def check_fitted(solver: Solver, program: Program) -> None:
+    """Refuse provenance that belongs to another rule or another number of steps.
+
+    Raises:
+        DeriveError: the rule was changed after the fit.
+    """
+    fitted = solver.fitted
+    if fitted is None:
+        return
+    if program.length != fitted.steps:
+        raise DeriveError(
+            f"[fitted] says {fitted.steps} steps and [grid] has {program.length}; refit it with "
+            "solvergen fit, or remove [fitted]",
+            ("fitted", "steps"),
+        )
+    if (found := base_digest(program)) != fitted.base:
+        raise DeriveError(
+            f"the rule has changed since its numbers were fitted: it is {found[:16]}, they belong to "
+            f"{fitted.base[:16]}; refit it with solvergen fit, or remove [fitted]",
+            ("fitted", "base"),
+        )

@@ -1,0 +1,117 @@
+"""What a file adds whose numbers differ from step to step, and one that has levels of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from ..program.defects import defects
+from ..program.model import Program
+from ..spec.model import Solver
+from . import noise_parts
+from .python_text import WIDTH, literal
+from .specialise import definition, wrapped
+
+PAD = " " * 4
+# What `sample` says of its grid.
+LEVELS = (
+    "sigmas: the file's own LEVELS unless given; others are taken with a warning.\n"
+    "    alphas: the same number, ones unless given."
+)
+
+
+def definitions(program: Program) -> list[str]:
+    """The functions that such a file needs."""
+    found = [definition("fitted", "per_step")] if program.varying else []
+    return [*found, *([definition("fitted", "fitted_levels")] if program.levels else [])]
+
+
+def lines(program: Program) -> list[str]:
+    """Lines of `coefficients` after the grid is known."""
+    names, found = program.varying, []
+    if program.levels:
+        own = [p.name for p in program.parameters if p.values]
+        known = " and ".join(f'{name} is NUMBERS["{name}"]' for name in own)
+        inner = PAD * 2 if own else PAD
+        found = [f"{PAD}if {known}:"] * bool(own) + [f"{inner}fitted_levels(alpha, sigma)"]
+    if names:
+        head = f"{PAD}{', '.join(names)} = " if len(names) > 1 else f"{PAD}({names[0]},) = "
+        given = ", ".join(f"{name}={name}" for name in names)
+        found += wrapped(f"{head}per_step(len(lam) - 1, {given})").splitlines()
+    return found
+
+
+def sampling(text: str, program: Program) -> str:
+    """The definition of `sample`, whose grid is the file's own where it has one."""
+    if not program.levels:
+        return text
+    text = text.replace(noise_parts.FALLING, LEVELS)
+    begin, _, rest = text.partition("sigmas")
+    head, colon, body = rest.partition("):\n")
+    signature = begin.rpartition("def ")
+    joined = f"def {signature[2]}sigmas=LEVELS{head}{colon}".replace("\n", " ")
+    joined = " ".join(joined.split()).replace("( ", "(").replace(" )", ")").replace(",)", ")")
+    return f"{signature[0]}{wrapped(joined)}\n{body}"
+
+
+def header(solver: Solver) -> list[str]:
+    """Where fitted numbers come from."""
+    fitted = solver.fitted
+    if fitted is None:
+        return []
+    errors = [
+        f"rms {float(fitted.held_out):.3g} on held-out starts" if fitted.held_out else "",
+        f"{float(fitted.before):.3g} before" if fitted.before else "",
+    ]
+    told = ", ".join(part for part in errors if part)
+    return [f"# fitted   on {fitted.problem} for {fitted.steps} steps{'; ' * bool(told)}{told}"]
+
+
+def constants(program: Program, theory: Mapping[str, Any] | None) -> list[str]:
+    """Levels, numbers, and what the table does at them."""
+    found = []
+    if program.varying and theory and "order" in theory:
+        kept = theory["order"]["arbitrary"]["own_end"]["order"]
+        found += [
+            "# Proved for all numbers below, and for any others: the order on any grid.",
+            f"KEPT_ORDER = {max(kept, 0)}",
+        ]
+    if program.length is not None:
+        found.append(f"STEPS = {program.length}")
+    if program.levels:
+        found += _listed("LEVELS = ", program.levels)
+    if listed := [p for p in program.parameters if p.values]:
+        found.append("# One number a step.")
+        found.append("NUMBERS = {")
+        for parameter in listed:
+            found += _listed(f'    "{parameter.name}": ', parameter.values, ",")
+        found.append("}")
+        base = {parameter.name: float(parameter.default) for parameter in listed}
+        found += ["# The rule before a fit, at every step.", *literal("BASE = ", base)]
+    if steps := defects(program) if program.varying else ():
+        moments = [tuple(_short(m) for m in step.moments) for step in steps]
+        found += [
+            "# Of each step: its weights against the moments of degree 0, 1, 2, less 1; and the most",
+            "# by which a step magnifies errors of the model.",
+            "DEFECTS = (",
+            *(f"    ({', '.join(map(repr, row))})," for row in moments),
+            ")",
+            f"GAIN = {_short(max(step.gain for step in steps))!r}",
+        ]
+    return found
+
+
+def _short(value: float) -> float:
+    """Seven digits; rounding errors of exact sums are nothing."""
+    return 0.0 if abs(value) < 1e-13 else float(f"{value:.7g}")
+
+
+def _listed(head: str, values: tuple[Fraction, ...], tail: str = "") -> list[str]:
+    """A tuple of floats after a head, an item a line where it is long."""
+    items = [repr(float(value)) for value in values]
+    inner = f"{items[0]}," if len(items) == 1 else ", ".join(items)
+    if len(line := f"{head}({inner}){tail}") <= WIDTH:
+        return [line]
+    pad = " " * (len(head) - len(head.lstrip()))
+    return [f"{head}(", *(f"{pad}    {item}," for item in items), f"{pad}){tail}"]

@@ -1,0 +1,1 @@
+"""Fitting the free numbers and levels of a spec through its own Program."""

@@ -1,0 +1,329 @@
+"""The fit of a spec: several starting grids, Levenberg-Marquardt, the best on starts held out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ...program.digest import base_digest
+from ...program.model import Program
+from ..problem import Problem
+from ..record import load_state, save_state
+from ..squares import State, levenberg_marquardt
+from ..table import Array
+from ..teacher import Taught
+from .linear import end, linear, linear_of, squares
+from .numbers import FitError, Numbers, free_numbers
+
+Told = Callable[[str], None]
+TRIAL = 6  # iterations from each starting grid, before the best goes on
+NEARLY = 0.1  # of the error of a fit: what its teacher's own may be
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a fit found.
+
+    Args:
+        program: with its numbers and levels, rounded.
+        numbers: what was free.
+        begun: the starting grid that was chosen.
+        before: rms on held-out starts of the rule with its numbers as given, on the best of the
+            starting grids.
+        after, held_out: rms on the starts of the fit and on those held out.
+        distance: mean |x − exact| on held-out starts.
+        iterations, curve: steps taken and the loss after each, the logarithm of the rms.
+        interrupted: whether Ctrl-C ended it.
+        seconds: of the fit alone.
+        notes: what a reader must know.
+    """
+
+    program: Program
+    numbers: Numbers
+    begun: str
+    before: float
+    after: float
+    held_out: float
+    distance: float
+    iterations: int
+    curve: tuple[float, ...]
+    interrupted: bool
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+def starting_grids(problem: Problem, steps: int) -> dict[str, tuple[float, ...]]:
+    """Levels from which a fit may begin, by name."""
+    high, low = problem.sigma_max, problem.sigma_min
+    share = np.linspace(0, 1, steps + 1)
+    found = {"uniform λ": high * (low / high) ** share}
+    for power in (3, 7, 15):
+        found[f"poly {power}"] = (
+            high ** (1 / power) + share * (low ** (1 / power) - high ** (1 / power))
+        ) ** power
+    ends = math.atan(high), math.atan(low)
+    found["uniform arctan σ"] = np.tan(ends[0] + share * (ends[1] - ends[0]))
+    return {name: (high, *map(float, row[1:-1]), low) for name, row in found.items()}
+
+
+def fit(
+    program: Program,
+    taught: Taught,
+    held: int,
+    steps: int,
+    *,
+    free: Sequence[str] | None = None,
+    iterations: int = 40,
+    ridge: float = 1e-5,
+    state: Path | None = None,
+    tell: Told = lambda line: None,
+) -> Fit:
+    """Fit the free numbers of a rule to a model.
+
+    Args:
+        program: the rule; levels and tables of as many steps are where one trial begins.
+        taught: starts and exact ends; the last `held` of them choose and are never fitted.
+        held: how many those are.
+        steps: of the run.
+        free: names of parameters and `grid`; all unless given.
+        iterations: most steps of the fit.
+        ridge: weight of the mean square departure from the numbers as given.
+        state: file that keeps where the fit stands; another beside it keeps the best so far.
+        tell: takes lines of progress.
+
+    Raises:
+        FitError: nothing to fit, a teacher that is no better than the rule, or errors that are not
+            finite from every starting grid.
+    """
+    begun, problem = time.monotonic(), taught.problem
+    trials = _trials(program, problem, steps, free)
+    inside = taught.starts[:-held], taught.ends[:-held]
+    outside = taught.starts[-held:], taught.ends[-held:]
+    found: dict[str, tuple[Numbers, Array, float]] = {}
+    for name, (numbers, values) in trials.items():
+        found[name] = numbers, values, _rms(problem, numbers, values, *outside)
+    before = min((error for *_, error in found.values()), default=math.inf)
+    if not before < math.inf:
+        raise FitError(
+            f"the rule gives errors that are not finite on every starting grid ({', '.join(found)}); "
+            "check the model between sigma_max and sigma_min, or give the spec a [grid]"
+        )
+    if taught.error * _unit(problem) >= before:
+        raise FitError(
+            f"the teacher's own error, {taught.error * _unit(problem):.3g}, is no better than the "
+            f"rule's before the fit, {before:.3g}; give more --teacher-steps"
+        )
+    first = next(iter(found.values()))[0]
+    belongs = _belongs(program, first, problem, taught, held, ridge)
+    run = _Run(problem, inside, outside, ridge, belongs, state, tell)
+    chosen, start = run.tried(found)
+    numbers = found[chosen][0]
+    at, best, interrupted = run.whole(numbers, found[chosen][1], start, iterations)
+    made = numbers.rounded(best.values)
+    notes = []
+    after = _rms_of(problem, made, *inside)
+    held_out = _rms_of(problem, made, *outside)
+    if not held_out < before:
+        notes.append("the fit does not improve on the rule as given on held-out starts")
+    if taught.error * _unit(problem) > NEARLY * held_out:
+        notes.append(
+            f"the teacher's own error, {taught.error * _unit(problem):.3g}, is more than a tenth of "
+            "the error that is left; give more --teacher-steps"
+        )
+    return Fit(
+        made,
+        numbers,
+        chosen,
+        before,
+        after,
+        held_out,
+        _distance(problem, made, *outside),
+        at.iteration,
+        at.curve,
+        interrupted,
+        time.monotonic() - begun,
+        tuple(notes),
+    )
+
+
+def _trials(
+    program: Program, problem: Problem, steps: int, free: Sequence[str] | None
+) -> dict[str, tuple[Numbers, Array]]:
+    """Free numbers and their values for each starting grid."""
+    own = program.levels
+    if own and not own[-1]:
+        raise FitError(
+            "the last level of [grid] is 0, where the step is DDIM and has no numbers; end at the "
+            "last level above 0"
+        )
+    found: dict[str, tuple[float, ...]] = {}
+    if own and len(own) == steps + 1:
+        found["[grid]"] = tuple(map(float, own))
+    fixed = free is not None and "grid" not in free
+    if not (fixed and found):
+        grids = starting_grids(problem, steps)
+        found |= {"uniform λ": grids["uniform λ"]} if fixed else grids
+    made = {}
+    for name, levels in found.items():
+        exact = own if name == "[grid]" else tuple(Fraction(repr(v)) for v in levels)
+        numbers = free_numbers(program, exact, free)
+        made[name] = numbers, numbers.of(program, levels)
+    return made
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Trials and the fit proper, each kept in a file as it goes."""
+
+    problem: Problem
+    inside: tuple[Tensor, Tensor]
+    outside: tuple[Tensor, Tensor]
+    ridge: float
+    belongs: dict[str, Any]
+    state: Path | None
+    tell: Told
+
+    def tried(self, found: dict[str, tuple[Numbers, Array, float]]) -> tuple[str, State]:
+        """A few iterations from each grid; the one with the least error on held-out starts."""
+        path = None if self.state is None else self.state.with_suffix(".begin")
+        names = list(found)
+        if path is not None and path.is_file():
+            kept = load_state(path, self.belongs)
+            self.tell("goes on from the trials that were made")
+            return names[kept.stalled], State(kept.values, kept.loss, kept.damping, TRIAL, 0)
+        tried: dict[str, tuple[float, State]] = {}
+        for name, (numbers, values, _) in found.items():
+            objective = _LogError(self.problem, numbers, *self.inside, self.ridge, values)
+            at = State(values, objective.loss(values))
+            if math.isinf(at.loss):
+                continue
+            best = _rms(self.problem, numbers, values, *self.outside), at
+            steps = levenberg_marquardt(objective.model, objective.loss, at, iterations=TRIAL)
+            for at in steps:
+                error = _rms(self.problem, numbers, at.values, *self.outside)
+                best = (error, at) if error < best[0] else best
+                self.tell(f"from {name}: step {at.iteration}, held out {error:.4g}")
+            tried[name] = best
+        chosen = min(tried, key=lambda name: tried[name][0])
+        best_state = tried[chosen][1]
+        begin = State(best_state.values, best_state.loss, best_state.damping, TRIAL, 0)
+        if path is not None:
+            kept = State(begin.values, begin.loss, begin.damping, TRIAL, names.index(chosen))
+            save_state(path, kept, self.belongs)
+        return chosen, begin
+
+    def whole(
+        self, numbers: Numbers, prior: Array, begin: State, iterations: int
+    ) -> tuple[State, State, bool]:
+        """Where the fit ends, the best on held-out starts, and whether Ctrl-C ended it."""
+        objective = _LogError(self.problem, numbers, *self.inside, self.ridge, prior)
+        beside = None if self.state is None else self.state.with_suffix(".best")
+        best = State(begin.values, _rms(self.problem, numbers, begin.values, *self.outside))
+        at = begin
+        if self.state is not None and beside is not None and self.state.is_file():
+            at, best = load_state(self.state, self.belongs), load_state(beside, self.belongs)
+            self.tell(f"goes on from step {at.iteration}")
+        clock = time.monotonic()
+        steps = levenberg_marquardt(
+            objective.model, objective.loss, at, iterations=iterations, tolerance=1e-3
+        )
+        first = at.iteration
+        try:
+            for at in steps:
+                error = _rms(self.problem, numbers, at.values, *self.outside)
+                best = (
+                    State(at.values, error, iteration=at.iteration) if error < best.loss else best
+                )
+                if self.state is not None and beside is not None:
+                    save_state(beside, best, self.belongs)
+                    save_state(self.state, at, self.belongs)
+                pace = (time.monotonic() - clock) / max(1, at.iteration - first)
+                left = pace * (iterations - at.iteration)
+                self.tell(
+                    f"step {at.iteration} of {iterations}: rms {math.exp(at.loss):.4g}, held out "
+                    f"{error:.4g}, best {best.loss:.4g}, {left:.0f} s left at most"
+                )
+        except KeyboardInterrupt:
+            return at, best, True
+        return at, best, False
+
+
+def forget(state: Path) -> None:
+    """Remove what an interrupted fit keeps."""
+    for path in (state, state.with_suffix(".begin"), state.with_suffix(".best")):
+        path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class _LogError:
+    """The logarithm of the rms at the end, with a ridge on departures from the numbers as given."""
+
+    problem: Problem
+    numbers: Numbers
+    starts: Tensor
+    ends: Tensor
+    ridge: float
+    prior: Array
+
+    def loss(self, values: Array) -> float:
+        error = _rms(self.problem, self.numbers, values, self.starts, self.ends)
+        return math.log(error) + self._away(values)[0] if 0 < error < math.inf else math.inf
+
+    def model(self, values: Array) -> tuple[float, Array, Array]:
+        total, slope, curve = squares(self.problem, self.numbers, values, self.starts, self.ends)
+        extra = self._away(values)
+        loss = 0.5 * math.log(total / self.starts.numel()) + extra[0]
+        return loss, slope / (2 * total) + extra[1], curve / (2 * total) + extra[2]
+
+    def _away(self, values: Array) -> tuple[float, Array, Array]:
+        mask = self.numbers.departures() * self.ridge
+        away = values - self.prior
+        return float((mask * away**2).sum()), mask * away, np.diag(mask)
+
+
+def _rms(problem: Problem, numbers: Numbers, values: Array, x: Tensor, ends: Tensor) -> float:
+    try:
+        found = end(problem, linear(numbers, values), x)
+    except (ValueError, OverflowError, ZeroDivisionError):
+        return math.inf
+    error = float(((found - ends).double() ** 2).mean().sqrt())
+    return error if math.isfinite(error) else math.inf
+
+
+def _rms_of(problem: Problem, program: Program, x: Tensor, ends: Tensor) -> float:
+    found = end(problem, linear_of(program), x)
+    return float(((found - ends).double() ** 2).mean().sqrt())
+
+
+def _distance(problem: Problem, program: Program, x: Tensor, ends: Tensor) -> float:
+    missing = (end(problem, linear_of(program), x) - ends).double().flatten(1)
+    return float(missing.norm(dim=1).mean())
+
+
+def _unit(problem: Problem) -> float:
+    return problem.std if problem.std > 0 else 1.0
+
+
+def _belongs(
+    program: Program, numbers: Numbers, problem: Problem, taught: Taught, held: int, ridge: float
+) -> dict[str, Any]:
+    """What a kept state must agree with."""
+    return {
+        "rule": base_digest(program),
+        "problem": problem.name,
+        "probe": problem.probe(),
+        "starts": len(taught.starts),
+        "first start": taught.starts[0].flatten()[:4].double().tolist(),
+        "held": held,
+        "steps": numbers.steps,
+        "free": numbers.told(),
+        "ridge": ridge,
+    }
