@@ -44,7 +44,7 @@ bench: $(READY)
 
 # On a machine with a GPU: its tests, then a table of what runs cost there. Elsewhere it says so.
 bench-gpu: $(READY)
-	$(BIN)/python -m pytest tests/hosts/test_captured.py -rs
+	timeout 90 $(BIN)/python -m pytest tests/hosts/test_captured.py -rs
 	$(BIN)/python tests/benchmarks/device.py --out bench-gpu.md
 
 # The site, with the explorer and the gallery, in build/site. Every example on it is run.

@@ -51,6 +51,7 @@ class PlanWalk(CompiledSteps):
     _levels: torch.Tensor
     _eta: float | None
     _plan_eta: float | None
+    _told: list[float]  # timesteps, on the host
 
     def _replan(self, eta: float | None, index: int) -> None:
         """Plan the same run with another strength of noise; of the class that makes grids."""

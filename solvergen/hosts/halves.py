@@ -43,7 +43,7 @@ def run_by_blocks(
     """
     module.check_state(x)
     update, empty = by_blocks(module.step), Recycler()
-    memory: tuple[torch.Tensor, ...] = ()
+    memory: Memory = ()
     seen, ones = x.contiguous(), x.new_ones([x.shape[0]], dtype=torch.float32)
     state = seen.view(-1).to(torch.float32)
     for number, row in enumerate(plan):

@@ -1,12 +1,14 @@
 """What a run costs on a device: launches, bandwidth, compile time, memory, beside other libraries.
 
-    python tests/benchmarks/device.py [--device cuda|cpu] [--quick] [--out TABLE.md]
+    python tests/benchmarks/device.py [--device cuda|cpu] [--quick] [--budget SECONDS] [--out TABLE.md]
 
-One table with the name of the device; `make bench-gpu` runs it after the tests that need a GPU.
+One table with the name of the device; `make bench-gpu` runs it after the tests that need a GPU. What
+the budget leaves no time for is named below the table: compiled runs first, then larger states.
 """
 
 import argparse
 import importlib
+import itertools
 import platform
 import sys
 import time
@@ -46,12 +48,13 @@ def model(x, sigma):
     return torch.ops.benchmark.free(x)
 
 
-def runs(name, module, x):
+def runs(name, module, x, compiles):
     """(who, function of one whole run or step, calls in it, seconds to compile or None)."""
     sampler = Sampler(module, free, levels(STEPS + 1))
     empty = recycler() if x.is_cpu and x.numel() >= 2**20 else None
     yield "eager loop", lambda: module.integrate(free, x, sampler.plan, empty=empty), STEPS, None
-    for who, unrolled in (("compiled, loop in the graph", False), ("compiled, unrolled", True)):
+    ways = (("compiled, loop in the graph", False), ("compiled, unrolled", True))
+    for who, unrolled in ways if compiles else ():
         torch._dynamo.reset()
         compiled = Compiled(Sampler(module, model, levels(STEPS + 1)), unrolled=unrolled)
         begun = time.perf_counter()
@@ -70,7 +73,7 @@ def runs(name, module, x):
         yield "k-diffusion", run, STEPS, None
 
 
-def rows(shape, dtype, device, solvers):
+def rows(shape, dtype, device, solvers, compiles):
     """Rows of the table for one state."""
     x = torch.randn(shape, device=device).to(dtype)
     spare, size = torch.randn_like(x), x.numel() * x.element_size()
@@ -78,7 +81,7 @@ def rows(shape, dtype, device, solvers):
     shown = f"{size / 2**20:.2f} MB {str(dtype).removeprefix('torch.')}"
     for name in solvers:
         module = importlib.import_module(f"solvergen.generated.{name}")
-        for who, function, calls, took in runs(name, module, x):
+        for who, function, calls, took in runs(name, module, x, compiles):
             copy = seconds(lambda: spare.copy_(x), device, 0.05) / 2  # a state read or written
             each = seconds(function, device, 0.2) / calls
             share = f"{copy * SOLVERS[name] / each:.0%}"
@@ -98,6 +101,7 @@ def main():
     parser.add_argument(
         "--quick", action="store_true", help="the smallest state, float32, one solver"
     )
+    parser.add_argument("--budget", type=float, default=240.0, metavar="SECONDS")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     if args.device == "cuda" and not torch.cuda.is_available():
@@ -110,12 +114,23 @@ def main():
     solvers = list(SOLVERS)[:1] if args.quick else list(SOLVERS)
     lines = [f"# {device}, torch {torch.__version__}", "", HEAD, "|---|---|---|" + "---:|" * 5]
     print("\n".join(lines), flush=True)
+    begun, left_out = time.monotonic(), []
     with torch.no_grad():
-        for shape in shapes:
-            for kind in dtypes:
-                for line in rows(shape, DTYPES[kind], args.device, solvers):
-                    lines.append(line)
-                    print(line, flush=True)
+        for number, (shape, kind) in enumerate(itertools.product(shapes, dtypes)):
+            spent = (time.monotonic() - begun) / args.budget if args.budget else 1.0
+            shown = f"{'x'.join(map(str, shape))} {kind}"
+            if spent >= 1 and number:
+                left_out.append(shown)
+                continue
+            if spent >= 0.7:
+                left_out.append(f"{shown} compiled")
+            for line in rows(shape, DTYPES[kind], args.device, solvers, spent < 0.7):
+                lines.append(line)
+                print(line, flush=True)
+    if left_out:
+        why = f"left out, since the budget of {args.budget:.0f} s was spent"
+        lines += ["", f"{why}: {', '.join(left_out)}"]
+        print("\n".join(lines[-2:]))
     if args.out:
         args.out.write_text("\n".join([*lines, ""]), encoding="utf-8")
     return 0

@@ -45,7 +45,7 @@ def test_the_law_of_the_path_is_brownian(left, right):
 
 @pytest.mark.parametrize("name", CLOCKS)
 def test_draws_add_up(name):
-    path = BrownianPath(state(), [5, 6], CLOCKS[name])
+    path = BrownianPath(state(), [5, 6], CLOCKS[name], 52)
     for a, b, c in itertools.combinations(FINE[::4], 3):
         whole, left, right = (
             path(*step) * abs(CLOCKS[name](step[1]) - CLOCKS[name](step[0])) ** 0.5
@@ -59,7 +59,7 @@ def test_draws_add_up(name):
 def test_the_identity_of_the_sde():
     """ξ √(1 − e^{−2τ²(h+k)}) = e^{−τ²k} √(1 − e^{−2τ²h}) ξ₁ + √(1 − e^{−2τ²k}) ξ₂."""
     for tau in (0.4, 1.0):
-        path = BrownianPath(state(), [5, 6], data_clock(tau))
+        path = BrownianPath(state(), [5, 6], data_clock(tau), 52)
         h, k = math.log(9.0 / 2.0), math.log(2.0 / 0.7)
         first, second = path(9.0, 2.0), path(2.0, 0.7)
         size_h, size_k, size = ((-math.expm1(-2 * tau**2 * s)) ** 0.5 for s in (h, k, h + k))
@@ -69,15 +69,15 @@ def test_the_identity_of_the_sde():
 
 @pytest.mark.parametrize("name", CLOCKS)
 def test_order_batch_and_dtype_do_not_matter(name):
-    whole = draws(BrownianPath(state(), [5, 6], CLOCKS[name]), FINE)
-    path, steps = BrownianPath(state(), [5, 6], CLOCKS[name]), list(itertools.pairwise(FINE))
+    whole = draws(BrownianPath(state(), [5, 6], CLOCKS[name], 52), FINE)
+    path, steps = BrownianPath(state(), [5, 6], CLOCKS[name], 52), list(itertools.pairwise(FINE))
     places = list(range(len(steps)))
     random.Random(1).shuffle(places)
     for i in places:
         assert torch.equal(path(*steps[i]), whole[i])
-    alone = draws(BrownianPath(state(1), [6], CLOCKS[name]), FINE[9:])
+    alone = draws(BrownianPath(state(1), [6], CLOCKS[name], 52), FINE[9:])
     assert torch.equal(alone, whole[9:, 1:])
-    single = BrownianPath(state().float(), [5, 6], CLOCKS[name])
+    single = BrownianPath(state().float(), [5, 6], CLOCKS[name], 52)
     levels = [torch.tensor(level, dtype=torch.float64) for level in FINE]
     assert torch.equal(draws(single, levels), whole.float())
     assert not torch.equal(whole[:, 0], whole[:, 1])
@@ -98,11 +98,11 @@ def test_fewer_bits_are_the_exact_path_of_a_rounded_clock(bits):
 
 
 def test_ends():
-    path = BrownianPath(state(), [5, 6])
+    path = BrownianPath(state(), [5, 6], bits=52)
     assert path(math.inf, 3.0).isfinite().all() and path(1e6, 1e-6).isfinite().all()
     last = path(0.02, 0.0)
     assert torch.equal(last, path(3.0, 0.0)) and not torch.equal(last, path(0.02, 0.01))
-    noise = BrownianPath(state(), [5, 6], noise_clock)
+    noise = BrownianPath(state(), [5, 6], noise_clock, 52)
     assert torch.allclose(noise(2.0, 0.0) * 2, noise(2.0, 0.5) * 3.75**0.5 + noise(0.5, 0.0) * 0.5)
 
 
@@ -146,7 +146,7 @@ def test_what_a_path_cannot_do_is_named():
 
 @pytest.mark.parametrize("name", ["weak", "full", "noise"])
 def test_a_path_coarsened_is_the_path(name):
-    path = BrownianPath(state(), [5, 6], CLOCKS[name])
+    path = BrownianPath(state(), [5, 6], CLOCKS[name], 52)
     record = Recorded(path)
     draws(record, FINE)
     for stride in (1, 2, 3, 8):
@@ -180,3 +180,17 @@ def test_runs_on_one_path_converge_to_each_other(mixture):
         gaps[source] = [float((b - a).norm()) for a, b in itertools.pairwise(ends)]
     assert gaps[BrownianPath][2] < min(gaps[BrownianPath][:2]) / 2
     assert max(gaps[BrownianPath]) < min(gaps[Seeded]) / 5
+
+
+def test_a_path_takes_few_normals_and_holds_three_values(monkeypatch):
+    """Its cost, and its memory, whatever the grid."""
+    from solvergen.hosts import brownian
+
+    drawn, plain = [], brownian.unit_normal
+    monkeypatch.setattr(
+        brownian, "unit_normal", lambda *given: drawn.append(given[1]) or plain(*given)
+    )
+    path = BrownianPath(state(), [5, 6], data_clock())
+    for count, (high, low) in enumerate(itertools.pairwise(FINE), 1):
+        path(high, low)
+        assert len(path._known) <= 3 and len(drawn) <= 2 * 45 * (count + 1)

@@ -1,0 +1,43 @@
+"""The scripts of tests/benchmarks run: their tables, and what they say where something is missing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def ran(script, *args):
+    return subprocess.run(
+        [sys.executable, str(BENCHMARKS / script), *args],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_without_a_gpu_the_table_of_a_device_says_what_is_missing(tmp_path):
+    done = ran("device.py", "--out", str(tmp_path / "table.md"))
+    assert done.returncode == 1 and "no GPU that torch can use" in done.stdout
+    assert "--device cpu" in done.stdout and not (tmp_path / "table.md").exists()
+
+
+def test_the_table_of_a_device_is_whole_and_keeps_to_its_budget(tmp_path):
+    out = tmp_path / "table.md"
+    done = ran("device.py", "--device", "cpu", "--quick", "--budget", "0", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    lines = out.read_text(encoding="utf-8").splitlines()
+    assert "CPU, one core" in lines[0]
+    rows = [line.split("|")[1:-1] for line in lines if line.startswith("| ")]
+    assert all(len(row) == len(rows[0]) for row in rows)
+    assert {"eager loop", "exported scheduler", "diffusers"} <= {row[2].strip() for row in rows[1:]}
+    assert "left out, since the budget of 0 s was spent" in lines[-1]
+
+
+def test_plans_are_measured():
+    done = ran("plans.py", "--over", "30", "ddim", "dpmpp_2m")
+    assert done.returncode == 0 and "| dpmpp_2m | vp | 1000 |" in done.stdout
