@@ -158,7 +158,7 @@ class Rule:
             "Evaluations beside the polynomial, stages or past ones, with weights like explicit ones: "
             "each counts by how far it lies from the polynomial there. Whatever these weights are, "
             "polynomials of the nodes' degree stay exact.",
-            '{ n-2 = "b*h*phi1" }',
+            '{ n-2 = "h*phi1/10" }',
             of=_INTERPOLANTS,
         ),
     ] = ()
