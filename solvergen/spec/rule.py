@@ -254,6 +254,15 @@ class Stage:
             '"lambda"',
         ),
     ] = None
+    level: Annotated[
+        Expr | None,
+        Key(
+            Expression(Vocabulary.PARAMETERS),
+            "Where the model is called for it, as a factor on sigma/alpha of its state; 1 unless "
+            "given. The denoised prediction is taken as it comes. Such a solver keeps no order.",
+            '"1"',
+        ),
+    ] = None
 
     @classmethod
     def mistakes(cls, raw: Raw, whole: Raw) -> Iterator[Mistake]:
