@@ -193,13 +193,13 @@ def coefficients(sigmas, alphas=None, b1=0, b2=0, b3=0, b4=0):
     """Plan every model call in float64: rows (step, kind, sigma, weights)."""
     alpha, sigma, lam = grid(sigmas, alphas)
     b1, b2, b3, b4 = per_step(len(lam) - 1, b1=b1, b2=b2, b3=b3, b4=b4)
-    if not all(-4 <= v <= 4 for v in b1):
+    if not all(-4 <= value <= 4 for value in b1):
         raise ValueError(f"b1 must satisfy -4 <= b1 <= 4; got {b1}")
-    if not all(-4 <= v <= 4 for v in b2):
+    if not all(-4 <= value <= 4 for value in b2):
         raise ValueError(f"b2 must satisfy -4 <= b2 <= 4; got {b2}")
-    if not all(-4 <= v <= 4 for v in b3):
+    if not all(-4 <= value <= 4 for value in b3):
         raise ValueError(f"b3 must satisfy -4 <= b3 <= 4; got {b3}")
-    if not all(-4 <= v <= 4 for v in b4):
+    if not all(-4 <= value <= 4 for value in b4):
         raise ValueError(f"b4 must satisfy -4 <= b4 <= 4; got {b4}")
     n, plan = len(lam) - 1, []
     first = 1 if alpha[0] == 0 else 0  # history begins where lambda is finite

@@ -63,7 +63,7 @@ def _orders(one: Entry) -> Iterator[str]:
     if one.stiff is not None and one.stiff[0] > 0:
         yield f"stiff order  strong {one.stiff[0]}, weak {one.stiff[1]}"
     yield from (f"held back by {bottleneck}" for bottleneck in one.bottlenecks)
-    if one.varying:
+    if one.varying and one.order["arbitrary"]["own_end"][0] > 0:
         names = ", ".join(one.varying)
         yield f"these orders hold whatever the numbers {names} are, step by step, while bounded"
     if one.table:

@@ -32,7 +32,12 @@ def pinned(solver: Solver) -> Solver:
         solver,
         step=fixed(solver.step),
         stages=tuple(
-            replace(stage, at=substitute(stage.at, values), rule=fixed(stage.rule))
+            replace(
+                stage,
+                at=substitute(stage.at, values),
+                level=stage.level and substitute(stage.level, values),
+                rule=fixed(stage.rule),
+            )
             for stage in solver.stages
         ),
         corrector=solver.corrector and replace(solver.corrector, rule=fixed(solver.corrector.rule)),

@@ -119,7 +119,8 @@ class _Deriver:
                 raise DeriveError(
                     f"two stages are named `{stage.name}`", (*stage.rule.where, "name")
                 )
-            stages.append(row_of_rule(stage.rule, place, places, self.context, reach, stage.name))
+            row = row_of_rule(stage.rule, place, places, self.context, reach, stage.name)
+            stages.append(row if stage.level is None else replace(row, level=stage.level))
             places[stage.name] = place
         final = row_of_rule(solver.step, END, places, self.context, reach, "x")
         corrector = None

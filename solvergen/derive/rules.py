@@ -150,12 +150,6 @@ def _deviations(
     found = []
     for source, weight in rule.deviations:
         require(source, stages, rule)
-        if source in rule.nodes:
-            raise DeriveError(
-                f"`{source}` is a node of the polynomial, from which it cannot deviate; leave it out "
-                "of one of the two",
-                (*rule.where, "deviations"),
-            )
         if reach is None or depth(source) <= reach:
             at = _offset(source, coordinate, stages, context, rule.frozen)
             found.append((Term(source, substitute(weight, values)), at))

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from ..expr.arithmetic import ONE, substitute
+from ..expr.functions import lift
 from ..program.defects import defects
 from ..program.model import Program
 from ..spec.model import Solver
@@ -89,6 +91,7 @@ def constants(program: Program, theory: Mapping[str, Any] | None) -> list[str]:
         found.append("}")
         base = {parameter.name: float(parameter.default) for parameter in listed}
         found += ["# The rule before a fit, at every step.", *literal("BASE = ", base)]
+    found += _called(program)
     if steps := defects(program) if program.varying else ():
         moments = [tuple(_short(m) for m in step.moments) for step in steps]
         found += [
@@ -100,6 +103,21 @@ def constants(program: Program, theory: Mapping[str, Any] | None) -> list[str]:
             f"GAIN = {_short(max(step.gain for step in steps))!r}",
         ]
     return found
+
+
+def _called(program: Program) -> list[str]:
+    """At what multiples of its states' levels a file calls the model, where not at those levels."""
+    rows = [row for step in program.steps for row in step.stages]
+    if program.length is None or all(row.level == ONE for row in rows):
+        return []
+    found = ["# The model is called at these multiples of its states' levels, step by step.", "CALLED = ("]
+    for i, step in enumerate(program.blocks(program.length)):
+        known = {
+            p.name: lift(p.values[i] if p.values else p.default) for p in program.parameters
+        }
+        factors = [substitute(row.level, known) for row in step.stages]
+        found.append(f"    ({', '.join(['1.0', *(repr(float(f)) for f in factors)])},),".replace(",),", "),"))
+    return [*found, ")"]
 
 
 def _short(value: float) -> float:

@@ -144,7 +144,10 @@ class StepText(StepQuantities):
             items = [self.draw(out, k, row, name) for k, name in enumerate(draws)]
             out += noise_lines(items, BLOCK)
         first = index == 0 and self.step.chain is None
-        return [*out, append_row(self.layout, call.kind, f"s{at}", noise, first)]
+        called = f"s{at}"
+        if index and (factor := self.step.stages[index - 1].level) != ONE:
+            called = python(self.localise(multiply(Symbol(called), factor)))
+        return [*out, append_row(self.layout, call.kind, called, noise, first)]
 
     def draw(self, out: list[str], k: int, row: Row, name: str) -> str:
         """A draw's weight at a row and the levels between which it lies."""

@@ -221,7 +221,7 @@ def _check(parameter: Parameter) -> list[str]:
     spaced = f"{low}{parameter.name}{high}".replace("/", " / ")
     message = f'f"{parameter.name} must satisfy {spaced}; got {{{parameter.name}}}"'
     if parameter.per:
-        each = f"all({low}v{high} for v in {parameter.name})".replace("/", " / ")
+        each = f"all({low}value{high} for value in {parameter.name})".replace("/", " / ")
         return [f"{PAD}if not {each}:", f"{PAD}{PAD}raise ValueError({message})"]
     return [f"{PAD}if not {spaced}:", f"{PAD}{PAD}raise ValueError({message})"]
 

@@ -89,6 +89,7 @@ def _row(row: Row, names: dict[str, str]) -> dict[str, Any]:
     return {
         **(noise if row.noise or row.decay != ONE else {}),
         **({"carry": {t.source: show(t.weight) for t in row.carry}} if row.carry else {}),
+        **({"level": show(row.level)} if row.level != ONE else {}),
         "place": [row.place.coordinate, show(row.place.fraction)],
         "gauge": row.gauge,
         "weights": {names.get(t.source, t.source): show(t.weight) for t in row.terms},

@@ -145,6 +145,7 @@ class Row:
         decay: factor on the state from the start of the step, beside the ODE's own propagation.
         noise: rows of one step that name the same draw share it.
         carry: accepted states of earlier steps, ``x-1``, ``x-2``, …, with their factors.
+        level: at what multiple of its state's σ/α the model is called for it (stages).
     """
 
     name: str
@@ -154,12 +155,13 @@ class Row:
     decay: Expr = ONE
     noise: tuple[Draw, ...] = ()
     carry: tuple[Term, ...] = ()
+    level: Expr = ONE
 
     @property
     def expressions(self) -> tuple[Expr, ...]:
         """Every expression of the row: its weights, its decay, the weights of its draws."""
         terms = tuple(term.weight for term in (*self.terms, *self.carry))
-        return (*terms, self.decay, *(draw.weight for draw in self.noise))
+        return (*terms, self.decay, *(draw.weight for draw in self.noise), self.level)
 
     def u_weights(self, kappa: int) -> tuple[tuple[str, Expr], ...]:
         """(source, weight) pairs in the λ gauge, whatever the row's own gauge.

@@ -15,7 +15,7 @@ from typing import Any
 import mpmath
 
 from ..errors import DeriveError
-from ..expr.arithmetic import ZERO
+from ..expr.arithmetic import ONE, ZERO
 from ..expr.evaluation import evaluate
 from ..spec.model import Parameter
 from .functions import ELEMENTARY, clock, functions, further, number
@@ -140,7 +140,12 @@ class Run:
             known = {"n": f, **{f"n-{k}": v for k, v in enumerate(past[1:], 1)}}
             for j, row in enumerate(step.stages, 1):
                 inner = self.combine(row, i, base, known, step)
-                known[row.name] = self.call(i, step.repeats + j, self.at(row.place, i, step), inner)
+                at = self.at(row.place, i, step)
+                called = at
+                if row.level != ONE:
+                    factor = evaluate(row.level, self.numbers(i), ELEMENTARY, number)
+                    called = at - mpmath.log(factor)
+                known[row.name] = self.call(i, step.repeats + j, at, inner, called)
             state = self.combine(step.final, i, base, known, step)
             shifted = {source: v for source, v in known.items() if source.startswith("n")}
             pending = None if step.corrector is None else (step.corrector, step, base, shifted, i)
@@ -208,9 +213,16 @@ class Run:
         """The one-hot vector of a model output."""
         return [mpmath.mpf(1 if k == index + 1 else 0) for k in range(self.size)]
 
-    def call(self, step: int, evaluation: int, lam: Any, state: Vector) -> Vector:
-        """Record a model call; return the integrand there as a vector."""
-        self.calls.append(Call(step, evaluation, lam, *self.trimmed(state)))
+    def call(
+        self, step: int, evaluation: int, lam: Any, state: Vector, called: Any = None
+    ) -> Vector:
+        """Record a model call; return the integrand there as a vector.
+
+        Args:
+            lam: of the state; `called`: at which the model is called, the same unless given.
+        """
+        told = lam if called is None else called
+        self.calls.append(Call(step, evaluation, told, *self.trimmed(state)))
         denoised = self.output(len(self.calls) - 1)
         if self.kappa == 1:
             return denoised

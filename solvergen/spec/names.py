@@ -129,6 +129,11 @@ _TAKEN = {
     "check_noise",
     "check_state",
     "same_path",
+    "per_step",
+    "fitted_levels",
+    "warnings",
+    "LEVELS",
+    "NUMBERS",
 }
 # Local variables of an emitted `coefficients`: weights, offsets, places, φ-functions and moments.
 _LOCAL = re.compile(

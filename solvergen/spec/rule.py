@@ -158,7 +158,7 @@ class Rule:
             "Evaluations beside the polynomial, stages or past ones, with weights like explicit ones: "
             "each counts by how far it lies from the polynomial there. Whatever these weights are, "
             "polynomials of the nodes' degree stay exact.",
-            '{ n-2 = "b*h*phi1" }',
+            '{ n-2 = "h*phi1/10" }',
             of=_INTERPOLANTS,
         ),
     ] = ()
@@ -252,6 +252,15 @@ class Stage:
             "Variable in which the place is a fraction; the solver's unless given. All rules and "
             "places of a step share one variable at most besides lambda and the clocks.",
             '"lambda"',
+        ),
+    ] = None
+    level: Annotated[
+        Expr | None,
+        Key(
+            Expression(Vocabulary.PARAMETERS),
+            "Where the model is called for it, as a factor on sigma/alpha of its state; 1 unless "
+            "given. The denoised prediction is taken as it comes. Such a solver keeps no order.",
+            '"1"',
         ),
     ] = None
 

@@ -103,7 +103,7 @@ def test_lists_belong_to_steps():
         ('["0", "1", "2"]', '["0", "1"]', "`b1` has 2 values and [grid] has 3 steps"),
         ('"0.5"', '"5"', "levels must fall at every step: level 2 is 5, the one before 3"),
         ('per = "step"', "", 'a list of values needs per = "step" beside it'),
-        ("n-1 =", "n =", "`n` is a node of the polynomial, from which it cannot deviate"),
+        ("n-1 =", "mid =", "`mid` is not evaluated before this row"),
         ("[grid]", "[fitted]\nbase = \"00\"\nproblem = \"x\"\nsteps = 3\n[grid]", "has changed since"),
     ],
 )  # fmt: skip

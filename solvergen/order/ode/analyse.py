@@ -12,6 +12,7 @@ from ...algebra.scalar import Scalar
 from ...algebra.series import coefficient
 from ...algebra.traced import symbol, symbols_of
 from ...errors import OrderError
+from ...expr.arithmetic import ONE
 from ...program.model import Program
 from ..expansion import grid as grids
 from ..expansion.grid import ARBITRARY, CLASSES, SMOOTH, UNIFORM, Grid
@@ -114,6 +115,9 @@ class Analysis:
                 mode: Order(max(0, order.value - lost), False)
                 for mode, order in table[ARBITRARY].items()
             }
+        if any(row.level != ONE for step in self.program.steps for row in step.rows):
+            # Its outputs are not those of the solution's level: nothing is kept for all factors.
+            table = {kind: dict.fromkeys(modes, Order(0, False)) for kind, modes in table.items()}
         if self.free:  # single values may gain an order
             table = {
                 kind: {mode: replace(order, exact=False) for mode, order in modes.items()}

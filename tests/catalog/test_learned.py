@@ -1,0 +1,120 @@
+"""Learned solvers of the gallery against the numbers of their authors' own code, and their mutants."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from solvergen import gallery
+from solvergen.cli import main
+from solvergen.emitted import imported
+from solvergen.fit.problems.mixture import planar
+from verify.judge import judge
+from verify.targets import find
+
+DATA = Path(__file__).parents[1] / "data" / "learned_endpoints.json"
+PEERS = json.loads(DATA.read_text())
+GENERATED = Path(__file__).parents[2] / "generated"
+MIXTURE = planar()
+
+
+def tensor(values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def denoiser(x, sigma):
+    return MIXTURE.denoise(x, sigma[0])
+
+
+def away(found, wanted):
+    return float((found - tensor(wanted)).abs().max())
+
+
+def start_of(grid):
+    return tensor(PEERS["amed"]["x_init"]["sigma3" if grid[0] < 4 else "sigma80"])
+
+
+@pytest.mark.parametrize("name", ["amed", "amed_plugin_dpm2"])
+def test_amed(name):
+    sample = imported(GENERATED / f"{name}.py").sample
+    wanted = {"amed": "amed", "amed_plugin_dpm2": "dpm2_plugin"}[name]
+    runs = [run for run in PEERS["amed"]["runs"] if run["sampler"] == wanted]
+    assert len(runs) == 8
+    for run in runs:
+        grid, table = PEERS["amed"]["grids"][run["grid"]], PEERS["amed"]["tables"][run["table"]]
+        keys = {"r": "r", "c": "scale_dir", "a": "scale_time"}
+        numbers = {name: table[key][: len(grid) - 1] for name, key in keys.items()}
+        assert away(sample(denoiser, start_of(grid), grid, **numbers), run["y"]) < 1e-12
+
+
+def test_epd():
+    sample, peer = imported(GENERATED / "epd.py").sample, PEERS["epd"]
+    keys = {"ra": ("r", 0), "rb": ("r", 1), "share": ("weights", 0)}
+    keys |= {"oa": ("scale_dir", 0), "ob": ("scale_dir", 1)}
+    keys |= {"la": ("scale_time", 0), "lb": ("scale_time", 1)}
+    for run in peer["runs"]:
+        grid = PEERS["amed"]["grids"][run["grid"]]
+        numbers = {n: [row[k] for row in peer[key]][: len(grid) - 1] for n, (key, k) in keys.items()}
+        assert away(sample(denoiser, start_of(grid), grid, **numbers), run["y"]) < 1e-12
+
+
+@pytest.mark.parametrize("steps", ["5", "7", "9", "10"])
+def test_neuralsolver(steps):
+    """Its published tables whose steps do not add up to more than 1."""
+    sample, peer = imported(GENERATED / "neuralsolver.py").sample, PEERS["neuralsolver_flow"]
+    table, n = peer["tables"][steps], int(steps)
+    times = [sum(table["steps"][:i]) for i in range(n + 1)]
+    times[-1] = min(1.0, times[-1]) if abs(times[-1] - 1) < 1e-9 else times[-1]
+
+    def model(x, sigma):
+        alpha = 1 - sigma[0]
+        return MIXTURE.denoise(x / alpha, sigma[0] / alpha) if alpha > 1e-12 else mean + 0 * x
+
+    mean = MIXTURE.weights @ MIXTURE.means
+    numbers = {
+        f"b{k}": [table["coeffs"][i][i - k] if i >= k else 0.0 for i in range(n)]
+        for k in range(1, 10)
+    }
+    sigmas = [1 - t for t in times]
+    found = sample(model, tensor(peer["x_init"]), sigmas, alphas=times, **numbers)
+    assert away(found, peer["runs"][steps]) < 1e-12
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """AMED-Solver with the numbers and levels of a run as those of the file."""
+    folder = tmp_path_factory.mktemp("amed")
+    text = (gallery.CATALOG / "amed.toml").read_text().replace('"amed"', '"amed_5"', 1)
+    for name, key in {"r": "r", "c": "scale_dir", "a": "scale_time"}.items():
+        values = [str(v) for v in PEERS["amed"]["tables"]["table"][key]]
+        head = f"[parameters.{name}]\n"
+        text = text.replace(head, f"{head}values = {json.dumps(values)}\n")
+    levels = [repr(v) for v in PEERS["amed"]["grids"]["karras5"]]
+    (folder / "amed_5.toml").write_text(f"{text}\n[grid]\nlevels = {json.dumps(levels)}\n")
+    assert main(["generate", str(folder / "amed_5.toml"), "--out", str(folder)]) == 0
+    return folder / "amed_5.py"
+
+
+CALL = "weights = 1 / s_k1, -a_k1 / s_k1,"
+MUTANTS = {
+    "honest": lambda text: text,
+    "a level 1 % off": lambda text: text.replace("a[i] * s_k1, weights", "1.01 * a[i] * s_k1, weights"),
+    "no level": lambda text: text.replace("a[i] * s_k1, weights", "s_k1, weights"),
+    "noise taken as it comes": lambda text: text.replace(
+        CALL, "weights = 1 / (a[i] * s_k1), -a_k1 / (a[i] * s_k1),"
+    ),
+    "a place 1 % off": lambda text: text.replace("0.42, 0.55", "0.4242, 0.55"),
+    "two factors swapped": lambda text: text.replace("1.003, 0.994", "0.994, 1.003"),
+    "factors rounded": lambda text: text.replace("1.003, 0.994", "1.0, 0.99"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_the_judge_reads_the_table(name, table, tmp_path):
+    text = MUTANTS[name](table.read_text())
+    assert (text == table.read_text()) == (name == "honest")
+    path = tmp_path / "amed_5.py"
+    path.write_text(text)
+    found = judge(find(str(path))[0], conduct=False)
+    assert (found.status == "pass") == (name == "honest"), found.findings
