@@ -73,6 +73,7 @@ STATED = (
     "KEPT_ORDER",
     "DEFECTS",
     "GAIN",
+    "CALLED",
 )
 # constants of a calibrated file
 TABLE = ("EVALUATIONS", "LEVELS", "SHARES", "SIGMAS", "MEAN", "STD", "DEFECTS")

@@ -83,7 +83,8 @@ def findings(fitted: Fitted) -> tuple[list[str], list[str], dict[str, Any]]:
     refuted += family(fitted, int(stated.get("KEPT_ORDER", 0)), form if form in FORMS else None)
     if table:
         refuted += _against(stated, table)
-        told += _calls(table)
+        unsaid, called = _calls(stated, table)
+        refuted, told = refuted + unsaid, told + called
     worst = max((abs(step.moments[0]) for step in table), default=0.0)
     gain = max((step.gain for step in table), default=0.0)
     if table:
@@ -132,19 +133,25 @@ def _close(said: float, found: float) -> bool:
     return math.isfinite(found) and abs(said - found) <= TOLERANCE * max(abs(said), 1e-3)
 
 
-def _calls(table: tuple[Step, ...]) -> list[str]:
-    """Where the model is called at other levels than those of the states."""
-    apart = [
-        (abs(ratio - 1), i, ratio)
-        for i, step in enumerate(table)
-        for ratio in step.called
-        if abs(ratio - 1) > MOVED
-    ]
-    if not apart:
-        return []
-    _, i, ratio = max(apart)
+def _calls(stated: Mapping[str, Any], table: tuple[Step, ...]) -> tuple[list[str], list[str]]:
+    """Calls at other levels than those of the states: those that the file does not state, and all."""
+    refuted, seen = [], []
+    for i, step in enumerate(table):
+        said = stated["CALLED"][i] if "CALLED" in stated else (1.0,) * len(step.called)
+        for ratio, wanted in zip(step.called, said, strict=False):
+            if abs(ratio - wanted) > MOVED * wanted:
+                refuted.append(
+                    f"step {i} calls the model at {ratio:.7g} times the level of its state; the file "
+                    f"states {wanted:.7g}"
+                )
+            if abs(ratio - 1) > MOVED:
+                seen.append((abs(ratio - 1), ratio, i))
+    if not seen:
+        return refuted, []
+    _, ratio, i = max(seen)
     said = f"by at most a factor {ratio:.4g} (step {i})"
-    return [f"the model is called at other levels than those of the states, {said}"]
+    told = f"the model is called at other levels than those of the states, as stated, {said}"
+    return refuted, [] if refuted else [told]
 
 
 def _measured(fitted: Fitted, levels: tuple[float, ...]) -> dict[str, dict[str, Any]]:

@@ -150,10 +150,7 @@ def free_numbers(
                 f'--free: `{name}` is one number for all steps; write per = "step" in '
                 f"[parameters.{name}] to fit it"
             )
-        known = [*varying, GRID]
-        raise FitError(
-            f"--free: no parameter `{name}`{hint(name, known)}; free are {', '.join(known)}"
-        )
+        raise FitError(f"--free: no parameter `{name}`{hint(name, [*varying, GRID])}")
     kinds = program.blocks(steps)
     entries = tuple(
         (name, i)
