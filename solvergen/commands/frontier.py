@@ -125,6 +125,8 @@ def _studied(args: argparse.Namespace, pictures: dict[str, bytes]) -> dict[str, 
 
     if args.jobs < 1 or args.starts < 2:
         raise SolvergenError("--jobs must be at least 1 and --starts at least 2")
+    if args.jobs > 1:
+        needs("joblib")
     known = study.default_solvers()
     wanted = args.solvers or known
     for name in wanted:

@@ -28,8 +28,8 @@ RULES = (
     "unipc_3_bh2_noise",
     "flow_ab3",
 )
-# The five that win somewhere on images; a quick look needs no more.
-SHORT_RULES = ("ipndm3", "ipndm4", "dpmpp_2m", "unipc_3_bh2", "flow_ab3")
+# Those that win somewhere on images below ten calls; a quick look needs no more.
+SHORT_RULES = ("gradient_estimation", "ipndm3", "ipndm4", "dpmpp_2m", "flow_ab2", "flow_ab3")
 SHORT_GRIDS = ("ays_sd1", "karras", "arctan", "flow")
 
 

@@ -101,6 +101,42 @@ def adams(levels: Sequence[float], end: float, order: int) -> Table:
     return Table(tuple(map(float, levels)), tuple(tuple(map(float, row)) for row in shares))
 
 
+FROZEN = ((1.0,), (1.5, -0.5), (23 / 12, -16 / 12, 5 / 12))
+
+
+def frozen(levels: Sequence[float], end: float, order: int) -> Table:
+    """Adams-Bashforth weights of equal steps, used on any levels, as iPNDM does in σ.
+
+    At few calls this extrapolates less than weights that follow the steps.
+
+    >>> table = frozen([4.0, 1.0, 0.3], 0.01, 2)
+    >>> [round(sum(row), 12) for row in table.shares]
+    [1.0, 1.0, 1.0]
+    """
+    angles = np.append(np.arctan(np.asarray(levels)), math.atan(end))
+    total = np.zeros(len(levels))
+    rows = []
+    for i in range(len(levels)):
+        for back, weight in enumerate(FROZEN[min(order, i + 1) - 1]):
+            total[i - back] += (angles[i] - angles[i + 1]) * weight
+        rows.append(tuple(map(float, total[: i + 1] / (angles[0] - angles[i + 1]))))
+    return Table(tuple(map(float, levels)), tuple(rows))
+
+
+def spread(table: Table, calls: int) -> tuple[float, ...]:
+    """The levels of a table for another number of calls: linear in log σ, the ends a little wider.
+
+    >>> spread(Table((4.0, 1.0), ((1.0,), (0.5, 0.5))), 2)
+    (4.0, 1.0)
+    """
+    logs = np.log(np.asarray(table.levels))
+    grow = 0.5 * math.log(calls / table.calls)
+    shape = np.interp(np.linspace(0, 1, calls), np.linspace(0, 1, len(logs)), logs)
+    part = (shape - shape[0]) / (shape[-1] - shape[0])
+    first, last = logs[0] + grow, logs[-1] - grow
+    return tuple(float(v) for v in np.exp(first + part * (last - first)))
+
+
 def coefficients(table: Table, start: float, end: float) -> tuple[Array, Array]:
     """The table as combinations of the start and the denoised outputs.
 

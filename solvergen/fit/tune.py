@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from .problem import Problem
 from .problems.lookup import problem as looked_up
 from .record import save_tensors
 from .shipped import KINDS, Shipped, names, shipped
+from .table import Table, frozen, spread
 from .teacher import STEPS, taught
 
 # The whole table learns some tens of trajectories by heart; the last row does not.
@@ -169,12 +172,14 @@ def calibrate(
     starts = usual if starts is None else starts
     if starts < 2 or unused < 2:
         raise SolvergenError(f"--starts and --unused must be at least 2; found {starts}, {unused}")
+    _remembered(found, starts + unused, calls)
     teach = taught(found, starts + unused, seed, steps=teacher_steps, cache=cache, tell=tell)
     state = None if out is None else out.with_suffix(".state")
     measured = fitted(
         start,
         teach,
         unused,
+        others=rules(start),
         whole=whole,
         iterations=iterations,
         pairs=compare,
@@ -188,6 +193,32 @@ def calibrate(
     remake += " --whole" if whole else " --last-row"
     title = out.stem if out is not None and out.stem.isidentifier() else f"{start.name}_tuned"
     return Tuned(title, measured, start, remake)
+
+
+def _remembered(problem: Problem, count: int, calls: int) -> None:
+    """Refuse starts whose states and model outputs would not fit the memory that is free.
+
+    Raises:
+        SolvergenError: says how many would.
+    """
+    if "SC_AVPHYS_PAGES" not in os.sysconf_names:
+        return
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    each = (calls + 6) * math.prod(problem.shape) * problem.dtype.itemsize
+    if count * each > free:
+        raise SolvergenError(
+            f"{count} starts of shape {problem.shape} need {count * each / 2**30:.1f} GiB, and "
+            f"{free / 2**30:.1f} are free; give --starts {max(2, int(free / each / 2))} or fewer"
+        )
+
+
+def rules(start: Shipped) -> list[Table]:
+    """Frozen Adams rules on the levels of the shipped table, and on those of five calls spread out."""
+    five = f"{start.name.rsplit('_', 1)[0]}_5"
+    grids = [start.table.levels]
+    if five in names() and start.table.calls != 5:
+        grids.append(spread(shipped(five).table, start.table.calls))
+    return [frozen(levels, 0.003, 2) for levels in grids]
 
 
 def table_name(name: str, calls: int) -> str:

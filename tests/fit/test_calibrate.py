@@ -23,7 +23,7 @@ from solvergen.fit.search import compared, search
 from solvergen.fit.shape import Numbers
 from solvergen.fit.shipped import Shipped, names, shipped, write_shipped
 from solvergen.fit.squares import State
-from solvergen.fit.table import Table, adams
+from solvergen.fit.table import Table, adams, frozen, spread
 from solvergen.fit.teacher import digest, taught
 from solvergen.fit.tune import calibrate as tune
 from solvergen.fit.tune import table_name
@@ -107,6 +107,16 @@ def test_whole_fit_stops_by_starts_kept_out_and_resumes(mixture, start, tmp_path
     lines.clear()
     kept, _ = whole_of(numbers, first, replace(pairs, ends=wrong), iterations=9, tell=lines.append)
     assert kept == first and len(lines) == 1
+
+
+def test_a_rule_takes_the_place_of_a_table_that_does_not_suit(mixture, start):
+    wild = Table(start.table.levels, tuple(tuple(9.0 * v for v in r) for r in start.table.shares))
+    bad = replace(start, table=wild)
+    taken = taught(mixture.problem(), 40, 0)
+    alone = calibrate(bad, taken, 20, pairs=False).stages[-1]
+    helped = calibrate(bad, taken, 20, others=[frozen(LEVELS, 0.002, 2)], pairs=False).stages[-1]
+    assert helped.error < 0.5 * alone.error
+    assert spread(start.table, 6)[0] > LEVELS[0] and len(spread(start.table, 6)) == 6
 
 
 def test_last_row_is_the_least_squares_solution(mixture, start):
@@ -236,6 +246,8 @@ def test_bad_problems_are_named(mixture, start):
         table_name("gauss", 41)
     with pytest.raises(ProblemError, match="there are fashion, digits"):
         looked_up("nothing")
+    with pytest.raises(SolvergenError, match="are free; give --starts"):
+        tune("gauss", replace(good, shape=(10**6,), starts=None), 5, starts=10**6)
     with pytest.raises(SolvergenError, match="at least 2"):
         tune("gauss", good, 5, starts=1)
 
