@@ -22,7 +22,12 @@ TABLE = [
     (TOP + '[step]\nrule = "interpolate"\n', 3, 1, ["needs `nodes`"]),
     (TOP + TAYLOR, 3, 1, ["needs `degree`", "degree = 2"]),
     (TOP + STEP + "theta = 1\n", 6, 1, ["takes no `theta`", "belongs to mean-value"]),
-    (TOP + '[step]\nrule = "interpolate"\nnodes = ["n", "n-10"]\n', 5, 16, ["`n-10`", "more than 9 steps"]),
+    (
+        TOP + '[step]\nrule = "interpolate"\nnodes = ["n", "n-10"]\n',
+        5,
+        16,
+        ["`n-10`", "more than 9 steps"],
+    ),
     (TOP + '[step]\nrule = "interpolate"\nnodes = ["n", "2n"]\n', 5, 16, ["`2n` is not a node"]),
     (TOP + '[step]\nrule = "interpolate"\nnodes = ["n", "n"]\n', 5, 11, ["twice"]),
     (TOP + '[step]\nrule = "adams-bashforth"\nsteps = 10\n', 5, 1, ["from 1 to 9", "found 10"]),
