@@ -78,6 +78,7 @@ def _schedulers(request: Request, name: str, sweep: bool) -> list[Request]:
                 request,
                 target=f"diffusers:{each}",
                 options={**request.options, **options},
+                swept=bool(options),
             )
             if name == EVERY and request.claim is None:
                 made = dataclasses.replace(made, claim=claimed(each, made.options))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SolvergenError
-from .fitting import _range, needs, progress
+from .fitting import needs, numbers_of_calls, progress
 from .parsing import command
 
 DEFAULT = ("image", "generic")
@@ -45,7 +45,9 @@ def add(commands: Any) -> None:
     )
     front.add_argument("--starts", type=int, default=24, help="trajectories a problem (24)")
     front.add_argument("--jobs", type=int, default=1, help="processes (1)")
-    front.add_argument("--data", type=Path, metavar="FILE.json", help="show this, run nothing")
+    front.add_argument(
+        "--data", nargs="+", type=Path, metavar="FILE.json", help="show these, run nothing"
+    )
     front.add_argument("--json", type=Path, metavar="FILE.json", help="also write the data")
     front.add_argument("--top", type=int, metavar="N", help="pairs for each number in --json; all")
     front.add_argument("--picture", type=Path, metavar="FILE.png", help="also write the samples")
@@ -70,11 +72,11 @@ def run_frontier(args: argparse.Namespace) -> int:
     """Run what is not known yet, write the page, and print who wins."""
     needs("torch", "scipy", "jinja2", "bokeh")
     from ..fit.frontier.page import page, trimmed, winners
-    from ..fit.frontier.study import read
+    from ..fit.frontier.study import joined, read
     from ..writing import write
 
     pictures: dict[str, bytes] = {}
-    data = read(args.data) if args.data else _studied(args, pictures)
+    data = joined([read(path) for path in args.data]) if args.data else _studied(args, pictures)
     for problem in data["problems"]:
         print(problem["name"])
         for row in winners(problem, data):
@@ -160,7 +162,7 @@ def _studied(args: argparse.Namespace, pictures: dict[str, bytes]) -> dict[str, 
 
 def _calls(text: str) -> list[int]:
     if "," not in text:
-        return list(_range(text))
+        return list(numbers_of_calls(text))
     if not all(part.isdigit() and 2 <= int(part) <= 64 for part in text.split(",")):
         raise SolvergenError(f"--nfe must be numbers from 2 to 64; found {text}")
     return sorted({int(part) for part in text.split(",")})

@@ -84,6 +84,8 @@ def test_the_command_makes_a_page(tmp_path, capsys):
     assert "  5 calls" in out and "gauss_mix_5" in out
     data = json.loads((tmp_path / "d.json").read_text())
     assert {p["solver"] for p in data["problems"][0]["points"]} == {"ddim", "mine"}
+    assert main(["frontier", "--data", "d.json", "d.json", "--html", "c.html"]) == 0
+    assert (tmp_path / "c.html").read_text().count("<h2>") == 2
     assert main(["frontier", "--data", "d.json", "--html", "b.html"]) == 0
     a, b = ((tmp_path / name).read_text() for name in ("a.html", "b.html"))
     assert a == b and "mine on karras" in a

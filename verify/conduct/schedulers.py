@@ -103,11 +103,11 @@ def samples(bench: RealBench) -> Iterator[Finding]:
                 return
 
 
-def _gap(one: Any, other: Any) -> float:
-    """Largest difference of two runs' states, in units of the states."""
+def _gap(one: Any, other: Any, least: float = 1.0) -> float:
+    """Largest difference of the rows of two runs, in units of the largest of each row and of `least`."""
     if one.shape != other.shape:
         return float("inf")
-    size = np.abs(one).max(axis=tuple(range(1, one.ndim)), keepdims=True) + 1.0
+    size = np.abs(one).max(axis=tuple(range(1, one.ndim)), keepdims=True) + least
     with np.errstate(invalid="ignore"):
         return float(np.nan_to_num(np.abs(one - other) / size, nan=0.0).max())
 
@@ -125,10 +125,11 @@ def shape(bench: RealBench) -> Iterator[Finding]:
         if not seen.linear:
             yield Finding("shape", "values of one sample mix, or weights follow them", words)
             return
-        one, two = base.weights[0], seen.weights[0]
-        gap = float("inf") if one.shape != two.shape else float(np.abs(one - two).max())
-        if gap > WEIGHED * np.abs(one).max():
-            yield Finding("shape", f"weights differ by {gap:.2g} from those for 8x8x8", words)
+        gap = _gap(base.weights[0], seen.weights[0], 0.0)
+        if gap > WEIGHED:
+            yield Finding(
+                "shape", f"weights differ by {gap:.2g} (relative) from those for 8x8x8", words
+            )
             return
 
 

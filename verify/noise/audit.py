@@ -20,9 +20,10 @@ from torch import Tensor
 from ..errors import ANYTHING, ConductError
 from ..order.audit import CLASSES, Audit, audit
 from ..order.causes import Cause
-from ..probe.noise_trace import NoiseTrace, count, require_linear, silenced, trace_noise
+from ..probe.noise_trace import NoiseTrace, count, silenced, trace_noise
 from ..probe.trace import Denoiser, Run
 from ..problems.grids import GRIDS, LAMBDA, rough
+from .amplitude import SEEN, linear_at, sentence, smaller
 from .causes import noise_causes
 from .findings import GridNoise, NoiseAudit
 from .impulse_response import order_of_response
@@ -38,8 +39,6 @@ Array = NDArray[np.float64]
 LONGER = 512
 SNAP = 1e-7
 STEADY = 1e-3
-# enough steps that one falls into a window of the noise
-SEEN = 24
 
 
 def draws_noise(run: Run) -> bool:
@@ -63,9 +62,12 @@ def audit_noise(run: Run, quiet: Run | None = None) -> NoiseAudit:
     Raises:
         ConductError: "nonlinear", "random", and what tracing raises.
     """
+    run, amplitude = linear_at(run)
+    if amplitude < 1:
+        small = audit_noise(run, None if quiet is None else smaller(quiet, amplitude))
+        return replace(small, said=(sentence(amplitude), *small.said), amplitude=amplitude)
     ladders = {kind: ladder(run, kind) for kind in CLASSES}
     finest = ladders["arbitrary"][-1]
-    require_linear(run, ladders["arbitrary"])
     parts = parts_of(ladders["uniform"][-1])
     if parts:
         judged = [(part, found_on(run, part.lam)) for part in parts]

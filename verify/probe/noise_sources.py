@@ -76,7 +76,8 @@ class Source:
         """
         draw = Draw(self.calls, levels, times)
         self.draws.append(draw)
-        return torch.from_numpy(self.value(draw)).to(like.dtype, copy=True).reshape(self.shape)
+        values = _SCALE.get() * self.value(draw)
+        return torch.from_numpy(values).to(like.dtype, copy=True).reshape(self.shape)
 
     def value(self, draw: Draw) -> Array:
         """The numbers of one draw, flattened.
@@ -103,6 +104,17 @@ class Source:
 
 
 _ACTIVE: ContextVar[Source | None] = ContextVar("noise_source", default=None)
+_SCALE: ContextVar[float] = ContextVar("noise_scale", default=1.0)
+
+
+@contextlib.contextmanager
+def draws_scaled(factor: float) -> Iterator[None]:
+    """Make every draw inside the block smaller by a factor, for a sampler run at that amplitude."""
+    token = _SCALE.set(factor)
+    try:
+        yield
+    finally:
+        _SCALE.reset(token)
 
 
 def hooked(function: Callable[..., Any], options: dict[str, Any], x: Tensor) -> dict[str, Any]:

@@ -33,7 +33,6 @@ def page(data: dict[str, Any], pictures: dict[str, bytes]) -> str:
         chart_script=site.part(site.HERE / "charts.js"),
         own_script=site.part(TEMPLATES / "frontier.js"),
         problems=problems,
-        solvers=data["ran"],
         starts=data["starts"],
         content=[one["chart"] for one in problems],
     )
@@ -54,7 +53,7 @@ def trimmed(data: dict[str, Any], top: int) -> dict[str, Any]:
     ]
     kept = {p["solver"] for one in problems for p in one["points"]}
     solvers = {name: facts for name, facts in data["solvers"].items() if name in kept}
-    return {**data, "problems": problems, "solvers": solvers, "ran": data["ran"]}
+    return {**data, "problems": problems, "solvers": solvers}
 
 
 def front(points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -66,7 +66,6 @@ def study(plan: Plan, cache: Path, tell: Told = lambda line: None) -> dict[str, 
         "format": FORMAT,
         "starts": plan.starts,
         "calls": list(plan.calls),
-        "ran": len(plan.solvers),
         "problems": [_problem(plan, name, cache, tell) for name in plan.problems],
         "solvers": {name: _facts(sampler(name)) for name in plan.solvers},
     }
@@ -85,6 +84,17 @@ def read(path: Path) -> dict[str, Any]:
         return dict(found)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ProblemError(f"{path}: not the data of a frontier ({error}); make it anew") from None
+
+
+def joined(several: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Studies as one; numbers of calls that a problem was not run with have no row there."""
+    return {
+        "format": FORMAT,
+        "starts": several[0]["starts"],
+        "calls": sorted({calls for one in several for calls in one["calls"]}),
+        "problems": [problem for one in several for problem in one["problems"]],
+        "solvers": {name: facts for one in several for name, facts in one["solvers"].items()},
+    }
 
 
 def _problem(plan: Plan, name: str, cache: Path, tell: Told) -> dict[str, Any]:
@@ -122,6 +132,7 @@ def _problem(plan: Plan, name: str, cache: Path, tell: Told) -> dict[str, Any]:
         tell(f"{name}: {solver}")
     return {
         "name": name,
+        "ran": len(plan.solvers),
         "digest": where.digest,
         "shape": list(where.problem.shape),
         "range": [where.problem.sigma_max, where.problem.sigma_min],
