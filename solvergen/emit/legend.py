@@ -15,7 +15,7 @@ from ..expr.arithmetic import (
     symbols,
     walk,
 )
-from ..expr.functions import BOUND
+from ..expr.binders import BOUND
 from ..expr.printing import show
 from ..program.model import Program
 from ..program.row import FURTHER, Row

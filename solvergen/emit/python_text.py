@@ -6,7 +6,8 @@ from sympy import Expr
 from sympy.printing.str import StrPrinter
 
 from ..expr.arithmetic import BINDERS, ONE, children, function_name, multiply, power, split
-from ..expr.functions import BOUND, lift
+from ..expr.binders import BOUND
+from ..expr.functions import lift
 from ..expr.printing import PRODUCT, OrderedPrinter, ordered_terms, show
 
 WIDTH = 100

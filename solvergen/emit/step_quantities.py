@@ -17,7 +17,8 @@ from ..expr.arithmetic import (
     symbols,
     walk,
 )
-from ..expr.functions import BOUND, expm1, lift, log1p
+from ..expr.binders import BOUND
+from ..expr.functions import expm1, lift, log1p
 from ..program.model import Program
 from ..program.row import Row, scale_terms
 from ..program.step import Step

@@ -14,7 +14,8 @@ from typing import Any
 
 from sympy import Add, Expr, Function, Integral, Mul, Pow, S, Symbol
 
-from .functions import BOUND, Applied, integral, lift, minimum, phi, riemann
+from .binders import BOUND, Applied, integral, riemann
+from .functions import lift, minimum, phi
 
 ZERO, ONE, MINUS_ONE = S.Zero, S.One, S.NegativeOne
 BINDERS = {"integral": 3, "riemann": 4}  # functions of an integrand and their number of arguments

@@ -20,7 +20,7 @@ from .arithmetic import (
     symbols,
     terms_of,
 )
-from .functions import BOUND, Applied
+from .binders import BOUND, Applied
 from .printing import show
 
 

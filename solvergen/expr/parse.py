@@ -30,8 +30,9 @@ from .arithmetic import (
     symbols,
     walk,
 )
+from .binders import BOUND, Applied, integral, riemann
 from .evaluation import evaluate
-from .functions import BOUND, Applied, expm1, integral, lift, riemann, sqrt
+from .functions import expm1, lift, sqrt
 from .printing import show
 
 MAX_LENGTH, MAX_DEPTH, MAX_EXPONENT, MAX_DIGITS = 2000, 40, 32, 60

@@ -9,7 +9,7 @@ from enum import Enum
 from sympy import Expr, Symbol
 
 from ..expr import time
-from ..expr.functions import BOUND
+from ..expr.binders import BOUND
 from ..expr.parse import Functions, parse
 from .names import scalar_functions, scalar_names, weight_functions, weight_names
 

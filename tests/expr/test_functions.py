@@ -8,20 +8,9 @@ import sympy
 from sympy import Symbol, exp, latex, pretty
 
 from solvergen.expr.arithmetic import divide, multiply, power, rebuild, substitute, symbols
+from solvergen.expr.binders import Applied, integral, riemann
 from solvergen.expr.evaluation import evaluate
-from solvergen.expr.functions import (
-    Applied,
-    between,
-    expm1,
-    integral,
-    lift,
-    log,
-    log1p,
-    minimum,
-    phi,
-    riemann,
-    sqrt,
-)
+from solvergen.expr.functions import between, expm1, lift, log, log1p, minimum, phi, sqrt
 from solvergen.program.functions import ELEMENTARY, number
 
 H, R, X = Symbol("h"), Symbol("r"), Symbol("x")

@@ -11,8 +11,9 @@ from sympy import Symbol
 from solvergen.errors import ExpressionError
 from solvergen.expr import parse, show
 from solvergen.expr.arithmetic import functions_of_x, substitute, symbols
+from solvergen.expr.binders import BOUND, Applied
 from solvergen.expr.evaluation import evaluate
-from solvergen.expr.functions import BOUND, Applied, lift
+from solvergen.expr.functions import lift
 from solvergen.expr.parse import QUADRATURE, function_of_x
 
 H, R = Symbol("h"), Symbol("r")
