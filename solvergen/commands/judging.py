@@ -10,7 +10,7 @@ from ..errors import SolvergenError
 NAMES = {
     "verify": "measure and audit samplers, and check their claims",
     "audit": "exact order of a sampler, from one-hot runs alone",
-    "diff": "what changed between two reports or baselines",
+    "diff": "what changed between two reports, baselines or installed versions",
 }
 
 

@@ -5,11 +5,13 @@ import functools
 import pytest
 
 from verify.judge import judge
+from verify.noise.amplitude import linear_at
 from verify.order.audit import audit
 from verify.report.machine import exit_code
 from verify.targets import callable_target
 
 from . import handwritten as hand
+from . import handwritten_noise as hand_noise
 from . import handwritten_odd as odd
 
 
@@ -92,6 +94,13 @@ def test_a_snapped_grid_has_a_measured_order_until_its_floor():
     assert judged(odd.grid_rounded, 3).status == "fail"
 
 
+def test_a_clamp_under_noise_is_avoided_by_smaller_values():
+    _, amplitude = linear_at(odd.clamped_ancestral)
+    assert amplitude < 1
+    assert linear_at(lambda model, x, sigmas: hand_noise.ddim_eta(model, x, sigmas))[1] == 1
+
+
+@pytest.mark.nightly
 def test_a_clamp_under_noise_does_not_hide_the_orders():
     verdict = judged(odd.clamped_ancestral, 1)
     assert verdict.status == "pass", verdict.findings

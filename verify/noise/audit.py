@@ -20,7 +20,7 @@ from torch import Tensor
 from ..errors import ANYTHING, ConductError
 from ..order.audit import CLASSES, Audit, audit
 from ..order.causes import Cause
-from ..probe.noise_trace import NoiseTrace, count, silenced, trace_noise
+from ..probe.noise_trace import NoiseTrace, count, require_linear, silenced, trace_noise
 from ..probe.trace import Denoiser, Run
 from ..problems.grids import GRIDS, LAMBDA, rough
 from .amplitude import SEEN, linear_at, sentence, smaller
@@ -68,6 +68,7 @@ def audit_noise(run: Run, quiet: Run | None = None) -> NoiseAudit:
         return replace(small, said=(sentence(amplitude), *small.said), amplitude=amplitude)
     ladders = {kind: ladder(run, kind) for kind in CLASSES}
     finest = ladders["arbitrary"][-1]
+    require_linear(run, ladders["arbitrary"])
     parts = parts_of(ladders["uniform"][-1])
     if parts:
         judged = [(part, found_on(run, part.lam)) for part in parts]

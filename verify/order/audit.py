@@ -258,18 +258,17 @@ def _more_steps(
     What is left at the end of such a run depends on the number of steps.
     """
     turns = turns_of(next(iter(families.values()))[-1])
-    return {
-        kind: [
-            family_of(
-                [tracer(run, grids.local(kind, STEPS + more, step, where)) for step in h],
-                noise,
-                family[0].form,
-                after,
-            )
-            for more in range(1, turns)
-        ]
-        for kind, family in families.items()
-    }
+    out: dict[str, list[list[Tableau]]] = {kind: [] for kind in families}
+    for more in range(1, turns):
+        calls: int | None = None
+        for kind, family in families.items():
+            made = []
+            for step in h:
+                # the number of calls is that of the steps, as on the grids before: counted once
+                made.append(tracer(run, grids.local(kind, STEPS + more, step, where), calls=calls))
+                calls = made[-1].calls
+            out[kind].append(family_of(made, noise, family[0].form, after))
+    return out
 
 
 def _judged_all(
