@@ -110,13 +110,16 @@ def _called(program: Program) -> list[str]:
     rows = [row for step in program.steps for row in step.stages]
     if program.length is None or all(row.level == ONE for row in rows):
         return []
-    found = ["# The model is called at these multiples of its states' levels, step by step.", "CALLED = ("]
+    found = [
+        "# The model is called at these multiples of its states' levels, step by step.",
+        "CALLED = (",
+    ]
     for i, step in enumerate(program.blocks(program.length)):
-        known = {
-            p.name: lift(p.values[i] if p.values else p.default) for p in program.parameters
-        }
+        known = {p.name: lift(p.values[i] if p.values else p.default) for p in program.parameters}
         factors = [substitute(row.level, known) for row in step.stages]
-        found.append(f"    ({', '.join(['1.0', *(repr(float(f)) for f in factors)])},),".replace(",),", "),"))
+        found.append(
+            f"    ({', '.join(['1.0', *(repr(float(f)) for f in factors)])},),".replace(",),", "),")
+        )
     return [*found, ")"]
 
 

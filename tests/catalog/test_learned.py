@@ -55,7 +55,9 @@ def test_epd():
     keys |= {"la": ("scale_time", 0), "lb": ("scale_time", 1)}
     for run in peer["runs"]:
         grid = PEERS["amed"]["grids"][run["grid"]]
-        numbers = {n: [row[k] for row in peer[key]][: len(grid) - 1] for n, (key, k) in keys.items()}
+        numbers = {
+            n: [row[k] for row in peer[key]][: len(grid) - 1] for n, (key, k) in keys.items()
+        }
         assert away(sample(denoiser, start_of(grid), grid, **numbers), run["y"]) < 1e-12
 
 
