@@ -11,6 +11,7 @@ from typing import Any
 from latex2mathml.converter import convert
 
 BLOCK = re.compile(r'<div class="arithmatex">\\\[(.*?)\\\]</div>', re.DOTALL)
+SHOWN = re.compile(r"\$\\displaystyle (.*?)\$", re.DOTALL)  # by an object in a notebook
 INLINE = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
 
 
@@ -24,8 +25,11 @@ def on_pre_build(config: Any) -> None:
 def on_page_content(content: str, **_: Any) -> str:
     """Replace every formula of a page by MathML."""
     content = BLOCK.sub(lambda found: _formula(found[1], "block"), content)
+    content = SHOWN.sub(lambda found: _formula(found[1], "block"), content)
     return INLINE.sub(lambda found: _formula(found[1], "inline"), content)
 
 
 def _formula(latex: str, display: str) -> str:
-    return convert(html.unescape(latex).strip(), display=display)
+    # The converter knows `split`, which is `aligned` by another name.
+    latex = html.unescape(latex).strip().replace("{aligned}", "{split}")
+    return convert(latex.removeprefix("\\displaystyle").strip(), display=display)

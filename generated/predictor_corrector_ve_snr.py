@@ -56,23 +56,30 @@ def grid(sigmas, alphas=None):
 
 
 class Plan:
-    """The rows of a run, one for each model call; `tensors` is the same for a loop in one graph."""
+    """The rows of a run, one for each model call, made when they are first asked for.
+
+    `tensors` is the same for a loop in one graph.
+    """
 
     def __init__(self, rows):
-        self.rows = tensors(rows)
+        self.rows, self.made = rows, [None] * len(rows)
 
     def __len__(self):
         return len(self.rows)
 
     def __getitem__(self, index):
-        return self.rows[index]
+        if isinstance(index, slice):
+            return [self[k] for k in range(len(self))[index]]
+        if self.made[index] is None:
+            self.made[index] = tensors(self.rows[index])
+        return self.made[index]
 
     def __iter__(self):
-        return iter(self.rows)
+        return (self[k] for k in range(len(self)))
 
 
-def tensors(rows):
-    """Rows with 0-d float64 tensors for their numbers: they keep the state's dtype."""
+def tensors(row):
+    """A row with 0-d float64 tensors for its numbers: they keep the state's dtype."""
 
     def numbers_of(part):
         many = isinstance(part, (list, tuple))
@@ -81,24 +88,31 @@ def tensors(rows):
     def filled(part):
         return tuple(map(filled, part)) if isinstance(part, (list, tuple)) else next(cells)
 
-    found = torch.tensor(numbers_of([row[2:] for row in rows]), dtype=torch.float64)
-    cells = iter(found.unbind())
-    return [(row[0], row[1], *filled(row[2:])) for row in rows]
+    cells = iter(torch.tensor(numbers_of(row[2:]), dtype=torch.float64).unbind())
+    return (row[0], row[1], *filled(row[2:]))
 
 
 def listed(plan):
-    """The plan with the weights of draws; the first row of a step that lists a draw asks for it."""
-    places, p = [], 0
-    for row in plan:  # rows that share draws follow each other, and begin with one of this kind
-        p += row[1] in (0, 1)
-        places.append(p)
-    used = {(p, z) for p, row in zip(places, plan) for z, draw in enumerate(row[4]) if draw[0]}
-    rows, known = [], {}
-    for p, (i, kind, sigma, weights, noise, *lifts) in zip(places, plan):
-        kept = [z for z in range(len(noise)) if (p, z) in used]
-        new = tuple(noise[z][1:] for z in kept if z >= known.get(p, 0))
-        known[p] = len(noise)
-        rows.append((i, kind, sigma, [*weights, *(noise[z][0] for z in kept)], new, *lifts))
+    """The plan with the weights of draws; the first row that lists a draw asks for it."""
+    groups, times, same, rows = [], [], None, []
+    for row in plan:  # rows that share draws follow each other
+        begins = row[1] in (0, 1)
+        if begins and row is same:
+            times[-1] += 1
+        elif begins:
+            groups.append([row])
+            times.append(1)
+        else:
+            groups[-1].append(row)
+        same = row
+    for group, count in zip(groups, times):
+        used, known, made = {z for row in group for z, d in enumerate(row[4]) if d[0]}, 0, []
+        for i, kind, sigma, weights, noise, *lifts in group:
+            kept = [z for z in range(len(noise)) if z in used]
+            new = tuple(noise[z][1:] for z in kept if z >= known)
+            known = len(noise)
+            made.append((i, kind, sigma, [*weights, *(noise[z][0] for z in kept)], new, *lifts))
+        rows += made * count
     return rows
 
 
@@ -166,13 +180,14 @@ def combine(weights, values, empty=None):
             out.lerp_(value, w / share)
         return out
     w, x = terms.pop()
+    large = x.numel() >= 2**16 and x.element_size() > 2
     if w == 1:
         out = torch.add(x, first, alpha=shares[0], out=out)
-    elif first.is_contiguous() and x.is_contiguous() and x.element_size() > 2:
+    elif large and first.is_contiguous() and x.is_contiguous():
         out = None if out is None else out.view(-1, 1)  # addr weighs both of its operands
         pair = x.view(-1, 1), first.view(-1), x.new_ones(1)
         out = torch.addr(*pair, beta=w, alpha=shares[0], out=out).view_as(x)
-    else:
+    else:  # small states: two passes take less than the views for one
         out = torch.mul(x, w, out=out).add_(first, alpha=shares[0])
     for w, value in terms[1:]:
         out.add_(value, alpha=w)

@@ -5,6 +5,7 @@
     sg.solver("dpmpp_2m").explain()  # of the gallery
     sg.read("mine.toml").generate("samplers/")  # from a spec file
     sg.Solver("mine", "data", step={"rule": "adams-bashforth", "steps": 2}).order()
+    sg.audit(my_sampler, claim=2)  # anybody's
 
 Importing the package is cheap: each name is loaded when it is first used.
 """
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .api import Explanation, Solver, read, solver
     from .errors import DeriveError, OrderError, SolvergenError, SpecError
     from .fit.tune import calibrate
+    from .verdicts import audit
 
 __version__ = "0.1.0"
 
@@ -29,6 +31,7 @@ __path__.append(str(Path(__file__).resolve().parent.parent))
 _PLACES = {
     "Explanation": "api",
     "Solver": "api",
+    "audit": "verdicts",
     "read": "api",
     "solver": "api",
     "calibrate": "fit.tune",
@@ -45,6 +48,7 @@ __all__ = [
     "Solver",
     "SolvergenError",
     "SpecError",
+    "audit",
     "calibrate",
     "read",
     "solver",

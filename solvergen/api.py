@@ -224,19 +224,56 @@ class Solver:
         Raises:
             SolvergenError: torch, numpy or scipy is not installed.
         """
-        from .errors import SolvergenError
+        from .verdicts import judge_at_hand
 
-        try:
+        with judge_at_hand():
             from solvergen.verify.judge import judge
             from solvergen.verify.targets import find
-        except ModuleNotFoundError as error:
-            raise SolvergenError(
-                f"the judge needs {error.name}; pip install 'solvergen[verify]'"
-            ) from None
         with tempfile.TemporaryDirectory() as folder:
             self.generate(folder)
             (target,) = find(str(Path(folder) / f"{self.name}.py"))
             return judge(target, **options)
+
+    def plot_error(self, *beside: Solver | str, axes: Any = None) -> Any:
+        """Error against model evaluations on a mixture in the plane, over σ from 10 to 0.05.
+
+        Args:
+            beside: other solvers, or names of the gallery, drawn with it.
+            axes: matplotlib axes to draw on; new ones unless given.
+
+        Returns:
+            The axes.
+
+        Raises:
+            SolvergenError: torch, scipy or matplotlib is not installed.
+        """
+        from . import plots
+        from .verdicts import judge_at_hand
+
+        others = [solver(one) if isinstance(one, str) else one for one in beside]
+        modules = {one.name: one.module for one in (self, *others)}
+        with judge_at_hand("plots need"):
+            return plots.errors(plots.new_axes() if axes is None else axes, modules)
+
+    def plot_stability(self, axes: Any = None, reach: float = 6.0) -> Any:
+        """The stability region in the solver's clock: where y′ = z y does not grow in a step.
+
+        Args:
+            axes: matplotlib axes to draw on; new ones unless given.
+            reach: width and height of what is shown.
+
+        Returns:
+            The axes.
+
+        Raises:
+            OrderError: the weights have no limit for small steps.
+            SolvergenError: matplotlib is not installed.
+        """
+        from . import plots
+        from .order.ode.stability import stability
+
+        found = stability(self.program)
+        return plots.stability(plots.new_axes() if axes is None else axes, found, self.title, reach)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Solver) and self.spec == other.spec

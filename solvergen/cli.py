@@ -21,6 +21,7 @@ from .commands import (
     export,
     fit_spec,
     fitting,
+    frontier,
     gallery,
     generation,
     judging,
@@ -47,6 +48,7 @@ ROOMS = (
     export,
     fit_spec,
     fitting,
+    frontier,
     demonstration,
     completion,
 )

@@ -28,7 +28,7 @@ def explanation(one: Entry) -> str:
         f"parameter {name} = {default}{f' ({doc})' if doc else ''}"
         for name, (default, doc) in one.parameters.items()
     ]
-    facts = [*parameters, f"evaluations a step {one.evaluations}, history {one.history}", ""]
+    facts = [*parameters, f"evaluations per step {one.evaluations}, history {one.history}", ""]
     return "\n".join([*head, "", one.formula, "", *facts, *orders(one)])
 
 

@@ -8,56 +8,38 @@ and nothing is imported but the standard library. docs/certificates.md has the p
 import ast
 import json
 import sys
+from contextlib import suppress
 from fractions import Fraction
 from math import factorial, prod
 from typing import Any
 
-from .certificate_series import Refuted, Series, named, number, phi, value
+from .certificate_names import Step
+from .certificate_series import FAULTS, Refuted, Series, Short, named, number, phi, prepare, value
+from .certificate_words import Word, as_word, heavy, words
 
-FORMAT, KAPPA = "solvergen certificate 1", {"data": 1, "noise": -1, "plain": 0}
-SPARE = 3  # terms beyond the order, for weights that divide by powers of h
-Word = tuple[int, tuple[Any, ...]]  # (l, children): D^(l), or J_m^(l)[children] with m children
-FAULTS = (
-    Refuted,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    SyntaxError,
-    TypeError,
-)
+FORMAT, KAPPA = "solvergen certificate 2", {"data": 1, "noise": -1, "plain": 0}
+SPARE = (1, 3)  # terms beyond the order, more where weights divide by powers of h
 Errors = dict[Word, Series]  # word -> e, for Σ e h^weight word
 
 
-def words(weight: int) -> list[Word]:
-    """Words of a weight, which is 1 + l + the weights of the children: rooted trees, with D itself."""
-    return [(size, rest) for size in range(weight) for rest in forests(weight - 1 - size, (0, ()))]
-
-
-def forests(total: int, least: Word) -> list[tuple[Word, ...]]:
-    pairs = [(size, word) for size in range(1, total + 1) for word in words(size) if word >= least]
-    found = [(word, *rest) for size, word in pairs for rest in forests(total - size, word)]
-    return found if total else [()]
-
-
-def heavy(word: Word) -> int:
-    return 1 + word[0] + sum(map(heavy, word[1]))
-
-
 class Method:
-    """The main step of a solver on a class of grids, expanded in words up to a weight."""
+    """A step of a solver on a class of grids, expanded in words up to a weight.
 
-    def __init__(self, document: Any, grid: str, limit: int, at: dict[str, str]) -> None:
+    The claim says which: the main "step", or one of the first or last, "start" and "end".
+    """
+
+    def __init__(
+        self, document: Any, claim: Any, grid: str, limit: int, at: Any, spare: int = SPARE[-1]
+    ) -> None:
         self.main, self.limit, self.spans = document["step"], limit, document["spans"]
+        part, self.begins = claim["part"], claim["part"] == "start"
+        self.ends = [self.main] if part == "step" else document[part][: claim["index"] + 1]
         self.kappa, self.kept = KAPPA[document["integrand"]], dict[tuple[str, int], Series]()
         self.words = [word for weight in range(1, limit + 1) for word in words(weight)]
-        Series.limit, Series.divisors = limit + SPARE, {}
-        Series.digits = {name: digit for digit, name in enumerate(["h", *document["roots"]])}
-        Series.roots = {Series.digits[name]: square for name, square in document["roots"].items()}
         equal = {f"ratio {k}": Fraction(1, self.spans) for k in range(99)}
         equal |= {f"grid point {k}": Fraction(k, self.spans) for k in range(99)}
-        Series.fixed = {name: Fraction(text) for name, text in at.items()}
-        Series.fixed |= equal if grid == "uniform" else {}
+        fixed = {name: Fraction(text) for name, text in at.items()}
+        prepare(limit + spare, document["roots"], fixed | (equal if grid == "uniform" else {}))
 
     def point(self, i: int) -> Series:
         """Where grid point i is, from the start of step 0 and in units of it; past steps are ratios."""
@@ -67,25 +49,15 @@ class Method:
 
     def value(self, text: str, site: int) -> Series:
         """A text in h, theta1 …, gamma1 …, parameters and roots, at the step that starts at a site."""
-        start, end = self.point(self.spans * site), self.point(self.spans * (site + 1))
-
-        def get(name: str) -> Series:
-            if name == "h":
-                return (end - start) * named("h")
-            if name[:5] not in ("theta", "gamma") or not name[5:].isdigit():
-                return named(name)
-            back = name[0] == "t"  # theta2: how far two steps back, gamma2: two grid points ahead
-            there = self.point(self.spans * site + int(name[5:]) * (-self.spans if back else 1))
-            return (start - there if back else there - start) * (end - start).inverse()
-
         if (text, site) not in self.kept:
-            self.kept[text, site] = value(ast.parse(text, mode="eval").body, get)
+            here = Step(self.kappa, self.spans, lambda k: self.point(self.spans * site + k))
+            self.kept[text, site] = value(ast.parse(text, mode="eval").body, here)
         return self.kept[text, site]
 
     def trimmed(self, errors: Errors) -> Errors:
         """The same up to h^limit."""
         if any(error.end <= self.limit - heavy(word) for word, error in errors.items()):
-            raise Refuted("too many powers of h are divided by")
+            raise Short("too many powers of h are divided by")
         return {w: Series(e.terms, self.limit - heavy(w) + 1) for w, e in errors.items()}
 
     def evaluation(self, error: Errors, offset: Series) -> Errors:
@@ -118,49 +90,77 @@ class Method:
                 total[word] = total.get(word, number(0)) + unit * self.value(text, site) * part
         return self.trimmed(total), end
 
+    def kind(self, site: int) -> Any:
+        """The step from a site, which is at or before 0; ``None`` before the first."""
+        index = len(self.ends) - 1 + site
+        return self.ends[index] if index >= 0 else None if self.begins else self.main
+
+    def corrects(self, site: int) -> bool:
+        """Whether the evaluation after a step is at a predicted state."""
+        return bool(self.kind(site) and self.kind(site)["corrector"])
+
     def predicted(self, site: int, level: int) -> tuple[dict[str, Errors], Errors]:
         """What the step from a site knows, and its error before correction; accepted states are exact.
 
         PEC evaluates at predicted states: their errors are followed `level` steps back.
         """
-        known = {}
-        for k in range(self.main["history"] + 1):
-            error = self.predicted(site - k - 1, level - 1)[1] if level else {}
+        known, step = {}, self.kind(site)
+        for k in range(step["history"] + 1):
+            before = site - k - 1
+            error = self.predicted(before, level - 1)[1] if level and self.corrects(before) else {}
             known[f"n-{k}" if k else "n"] = self.evaluation(
                 error, self.point(self.spans * (site - k))
             )
-        for stage in self.main["stages"]:
+        for stage in step["stages"]:
             known[stage["name"]] = self.evaluation(*self.row(stage, site, known))
-        return known, self.row(self.main["final"], site, known)[0]
+        return known, self.row(step["final"], site, known)[0]
 
     def local(self) -> Errors:
-        """The error after one step."""
-        known, error = self.predicted(0, 0)
-        if not self.main["corrector"]:
-            return error
+        """The error after the step."""
+        corrected = [site for site in range(-self.limit, 1) if self.corrects(site)]
+        kinds = {json.dumps(self.kind(site)): site for site in corrected}
         powers = [
-            heavy(word) + j for word, e in error.items() for j in range(e.low, e.end)
-            if not e.part(j).vanishes()
+            heavy(word) + j
+            for site in kinds.values()
+            for word, e in self.predicted(site, 0)[1].items()
+            for j in range(e.low, e.end) if not e.part(j).vanishes()
         ]  # fmt: skip
-        known, error = self.predicted(0, self.limit - min(powers, default=self.limit))
+        level = self.limit - min(powers, default=self.limit)
+        known, error = self.predicted(0, max(level, 0) if kinds else 0)
+        if not self.corrects(0):
+            return error
         known["n+1"] = self.evaluation(error, number(1))
-        return self.row(self.main["corrector"], 0, known)[0]
+        return self.row(self.kind(0)["corrector"], 0, known)[0]
 
 
 def check(document: Any) -> list[str]:
     """Refute a certificate, or say what it proves, claim by claim."""
-    for name, square in document["roots"].items():
-        if square < 2 or any(square % k == 0 for k in range(2, square)):
-            raise Refuted(f"{name} is not the square root of a prime")
     if document["format"] != FORMAT or not document["claims"]:
-        raise Refuted(f"this is no {FORMAT}, or it claims nothing")
-    return [claimed(document, claim) for claim in document["claims"]]
+        raise Refuted(f"not a {FORMAT}, or one without claims")
+    said = [claimed(document, claim) for claim in document["claims"]]
+    for part in ("start", "end"):
+        orders = {c["index"]: c["order"] + 1 for c in document["claims"] if c["part"] == part}
+        if document[part] and set(orders) != set(range(len(document[part]))):
+            raise Refuted(f"not every step of the {part} has a claim")
+        if orders:
+            said.append(
+                f"{document['solver']}: its own {part} adds errors of O(h^{min(orders.values())})"
+            )
+    return said
+
+
+def expanded(*case: Any) -> tuple[Method, Errors]:
+    """The step of a claim and its local error, with as few terms as it needs."""
+    document, claim, grid, limit, at = case
+    with suppress(Short):
+        return (method := Method(document, claim, grid, limit, at, SPARE[0])), method.local()
+    return (method := Method(document, claim, grid, limit, at)), method.local()
 
 
 def claimed(document: Any, claim: Any) -> str:
     order, grid, leading = claim["order"], claim["grid"], claim["leading"]
-    method = Method(document, grid, order, claim["parameters"])
-    errors, listed = method.local(), {as_word(one["tree"]): one for one in claim["conditions"]}
+    method, errors = expanded(document, claim, grid, order, claim["parameters"])
+    listed = {as_word(one["tree"]): one for one in claim["conditions"]}
     if set(listed) != set(method.words) or grid not in ("uniform", "arbitrary"):
         raise Refuted(f"the conditions are not the words of weight 1 to {order}, on a known grid")
     for word, one in listed.items():
@@ -168,21 +168,20 @@ def claimed(document: Any, claim: Any) -> str:
             raise Refuted(f"the condition of {one['word']} is violated")
     hidden = {0, *Series.roots, *Series.divisors}
     free = [name for name, digit in Series.digits.items() if digit not in hidden]
-    method = Method(document, leading["grid"], order + 1, leading["at"])
-    errors, listed = method.local(), {as_word(one["tree"]): one for one in leading["terms"]}
-    for word in {*listed, *method.words}:
-        found = errors.get(word, number(0)).part(order + 1 - heavy(word))
-        text = listed[word]["coefficient"] if word in listed else "0"
-        if not (found - method.value(text, 0)).vanishes() or (found.vanishes() and word in listed):
-            raise Refuted(f"the coefficient of {word} in the leading error is not {text}")
-    said = f"{document['solver']}: order {order} on {grid} grids" + f", not {order + 1}" * bool(
-        listed
-    )
+    where = f"step {claim['index']} of its {claim['part']}, " * (claim["part"] != "step")
+    said = f"{document['solver']}: {where}order {order} on {grid} grids"
+    if leading:
+        method, errors = expanded(document, claim, leading["grid"], order + 1, leading["at"])
+        listed = {as_word(one["tree"]): one for one in leading["terms"]}
+        for word in {*listed, *method.words}:
+            found = errors.get(word, number(0)).part(order + 1 - heavy(word))
+            text = listed[word]["coefficient"] if word in listed else "0"
+            if not (found - method.value(text, 0)).vanishes() or (
+                found.vanishes() and word in listed
+            ):
+                raise Refuted(f"the coefficient of {word} in the leading error is not {text}")
+        said += f", not {order + 1}" * bool(listed)
     return said + f", identically in {', '.join(free)}" * bool(free)
-
-
-def as_word(tree: Any) -> Word:
-    return tree[0], tuple(as_word(child) for child in tree[1])
 
 
 def main(paths: list[str]) -> int:

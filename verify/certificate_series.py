@@ -9,6 +9,7 @@ import operator
 from collections.abc import Callable
 from fractions import Fraction
 from math import factorial, prod
+from typing import Protocol
 
 DIGITS, HALF = 99, 1 << 15
 BIAS = sum(HALF << 16 * digit for digit in range(DIGITS))
@@ -18,9 +19,24 @@ class Refuted(Exception):
     """The certificate does not prove what it says."""
 
 
+class Short(Refuted):
+    """More terms of the series are needed: weights divide by powers of h."""
+
+
 def power(monomial: int, digit: int) -> int:
     """Monomials are integers; their 16-bit digits are the powers of the variables, of h the lowest."""
     return ((monomial + BIAS) >> 16 * digit & 0xFFFF) - HALF
+
+
+FAULTS = (
+    Refuted,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+)
 
 
 class Series:
@@ -74,7 +90,7 @@ class Series:
         """1 over the series; what its first coefficient divides by must not vanish."""
         low = next((k for k in range(self.low, self.end) if not self.part(k).vanishes()), None)
         if low is None:
-            raise Refuted("a weight divides by zero, or by too high a power of h")
+            raise Short("a weight divides by zero, or by too high a power of h")
         lead = self.part(low)
         scale = number(1 / lead.terms[top := max(lead.terms)])
         first = Series({-top: Fraction(1)}) if len(lead.terms) == 1 else over(lead * scale)
@@ -93,6 +109,16 @@ class Series:
         for j in reversed(range(Series.limit)):
             total = number(coefficient(j)) + self * total
         return total
+
+
+def prepare(limit: int, roots: dict[str, int], fixed: dict[str, Fraction]) -> None:
+    """Begin anew: how far series go, the square roots, and the names that stand for numbers."""
+    for name, square in roots.items():
+        if square < 2 or any(square % k == 0 for k in range(2, square)):
+            raise Refuted(f"{name} is not the square root of a prime")
+    Series.limit, Series.divisors, Series.fixed = limit, {}, fixed
+    Series.digits = {name: digit for digit, name in enumerate(["h", *roots])}
+    Series.roots = {Series.digits[name]: square for name, square in roots.items()}
 
 
 def number(value: Fraction | int) -> Series:
@@ -116,6 +142,15 @@ def over(d: Series) -> Series:
     return found
 
 
+class Names(Protocol):
+    """What a step knows of the names in its weights."""
+
+    functions: dict[str, Callable[..., Series]]
+
+    def name(self, name: str) -> Series:
+        """The series of a name."""
+
+
 def phi(k: int, z: Series) -> Series:
     """φ_k(z) = Σ z^j/(j + k)!."""
     return z.into(lambda j: Fraction(1, factorial(j + k)))
@@ -129,25 +164,27 @@ FUNCTIONS: dict[str, Callable[..., Series]] = {
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
 
 
-def value(node: ast.expr, get: Callable[[str], Series]) -> Series:
-    """The series of an expression; `get` knows the names in it."""
+def value(node: ast.expr, step: Names) -> Series:
+    """The series of an expression; the step knows the names and further functions in it."""
     match node:
         case ast.Constant(int(whole)):
             return number(whole)
         case ast.Name(name):
-            return get(name)
+            return step.name(name)
         case ast.UnaryOp(ast.USub(), operand):
-            return number(-1) * value(operand, get)
+            return number(-1) * value(operand, step)
         case ast.BinOp(left, ast.Pow(), ast.Constant(int(n))) if 0 < n < 40:
-            return prod([value(left, get)] * n, start=number(1))
+            return prod([value(left, step)] * n, start=number(1))
         case ast.BinOp(left, ast.Div(), ast.BinOp(first, ast.Mult(), second)):  # factor by factor
-            return value(ast.BinOp(ast.BinOp(left, ast.Div(), first), ast.Div(), second), get)
+            return value(ast.BinOp(ast.BinOp(left, ast.Div(), first), ast.Div(), second), step)
         case ast.BinOp(left, ast.Div(), right):
-            return value(left, get) * value(right, get).inverse()
+            return value(left, step) * value(right, step).inverse()
         case ast.BinOp(left, sign, right) if type(sign) in OPERATORS:
-            return OPERATORS[type(sign)](value(left, get), value(right, get))
+            return OPERATORS[type(sign)](value(left, step), value(right, step))
         case ast.Call(ast.Name("phi"), [ast.Constant(int(k)), z], []) if 0 <= k < 40:
-            return phi(k, value(z, get))
+            return phi(k, value(z, step))
         case ast.Call(ast.Name(name), [z], []) if name in FUNCTIONS:
-            return FUNCTIONS[name](value(z, get))
+            return FUNCTIONS[name](value(z, step))
+        case ast.Call(ast.Name(name), arguments, []) if name in step.functions:
+            return step.functions[name](*(value(one, step) for one in arguments))
     raise Refuted(f"{ast.unparse(node)} is not an expression of certificates")

@@ -90,7 +90,7 @@ def _served(
     function: Callable[[Any], str],
 ) -> Iterator[tuple[int, str | tuple[str, str]]]:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([f"{__package__}.judge", f"{__package__}.settle"])
+    context.set_forkserver_preload([f"{__package__}.{m}" for m in _imported_once(todo)])
     waiting, running = list(todo), list[_Running]()
     try:
         while waiting or running:
@@ -112,6 +112,13 @@ def _served(
     finally:
         for one in running:
             _end(one)
+
+
+def _imported_once(todo: Sequence[tuple[int, Any]]) -> list[str]:
+    """Modules that the server imports for all targets."""
+    named = [r.target for _, r in todo if isinstance(r, Request)]
+    hosts = any(name.startswith("diffusers:") for name in named)
+    return ["judge", "settle", *(["hosts.preloaded"] if hosts else [])]
 
 
 def _collected(one: _Running, late: bool, limits: Limits) -> str | tuple[str, str]:

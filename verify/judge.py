@@ -230,7 +230,9 @@ def _judge_noise(target: Target, claim: int | None, rates: bool) -> Verdict:
     }
     try:
         found = audit_noise(target.run, target.quiet)
-        mixture = {k: mixture_order(target.run, k) for k in DENSITY} if rates else {}
+        # a density is carried over a mixture at its own size, where a clip would bite
+        whole = rates and found.amplitude == 1
+        mixture = {k: mixture_order(target.run, k) for k in DENSITY} if whole else {}
     except ConductError as error:
         idle = error.kind == "nonlinear" and claim is None and _states_none(target.stated)
         status = "none" if idle else "error"

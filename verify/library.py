@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import TargetError
-from .hosts.real_run import classes
-from .hosts.scheduler_classes import EDM, FLOW, FLOW_PAIRS, INDEX, TABLE, VE, VE_PAIRS, VP
+from .hosts.scheduler_classes import KNOWN, classes
 from .hosts.scheduler_options import GRID_ONLY, claimed, swept
 from .request import Request
 from .targets import module_named, own, samplers_in
@@ -70,8 +69,7 @@ def _names(module_name: str) -> list[str]:
 
 
 def _schedulers(request: Request, name: str, sweep: bool) -> list[Request]:
-    known = VP | VE | VE_PAIRS | EDM | FLOW | FLOW_PAIRS | TABLE | INDEX
-    names = [n for n in classes() if n in known] if name == EVERY else [name]
+    names = [n for n in classes() if n in KNOWN] if name == EVERY else [name]
     out = []
     for each in names:
         sets: list[dict[str, Any]] = list(swept(each)) if sweep and each in classes() else [{}]
@@ -80,6 +78,7 @@ def _schedulers(request: Request, name: str, sweep: bool) -> list[Request]:
                 request,
                 target=f"diffusers:{each}",
                 options={**request.options, **options},
+                swept=bool(options),
             )
             if name == EVERY and request.claim is None:
                 made = dataclasses.replace(made, claim=claimed(each, made.options))

@@ -11,15 +11,20 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from .errors import VerifyError
 from .judge import judge
+from .library import expanded
 from .peer_entries import NOISY, Entry, diffusers_entries, k_diffusion_entries
 from .report.terminal import moments, orders
+from .request import Request
+from .settle import settle
 from .targets import find
 from .verdict import Verdict
 
@@ -112,6 +117,9 @@ def _cause(verdict: Verdict) -> str:
             "end": f"end caps at {c['caps']}",
             "inconsistent": "constants not integrated",
             "unstable": "weights on past states let errors grow",
+            "growing": "a weight that must vanish with the step does not",
+            "condition": "a stage's state is not accurate enough",
+            "once": f"step {c['step']} is a rule of its own",
         }[c["kind"]]
         said.setdefault(words, []).append(c["grid"])
     parts = [
@@ -152,6 +160,7 @@ def table() -> str:
         shown = [(e, v) for e, v in made if e[0].startswith(prefix) and isinstance(v, Verdict)]
         lines += [_row(e, v) for e, v in shown if not v.noise]
     lines += _noisy_table()
+    lines += real_runs()
     lines += ["", "## Not samplers of an ODE on a grid of levels, or not loadable here", ""]
     lines += [f"- {' '.join(v.split())}" for _, v in made if isinstance(v, str)]
     return "\n".join(lines) + "\n"
@@ -184,6 +193,41 @@ def _noisy_table() -> list[str]:
     ]
 
 
+RUNS_HEAD = "| scheduler | options | check | found | run |\n|---|---|---|---|---|"
+
+
+def real_runs() -> list[str]:
+    """Section of what schedulers do around their rule, for every option of the sweep."""
+    settings = {"rule": False}
+    rows: list[str] = []
+    known: set[tuple[str, str]] = set()
+    for request in expanded(Request("diffusers:*", settings=settings), True):
+        (verdict,) = settle(replace(request, settings=settings))
+        name = request.target.split(":")[1].removesuffix("Scheduler")
+        options = ", ".join(f"{k}={_short(v)}" for k, v in request.options.items())
+        for found in verdict.conduct.get("findings", ()):
+            text = " ".join(found["text"].replace("|", "/").split())
+            if found["gravity"] == "remark" or (name, text) in known:
+                continue
+            known.add((name, text))
+            cells = (name, options, found["check"], text, found["example"])
+            rows.append("| " + " | ".join(cells) + " |")
+    return [
+        "",
+        "## Real runs",
+        "",
+        (
+            "What the schedulers of diffusers do around their rule, run as pipelines run them: their "
+            "own `set_timesteps`, float32 and half precision, batches, starts inside the list of "
+            "times. One row for each finding, under the first options that show it; the options are "
+            "those of `solvergen audit 'diffusers:*' --sweep`."
+        ),
+        "",
+        RUNS_HEAD,
+        *rows,
+    ]
+
+
 def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
@@ -193,4 +237,5 @@ def _version(package: str) -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
     sys.stdout.write(table())

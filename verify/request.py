@@ -24,6 +24,7 @@ class Request:
         convention, claim: as in targets.find and judge.
         settings: keyword arguments of judge().
         claims: target -> order, where a project states them.
+        swept: whether the options are one set of a sweep, which a class may refuse.
     """
 
     target: str
@@ -32,6 +33,7 @@ class Request:
     claim: int | None = None
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     claims: dict[str, int] = dataclasses.field(default_factory=dict)
+    swept: bool = False
 
     def claimed(self, name: str) -> int | None:
         """What a target of this request is held to: the claim given, or the project's."""

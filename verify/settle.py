@@ -12,6 +12,9 @@ from .request import Request
 from .targets import find
 from .verdict import Verdict, versions
 
+# how a class says in words that it does not know a value; anything else is a crash
+REFUSALS = ("ValueError: ", "NotImplementedError: ")
+
 
 def settle(request: Request) -> list[Verdict]:
     """Verdicts of one request; a target that cannot be loaded becomes a verdict that says so."""
@@ -32,6 +35,9 @@ def settle(request: Request) -> list[Verdict]:
             text = f"{type(error).__name__}: {error}"
             made.append(broken(request, "raises", text))
     made = [_with_remedy(v) for v in made]
+    if request.swept:
+        # a sweep tries what the constructor takes; nobody gave these options by mistake
+        return [_refused(v) for v in made]
     texts = [f"{k} = {v!r}" for k, v in request.options.items() if isinstance(v, str)]
     if not texts:
         return made
@@ -40,6 +46,15 @@ def settle(request: Request) -> list[Verdict]:
         dataclasses.replace(v, findings=(*v.findings, told)) if v.reason == "raises" else v
         for v in made
     ]
+
+
+def _refused(verdict: Verdict) -> Verdict:
+    """No verdict, in place of an error, where the class itself refuses a set of options in words."""
+    text = verdict.findings[0] if verdict.findings else ""
+    if verdict.reason != "raises" or not text.startswith(REFUSALS):
+        return verdict
+    told = (f"refuses these options: {text}",)
+    return dataclasses.replace(verdict, status="none", reason="refused", findings=told, claim=None)
 
 
 def broken(request: Request, reason: str, text: str) -> Verdict:

@@ -74,4 +74,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _claims(document: dict[str, Any]) -> str:
-    return ", ".join(f"order {c['order']} on {c['grid']} grids" for c in document["claims"])
+    return ", ".join(
+        f"order {c['order']} on {c['grid']} grids"
+        for c in document["claims"]
+        if c["part"] == "step"
+    )

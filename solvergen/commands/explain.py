@@ -40,7 +40,7 @@ def add(commands: Any) -> None:
     same = command(
         commands,
         "same",
-        "are two solvers the same method? If not, where do they first part?",
+        "are two solvers the same method? If not, where do they first differ?",
         "solvergen same mine.toml unipc_2_bh2      # exit code 0: one method, 1: two",
     )
     same.add_argument("a", metavar="A", help="a TOML file or a gallery solver's name")
@@ -119,7 +119,7 @@ def facts(loaded: Loaded) -> dict[str, Any]:
 
 
 def run_same(args: argparse.Namespace) -> int:
-    """Exit 0 when two solvers are one method; otherwise say where they first part."""
+    """Exit 0 when two solvers are one method; otherwise say where they first differ."""
     if fitted.is_fitted(args.a) or fitted.is_fitted(args.b):
         return fitted.same(args)
     from ..loading import load

@@ -111,7 +111,7 @@ def run_search(args: argparse.Namespace) -> int:
     if not kinds:
         raise SolvergenError("--sums is fitted on image mixtures; leave --family generic out")
     kind = kinds[0]
-    for calls in _range(args.steps):
+    for calls in numbers_of_calls(args.steps):
         if f"{kind}_{calls}" in names(folder):
             print(f"{kind}_{calls}: there already")
             continue
@@ -185,7 +185,7 @@ def run_fit_grid(args: argparse.Namespace) -> int:
     return 0
 
 
-def _range(text: str) -> range:
+def numbers_of_calls(text: str) -> range:
     """4:20 or 5 as numbers of calls."""
     first, _, last = text.partition(":")
     if not (first.isdigit() and (last or first).isdigit()):

@@ -9,7 +9,7 @@ from types import ModuleType
 
 from ..catalogue import Entry
 from ..emitted import imported
-from .demonstration import Problem
+from ..trial import Trial
 from .terminal import shown
 
 BUDGETS = (6, 12, 24, 48, 96)
@@ -17,15 +17,13 @@ BUDGETS = (6, 12, 24, 48, 96)
 
 def measure(entries: Iterable[Entry]) -> dict[str, list[tuple[int, float]]]:
     """(evaluations, RMS distance to the exact end points) of each solver at a few budgets."""
-    problem, found = Problem(), {}
+    trial, found = Trial(), {}
     with tempfile.TemporaryDirectory() as folder:
         for one in shown([one for one in entries if not one.weak], "measuring"):
             module = _module(one, Path(folder))
             calls = one.evaluations
             steps = sorted({budget // calls for budget in BUDGETS} - {0, 1})
-            found[one.name] = [
-                (len(module.coefficients(problem.grid(n))), problem.error(module, n)) for n in steps
-            ]
+            found[one.name] = [trial.point(module, n) for n in steps]
     return found
 
 

@@ -126,7 +126,7 @@ def _calibrated(tables: list[str], args: argparse.Namespace) -> int:
         from ..fit.fitted import read_fitted
 
         raise SolvergenError(
-            f"{tables[0]} is a calibrated file; it is made again by: {read_fitted(tables[0]).remake}"
+            f"{tables[0]} is a calibrated file; remake it with: {read_fitted(tables[0]).remake}"
         )
     return fitted.check(tables)
 

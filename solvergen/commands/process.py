@@ -94,4 +94,4 @@ def _value(text: str) -> tuple[str, Fraction]:
     try:
         return name.strip(), Fraction(number.strip())
     except (ValueError, ZeroDivisionError):
-        raise SolvergenError(f"--value {text}: write NAME=NUMBER, as beta_max=20") from None
+        raise SolvergenError(f"--value {text}: write NAME=NUMBER, such as beta_max=20") from None

@@ -82,7 +82,7 @@ def run_cure(args: argparse.Namespace) -> int:
         return 0
     cured = cured_solver(loaded.solver, args.kind, derivation)
     if cured is loaded.solver:
-        print(f"{args.spec}: nothing to cure; {order_report(loaded.program).order} already")
+        print(f"{args.spec}: nothing to cure; its order is {order_report(loaded.program).order}")
         return 0
     title = f"{cured.title}, cured" if cured.title else ""
     cured = replace(cured, name=f"{cured.name}_cured", title=title)
@@ -154,8 +154,8 @@ def run_compare(args: argparse.Namespace) -> int:
     for reason in dict.fromkeys(r.no_constant for r in ranked if r.no_constant):
         print(f"-: {reason}", file=sys.stderr)
     if len({r.integrand for r in ranked}) > 1:
-        print("constants of data and noise solvers stand before different derivatives: compare "
-              "them within an integrand", file=sys.stderr)  # fmt: skip
+        print("constants of data and noise solvers multiply different derivatives: compare "
+              "them only among solvers of one integrand", file=sys.stderr)  # fmt: skip
     return 0
 
 

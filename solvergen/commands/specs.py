@@ -133,8 +133,8 @@ def run_lint(args: argparse.Namespace) -> int:
         for warning in (*inconsistent_rows(program), *advice(program), *_unstable(program)):
             complain(f"warning: {target}: {warning}")
         say(
-            f"{target}: fine; {program.integrand}, {calls} evaluation{'s' * (calls > 1)} a step, "
-            f"{program.history} remembered"
+            f"{target}: ok; {program.integrand}, {calls} evaluation{'s' * (calls > 1)} per step, "
+            f"history {program.history}"
         )
     return 2 if failed else 0
 

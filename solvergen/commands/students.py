@@ -175,7 +175,7 @@ def lint(target: str) -> str:
         line, column, width = locator.find(("claim", "endpoint_error"))
         raise SpecError(found.refused, recipe.path, line, column, locator.line(line), width)
     teacher = f"; teacher's error {found.teacher.rms:.2%} of sd" if found.teacher else ""
-    return f"{target}: fine; {recipe.system}{teacher}"
+    return f"{target}: ok; {recipe.system}{teacher}"
 
 
 def explain(target: str, as_json: bool) -> int:

@@ -41,7 +41,7 @@ def expression(name: str, schedule: Schedule, where: KeyPath) -> sp.Expr:
     process = process_of(schedule)
     if process.time is None:
         raise DeriveError(
-            f"t(lambda) of this schedule has no closed form, so that `{name}` is no coordinate; "
+            f"t(lambda) of this schedule has no closed form, so `{name}` cannot be a coordinate; "
             "use lambda, rho or s",
             where,
         )

@@ -10,15 +10,15 @@ from ..expr.functions import lift
 from ..program.model import Program
 from ..spec.model import Controller
 from .layout import Layout, clock_text
-from .pieces import Settled, piece
 from .python_text import listing, python
+from .specialise import Static, definition
 from .step_quantities import BLOCK
 from .step_text import StepText
 
 PAD = " " * 4
 
 
-def adaptive_part(layout: Layout, settled: Settled) -> str:
+def adaptive_part(layout: Layout, static: Static) -> str:
     """The definitions that an adaptive solver adds to its file.
 
     Returns:
@@ -27,9 +27,9 @@ def adaptive_part(layout: Layout, settled: Settled) -> str:
     program, controller = layout.program, layout.program.controller
     assert controller is not None and program.embedded is not None
     keywords = "".join(f", {p.name}" for p in program.parameters)
-    choices = {**settled.choices, "PID": controller.kind == "pid"}
-    chosen = replace(settled, choices=choices, texts=_controlled(controller))
-    run = [piece("adaptive", name, chosen) for name in ("attempt", "sample_adaptive")]
+    choices = {**static.choices, "PID": controller.kind == "pid"}
+    chosen = replace(static, choices=choices, texts=_controlled(controller))
+    run = [definition("adaptive", name, chosen) for name in ("attempt", "sample_adaptive")]
     return "\n\n".join([_embedded(layout, keywords), *run])
 
 

@@ -19,12 +19,17 @@ from .torch_file import torch_file
 
 HOSTS = Path(__file__).parent.parent / "hosts"
 ROOMS = (
+    "memory.py",
     "diffusers_config.py",
     "diffusers_grid.py",
     "diffusers_flow.py",
+    "diffusers_levels.py",
     "diffusers_noise.py",
+    "diffusers_output.py",
     "diffusers_compiled.py",
     "diffusers_walk.py",
+    "diffusers_mixing.py",
+    "diffusers_step.py",
     "diffusers_scheduler.py",
 )
 IMPORTS = """from __future__ import annotations
@@ -36,6 +41,7 @@ import math
 import os
 import shutil
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +56,7 @@ from diffusers.schedulers.scheduling_utils import (
 )
 from diffusers.utils import BaseOutput, logging
 from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
 """
 SCHEDULER = '''class {name}(GridScheduler):
     """{title}: {calls} per step."""

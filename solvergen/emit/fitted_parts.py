@@ -12,8 +12,8 @@ from ..program.defects import defects
 from ..program.model import Program
 from ..spec.model import Solver
 from . import noise_parts
-from .pieces import piece, wrapped
 from .python_text import WIDTH, literal
+from .specialise import definition, wrapped
 
 PAD = " " * 4
 # What `sample` says of its grid.
@@ -23,10 +23,10 @@ LEVELS = (
 )
 
 
-def pieces(program: Program) -> list[str]:
+def definitions(program: Program) -> list[str]:
     """The functions that such a file needs."""
-    found = [piece("fitted", "per_step")] if program.varying else []
-    return [*found, *([piece("fitted", "fitted_levels")] if program.levels else [])]
+    found = [definition("fitted", "per_step")] if program.varying else []
+    return [*found, *([definition("fitted", "fitted_levels")] if program.levels else [])]
 
 
 def lines(program: Program) -> list[str]:

@@ -57,13 +57,14 @@ def _site(layout: Layout, site: CallSite, pad: str) -> list[str]:
     value = "denoised" if direct else "combine(weights[:2], (x, denoised), empty)"
     lines = [f"{pad}{current} = {value}"]
     past = list(layout.past)
-    inner = [f"k{j}" for j in range(1, site.index)]
+    before = _live(layout, site, site.index - 1)
+    after = _live(layout, site, site.index)
     start = "x" if site.opens else "base"
     carries = _carries(layout)
     drawn = ["*noise"] if _draws(layout) and site.opens else ["*known", "*noise"] if carries else []
     carried = [] if not carries else ["noise" if site.opens else "(*known, *noise)"]
     if not site.opens:
-        names = ["base", now, *inner, *past, *(["known"] if carried else [])]
+        names = ["base", now, *before, *past, *(["known"] if carried else [])]
         line = f"{pad}{_joined(names)} = memory"
         lines += [line] if len(line) <= WIDTH else wrap_tuple("", names, len(pad), " = memory")
     elif past:
@@ -72,17 +73,24 @@ def _site(layout: Layout, site: CallSite, pad: str) -> list[str]:
         lines.append(f"{pad}{_joined(past)} = memory or {fresh}")
     values = _tuple([start, *(layout.variable(source) for source in site.sources), *drawn])
     if site.closes:
-        stages = [*inner, *([] if site.opens else [current])]
+        stages = [f"k{j}" for j in range(1, site.index + 1)]
         split = layout.memory + layout.states
         remembered = [now, *past][: layout.memory]
         remembered += [start, *past[layout.memory : split]][: layout.states]
         remembered += (stages + [now] * layout.carried)[: layout.carried]
     else:
-        remembered = [start, now, *inner, *([] if site.opens else [current]), *past, *carried]
+        remembered = [start, now, *after, *past, *carried]
     if f"{current}," not in f"{values}{_tuple(remembered)},".replace(")", ","):
         lines = lines[1:]  # a last evaluation that its step ignores: an embedded rule uses it
     weights = "weights" if direct else "weights[2:]"
     return lines + _return(f"combine({weights}, {values}, empty)", remembered, pad)
+
+
+def _live(layout: Layout, site: CallSite, made: int) -> list[str]:
+    """Of the first stages of a step, those that it still needs when the next output comes."""
+    later = [s for s in layout.calls if s.evaluations == site.evaluations and s.index > made]
+    used = {layout.variable(source) for s in later for source in s.sources}
+    return [f"k{j}" for j in range(1, made + 1) if j <= layout.carried or f"k{j}" in used]
 
 
 def _draws(layout: Layout) -> bool:

@@ -232,6 +232,9 @@ class StepQuantities:
             if function in BINDERS:
                 out += _opened(name, call)
                 continue
+            if function == "moment":
+                out += self.moments(call)
+                continue
             text = ", ".join(python(arg) for arg in call.args)
             if function == "offset":
                 text = f"lam[i] + {python(multiply(call.args[0], Symbol('h')))}"
@@ -240,6 +243,20 @@ class StepQuantities:
             called = "coordinate" if function == "offset" else function
             out.append(f"{' ' * BLOCK}{name} = {called}({text})")
         return out
+
+    def moments(self, call: Expr) -> list[str]:
+        """One assignment of all moments up to a place, where the first of them comes."""
+        place = call.args[1]
+        alike = [c for c in self.named if function_name(c) == "moment" and c.args[1] == place]
+        if call != alike[0]:
+            return []
+        names, powers = (
+            f"({texts[0]},)" if len(texts) == 1 else ", ".join(texts)
+            for texts in ([self.named[c] for c in alike], [python(c.args[0]) for c in alike])
+        )
+        powers = powers if powers.startswith("(") else f"({powers})"
+        ends = f"{python(place)}, lam[i], lam[{self.end}]"
+        return [f"{' ' * BLOCK}{names} = moments({powers}, {ends})"]
 
 
 def _outside_in_lambda(fraction: Expr) -> tuple[Expr, bool] | None:

@@ -1,4 +1,4 @@
-"""The fixed pieces of an emitted file: which of them a solver needs, and its further coordinate."""
+"""The fixed definitions of an emitted file: which of them a solver needs, and its further coordinate."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from sympy import Expr, Symbol
 from ..expr.arithmetic import ZERO, function_name, terms_of, walk
 from ..program.model import Program
 from ..program.row import FURTHER
-from . import pieces
 from .python_text import assign
+from .specialise import Static, definition
 
 PAD = " " * 4
 
 
 def support(program: Program) -> list[str]:
-    """The fixed pieces that this solver needs."""
+    """The fixed definitions that this solver needs."""
     named = program.functions
     expressions = [e for step in program.steps for e in step.expressions]
     expressions += [row.place.fraction for step in program.steps for row in step.rows]
@@ -25,13 +25,25 @@ def support(program: Program) -> list[str]:
     }
     out = []
     if calls_inside(program):
-        out += [pieces.piece("levels", "level"), pieces.piece("levels", "recognise")]
+        out += [definition("levels", "level"), definition("levels", "recognise")]
     if "phi" in calls:
-        out.append(pieces.piece("functions", "phi"))
+        out.append(definition("functions", "phi"))
+    if calls & {"integral", "moment", "riemann"}:
+        out += [definition("functions", name) for name in ("fejer", "tanh_sinh")]
+        out.append("RULES = fejer(), tanh_sinh()\n")
     if "integral" in calls:
-        out.append(pieces.piece("functions", "integral"))
+        out.append(definition("functions", "integral"))
     if "riemann" in calls:
-        out.append(pieces.piece("functions", "riemann"))
+        out += [definition("functions", name) for name in ("left_sum", "riemann")]
+        counts = sorted(
+            {
+                int(node.args[-1])
+                for expression in expressions
+                for node in walk(expression)
+                if function_name(node) == "riemann"
+            }
+        )
+        out.append(f"SUMS = {{count: left_sum(count) for count in {tuple(counts)}}}\n")
     for name, body in named.items():
         lines = "\n".join(assign("return", body, len(PAD)))
         out.append(f'def {name}(x):\n{PAD}"""The spec\'s {name}(x)."""\n{lines}\n')
@@ -42,18 +54,18 @@ def support(program: Program) -> list[str]:
 
 
 def _further(y: Expr, calls: set[str], kappa: int) -> list[str]:
-    """The pieces of a further coordinate y(λ)."""
+    """The definitions of a further coordinate y(λ)."""
     body = "\n".join(assign("return", y, len(PAD)))
     line = '"""The further variable of this solver at lambda."""'
-    out = [f"def y(lam):\n{PAD}{line}\n{body}\n", pieces.piece("variable", "coordinate")]
-    settled = pieces.Settled({"KAPPA": kappa}, {"RATE": []})
+    out = [f"def y(lam):\n{PAD}{line}\n{body}\n", definition("variable", "coordinate")]
+    static = Static({"KAPPA": kappa}, {"RATE": []})
     if "fraction" in calls:
-        out.append(pieces.piece("variable", "fraction"))
+        out.append(definition("variable", "fraction"))
     if "moment" in calls:
-        out.append(pieces.piece("variable", "moment", settled))
+        out.append(definition("variable", "moments", static))
     if "slope" in calls:
-        settled = pieces.Settled({"KAPPA": kappa}, {"RATE": _rate(y)})
-        out.append(pieces.piece("variable", "slope", settled))
+        static = Static({"KAPPA": kappa}, {"RATE": _rate(y)})
+        out.append(definition("variable", "slope", static))
     return out
 
 

@@ -16,9 +16,9 @@ from .adaptive import adaptive_part
 from .formula import update_lines
 from .layout import Layout, clock_text, lay_out, uses_clock
 from .noise_text import lifted
-from .pieces import Settled, piece, wrapped
 from .planner import has_first, plan_lines
 from .python_text import WIDTH, literal, python
+from .specialise import Static, definition, wrapped
 from .step_function import step_function
 from .support import calls_inside, support
 
@@ -44,28 +44,32 @@ def torch_file(
         Python source, already as a formatter would leave it; the same bytes for the same spec.
     """
     layout = lay_out(program)
-    settled = _settled(solver, layout)
+    static = _static(solver, layout)
     noisy, run = program.stochastic, _run(program)
     stepping = ["check_state", "check", *(["check_noise"] if noisy else [])]
-    stepping += ["same_path"] if settled.choices["PATH"] else []
-    planning = ["Plan", "tensors", *(["stacked"] if settled.choices["LINEAR"] else [])]
+    stepping += ["same_path"] if static.choices["PATH"] else []
+    planning = ["Plan", "tensors", *(["stacked"] if static.choices["LINEAR"] else [])]
     planning += ["listed"] if noisy else []
     parts = [
         _header(solver, program, spec or solver.name) + "\n" + _constants(solver, layout, theory),
-        piece("levels", "grid", settled),
+        definition("levels", "grid", static),
         *support(program),
-        *([piece("stepping", "corrected", settled)] if layout.corrects else []),
-        *(piece("plan", name, settled) for name in planning),
-        *([piece("plan", "numbers")] if len(program.parameters) > len(program.varying) else []),
-        *fitted_parts.pieces(program),
+        *([definition("stepping", "corrected", static)] if layout.corrects else []),
+        *(definition("plan", name, static) for name in planning),
+        *(
+            [definition("plan", "numbers")]
+            if len(program.parameters) > len(program.varying)
+            else []
+        ),
+        *fitted_parts.definitions(program),
         _coefficients(solver, layout),
-        piece("stepping", "combine"),
+        definition("stepping", "combine"),
         step_function(layout),
-        *(piece("stepping", name) for name in stepping),
-        *([piece("run", "rolled", settled)] if settled.choices["LINEAR"] else []),
-        piece(run, "integrate", settled),
-        fitted_parts.sampling(piece(run, "sample", settled), program),
-        *([adaptive_part(layout, settled)] if program.controller else []),
+        *(definition("stepping", name) for name in stepping),
+        *([definition("run", "rolled", static)] if static.choices["LINEAR"] else []),
+        definition(run, "integrate", static),
+        fitted_parts.sampling(definition(run, "sample", static), program),
+        *([adaptive_part(layout, static)] if program.controller else []),
     ]
     return "\n\n".join(parts)
 
@@ -77,8 +81,8 @@ def _run(program: Program) -> str:
     return "swept_run" if sweep_text.swept(program) else "run"
 
 
-def _settled(solver: Solver, layout: Layout) -> Settled:
-    """What this file settles in the pieces that it copies."""
+def _static(solver: Solver, layout: Layout) -> Static:
+    """What is static in the definitions of this file."""
     program, openings = layout.program, noise_parts.openings(layout)
     strength = noise_parts.on_path(solver) if program.stochastic else ""
     choices = {
@@ -92,7 +96,7 @@ def _settled(solver: Solver, layout: Layout) -> Settled:
     }
     levels = noise_parts.RISING if program.jumps else noise_parts.FALLING
     texts = {"OPENING": str(openings), "STRENGTH": strength, "LEVELS": levels}
-    return Settled(choices, texts, {p.name: _default(p) for p in program.parameters})
+    return Static(choices, texts, {p.name: _default(p) for p in program.parameters})
 
 
 def _header(solver: Solver, program: Program, spec: str) -> str:

@@ -25,7 +25,7 @@ from .table import Array, Table
 
 DAMPINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 LONGEST = 0.5  # largest change of one number in one step
-LEAST = 2e-3  # relative gain on the starts kept out, below which the fit ends
+LEAST = 5e-3  # relative gain on the starts kept out, below which the fit ends
 APART = 4  # every fourth start is kept out
 
 Told = Callable[[str], None]

@@ -6,6 +6,7 @@ import inspect
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,12 +15,13 @@ from diffusers.schedulers.scheduling_utils import (
     KarrasDiffusionSchedulers,
     SchedulerMixin,
 )
-from diffusers.utils import BaseOutput
+from diffusers.utils.outputs import BaseOutput
 
 from .diffusers_grid import time_of, train_alphas_cumprod, train_levels
 
 
-class TableOutput(BaseOutput):  # type: ignore[misc, unused-ignore]
+@dataclass
+class TableOutput(BaseOutput):
     """The state for the next model call, and the data prediction of this one."""
 
     prev_sample: torch.Tensor
@@ -38,6 +40,8 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc, unused-
     solver: str
     levels_own: tuple[float, ...]
     ends: tuple[float, float]
+    mean_own: Any = 0.0
+    std_own: float = 1.0
     coefficients: Callable[[float, float], tuple[list[float], list[list[float]]]]
     _compatibles = [e.name for e in KarrasDiffusionSchedulers]  # noqa: RUF012
 
@@ -76,16 +80,13 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc, unused-
         self.plan = self.coefficients(high / self.std, low / self.std)
         self._restart()
 
-    mean_own: Any = 0.0
-    std_own: float = 1.0
-
     @property
     def step_index(self) -> int:
         """How many model calls were made."""
         return len(self._outputs)
 
     def __len__(self) -> int:
-        return int(self.config.num_train_timesteps)
+        return int(self.config["num_train_timesteps"])
 
     def set_timesteps(self, num_inference_steps: int | None = None, device: Any = None) -> None:
         """Begin a run; the number of steps must be the table's number of calls, or None."""
@@ -129,7 +130,7 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc, unused-
             sample = self._state(0, self._start, []) * self._alpha(0)
         alpha = self._alpha(i)
         sigma = float(self.sigmas[i]) * alpha
-        kind = self.config.prediction_type
+        kind = self.config["prediction_type"]
         if kind == "epsilon":
             denoised = (sample - sigma * model_output) / alpha
         elif kind == "v_prediction":
@@ -155,7 +156,6 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc, unused-
 
     def _restart(self) -> None:
         self._outputs: list[torch.Tensor] = []
-        self._start: torch.Tensor = torch.zeros(())
 
     def _alpha(self, i: int) -> float:
         """The factor from x0 + σ ε to the model's own state; the end is not scaled."""

@@ -2,67 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from diffusers.utils.outputs import BaseOutput
 
 from .diffusers_compiled import CompiledSteps
-from .diffusers_grid import level_at, threshold
-from .diffusers_noise import noise_source, strength_of
-
-
-@dataclass
-class StepOutput(BaseOutput):
-    """The state for the next model call, and the data prediction of this one.
-
-    The second has each of the names under which diffusers' outputs have it.
-    """
-
-    prev_sample: torch.Tensor
-    pred_original_sample: torch.Tensor | None = None
-
-    @property
-    def denoised(self) -> torch.Tensor | None:
-        """The data prediction, by the name of LCM's output."""
-        return self.pred_original_sample
-
-
-class CallsPerStep(int):
-    """The number of model calls a step, for runs in which not every step has it.
-
-    Pipelines find the model call that opens step i at `i * order`; here that product is looked up in
-    the plan. In all else it is the usual number of calls.
-    """
-
-    starts: list[int]
-
-    @classmethod
-    def of(cls, calls: int, starts: Sequence[int]) -> int:
-        """An int if it opens every step, else one whose products do.
-
-        Args:
-            calls: of a usual step.
-            starts: the model call that opens each step, and one more entry for the end.
-        """
-        usual = starts[1] if len(starts) > 2 else calls
-        if all(start == i * usual for i, start in enumerate(starts[:-1])):
-            return int(usual)
-        made = cls(calls)
-        made.starts = list(starts)
-        return made
-
-    def __mul__(self, step: int) -> int:
-        """The model call that opens a step."""
-        if isinstance(step, int) and 0 <= step < len(self.starts):
-            return self.starts[step]
-        return int(self) * step
-
-    __rmul__ = __mul__
+from .diffusers_noise import strength_of
+from .memory import Recycler
 
 
 class PlanWalk(CompiledSteps):
@@ -119,6 +67,7 @@ class PlanWalk(CompiledSteps):
         self._begin_index: int | None = None
         self._thread: int | None = threading.get_ident()
         self._moves = None
+        self._empty: Recycler | None = None
         self._clips = bool(self.config.thresholding or self.config.clip_sample)
         self._learned = self.config.variance_type in ("learned", "learned_range")
         self._consistent = self.family == "LCM" and not self.config.use_flow_sigmas
@@ -273,129 +222,6 @@ class PlanWalk(CompiledSteps):
             return [(0.0, 1.0)] * len(pairs)
         return [(alpha if kind == "v_prediction" else 1.0, -sigma) for alpha, sigma in pairs]
 
-    def convert_model_output(
-        self, model_output: torch.Tensor, sample: torch.Tensor, weights: Any
-    ) -> torch.Tensor:
-        """The denoised prediction, before it is clipped."""
-        of_sample, of_output = weights
-        if of_sample == 0 and of_output == 1:
-            return model_output
-        if of_sample == 1:
-            return torch.add(sample, model_output, alpha=of_output)
-        return (sample * of_sample).add_(model_output, alpha=of_output)
-
-    def _clipped(self, denoised: torch.Tensor) -> torch.Tensor:
-        """The denoised prediction, thresholded or clipped as the config asks."""
-        config = self.config
-        if config.thresholding:
-            return threshold(denoised, config.dynamic_thresholding_ratio, config.sample_max_value)
-        return denoised.clamp(-config.clip_sample_range, config.clip_sample_range)
-
-    def step(
-        self,
-        model_output: torch.Tensor,
-        timestep: float | torch.Tensor,
-        sample: torch.Tensor,
-        eta: float | None = None,
-        use_clipped_model_output: bool | None = None,
-        generator: torch.Generator | list[torch.Generator] | None = None,
-        variance_noise: torch.Tensor | None = None,
-        return_dict: bool = True,
-    ) -> StepOutput | tuple[torch.Tensor, ...]:
-        """Take one model output and return the sample for the next entry of `timesteps`.
-
-        Nothing changes when the output is refused.
-
-        Args:
-            model_output: what the network returned at the time and the sample.
-            timestep: the entry of `timesteps`.
-            sample: the state that the network was called on.
-            eta: the strength of the noise of solvers that have this parameter (DDIM, ancestral, and
-                TCD's γ); 0, which pipelines pass unasked, where `solver_parameters` sets it already.
-            use_clipped_model_output: of DDIM and TCD: whether the noise prediction follows from the clipped
-                data prediction; other solvers have it so.
-            generator: that of the noise, one or one per sample.
-            variance_noise: the draw of this step, in place of the generator's.
-            return_dict: False for a tuple, whose first entry is the sample.
-        """
-        if self.num_inference_steps is None:
-            raise ValueError("call set_timesteps before the first step")
-        if self._learned:
-            model_output = model_output[:, : sample.shape[1]]
-        if torch.compiler.is_compiling():
-            self._fits(model_output, sample, self._memory[1:])  # the first counts steps
-            given = (eta or None, use_clipped_model_output, generator, variance_noise)
-            return self._result(*self._compiled_step(model_output, sample, given), return_dict)
-        if self._counted():
-            raise ValueError("this run has compiled steps; compile the rest, or set_timesteps anew")
-        if self._thread is not None and self._thread != threading.get_ident():
-            raise ValueError(
-                "another thread is in the middle of a run of this scheduler, or has set its timesteps; "
-                "give each thread its own scheduler (copy.deepcopy), and call set_timesteps in it"
-            )
-        index, walk = self._place(timestep, eta)
-        self._check(model_output, sample, first=self._step_index is None)
-        x, output = sample, model_output
-        if x.element_size() < 4 or output.dtype != x.dtype:
-            wide = torch.promote_types(x.dtype, torch.float32)
-            x, output = x.to(wide), output.to(wide)
-        kind, row, intake = walk[index]
-        denoised = self.convert_model_output(output, x, intake)
-        if self._clips:
-            clipped = self._clipped(denoised)
-            if self.family in ("DDIM", "TCD") and not use_clipped_model_output:
-                x = torch.add(x, clipped - denoised, alpha=self._alpha(index))
-            denoised = clipped
-        if self._consistent:
-            denoised = self._bounded(x, denoised, float(self.timesteps[index]))
-        lifts = walk[index + 1][1][5:6] if index + 1 in walk else ()
-        if row[4:] or lifts:
-            draw = noise_source(x, self._generator(generator), self.noise_sampler, variance_noise)
-        advance, memory = type(self).advance, self._memory
-        if kind == "ddim":
-            following, memory = (row[0].item() * x).add_(denoised, alpha=row[1].item()), ()
-        else:
-            drawn = {"noise": [draw(levels) for levels in row[4]]} if row[4:] else {}
-            if kind == "fill":
-                memory = _filled(x, advance(row, x, denoised, (), **drawn)[1])
-            following, memory = advance(row, x, denoised, memory, **drawn)
-        for keep, spread, *levels in lifts[0] if lifts else ():  # noise before the next call
-            following = keep * following + spread * draw(levels)
-        self._walk, self._memory, self._step_index = walk, memory, index + 1
-        self._thread = threading.get_ident() if index + 1 in walk else None
-        if following.dtype != sample.dtype:
-            following, denoised = following.to(sample.dtype), denoised.to(sample.dtype)
-        if self._seen and index + 1 not in walk:
-            self._look()
-        return self._result(following, denoised, return_dict)
-
-    def _result(
-        self, previous: torch.Tensor, denoised: torch.Tensor, return_dict: bool
-    ) -> StepOutput | tuple[torch.Tensor, ...]:
-        """What the pipelines of this family unpack."""
-        if return_dict:
-            return StepOutput(previous, denoised)
-        return (previous,) if self.family in ONE_RESULT else (previous, denoised)
-
-    def _alpha(self, index: int) -> float:
-        """α at the level of a row."""
-        return float(self.scales(self._row_levels[index : index + 1])[0])
-
-    def _bounded(self, x: torch.Tensor, denoised: torch.Tensor, time: float) -> torch.Tensor:
-        """The consistency model that is the identity at timestep 0 (Luo et al. 2023)."""
-        scaled = time * self.config.timestep_scaling
-        size = math.hypot(scaled, 0.5)
-        return (x * (0.5 / size) ** 2).add_(denoised, alpha=scaled / size)
-
-    def _generator(self, given: Any) -> Any:
-        """The generator of the call, or one of `noise_sampler_seed`."""
-        seed = self.config.noise_sampler_seed
-        if given is not None or seed is None:
-            return given
-        if self._own_generator is None:
-            self._own_generator = torch.Generator().manual_seed(seed)
-        return self._own_generator
-
     def _place(
         self, timestep: float | torch.Tensor, eta: float | None
     ) -> tuple[int, dict[int, Any]]:
@@ -420,118 +246,3 @@ class PlanWalk(CompiledSteps):
         if index not in walk:
             raise ValueError("the run is over; call set_timesteps to begin another")
         return index, walk
-
-    def _check(self, model_output: torch.Tensor, sample: torch.Tensor, first: bool) -> None:
-        """Refuse what cannot be stepped with, before anything changes."""
-        if not torch.is_tensor(model_output):
-            raise ValueError(
-                f"model call {self._calls_made} returned {type(model_output).__name__}; pass its tensor to step, as "
-                "`network(x, t).sample` or `network(x, t, return_dict=False)[0]`"
-            )
-        self._fits(model_output, sample, () if first else self._memory)
-        if model_output.is_cpu:
-            if not math.isfinite(model_output.sum()) and not bool(model_output.isfinite().all()):
-                self._blame(self._calls_made, model_output, sample)
-        else:
-            self._seen.append(model_output.isfinite().all() | ~sample.isfinite().all())
-        self._calls_made += 1
-
-    def _fits(
-        self, model_output: torch.Tensor, sample: torch.Tensor, memory: tuple[torch.Tensor, ...]
-    ) -> None:
-        """Refuse an output, or a sample, of another shape or device than the run's."""
-        if model_output.shape != sample.shape or model_output.device != sample.device:
-            raise ValueError(
-                f"model call {self._calls_made}: model_output {tuple(model_output.shape)} on {model_output.device} does "
-                f"not fit sample {tuple(sample.shape)} on {sample.device}"
-            )
-        if any(torch.is_tensor(m) and m.shape != sample.shape for m in memory):
-            raise ValueError(
-                f"the batch changed to {tuple(sample.shape)} during a run; call set_timesteps"
-            )
-
-    def _blame(self, call: int, model_output: torch.Tensor, sample: torch.Tensor) -> None:
-        found = "NaN" if bool(model_output.isnan().any()) else "inf"
-        source = "the sample, which it was given, is free of it"
-        if not bool(sample.isfinite().all()):
-            source = "the sample, which it was given, is not finite either"
-        raise ValueError(
-            f"the model returned {found} at call {call} ({source}); float16 overflows: run the "
-            "network in bfloat16 or float32"
-        )
-
-    def _look(self) -> None:
-        """At the end of a run on a device: whether a model call was not finite, with one transfer."""
-        bad = (~torch.stack(self._seen)).nonzero().flatten().tolist()
-        self._seen = []
-        if bad:
-            raise ValueError(
-                f"the model returned NaN or inf at call {bad[0]}, from a sample that was finite; "
-                "float16 overflows: run the network in bfloat16 or float32"
-            )
-
-    def _noise_scales(
-        self, timesteps: torch.Tensor, sample: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """α and σ at times, shaped to multiply a batch."""
-        times = torch.as_tensor(timesteps).reshape(-1).cpu()
-        index = self._begin_index if self._step_index is None else self._step_index
-        if index is not None and self._rows:
-            levels = [*self._row_levels.tolist(), float(self._grid_levels[-1])]  # type: ignore
-            level = torch.tensor([levels[index]], dtype=torch.float64).expand(len(times))
-        elif self._rows and all((self.timesteps.cpu() == t).any() for t in times):
-            level = self._row_levels[[self.index_for_timestep(t) for t in times]]
-        elif self.config.use_flow_sigmas:
-            level = times.double() / self.config.num_train_timesteps
-        else:
-            level = level_at(times.double(), self._levels)
-        alpha, sigma = self.scales(level)
-        shape = (-1, *[1] * (sample.ndim - 1))
-        pair = (value.to(sample.dtype).to(sample.device) for value in (alpha, sigma))
-        alpha, sigma = (value.reshape(shape) for value in pair)
-        return alpha, sigma
-
-    def add_noise(
-        self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
-    ) -> torch.Tensor:
-        """α x0 + σ ε at the given times."""
-        alpha, sigma = self._noise_scales(timesteps, original_samples)
-        return alpha * original_samples + sigma * noise
-
-    def scale_noise(
-        self,
-        sample: torch.Tensor,
-        timestep: float | torch.Tensor,
-        noise: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """The same with flow-matching pipelines' order of arguments."""
-        if noise is None:
-            raise ValueError("scale_noise needs the noise to mix in")
-        return self.add_noise(sample, noise, torch.as_tensor(timestep))
-
-    def get_velocity(
-        self, sample: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
-    ) -> torch.Tensor:
-        """The target of v-prediction training, α ε − σ x0."""
-        alpha, sigma = self._noise_scales(timesteps, sample)
-        return alpha * noise - sigma * sample
-
-
-# Whose step returns the sample alone, where a tuple is asked for.
-ONE_RESULT = (
-    "DPMSolverMultistep",
-    "DPMSolverSinglestep",
-    "UniPCMultistep",
-    "DEISMultistep",
-    "SASolver",
-    "PNDM",
-    "FlowMatchEulerDiscrete",
-    "FlowMatchHeunDiscrete",
-)
-
-
-def _filled(x: torch.Tensor, memory: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:
-    """What a step from x that knew no past leaves, its one evaluation in the place of every earlier."""
-    held = [m for m in memory if torch.is_tensor(m)]
-    size = len(held) - 2 if any(m is x for m in held) else len(held)
-    return tuple([next(m for m in held if m is not x)] * size) if size else ()

@@ -24,7 +24,8 @@ class Fused(Sampler):
     state is kept in float32, the model's outputs as they came, and the same kernel writes the half
     that the model sees next. For inference with solvers without noise.
 
-    Where compiling fails, steps go on in eager mode after one warning that names the cause.
+    Where compiling fails, runs go on in eager mode after one warning that names the cause: halves on
+    a CPU block by block.
 
     Args:
         module, model, sigmas, alphas, parameters: as for `Sampler`.
@@ -47,13 +48,15 @@ class Fused(Sampler):
         super().__init__(module, model, sigmas, alphas, **parameters)
         if self.stochastic:
             raise ValueError(f"{module.NAME} draws noise; use Sampler or Compiled")
-        self.check = module.check
-        self.eager = _update(module.step)
-        self.update = torch.compile(self.eager, dynamic=True, fullgraph=True, **(options or {}))
+        self.check, self.failed = module.check, False
+        update = _update(module.step)
+        self.update = torch.compile(update, dynamic=True, fullgraph=True, **(options or {}))
 
     @torch.no_grad()
     def forward(self, x: Tensor, noise_sampler: Any = None, **extra: Any) -> Tensor:
         """The final state from x at the first grid point."""
+        if self.failed:
+            return super().forward(x, noise_sampler, **extra)
         seen: Tensor = x
         memory: Memory = ()
         wide = torch.promote_types(x.dtype, torch.float32)
@@ -71,8 +74,8 @@ class Fused(Sampler):
                     memory = self.update(*given)
             except RuntimeError as error:
                 failed_compile(error, "steps")
-                self.update = self.eager
-                memory = self.update(*given)
+                self.failed = True
+                return super().forward(x, noise_sampler, **extra)
             state, seen = target, shown.view(x.shape)
             del target, shown, given
         return seen

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 import torch
 from torch import Tensor, nn
 
+from .halves import goes_by_blocks, run_by_blocks
 from .inversion import invert
 from .noise import NoiseSampler, level_of, whole_seeds
 
@@ -81,12 +82,17 @@ class Sampler(nn.Module):
         **parameters: float,
     ) -> None:
         super().__init__()
-        self.model, self.integrate = model, module.integrate
+        self.model, self.module, self.integrate = model, module, module.integrate
         self.stochastic = hasattr(module, "NOISE")
         self.plan = plan_of(module, sigmas, alphas, **parameters)
 
     def forward(self, x: Tensor, noise_sampler: NoiseSampler | None = None, **extra: Any) -> Tensor:
-        """The final state from x at the first grid point; solvers without noise ask for no draws."""
+        """The final state from x at the first grid point; solvers without noise ask for no draws.
+
+        Large states in halves are updated block by block on a CPU (see `halves`).
+        """
+        if goes_by_blocks(self.module, x):
+            return run_by_blocks(self.module, self.model, self.plan, x, extra)
         drawn = {"noise_sampler": noise_sampler} if self.stochastic else {}
         return self.integrate(self.model, x, self.plan, extra, **drawn)
 

@@ -87,7 +87,9 @@ def _adopted(given: sp.Basic, where: str) -> sp.Expr:
     if not isinstance(given, sp.Expr):
         raise ExpressionError(f"{where}: needs an expression, found {type(given).__name__}")
     if given.has(sp.Float):
-        raise ExpressionError(f"{where}: {given} has a float; use fractions, as sympy.Rational")
+        raise ExpressionError(
+            f"{where}: {given} has a float; use fractions, such as sympy.Rational(1, 3)"
+        )
     ours: Mapping[sp.Symbol, sp.Symbol] = {
         symbol: T if symbol.name == "t" else parameter(symbol.name)
         for symbol in given.free_symbols

@@ -47,10 +47,10 @@ def inconsistent_rows(program: Program) -> list[str]:
 
 def _fault(share: float) -> str:
     """What the weights of a row sum to, in words."""
-    told = f"its weights sum to {share:.3g} times the integral of a constant"
+    said = f"its weights sum to {share:.3g} times the integral of a constant"
     if abs(share * STEP - 1) < TOLERANCE:
-        told = "its weights lack the factor h (h*phi1 integrates a constant)"
-    return f"{told}; the solver does not converge"
+        said = "its weights lack the factor h (h*phi1 integrates a constant)"
+    return f"{said}; the solver does not converge"
 
 
 def _heavy(row: Row, step: Step, program: Program) -> list[str]:

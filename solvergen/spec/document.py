@@ -43,7 +43,7 @@ class Document:
         raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
         if len(raw) > MAX_BYTES:
             kib = MAX_BYTES // 1024
-            raise SpecError(f"larger than {kib} KiB; a spec is short", source)
+            raise SpecError(f"larger than {kib} KiB, the largest that is read", source)
         try:
             decoded = raw.decode("utf-8").replace("\r\n", "\n")
         except UnicodeDecodeError as error:

@@ -18,7 +18,7 @@ def name_refusal(name: str) -> str:
         return "use letters, digits and underscores, a letter first"
     if name in SHADOWING or keyword.iskeyword(name):
         return (
-            "it is a module or a keyword of Python, which the emitted file would hide; choose "
+            "it is a Python module or keyword, which the emitted file would shadow; choose "
             "another name"
         )
     return ""

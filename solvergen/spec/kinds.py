@@ -307,7 +307,7 @@ class Node(Text):
             remedy = 'write "n", "n-1", "n+1" or the name of a stage'
             spec.fail(path, f"`{value}` is not a node; {remedy}", value)
         if found[1] and not 1 <= int(found[1]) <= MAX_STEPS:
-            spec.fail(path, f"`{value}` reaches beyond {MAX_STEPS} past steps", value)
+            spec.fail(path, f"`{value}` looks back more than {MAX_STEPS} steps", value)
         return value
 
 
@@ -329,7 +329,7 @@ class Draw(Text):
 
     def read(self, spec: Reading, path: KeyPath, value: str) -> str:
         if not _DRAW.fullmatch(value):
-            spec.fail(path, f"`{value}` is not a plain name of a draw", value)
+            spec.fail(path, f"`{value}` is not a valid name for a draw", value)
         return value
 
 

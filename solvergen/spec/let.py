@@ -30,7 +30,7 @@ def read_entry(spec: Reading, scope: Scope, listed: list[str], name: str, value:
     path = ("let", name)
     found = _ENTRY.fullmatch(name)
     if not found or name == "x":
-        spec.fail(path, f"`{name}` is not a plain name; a function is written `f(x)`")
+        spec.fail(path, f"`{name}` is not a valid name; write a function as `f(x)`")
     own, is_function = found[1], bool(found[2])
     _refuse_what_is_below(spec, scope, path, listed, own, value)
     if not is_function:

@@ -128,7 +128,7 @@ class _Reader:
         def read(name: str, value: Any) -> Parameter:
             path = ("parameters", name)
             if not PLAIN.fullmatch(name) or reserved(name):
-                reason = "it is reserved or not a plain name"
+                reason = "it is reserved or not a valid name"
                 self.fail(path, f"`{name}` cannot name a parameter: {reason}")
             made: Parameter = self.filled(path, value, TABLES["parameters"], name=name)
             self.scope.parameters.append(name)

@@ -268,7 +268,7 @@ class Stage:
     def mistakes(cls, raw: Raw, whole: Raw) -> Iterator[Mistake]:
         """A variable given for a point of the grid."""
         if "place" in raw and GRID_POINT.fullmatch(str(raw.get("at"))):
-            yield ("place",), "a grid point lies in no variable; leave `place` out"
+            yield ("place",), "a grid point needs no variable; remove `place`"
 
     @classmethod
     def written_out(cls, given: dict[str, Any], raw: Raw, path: KeyPath) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from fractions import Fraction
@@ -122,6 +123,33 @@ def test_it_samples_and_is_judged(mine: sg.Solver) -> None:
     verdict = mine.audit()
     assert verdict.status == "pass" and verdict.audited["arbitrary"] == 2
     assert mine.audit(claim=3).status == "fail"
+
+
+def test_plots_are_axes_that_hold_what_was_computed(mine: sg.Solver) -> None:
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    axes = mine.plot_error("ddim")
+    slow = {line.get_label(): line.get_xydata() for line in axes.lines}["ddim, order 1"]
+    assert len(axes.lines) == 2 and slow[-1][0] == 80 and 0.01 < slow[-1][1] < 0.02
+    region = sg.solver("rk4_clock").plot_stability()
+    path = region.collections[-1].get_paths()[0].vertices
+    crossing = min(x for x, y in path if abs(y) < 0.05)
+    assert crossing == pytest.approx(-2.785, abs=0.03)  # of the classical method
+    assert mine.plot_stability(axes=axes) is axes
+
+
+def test_anybodys_sampler_is_judged() -> None:
+    torch = pytest.importorskip("torch")
+
+    def euler(model: Any, x: Any, sigmas: Any, gain: float = 1.0) -> Any:
+        for high, low in itertools.pairwise(sigmas):
+            slope = (x - model(x, high * x.new_ones(len(x)))) / high
+            x = x + gain * (low - high) * slope
+        return torch.clone(x)
+
+    assert sg.audit(euler, claim=1).status == "pass"
+    with pytest.raises(sg.SolvergenError, match="nowhere_to_be_found"):
+        sg.audit("nowhere_to_be_found:sample")
 
 
 def test_names_that_do_not_exist_are_suggested() -> None:

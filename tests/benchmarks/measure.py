@@ -155,10 +155,11 @@ def exported(name, x, cls=None):
     output = torch.randn_like(x)
     for t in made.timesteps[:10]:
         made.step(output, t, x)
+    time_now = made.timesteps[10]
 
     def step():
         made._step_index = 10
-        return made.step(output, made.timesteps[10], x)
+        return made.step(output, time_now, x, return_dict=False)  # as pipelines call it
 
     return step
 

@@ -27,15 +27,16 @@ from verify.certificate_series import Refuted
 
 ROOT = Path(__file__).parents[2]
 # One of every kind: multistep, PEC, PECE, stages, surds, past states, frozen weights, parameters,
-# a step over several intervals, weights in the clock seen from λ, weights that know the run.
+# a step over several intervals, weights in the clock seen from λ, weights that know the run,
+# every function of a further coordinate.
 KINDS = [
     "ddim", "dpmpp_2m", "dpmpp_3m", "dpmpp_3m_as_shipped_by_diffusers", "unipc_3_bh2",
     "dpmpp_3s", "gauss_legendre_2", "bdf_3", "flow_bdf2", "ipndm4", "amed", "bdia", "dpmpp_3s_grid",
     "kutta_3_as_shipped_by_res4lyf", "heunpp2", "hochbruck_ostermann_3",
+    "deis_tab2", "dpmpp_2s_time", "alpha_family_vp_time", "alpha_family_vp_time_exact",
 ]  # fmt: skip
 # What has no certificate, and why.
 WITHOUT = {
-    "further coordinate": 14,
     "certificates are made of orders 1 to": 36,
 }
 
@@ -56,20 +57,21 @@ def known():
 def test_a_true_certificate_passes(name, known):
     document = known(name)
     found = checker.check(document)
-    assert len(found) == len(document["claims"])
+    ends = sum(bool(document[part]) for part in ("start", "end"))
+    assert len(found) == len(document["claims"]) + ends
     assert f"not {document['claims'][0]['order'] + 1}" in found[0]
 
 
 def test_the_order_is_the_proved_one(known):
     for name in ("unipc_3_bh2", "ipndm4"):
         report = analyse(load(name).program)
-        claims = {claim["grid"]: claim["order"] for claim in known(name)["claims"]}
+        claims = {c["grid"]: c["order"] for c in known(name)["claims"] if c["part"] == "step"}
         assert claims["arbitrary"] == report.orders["arbitrary"]["exact_start"].value
 
 
 def test_ratios_and_parameters_stay_symbols(known):
     """What is certified holds identically in them."""
-    (line,) = checker.check(known("unipc_3_bh2"))
+    line, *_ = checker.check(known("unipc_3_bh2"))
     assert line == (
         "unipc_3_bh2: order 4 on arbitrary grids, not 5, identically in ratio 1, ratio 2"
     )
@@ -153,7 +155,8 @@ def mutated(text):
 
 def equal(a, b):
     """Whether two texts are the same number: mutants such as 0*7 for 0*1 mean nothing else."""
-    method = checker.Method({**EMPTY, "roots": {"sqrt3": 3}}, "arbitrary", 4, {})
+    document = {**EMPTY, "roots": {"sqrt3": 3}}
+    method = checker.Method(document, {"part": "step", "index": 0}, "arbitrary", 4, {})
     try:
         return (method.value(a, 0) - method.value(b, 0)).vanishes()
     except Refuted:
@@ -188,9 +191,24 @@ def test_a_changed_weight_or_place_is_refuted(name, known):
     assert count > 20
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("deis_tab2", "moment(1, 1)", "moment(2, 1)"),
+        ("deis_tab2", "eta1", "theta1"),
+        ("dpmpp_2s_time", "fraction(1/2)", "offset(1/2)"),
+        ("dpmpp_2s_time", "fraction(1/2)", "1/2"),
+        ("alpha_family_vp_time", "slope(", "offset("),
+    ],
+)
+def test_another_function_of_the_coordinate_is_refuted(name, old, new, known):
+    text = json.dumps(known(name))
+    assert old in text and refuted(json.loads(text.replace(old, new, 1)))
+
+
 def test_a_changed_condition_is_refuted(known):
     document = known("dpmpp_3m")
-    (claim,) = document["claims"]
+    claim, *_ = document["claims"]
     for i, one in enumerate(claim["conditions"]):
         fewer = claim["conditions"][:i] + claim["conditions"][i + 1 :]
         assert refuted(put(document, ("claims", 0, "conditions"), fewer))
@@ -243,6 +261,31 @@ def test_a_parameter_is_not_free_when_the_order_needs_its_value(known):
     assert refuted(put(document, ("claims", 0, "parameters"), {}))
 
 
+def test_own_start_and_end_are_those_that_hold_the_order_back(known):
+    """UniPC 3 has order 4, and 3 with its own start; its last step, without corrector, is exact enough."""
+    said = checker.check(known("unipc_3_bh2"))
+    assert said[-2:] == [
+        "unipc_3_bh2: its own start adds errors of O(h^3)",
+        "unipc_3_bh2: its own end adds errors of O(h^4)",
+    ]
+    assert analyse(load("unipc_3_bh2").program).order.value == 3
+
+
+@pytest.mark.parametrize("name", ["unipc_3_bh2", "bdf_3"])
+def test_a_changed_start_or_end_is_refuted(name, known):
+    document = known(name)
+    for part in ("start", "end"):
+        for path, text in texts(document[part], (part,)):
+            if path[-1] not in ("place", "0") or path[-3] == "corrector":
+                assert refuted(put(document, path, f"({text})*1001/1000")), path
+    fewer = [c for c in document["claims"] if (c["part"], c["index"]) != ("start", 1)]
+    assert refuted({**document, "claims": fewer})
+    for index, claim in enumerate(document["claims"]):
+        if claim["part"] != "step":
+            more = {**claim, "order": 4, "conditions": document["claims"][0]["conditions"]}
+            assert refuted(put(document, ("claims", index), more)), index
+
+
 def test_a_wrong_root_is_refuted(known):
     document = known("gauss_legendre_2")
     assert document["roots"] == {"sqrt3": 3}
@@ -258,7 +301,13 @@ def test_the_checker_imports_the_standard_library_alone():
         tree = ast.parse(path.read_text(encoding="utf-8"))
         names = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
         names |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
-        assert names <= {*sys.stdlib_module_names, "collections.abc", "certificate_series"}, path
+        assert names <= {
+            *sys.stdlib_module_names,
+            "collections.abc",
+            "certificate_series",
+            "certificate_words",
+            "certificate_names",
+        }, path
     assert len((ROOT / "verify/certificate.py").read_text().splitlines()) <= 200
 
 
@@ -270,10 +319,11 @@ def test_from_the_command_to_the_verdict(tmp_path, capsys):
         [sys.executable, "-m", "verify.certificate", str(path)],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stdout) == (
-        0,
-        "dpmpp_2m: order 2 on arbitrary grids, not 3, identically in ratio 1\n",
-    )
+    assert done.returncode == 0 and done.stdout.splitlines() == [
+        "dpmpp_2m: order 2 on arbitrary grids, not 3, identically in ratio 1",
+        "dpmpp_2m: step 0 of its start, order 1 on arbitrary grids",
+        "dpmpp_2m: its own start adds errors of O(h^2)",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -282,7 +332,7 @@ def test_from_the_command_to_the_verdict(tmp_path, capsys):
         "",
         "[]",
         "{}",
-        '{"format": "solvergen certificate 1", "roots": {}, "claims": [1]}',
+        '{"format": "solvergen certificate 2", "roots": {}, "claims": [1]}',
         "{" * 5000,
     ],
 )
@@ -301,8 +351,8 @@ def test_hostile_weights_are_refuted(text, known):
 
 
 def test_what_has_no_certificate_says_why(capsys):
-    assert main(["certify", "deis_tab3"]) == 2
-    assert "further coordinate" in capsys.readouterr().err
+    assert main(["certify", "dormand_prince_5"]) == 2
+    assert "its order is 5; certificates are made of orders 1 to 4" in capsys.readouterr().err
     assert main(["certify", "dpmpp_2m_sde"]) == 2
     assert "draws noise" in capsys.readouterr().err
     assert main(["certify"]) == 2

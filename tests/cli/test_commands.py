@@ -67,7 +67,7 @@ def test_lint_reports_every_bad_spec(tmp_path, spec, capsys):
     assert main(["lint", str(bad), str(spec), str(bad), "ddim"]) == 2
     out, err = capsys.readouterr()
     assert err.count(f"{bad}:5:1: unknown key `node`") == 2 and "did you mean `nodes`" in err
-    assert f"{spec}: fine; data, 1 evaluation a step, 1 remembered" in out and "ddim: fine" in out
+    assert f"{spec}: ok; data, 1 evaluation per step, history 1" in out and "ddim: ok" in out
 
 
 def test_list_is_the_gallery(capsys):

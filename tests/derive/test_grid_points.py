@@ -138,7 +138,7 @@ MISTAKES = {
     ),
     "place of a grid point": (
         STAGE.replace("rule", 'place = "lambda"\nrule', 1) + STEP + REST,
-        "a grid point lies in no variable",
+        "a grid point needs no variable",
     ),
     "state": (
         '[step]\nrule = "interpolate"\nnodes = ["n"]\nstates = ["n-1"]',

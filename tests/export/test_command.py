@@ -34,6 +34,7 @@ def test_diffusers_file_stands_alone(tmp_path, capsys):
         "os",
         "shutil",
         "threading",
+        "weakref",
         "collections",
         "typing",
         "torch",

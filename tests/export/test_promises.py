@@ -1,5 +1,6 @@
 """What exported schedulers promise their hosts: the level that is told, where runs begin, refusals."""
 
+import copy
 import threading
 
 import pytest
@@ -208,3 +209,51 @@ def test_sigmas_that_are_final_are_walked_as_they_are(scheduler):
         made.set_shift(3.0)
         made.set_timesteps(9)
     assert torch.allclose(ours.sigmas, theirs.sigmas)
+
+
+def test_no_step_reads_from_the_device(scheduler):
+    """A meta tensor has nothing to read: what waits for a device fails on it."""
+    for name, config in (("dpmpp_2m", {}), ("unipc_2_bh2", {}), ("lcm", {})):
+        made, x = scheduler(name)(**config), torch.empty(2, 3, 4, 4, device="meta")
+        made.set_timesteps(4, device="meta")
+        made.set_begin_index(0)
+        for t in made.timesteps[:-1]:
+            x = made.step(torch.tanh(x), t, x, return_dict=False)[0]
+        assert x.is_meta and made.step_index == 3
+
+
+def test_two_runs_in_two_threads_do_not_disturb_each_other(scheduler):
+    count, first = 12, scheduler("unipc_3_bh2")()
+    large = torch.randn(2, 1, 2**10, 2**10)
+
+    def run(made, x):
+        made.set_timesteps(count)
+        with torch.no_grad():
+            for t in made.timesteps:
+                x = made.step(torch.tanh(x), t, x, return_dict=False)[0]
+        return x.clone()
+
+    alone = [run(first, part) for part in large]
+    pair, found = (first, copy.deepcopy(first)), [None, None]
+    threads = [
+        threading.Thread(target=lambda k=k: found.__setitem__(k, run(pair[k], large[k])))
+        for k in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(torch.equal(a, b) for a, b in zip(alone, found, strict=True))
+
+
+def test_large_states_use_memory_again_and_small_ones_of_a_caller_stay(scheduler):
+    made, x = scheduler("dpmpp_2m")(), torch.randn(1, 1, 2**10, 2**10)
+    made.set_timesteps(12)
+    places, kept = [], []
+    with torch.no_grad():
+        for t in made.timesteps:
+            x = made.step(torch.tanh(x), t, x, return_dict=False)[0]
+            places.append(x.data_ptr())
+            kept += [(x, x.clone())] if len(kept) < 2 else []
+    assert len(set(places)) <= 6
+    assert all(torch.equal(a, b) for a, b in kept)

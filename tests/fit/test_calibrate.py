@@ -101,8 +101,9 @@ def test_whole_fit_stops_by_starts_kept_out_and_resumes(mixture, start, tmp_path
     second, _ = whole_of(numbers, start.table, pairs, iterations=3, state=tmp_path / "s")
     assert second == first
     # what the fitted starts teach is wrong, and the starts kept out say so at once
-    wrong = pairs.ends.clone()
-    wrong[torch.arange(8) % 4 < 3] *= -3
+    fitted = torch.arange(8) % 4 < 3
+    mirrored = 2 * end(pairs.scaled, first, pairs.starts) - pairs.ends
+    wrong = torch.where(fitted[:, None], mirrored, pairs.ends)
     lines.clear()
     kept, _ = whole_of(numbers, first, replace(pairs, ends=wrong), iterations=9, tell=lines.append)
     assert kept == first and len(lines) == 1

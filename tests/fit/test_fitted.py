@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 
 import pytest
 import torch
@@ -40,6 +41,7 @@ def made(tmp_path):
 def module_of(path):
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # as imported: classes of diffusers look for their file
     spec.loader.exec_module(module)
     return module
 

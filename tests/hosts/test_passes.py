@@ -52,7 +52,7 @@ LIMITS = {
 
 @pytest.mark.parametrize(("name", "grid"), LIMITS)
 def test_passes_over_memory(name, grid, committed):
-    module, x = committed(name), torch.randn(1, 4, 8, 8)
+    module, x = committed(name), torch.randn(1, 4, 128, 128)  # smaller states take other kernels
     plan, memory = module.coefficients(*GRIDS[grid]), ()
     with torch.no_grad():
         for row in plan[:10]:

@@ -165,7 +165,7 @@ def langevin(model, x, sigmas, *, count=2, rate=0.1, size=1.0, noise_sampler=Non
     return x
 
 
-def echoing(model, x, sigmas, *, weight=0.5, shift=0.0, noise_sampler=None):
+def responding(model, x, sigmas, *, weight=0.5, shift=0.0, noise_sampler=None):
     """SDE-DPM-Solver++ with second differences of its outputs, of a weight that does not vanish."""
     noise, ones = _source(x, noise_sampler), x.new_ones(len(x))
     outputs = []

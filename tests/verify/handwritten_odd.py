@@ -216,3 +216,32 @@ def angle_adams(model, x, sigmas, order=3):
 def grid_rounded(model, x, sigmas):
     """The whole grid at integer times of a table of levels."""
     return _walk(model, x, (sigmas.log() * 200).round().div(200).exp())
+
+
+def good_at_some_counts(model, x, sigmas):
+    """Heun for 12, 24 to 26, 42 and 66 steps; Euler for every other number."""
+    return _walk(model, x, sigmas, lambda i, x, s, t: len(sigmas) - 1 in (12, 24, 25, 26, 42, 66))
+
+
+def second_difference_kept(model, x, sigmas):
+    """Two steps of history whose second difference enters with a weight that must vanish with h."""
+    lam, old = -sigmas.log(), []
+    for i in range(len(sigmas) - 1):
+        h = lam[i + 1] - lam[i]
+        old = [model(x, sigmas[i].expand(len(x))), *old][:3]
+        x = torch.exp(-h) * x - torch.expm1(-h) * old[0]
+        if len(old) > 1:
+            x = x + (h + torch.expm1(-h)) / h * (old[0] - old[1])
+        if len(old) > 2:
+            x = x - 0.5 * (old[0] - 2 * old[1] + old[2])
+    return x
+
+
+def clamped_ancestral(model, x, sigmas):
+    """Euler ancestral on a prediction that is clamped."""
+    for s, t in itertools.pairwise(sigmas):
+        denoised = model(x, s.expand(len(x))).clamp(-0.9, 0.9)
+        up = (t**2 * (s**2 - t**2) / s**2) ** 0.5
+        down = (t**2 - up**2) ** 0.5
+        x = denoised + down / s * (x - denoised) + up * torch.randn_like(x)
+    return x

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from verify.library import expanded
 from verify.order.audit import audit
 from verify.report import sarif, summary
 from verify.request import Request
+from verify.settle import settle
 from verify.sweep import sweep
 from verify.verdict import Verdict
 
@@ -217,3 +219,13 @@ def test_a_key_changes_with_code_and_options(tmp_path):
     assert first == Request(str(path)).key() != Request(str(path), {"eta": 0.0}).key()
     path.write_text("x = 2\n")
     assert Request(str(path)).key() != first
+
+
+@needs_diffusers
+def test_options_that_a_class_refuses_in_words_are_no_errors_of_a_sweep():
+    request = Request("diffusers:EDMEulerScheduler", {"prediction_type": "sample"}, swept=True)
+    (verdict,) = settle(request)
+    assert (verdict.status, verdict.reason) == ("none", "refused")
+    assert "not supported" in verdict.findings[0]
+    (asked,) = settle(replace(request, swept=False))
+    assert asked.status == "error"

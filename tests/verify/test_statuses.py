@@ -90,3 +90,10 @@ def test_a_snapped_grid_has_a_measured_order_until_its_floor():
     assert verdict.status == "pass", verdict.findings
     assert "measured order 2" in verdict.findings[0] and "until the floor" in verdict.findings[0]
     assert judged(odd.grid_rounded, 3).status == "fail"
+
+
+def test_a_clamp_under_noise_does_not_hide_the_orders():
+    verdict = judged(odd.clamped_ancestral, 1)
+    assert verdict.status == "pass", verdict.findings
+    assert verdict.noise["amplitude"] < 1
+    assert "a clip or a threshold bites" in verdict.noise["said"][0]

@@ -11,6 +11,7 @@ from verify.order.suspects import condition
 from verify.targets import callable_target
 
 from . import handwritten as hand
+from . import handwritten_odd as odd
 
 
 def midpoint(model, x, sigmas, *, place=0.5, weight=1.0):
@@ -54,3 +55,9 @@ def test_the_weight_found_and_the_weight_needed():
 def test_a_claim_beyond_the_nodes_says_what_fails():
     verdict = judge(callable_target(hand.ddim, claim=2, name="ddim"), rates=False, conduct=False)
     assert "uses 1 node; the order condition of b·c fails at h^2" in verdict.findings[0]
+
+
+def test_a_weight_that_should_vanish_with_the_step_is_named():
+    (cause,) = audit(odd.second_difference_kept).grids["uniform"].causes
+    assert cause.kind == "growing"
+    assert "second divided difference" in cause.text and "2 steps back" in cause.text

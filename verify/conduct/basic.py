@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..probe.watch import Watched
-from .bench import LOW, Bench, Refused
+from .bench import LOW, Bench, Case, Refused
 from .checks import BREACH, REMARK, SAID, Finding
 
 Array = NDArray[np.float64]
@@ -31,26 +31,41 @@ NEAR = 0.35
 def finite(bench: Bench) -> Iterator[Finding]:
     """Results on usual grids are finite; refusals and crashes are reported once a kind of grid."""
     said: set[str] = set()
+    bad: dict[bool, list[tuple[Case, Watched]]] = {True: [], False: []}
+    run: dict[bool, int] = {True: 0, False: 0}
     for kind, n, zero in FINITE:
         case = bench.case(kind=kind, n=n, zero=zero)
         seen = bench.seen(case)
-        end = "that end in 0" if zero else "that end above 0"
-        if isinstance(seen, Refused):
-            few = n < 4
-            words = f"{'runs of few steps' if few else 'grids ' + end}|{seen.text[:60]}"
-            if words in said:
-                continue
-            said.add(words)
-            verb = "crashes" if seen.crash else "refuses"
-            gravity = SAID if seen.crash and not few else REMARK
-            yield Finding("finite", f"{verb}: {seen.text[:200]}", case.words(), gravity)
-        elif not seen.finite and end not in said:
-            said.add(end)
-            bad = np.flatnonzero(~np.isfinite(seen.states).all(axis=(1, 2)))[0]
-            where = "the result" if bad == seen.calls else f"the input of call {bad}"
-            text = f"NaN or infinity on grids {end}: {where}"
-            # a function may be meant for grids above zero; nobody may be surprised by it
-            yield Finding("finite", text, case.words(), SAID if zero else BREACH)
+        if not isinstance(seen, Refused):
+            run[zero] += 1
+            if not seen.finite:
+                bad[zero].append((case, seen))
+            continue
+        few = n < 4
+        words = f"{'runs of few steps' if few else f'grids {_end(zero)}'}|{seen.text[:60]}"
+        if words in said:
+            continue
+        said.add(words)
+        verb = "crashes" if seen.crash else "refuses"
+        gravity = SAID if seen.crash and not few else REMARK
+        yield Finding("finite", f"{verb}: {seen.text[:200]}", case.words(), gravity)
+    for zero, found in bad.items():
+        if not found:
+            continue
+        case, seen = found[0]
+        first = np.flatnonzero(~np.isfinite(seen.states).all(axis=(1, 2)))[0]
+        where = "the result" if first == seen.calls else f"the input of call {first}"
+        many = len(found) == run[zero]
+        share = "all" if many else f"{len(found)} of {run[zero]}"
+        text = f"NaN or infinity on {share} usual grids {_end(zero)}: {where}"
+        if zero and many:
+            text += "; its order holds on grids that end above 0 only"
+        # a function may be meant for grids above zero; nobody may be surprised by it
+        yield Finding("finite", text, case.words(), SAID if zero else BREACH)
+
+
+def _end(zero: bool) -> str:
+    return "that end in 0" if zero else "that end above 0"
 
 
 def zero(bench: Bench) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ CHECKS = {
     "handover": "the level after a step is the level at which the next call is made",
     "last": "the run ends at the level that is configured",
     "shift": "a shift of the levels is applied once",
+    "begin": "a run that begins inside the list of times stands where the network is told, and ends alike",
     "future": "no state has weight on an output that has not been made yet",
     "inputs": "the caller's x and sigmas stay as they were",
     "state": "nothing is kept from one run for the next of equal shape",

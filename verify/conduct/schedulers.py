@@ -1,4 +1,4 @@
-"""Checks of schedulers under their own set_timesteps: finite, levels, handover, last, shift, state."""
+"""Checks of schedulers under their own set_timesteps, and all of them run on one scheduler."""
 
 from __future__ import annotations
 
@@ -7,58 +7,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ..errors import ANYTHING
-from ..hosts.real_run import Host, RealRun
-from ..hosts.scheduler_classes import FLOW_PAIRS, INDEX, TABLE, VE_PAIRS
-from .bench import REFUSALS, Refused
+from ..hosts.real_case import RealRun
+from ..hosts.real_run import Host
+from . import scheduler_levels
+from .bench import LAYOUTS, Refused
 from .checks import BREACH, REMARK, SAID, Conduct, Finding
+from .scheduler_bench import RealBench
 
-Array = NDArray[np.float64]
-
-COUNTS = (1, 2, 3, 5, 10, 15, 20, 30)
-SHOWN = (10, 30)
-# training times between the level a state stands at and the one told: rounding to a time is half
-MISSED = 0.8
-# up to so many times that, levels are rounded in two ways
-SLIGHT = 1.9
-# relative, where levels are not told by training times
-FAR = 0.02
-LEFT = 2e-3
-TWICE = 1e-6
-
-
-class RealBench:
-    """Runs of one host, each number of steps once."""
-
-    def __init__(self, host: Host) -> None:
-        self.host = host
-        self.runs = 0
-        self._known: dict[tuple[Any, ...], RealRun | Refused] = {}
-
-    def seen(self, n: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> RealRun | Refused:
-        """The run of n steps, or how it was refused."""
-        key = (n, seed, dtype)
-        if key not in self._known:
-            self._known[key] = self.again(n, seed, dtype)
-        return self._known[key]
-
-    def again(self, n: int, seed: int, dtype: torch.dtype = torch.float32) -> RealRun | Refused:
-        """The run of n steps, whether or not it has been run before."""
-        self.runs += 1
-        torch.default_generator.manual_seed(0)
-        try:
-            return self.host.run(n, seed=seed, dtype=dtype)
-        except ANYTHING as error:
-            crash = not isinstance(error, REFUSALS)
-            return Refused(f"{type(error).__name__}: {error}"[:200], crash)
-
-    def words(self, n: int) -> str:
-        """A run in a line."""
-        keys = ("timestep_spacing", "final_sigmas_type")
-        shown = [f"{k}={self.host.config[k]}" for k in keys if k in self.host.config]
-        return ", ".join([f"set_timesteps({n})", *shown])
+COUNTS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 25, 30, 40, 50, 60)
+SHAPES = ((3, 16, 8), (1, 1, 256))
+# relative, of single precision
+ROUNDED = 3e-5
+WEIGHED = 2e-3
 
 
 def finite(bench: RealBench) -> Iterator[Finding]:
@@ -85,150 +47,6 @@ def finite(bench: RealBench) -> Iterator[Finding]:
         yield Finding("finite", text, bench.words(bad[-1]))
 
 
-def levels(bench: RealBench) -> Iterator[Finding]:
-    """The levels that a scheduler lists and stands at fall, none twice."""
-    several = bench.host.family in VE_PAIRS | FLOW_PAIRS | {"PNDMScheduler"}
-    for n in (5, 10, 30):
-        seen = bench.seen(n)
-        if isinstance(seen, Refused):
-            continue
-        listed = seen.tables[::2] if several else seen.tables
-        listed = listed[np.isfinite(listed)]
-        if len(listed) > 1 and not several:
-            step = -np.diff(listed)
-            same = np.flatnonzero(np.abs(step) <= TWICE * np.maximum(listed[1:], 1e-9))
-            if len(same):
-                text = (
-                    f"level {listed[same[-1]]:.4g} is listed twice (places {same[-1]} and "
-                    f"{same[-1] + 1} of {len(listed)}): a step of length zero"
-                )
-                yield Finding("levels", text, bench.words(n))
-                return
-            if (step < 0).any():
-                at = int(np.flatnonzero(step < 0)[0])
-                text = f"levels rise from {listed[at]:.4g} to {listed[at + 1]:.4g}"
-                yield Finding("levels", text, bench.words(n))
-                return
-        told = seen.told[np.isfinite(seen.told)]
-        if not several and len(told) > 1 and (np.diff(told) >= 0).any():
-            at = int(np.flatnonzero(np.diff(told) >= 0)[0])
-            text = f"the network is told level {told[at]:.4g}, then {told[at + 1]:.4g}"
-            # times of neighbouring levels may round to one
-            gravity = SAID if told[at] == told[at + 1] else BREACH
-            yield Finding("levels", text, bench.words(n), gravity)
-            return
-
-
-def handover(bench: RealBench) -> Iterator[Finding]:
-    """The level at which a state stands is the one for which the network is asked."""
-    worst: tuple[float, str, int] | None = None
-    host = bench.host
-    if host.family in INDEX:
-        # Adams weights on v keep a constant to their order only
-        return
-    for n in SHOWN:
-        seen = bench.seen(n)
-        if isinstance(seen, Refused) or not seen.finite or seen.weights[1].max() > 1e-3:
-            continue
-        alpha, sigma = seen.stands[:-1].T
-        stands = sigma / np.maximum(alpha, 1e-9)
-        usable = np.isfinite(seen.told) & (alpha > 1e-3)
-        usable[0] = False
-        gaps = _gaps(host, seen, stands)
-        gaps[~usable] = 0.0
-        if len(gaps) and gaps.max() > 1 and (worst is None or gaps.max() > worst[0]):
-            at = int(gaps.argmax())
-            away = (
-                f"{gaps[at] * MISSED:.3g} training times"
-                if _by_times(host)
-                else (f"{abs(np.log(stands[at] / seen.told[at])):.2g} of itself")
-            )
-            text = (
-                f"before call {at} the state stands at level {stands[at]:.5g}, the network is asked "
-                f"for level {seen.told[at]:.5g} ({away} away)"
-            )
-            worst = float(gaps.max()), text, n
-    if worst is not None:
-        gravity = BREACH if worst[0] > SLIGHT else SAID
-        yield Finding("handover", worst[1], bench.words(worst[2]), gravity)
-
-
-def _by_times(host: Host) -> bool:
-    return not (host.flow or host.family in INDEX or host.family.startswith(("EDM", "Cosine")))
-
-
-def _gaps(host: Host, seen: RealRun, stands: Array) -> Array:
-    """How far states stand from the levels told, one where that is too far."""
-    if not _by_times(host):
-        with np.errstate(all="ignore"):
-            return np.asarray(np.nan_to_num(np.abs(np.log(stands / seen.told)))) / FAR
-    table = host.training(host.cls(**host.options))
-    times = np.interp(np.log(np.maximum(stands, 1e-9)), np.log(table), np.arange(len(table)))
-    return np.asarray(np.abs(times - np.clip(seen.times, 0, len(table) - 1))) / MISSED
-
-
-def last(bench: RealBench) -> Iterator[Finding]:
-    """The result stands at the level that is configured to be the last."""
-    for n in SHOWN:
-        seen = bench.seen(n)
-        if isinstance(seen, Refused) or not seen.finite or seen.weights[1].max() > 1e-3:
-            continue
-        alpha, sigma = seen.stands[-1]
-        wanted = _configured(bench.host, seen)
-        if wanted is None:
-            return
-        found = sigma / max(alpha, 1e-9)
-        if abs(found - wanted) > max(LEFT, 0.05 * wanted):
-            text = f"the run ends at level {found:.4g}; configured is {wanted:.4g}"
-            yield Finding("last", text, bench.words(n))
-            return
-        if wanted == 0 and abs(alpha - 1) > LEFT:
-            text = f"a constant prediction c ends at {alpha:.4g} c"
-            yield Finding("last", text, bench.words(n))
-            return
-
-
-def _configured(host: Host, seen: RealRun) -> float | None:
-    kind = host.config.get("final_sigmas_type")
-    if kind == "zero":
-        return 0.0
-    if kind is None and len(seen.tables):
-        return float(seen.tables[-1])
-    if host.family in TABLE and host.family != "PNDMScheduler":
-        to_one = host.config.get("set_alpha_to_one", True)
-        table = host.training(host.cls(**host.options))
-        return 0.0 if to_one else float(table[0])
-    return float(seen.tables[-1]) if len(seen.tables) else None
-
-
-def shift(bench: RealBench) -> Iterator[Finding]:
-    """Levels under a shift are those without it, shifted once."""
-    host = bench.host
-    option = "shift" if host.knows("shift") else ("flow_shift" if host.knows("flow_shift") else "")
-    if not option or not host.flow or host.config.get("use_dynamic_shifting"):
-        return
-    value = float(host.config.get(option) or 1.0)
-    if value == 1.0:
-        return
-    plain, shifted = (RealBench(host.changed(**{option: v})) for v in (1.0, value))
-    one, two = plain.seen(10), shifted.seen(10)
-    bench.runs += 2
-    if isinstance(one, Refused) or isinstance(two, Refused):
-        return
-    with np.errstate(invalid="ignore"):
-        s, t = (r.told / (1 + r.told) for r in (one, two))
-    s, t = (np.nan_to_num(v, nan=1.0) for v in (s, t))
-    wanted = value * s / (1 + (value - 1) * s)
-    gap = np.abs(t - wanted) / wanted
-    if gap.max() > 0.02:
-        at = int(gap.argmax())
-        text = (
-            f"{option}={value:g}: level {t[at]:.4g} where the level {s[at]:.4g} without shift, "
-            f"shifted once, is {wanted[at]:.4g}"
-        )
-        yield Finding("shift", text, shifted.words(10))
-
-
 def state(bench: RealBench) -> Iterator[Finding]:
     """Nothing grows with the number of steps, and two runs are equal."""
     short, long = bench.seen(10), bench.seen(30)
@@ -241,18 +59,109 @@ def state(bench: RealBench) -> Iterator[Finding]:
                 "30: a list that grows for ever"
             )
             yield Finding("state", text, bench.words(30), SAID)
-    again = bench.again(10, 0)
-    if not isinstance(again, Refused) and not np.array_equal(
-        again.rows, short.rows, equal_nan=True
-    ):
-        gap = np.abs(again.rows - short.rows).max()
+    again, second = bench.again(10), bench.seen(10, second=True)
+    if not isinstance(again, Refused) and not _same(again, short):
+        gap = np.abs(again.states - short.states).max()
         yield Finding("repeat", f"the same run twice differs by {gap:.2g}", bench.words(10))
+    elif isinstance(second, Refused):
+        text = f"a second run of one scheduler is refused: {second.text}"
+        yield Finding("state", text, bench.words(10))
+    elif not _same(second, short):
+        gap = (
+            float(np.abs(second.states - short.states).max())
+            if second.states.shape == short.states.shape
+            else float("inf")
+        )
+        text = f"a second run of one scheduler, after one of 13 steps, differs by {gap:.2g}"
+        yield Finding("state", text, bench.words(10))
+
+
+def _same(one: RealRun, other: RealRun) -> bool:
+    return np.array_equal(one.states, other.states, equal_nan=True)
+
+
+def samples(bench: RealBench) -> Iterator[Finding]:
+    """Every sample of a batch as it runs alone."""
+    small: dict[str, Any] = {"shape": (2, 4, 4)}
+    alone = {s: bench.seen(6, only=s, **small) for s in (0, 1, 4)}
+    for batch in (2, 5):
+        seen, words = bench.seen(6, batch=batch, **small), bench.words(6, batch=batch, **small)
+        if isinstance(seen, Refused):
+            if not isinstance(alone[0], Refused):
+                gravity = BREACH if seen.crash else SAID
+                yield Finding(
+                    "samples", f"a batch of {batch} is refused: {seen.text}", words, gravity
+                )
+            return
+        for s, one in alone.items():
+            if s >= batch or isinstance(one, Refused) or not one.finite:
+                continue
+            gap = _gap(one.states[:, 0], seen.states[:, s])
+            if gap > ROUNDED:
+                text = f"sample {s} of a batch of {batch} differs by {gap:.2g} from its run alone"
+                yield Finding("samples", text, words)
+                return
+
+
+def _gap(one: Any, other: Any, least: float = 1.0) -> float:
+    """Largest difference of the rows of two runs, in units of the largest of each row and of `least`."""
+    if one.shape != other.shape:
+        return float("inf")
+    size = np.abs(one).max(axis=tuple(range(1, one.ndim)), keepdims=True) + least
+    with np.errstate(invalid="ignore"):
+        return float(np.nan_to_num(np.abs(one - other) / size, nan=0.0).max())
+
+
+def shape(bench: RealBench) -> Iterator[Finding]:
+    """The same weights for other shapes of a sample."""
+    base = bench.seen(10)
+    if isinstance(base, Refused) or not base.linear:
+        return
+    for other in SHAPES:
+        seen, words = bench.seen(10, shape=other), bench.words(10, shape=other)
+        if isinstance(seen, Refused):
+            yield Finding("shape", f"refuses this shape: {seen.text}", words, REMARK)
+            continue
+        if not seen.linear:
+            yield Finding("shape", "values of one sample mix, or weights follow them", words)
+            return
+        gap = _gap(base.weights[0], seen.weights[0], 0.0)
+        if gap > WEIGHED:
+            yield Finding(
+                "shape", f"weights differ by {gap:.2g} (relative) from those for 8x8x8", words
+            )
+            return
+
+
+def layout(bench: RealBench) -> Iterator[Finding]:
+    """Channels last, and a transposed view."""
+    small: dict[str, Any] = {"shape": (2, 4, 6)}
+    plain = bench.seen(6, **small)
+    if isinstance(plain, Refused) or not plain.finite:
+        return
+    for made in LAYOUTS.values():
+        seen, words = bench.seen(6, layout=made, **small), bench.words(6, layout=made, **small)
+        if isinstance(seen, Refused):
+            gravity = SAID if seen.crash else REMARK
+            yield Finding("layout", f"refused: {seen.text}", words, gravity)
+        elif (gap := _gap(plain.states, seen.states)) > ROUNDED:
+            yield Finding("layout", f"differs by {gap:.2g} from a contiguous state", words)
+
+
+def outputs(bench: RealBench) -> Iterator[Finding]:
+    """Whether answers of usual size are clipped or thresholded."""
+    if bench.amplitude < 1:
+        text = (
+            "not linear in answers of size 1 (a clip or a threshold bites); read from answers of "
+            f"size {bench.amplitude:g}"
+        )
+        yield Finding("outputs", text, bench.words(10), REMARK)
 
 
 def dtype(bench: RealBench) -> Iterator[Finding]:
     """Half-precision states run, stay in their dtype, and give finite results."""
     for kind in (torch.float16, torch.bfloat16):
-        seen, single = bench.seen(10, 0, kind), bench.seen(10)
+        seen, single = bench.seen(10, dtype=kind), bench.seen(10)
         name = str(kind).removeprefix("torch.")
         if isinstance(single, Refused) or not single.finite:
             return
@@ -274,12 +183,17 @@ def warning(bench: RealBench) -> Iterator[Finding]:
 
 CHECKED: dict[str, Callable[[RealBench], Iterator[Finding]]] = {
     "finite": finite,
-    "levels": levels,
-    "handover": handover,
-    "last": last,
-    "shift": shift,
+    "levels": scheduler_levels.levels,
+    "handover": scheduler_levels.handover,
+    "last": scheduler_levels.last,
+    "shift": scheduler_levels.shift,
+    "begin": scheduler_levels.begin,
     "state": state,
+    "samples": samples,
+    "shape": shape,
+    "layout": layout,
     "dtype": dtype,
+    "outputs": outputs,
     "warning": warning,
 }
 

@@ -44,6 +44,7 @@ TABLE = {
     "PNDMScheduler",
 }
 INDEX = {"IPNDMScheduler"}
+KNOWN = VP | VE | VE_PAIRS | EDM | FLOW | FLOW_PAIRS | TABLE | INDEX
 # classes that diffusers offers only beside torchsde, whose Brownian tree the judge replaces
 TORCHSDE = {
     "DPMSolverSDEScheduler": "diffusers.schedulers.scheduling_dpmsolver_sde",
@@ -51,6 +52,21 @@ TORCHSDE = {
         "diffusers.schedulers.scheduling_cosine_dpmsolver_multistep"
     ),
 }
+
+
+def classes() -> list[str]:
+    """Names of the scheduler classes of the installed diffusers.
+
+    Raises:
+        TargetError: diffusers is absent.
+    """
+    try:
+        module = importlib.import_module("diffusers.schedulers")
+    except ANYTHING as error:
+        raise TargetError(f"diffusers: not installed ({error}); pip install diffusers") from error
+    return sorted(
+        n for n in dir(module) if n.endswith("Scheduler") and not n.startswith(("Flax", "_"))
+    )
 
 
 @dataclass
@@ -91,15 +107,16 @@ def instance(scheduler: Any, options: dict[str, Any], exact: bool) -> Made:
         known = inspect.signature(type(scheduler)).parameters
         options = {k: v for k, v in options.items() if k in known}
         scheduler = type(scheduler)
-    known_names = VP | VE | VE_PAIRS | EDM | FLOW | FLOW_PAIRS | TABLE | INDEX
-    family = next((c.__name__ for c in scheduler.__mro__ if c.__name__ in known_names), None)
+    family = next((c.__name__ for c in scheduler.__mro__ if c.__name__ in KNOWN), None)
     if family is None:
         raise TargetError(
             f"{scheduler.__name__}: not a scheduler that integrates an ODE on a grid of noise "
             "levels, or one whose tables are not known here"
         )
     if scheduler.__module__.startswith("diffusers."):
-        scheduler = _double(scheduler.__name__, scheduler.__module__) if exact else whole(scheduler)
+        scheduler = (
+            exact_class(scheduler.__name__, scheduler.__module__) if exact else whole(scheduler)
+        )
     options, step_options = _split(scheduler, options)
     with default_dtype(torch.float64 if exact else torch.float32):
         try:
@@ -119,7 +136,7 @@ def whole(scheduler: type) -> type:
     return found
 
 
-def _double(name: str, module: str) -> type:
+def exact_class(name: str, module: str) -> type:
     """A class of diffusers with exact arithmetic."""
     with stood_in("torchsde"):
         found: type = getattr(double(TORCHSDE.get(name, module)), name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -102,7 +103,9 @@ def swept(name: str) -> Iterator[Options]:
         if options in seen or (options and same) or not set(options) <= set(known):
             return False
         try:
-            cls(**{k: v for k, v in options.items() if k in built})
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                cls(**{k: v for k, v in options.items() if k in built})
         except Exception:  # noqa: BLE001 - what a class does not take is not an option of it
             return False
         seen.append(options)
@@ -124,8 +127,10 @@ def claimed(name: str, options: Options) -> int | None:
     if options.get("solver_order") or "solver_order" in _defaults(name):
         order = int(options.get("solver_order") or _defaults(name)["solver_order"])
         return order + 1 if name.startswith("UniPC") else order
+    if name.startswith("SASolver"):
+        return min(2, int(options.get("corrector_order", 2)))
     fixed = {"PNDM": 4, "IPNDM": 4, "LMSDiscrete": 4, "HeunDiscrete": 2, "FlowMatchHeun": 2}
-    fixed |= {"KDPM2": 2, "DPMSolverSDE": 2, "SASolver": 2, "Cosine": 2}
+    fixed |= {"KDPM2": 2, "DPMSolverSDE": 2, "Cosine": 2}
     return next((order for start, order in fixed.items() if name.startswith(start)), 1)
 
 

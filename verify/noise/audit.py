@@ -20,12 +20,13 @@ from torch import Tensor
 from ..errors import ANYTHING, ConductError
 from ..order.audit import CLASSES, Audit, audit
 from ..order.causes import Cause
-from ..probe.noise_trace import NoiseTrace, require_linear, silenced, trace_noise
+from ..probe.noise_trace import NoiseTrace, count, silenced, trace_noise
 from ..probe.trace import Denoiser, Run
 from ..problems.grids import GRIDS, LAMBDA, rough
+from .amplitude import SEEN, linear_at, sentence, smaller
 from .causes import noise_causes
-from .echo import order_of_echo
 from .findings import GridNoise, NoiseAudit
+from .impulse_response import order_of_response
 from .limit_law import limit_law
 from .moments import steps
 from .restart import exact_start
@@ -38,8 +39,6 @@ Array = NDArray[np.float64]
 LONGER = 512
 SNAP = 1e-7
 STEADY = 1e-3
-# enough steps that one falls into a window of the noise
-SEEN = 24
 
 
 def draws_noise(run: Run) -> bool:
@@ -63,9 +62,12 @@ def audit_noise(run: Run, quiet: Run | None = None) -> NoiseAudit:
     Raises:
         ConductError: "nonlinear", "random", and what tracing raises.
     """
+    run, amplitude = linear_at(run)
+    if amplitude < 1:
+        small = audit_noise(run, None if quiet is None else smaller(quiet, amplitude))
+        return replace(small, said=(sentence(amplitude), *small.said), amplitude=amplitude)
     ladders = {kind: ladder(run, kind) for kind in CLASSES}
     finest = ladders["arbitrary"][-1]
-    require_linear(run, ladders["arbitrary"])
     parts = parts_of(ladders["uniform"][-1])
     if parts:
         judged = [(part, found_on(run, part.lam)) for part in parts]
@@ -109,7 +111,7 @@ def _settled(
         if _unsettled(one):
             ladders[kind] = _longer(run, ladders[kind], GRIDS[CLASS_GRID[kind]](LONGER, lam))
             found[kind] = _judged(ladders[kind])
-        found[kind] = _echoed(run, kind, found[kind])
+        found[kind] = _with_response(run, kind, found[kind])
     return found
 
 
@@ -123,9 +125,9 @@ def _longer(run: Run, made: list[NoiseTrace], sigmas: Array) -> list[NoiseTrace]
         return made
 
 
-def _echoed(run: Run, kind: str, one: GridNoise) -> GridNoise:
-    """With the orders that an echo of the draws leaves; one that stays changes the variance."""
-    known = order_of_echo(run, kind, one.strong) if one.strong.errors else None
+def _with_response(run: Run, kind: str, one: GridNoise) -> GridNoise:
+    """With the orders that the impulse response to a draw leaves; one that stays changes the variance."""
+    known = order_of_response(run, kind, one.strong) if one.strong.errors else None
     if known is None:
         return one
     if known.order == 0 and one.covariance.at_least(0.5):
@@ -216,10 +218,18 @@ def _risen(t: NoiseTrace) -> bool:
 def _promise(quiet: Run | None, drift: Audit | None) -> dict[str, int | None]:
     """Orders of the deterministic part: noise switched off, or the drift itself."""
     if quiet is not None:
-        made = audit(silenced(quiet))
+        made = audit(quiet if _still(quiet) else silenced(quiet))
         if made.status == "ok":
             return made.orders()
     return drift.orders() if drift is not None else dict.fromkeys(CLASSES)
+
+
+def _still(run: Run) -> bool:
+    """Whether a run draws nothing at all, so that no draws need to be answered."""
+    try:
+        return count(run, rough(SEEN))[1] == 0
+    except ANYTHING:
+        return False
 
 
 def _causes(

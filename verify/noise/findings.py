@@ -60,6 +60,7 @@ class NoiseAudit:
         said: sentences on what was checked in place of an order.
         windows: {"sigma": (from, to), "noisy", "grids": class -> GridNoise} for each part of the
             range, where the strength is zero outside a window; then `grids` holds the lower orders.
+        amplitude: factor of start value, outputs and draws at which it was traced.
     """
 
     grids: dict[str, GridNoise]
@@ -74,6 +75,7 @@ class NoiseAudit:
     law: dict[str, Any] | None = None
     said: tuple[str, ...] = ()
     windows: tuple[dict[str, Any], ...] = ()
+    amplitude: float = 1.0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..probe.tableau import Tableau
 from .conditions import Local
-from .suspects import condition, wrong_weights
+from .suspects import condition, growing_weight, wrong_weights
 
 Array = NDArray[np.float64]
 RIGHT = 5e-4
@@ -32,7 +32,8 @@ class Cause:
     Args:
         step: "first", "every", "last", or the number of a step as text (negative from the end).
         kind: "start", "end", "moment" (a wrong weight), "approximate" (right only as h goes to
-            zero), "frozen" (weights of equal steps), "unstable" (weights on past states let errors
+            zero), "growing" (a weight that does not shrink with the step), "frozen" (weights of equal
+            steps), "unstable" (weights on past states let errors
             grow), "condition" (of a tree with stages), "once" (a step of its own) or "inconsistent".
         degree: degree of the moment that is wrong, or None.
         factor: what its weight must be multiplied by, or None when nothing multiplies into it.
@@ -84,7 +85,8 @@ def main_causes(
     order = max(main.exponent - 1, 0)
     steps = _steps_between(family[0], *at)
     if any("Y0" in w for w, _ in main.leading) or order == 0:
-        return [_with_weights(_inconsistent(family, h, steps, order), family, h, steps)]
+        cause = _inconsistent(family, h, steps, order)
+        return [_with_weights(cause, family, h, steps) if order == 0 else cause]
     if all(w.startswith("fY") for w, _ in main.leading):
         return [_condition(main, order)] if _stages(family[0], steps) else []
     for low, high in steps:
@@ -93,6 +95,9 @@ def main_causes(
         ratio = moment_ratio(family, h, low, high, order)
         if frozen:
             return [_frozen(order, main)]
+        grown = growing_weight(family, h, low, high)
+        if grown:
+            return [Cause("every", "growing", None, None, order, f"every step: {grown}")]
         if abs(ratio - 1) > 1e-4:
             return [_with_weights(_moment(order, ratio), family, h, [(low, high)])]
         degree = _lowest_degree(main)
@@ -243,6 +248,12 @@ def _frozen(order: int, main: Local) -> Cause:
 def _inconsistent(
     family: list[Tableau], h: Array, steps: list[tuple[int, int]], order: int
 ) -> Cause:
+    if order > 0:
+        text = (
+            f"a constant is integrated only to relative O(h^{order}): the weights of a step sum to 1 "
+            "as steps shrink, and not before"
+        )
+        return Cause("every", "approximate", 0, None, order, text)
     ratio = moment_ratio(family, h, *steps[0], 0) if steps else float("nan")
     away = abs(ratio - 1)
     if MEANT < away < RIGHT:

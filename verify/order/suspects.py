@@ -19,6 +19,8 @@ USED = 1e-6
 DIFFERENT = 1e-4
 MOST_NODES, MOST_NAMED = 6, 2
 TERMS = 6
+# power of 1/h
+GROWS = 0.6
 
 
 def wrong_weights(family: list[Tableau], h: Array, low: int, high: int) -> str:
@@ -45,6 +47,56 @@ def wrong_weights(family: list[Tableau], h: Array, low: int, high: int) -> str:
         return ""
     said = [f"{_name(merged, i)} has weight {sums[i]:.6g}, needs {needed[i]:.6g}" for i in off]
     return "; ".join(said)
+
+
+def growing_weight(family: list[Tableau], h: Array, low: int, high: int) -> str:
+    """The divided difference whose weight in a step grows as steps shrink, in words; "" for none.
+
+    A term that should vanish with the step, such as one whose sign is wrong against a constant that
+    it must cancel, keeps its size; per length of the step its weight grows like 1/h.
+    """
+    fine, coarse = int(np.argmin(h)), int(np.argmax(h))
+    read = [_newton(family[i], low, high) for i in (fine, coarse)]
+    if any(r is None for r in read):
+        return ""
+    (found, needed, nodes), (before, right, _) = (r for r in read if r is not None)
+    if len(found) != len(before):
+        return ""
+    away, was = np.abs(found - needed), np.abs(before - right)
+    growth = np.log(np.maximum(away, 1e-300) / np.maximum(was, 1e-300)) / np.log(
+        h[coarse] / h[fine]
+    )
+    grows = np.flatnonzero((growth > GROWS) & (away > 1))
+    if not len(grows):
+        return ""
+    k = int(grows[-1])
+    of = ["", "first", "second", "third", "fourth", "fifth"][k]
+    whose = ", ".join(_name(nodes, i) for i in np.argsort(np.abs(nodes))[: k + 1])
+    return (
+        f"the {of} divided difference of the outputs ({whose}) has weight {found[k]:.4g} per step "
+        f"where it needs {needed[k]:.4g}, at steps of {h[fine]:.2g}, and the more the shorter steps "
+        "are: a term of it that must vanish with the step does not (a sign, or a constant)"
+    )
+
+
+def _newton(t: Tableau, low: int, high: int) -> tuple[Array, Array, Array] | None:
+    """Weights of the divided differences of the outputs in one step: found, needed; the nodes.
+
+    Nodes are taken from the step's start outwards, in fractions of the step.
+    """
+    offset, weight, _ = _read(t, low, high)
+    used = np.abs(weight) > USED * np.abs(weight).max(initial=1e-300)
+    nodes = offset[used][np.argsort(np.abs(offset[used]), kind="stable")]
+    weight = weight[used][np.argsort(np.abs(offset[used]), kind="stable")]
+    if not 2 <= len(nodes) <= MOST_NODES or np.abs(np.diff(np.sort(nodes))).min() < USED:
+        return None
+    product, newton = np.ones(1), []
+    found = []
+    for k in range(len(nodes)):
+        found.append(float(weight @ np.polyval(product[::-1], nodes)))
+        newton.append(float(product @ (1 / np.arange(1, k + 2))))
+        product = np.convolve(product, [-nodes[k], 1.0])
+    return np.asarray(found), np.asarray(newton), nodes
 
 
 def _read(t: Tableau, low: int, high: int) -> tuple[Array, Array, float]:

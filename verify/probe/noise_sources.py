@@ -76,7 +76,8 @@ class Source:
         """
         draw = Draw(self.calls, levels, times)
         self.draws.append(draw)
-        return torch.from_numpy(self.value(draw)).to(like.dtype, copy=True).reshape(self.shape)
+        values = _SCALE.get() * self.value(draw)
+        return torch.from_numpy(values).to(like.dtype, copy=True).reshape(self.shape)
 
     def value(self, draw: Draw) -> Array:
         """The numbers of one draw, flattened.
@@ -103,6 +104,17 @@ class Source:
 
 
 _ACTIVE: ContextVar[Source | None] = ContextVar("noise_source", default=None)
+_SCALE: ContextVar[float] = ContextVar("noise_scale", default=1.0)
+
+
+@contextlib.contextmanager
+def draws_scaled(factor: float) -> Iterator[None]:
+    """Make every draw inside the block smaller by a factor, for a sampler run at that amplitude."""
+    token = _SCALE.set(factor)
+    try:
+        yield
+    finally:
+        _SCALE.reset(token)
 
 
 def hooked(function: Callable[..., Any], options: dict[str, Any], x: Tensor) -> dict[str, Any]:
@@ -127,7 +139,7 @@ def replaced(source: Source) -> Iterator[Source]:
     """Answer every draw from `source` inside the block."""
     token = _ACTIVE.set(source)
     with contextlib.ExitStack() as stack:
-        for module in [m for m in list(sys.modules.values()) if _has_tree(m)]:
+        for module in _with_trees():
             stack.enter_context(_swapped(module, source))
         stack.enter_context(_Normal(source))
         try:
@@ -172,6 +184,23 @@ class _Tree:
             _number(self.transform(torch.as_tensor(s, dtype=torch.float64))) for s in levels
         )
         return self.source.answer(self.like, levels, (one, two))
+
+
+# modules that were looked through before: thousands are loaded, and each run would look again
+_TREELESS: set[int] = set()
+
+
+def _with_trees() -> list[Any]:
+    """Loaded modules that define or import a Brownian tree."""
+    found = []
+    for module in list(sys.modules.values()):
+        if id(module) in _TREELESS:
+            continue
+        if _has_tree(module):
+            found.append(module)
+        else:
+            _TREELESS.add(id(module))
+    return found
 
 
 def _has_tree(module: Any) -> bool:

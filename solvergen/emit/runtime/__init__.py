@@ -1,1 +1,1 @@
-"""What emitted files contain besides their weights, as code; `..pieces` copies it into them."""
+"""What emitted files contain besides their weights, as code; `..specialise` copies it into them."""

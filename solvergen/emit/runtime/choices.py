@@ -1,4 +1,4 @@
-"""Names that the pieces use and each file settles for itself.
+"""Names that definitions use and that are decided for each file.
 
 A condition on one of the upper-case names is decided when a file is written: the branch that holds
 is copied, the other is left out; in place of other upper-case names comes what the solver has.

@@ -40,13 +40,14 @@ def combine(weights, values, empty=None):
             out.lerp_(value, w / share)
         return out
     w, x = terms.pop()
+    large = x.numel() >= 2**16 and x.element_size() > 2
     if w == 1:
         out = torch.add(x, first, alpha=shares[0], out=out)
-    elif first.is_contiguous() and x.is_contiguous() and x.element_size() > 2:
+    elif large and first.is_contiguous() and x.is_contiguous():
         out = None if out is None else out.view(-1, 1)  # addr weighs both of its operands
         pair = x.view(-1, 1), first.view(-1), x.new_ones(1)
         out = torch.addr(*pair, beta=w, alpha=shares[0], out=out).view_as(x)
-    else:
+    else:  # small states: two passes take less than the views for one
         out = torch.mul(x, w, out=out).add_(first, alpha=shares[0])
     for w, value in terms[1:]:
         out.add_(value, alpha=w)

@@ -24,7 +24,9 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "solvergen"
 
 
-def problem(name: str, *, std: float | None = None) -> Problem:
+def problem(
+    name: str, *, std: float | None = None, ends: tuple[float, float] | None = None
+) -> Problem:
     """The problem that a user names.
 
     Args:
@@ -32,6 +34,7 @@ def problem(name: str, *, std: float | None = None) -> Problem:
             the plane), `image` or `generic` (the
             first held-out mixture; `image/held-out/4` another), or `module:name`.
         std: deviation of the data, in place of what the problem says.
+        ends: other ends of σ/α, for mixtures; networks keep those that they were trained for.
 
     Raises:
         ProblemError: there is none of that name, or it cannot be used.
@@ -46,7 +49,7 @@ def problem(name: str, *, std: float | None = None) -> Problem:
     elif name == "mixtures":
         found = planar().problem()
     elif name.split("/")[0] in COUNTS:
-        found = _mixture(name)
+        found = _mixture(name, ends)
     elif ":" in name:
         found = adopted(_imported(name), name)
     else:
@@ -119,7 +122,7 @@ def _options(name: str, text: str) -> dict[str, Any]:
     return found
 
 
-def _mixture(name: str) -> Problem:
+def _mixture(name: str, ends: tuple[float, float] | None) -> Problem:
     kind, part, index = (
         (*name.split("/"), "held-out", "0")[:3]
         if "/" not in name
@@ -130,7 +133,7 @@ def _mixture(name: str) -> Problem:
     )
     if not index.isdigit() or int(index) > 999:
         raise ProblemError(f"problem {name}: write {kind}/held-out/3")
-    return family(kind, part, int(index) + 1)[-1].problem()
+    return family(kind, part, int(index) + 1)[-1].problem(*(ends or ()))
 
 
 def _imported(name: str) -> Any:

@@ -88,7 +88,7 @@ class Case:
                 continue
         raise OrderError(
             f"{self.program.name}: weights or deviations lack the factor h, or are divided by too high "
-            "powers of it to be expanded; `solvergen lint` tells of those that lack it"
+            "powers of it to be expanded; `solvergen lint` names those that lack it"
         )
 
 

@@ -2,8 +2,8 @@
 
 Fractions of surds are slow to add and multiply hundreds of thousands of times. Modulo a prime a
 root is a number, of either sign; the rational parts of a + b√d are half the sum and half the
-difference over the signs, and a fraction is recovered from its residues. One prime more than needed
-is used, and must agree.
+difference over the signs, and a fraction is recovered from its residues. One extra prime serves as
+a check.
 """
 
 from __future__ import annotations

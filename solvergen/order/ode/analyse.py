@@ -78,7 +78,7 @@ class Analysis:
     ) -> None:
         if program.stochastic:
             raise OrderError(
-                f"{program.name} draws noise, so that it has no single order; `solvergen explain SPEC` "
+                f"{program.name} draws noise, so it has no single order; `solvergen explain SPEC` "
                 "shows those of its mean, its covariance and its path"
             )
         known = defaults(program)

@@ -72,9 +72,7 @@ def unstable(program: Program) -> list[str]:
         found = zero_stability(program, defaults(program))
     except OrderError as error:
         return [str(error)]
-    return (
-        [] if found.stable else [f"not zero-stable, so that it does not converge: {found.reason}"]
-    )
+    return [] if found.stable else [f"not zero-stable, so it does not converge: {found.reason}"]
 
 
 def accumulation(program: Program, parameters: Mapping[str, Scalar]) -> float:

@@ -20,16 +20,20 @@ from ...expr.functions import expm1, lift
 from ...expr.printing import show
 from ...program.digest import digest
 from ...program.model import Program
-from ...program.row import Row, depth
+from ...program.row import FURTHER, Row, depth
+from ...program.step import Step
 from ..expansion.grid import ARBITRARY, UNIFORM, Grid, from_steps
-from ..expansion.local_error import Case, local_error
+from ..expansion.local_error import Case, History, first_error, local_error
+from ..expansion.recursion import Words
+from ..expansion.symbol_values import generic_coordinate
 from ..expansion.words import Word, reading_order, spell, tree, words
 from ..ode.analyse import Analysis
+from ..ode.ends import last_steps
 from ..verdict import Document, LeadingError
 
-FORMAT = "solvergen certificate 1"
+FORMAT = "solvergen certificate 2"
 HIGHEST = 4  # unless asked for more, which takes the checker minutes where words meet many ratios
-KNOWN = {"phi", "exp", "expm1", "log1p"}  # the functions that the checker expands
+KNOWN = {"phi", "exp", "expm1", "log1p", *FURTHER}  # the functions that the checker expands
 
 
 class NotCertified(OrderError):
@@ -51,12 +55,14 @@ def certificate(program: Program, highest: int = HIGHEST) -> Document:
         raise NotCertified(
             f"{program.name}: it draws noise; certificates are for deterministic solvers"
         )
-    variable = _variable(program)
+    variable = _variable(program, program.main)
     name, made, program = program.name, digest(program), _seen_in(program, variable)
     plain = Analysis(program, {}, ())
     orders = plain.local_orders()
     text = _Texts(program)
-    kinds = [ARBITRARY] + [UNIFORM] * (orders[ARBITRARY].value < orders[UNIFORM].value <= highest)
+    step, order = text.step(program.main), orders[ARBITRARY].value
+    own = {part: _own(plain, part, order, variable, text) for part in ("start", "end")}
+    kinds = [ARBITRARY] + [UNIFORM] * (order < orders[UNIFORM].value <= highest)
     return {
         "format": FORMAT,
         "solver": name,
@@ -64,21 +70,70 @@ def certificate(program: Program, highest: int = HIGHEST) -> Document:
         "integrand": program.integrand if variable == "lambda" else "plain",
         "spans": program.main.spans,
         "roots": text.roots,
-        "step": text.step(),
-        "claims": [_claim(plain, kind, orders[kind].value, highest) for kind in kinds],
+        "step": step,
+        **{part: [step for step, _ in steps] for part, steps in own.items()},
+        "claims": [
+            *(_claim(plain, kind, orders[kind].value, highest) for kind in kinds),
+            *(
+                _conditions(part, index, ARBITRARY, reached, _defaults(program))
+                for part, steps in own.items()
+                for index, (_, reached) in enumerate(steps)
+            ),
+        ],
     }
 
 
-def _variable(program: Program) -> str:
+def _own(
+    plain: Analysis, part: str, order: int, variable: str, text: _Texts
+) -> list[tuple[Document, int]]:
+    """The first or last steps, each with the order that is claimed of it; none where one has none.
+
+    An error that is made once may be larger by 1/h than one that every step makes, so that order
+    p − 1 is enough beside a main step of order p.
+    """
+    program = plain.program
+    steps = program.start if part == "start" else last_steps(program)
+    other = program.remainder or program.shrink is not None
+    if other or any(step.spans > 1 for step in (*steps, program.main)):
+        return []  # steps of other lengths: their start and end are not certified
+    if any(_variable(program, step) != variable for step in steps):
+        return []
+    found: list[tuple[Document, int]] = []
+    for index, step in enumerate(steps):
+        reached = min(_order(plain, part, steps, index), max(1, order - 1))
+        if reached < 1:
+            return []
+        try:
+            found.append((text.step(step), reached))
+        except NotCertified:
+            return []
+    return found
+
+
+def _order(plain: Analysis, part: str, steps: tuple[Step, ...], index: int) -> int:
+    """The order of one of the first or last steps, with exact accepted states before it."""
+    main, first = plain.program.main, 0 if part == "start" else None
+
+    def step_at(site: int) -> Step:
+        return steps[site] if 0 <= site < len(steps) else main
+
+    def expand(limit: int) -> Words:
+        return case.expand(limit, lambda r: History(r, step_at, first).accepted(index, limit))
+
+    case = plain.case(ARBITRARY).deciding()
+    found = first_error(expand, 1, plain.stop)
+    return int(found.exponent) - 1 if found else plain.stop
+
+
+def _variable(program: Program, step: Step) -> str:
     """The variable that the words are derivatives in: the clock where everything is written in it."""
-    main = program.main
-    names = {symbol for e in main.expressions for symbol in symbols(e)}
-    names |= {symbol for row in main.rows for symbol in symbols(row.place.fraction)}
+    names = {symbol for e in step.expressions for symbol in symbols(e)}
+    names |= {symbol for row in step.rows for symbol in symbols(row.place.fraction)}
     own = {p.name for p in program.parameters}
     plain = all(name[:5] in ("Theta", "Gamma") or name in own for name in names)
-    places = all(row.place.coordinate == "clock" or row.place.is_end for row in main.rows)
-    gauges = all(row.gauge == "clock" for row in main.rows)
-    calls = {function_name(node) for e in main.expressions for node in walk(e)}
+    places = all(row.place.coordinate == "clock" or row.place.is_end for row in step.rows)
+    gauges = all(row.gauge == "clock" for row in step.rows)
+    calls = {function_name(node) for e in step.expressions for node in walk(e)}
     return "clock" if plain and places and gauges and calls <= {"", "sqrt"} else "lambda"
 
 
@@ -94,11 +149,22 @@ def _claim(plain: Analysis, kind: str, order: int, highest: int) -> Document:
             f"{program.name}: its order is {order}; certificates are made of orders 1 to {highest}"
         )
     names = tuple(parameter.name for parameter in program.parameters)
-    fixed = {p.name: str(p.default) for p in program.parameters}
+    fixed = _defaults(program)
     if names and Analysis(program, {}, names).local_orders()[kind].value >= order:
         fixed = {}
+    return {**_conditions("step", 0, kind, order, fixed), "leading": _leading(plain, kind, order)}
+
+
+def _defaults(program: Program) -> dict[str, str]:
+    return {p.name: str(p.default) for p in program.parameters}
+
+
+def _conditions(part: str, index: int, kind: str, order: int, fixed: dict[str, str]) -> Document:
+    """The claim that a step has an order: its conditions, which vanish."""
     every = [word for weight in range(1, order + 1) for word in words(weight)]
     return {
+        "part": part,
+        "index": index,
         "grid": kind,
         "order": order,
         "parameters": fixed,
@@ -106,16 +172,18 @@ def _claim(plain: Analysis, kind: str, order: int, highest: int) -> Document:
             {"word": spell(word), "tree": tree(word), "defect": "0"}
             for word in sorted(every, key=reading_order)
         ],
-        "leading": _leading(plain, kind, order),
+        "leading": None,
     }
 
 
 def _leading(plain: Analysis, kind: str, order: int) -> Document:
     """The local error of the next power of h at one point, where it does not vanish."""
     program = plain.program
-    at = {p.name: str(p.default) for p in program.parameters}
+    at = _defaults(program)
     if "remaining" in program.free_symbols():
         at["remaining"] = "1"
+    if program.main.coordinate is not None:
+        at |= {f"y{j}": str(generic_coordinate(j)) for j in range(2, order + 3)}
     plain.symbolic = ()
     exact, where = plain.leading(plain.case(UNIFORM), order + 1), UNIFORM
     if exact is not None:
@@ -175,23 +243,21 @@ class _Texts:
     def __init__(self, program: Program) -> None:
         self.program, self.kappa = program, program.kappa
         self.roots: dict[str, int] = {}
-        if program.main.coordinate is not None:
+        if program.main.coordinate is not None and not self.kappa:
             raise NotCertified(
-                f"{program.name}: its weights are integrals in a further coordinate, "
-                f"{show(program.main.coordinate)[:60]}, which is not a power series with rational coefficients"
+                f"{program.name}: its weights are integrals in a coordinate beside the clock of velocity"
             )
         if "remaining" in program.free_symbols() and program.main.history:
             raise NotCertified(
                 f"{program.name}: its weights change with how far the run has come, from step to step"
             )
 
-    def step(self) -> Document:
-        main = self.program.main
+    def step(self, step: Step) -> Document:
         return {
-            "history": main.history,
-            "stages": [{"name": row.name, **self.row(row)} for row in main.stages],
-            "final": self.row(main.final),
-            "corrector": self.row(main.corrector) if main.corrector else None,
+            "history": step.history,
+            "stages": [{"name": row.name, **self.row(row)} for row in step.stages],
+            "final": self.row(step.final),
+            "corrector": self.row(step.corrector) if step.corrector else None,
         }
 
     def row(self, row: Row) -> Document:

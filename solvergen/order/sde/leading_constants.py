@@ -27,7 +27,7 @@ def polynomial(value: Callable[[Fraction], int]) -> tuple[Fraction, ...] | None:
         value: from k to the value there, in units of 2^−256.
 
     Returns:
-        Coefficients from the constant upwards; ``None`` when it is no such polynomial.
+        Coefficients from the constant upwards; ``None`` when there is no such polynomial.
 
     >>> polynomial(lambda k: int(UNIT * (3 * k**2 - k / 7)))
     (Fraction(0, 1), Fraction(-1, 7), Fraction(3, 1))

@@ -36,7 +36,8 @@ def strength(
 ) -> FixedSeries | None:
     """τ² = lim Var/(2 h σ̃²) of a step's draws, as a Taylor series in λ about the base point.
 
-    Only the direct weights of the draws count, all outputs being held fixed: no target tells on it.
+    Only the direct weights of the draws count, with all outputs held fixed, so it does not depend on
+    the target.
     With h = x^{2m} and the step at λ = x beyond the base point, the powers of x below 2m of one
     step's variance are the Taylor series of the limit. On a grid whose steps repeat a pattern the
     limit is the average over a period.

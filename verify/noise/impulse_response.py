@@ -1,9 +1,9 @@
 """Strong order of rules whose weights on outputs do not vanish with the step.
 
 A rule such as D_n - 2 D_(n-1) + D_(n-2) with a weight of order one adds nothing to a smooth solution,
-but along a path of noise it answers every draw with an echo of its own size, sqrt(h), over the next
-steps. Its refinements settle only where the echo has died out, which for nearly flat targets takes
-thousands of steps, and hide an echo smaller than the errors of their steps. The echo itself is a
+but along a path of noise it responds to every draw for some steps, by an error of the size of the
+draw, sqrt(h). Its refinements settle only where this impulse response has died out, which for nearly flat
+targets takes thousands of steps, and hide one smaller than the errors of their steps. The response is a
 linear recursion with weights that one run on a grid of vanishing steps shows. If it dies out, the
 draws of the last steps leave an error of order 1/2 and the others none; if it stays, all draws leave
 one, and there is no order.
@@ -40,7 +40,7 @@ def lasting_weights(run: Run, kind: str) -> Array | None:
     known: list[Array] = []
     for h in LADDER:
         weights = _weights(run, grids.local(kind, STEPS, h, WHERE))
-        if weights is None or not weights[:, 1:].any():  # a rule without history has no echo
+        if weights is None or not weights[:, 1:].any():  # a rule without history has no response
             return None
         known.append(weights)
     powers = np.linalg.pinv(np.vander(LADDER / LADDER.max(), DEGREE, increasing=True))
@@ -67,7 +67,7 @@ def _weights(run: Run, sigmas: Array) -> Array | None:
     return out
 
 
-def echo(weights: Array, gain: float, phase: int) -> Array:
+def impulse_response(weights: Array, gain: float, phase: int) -> Array:
     """(TAIL,) what the states after one draw have more, or less, than the draw.
 
     Args:
@@ -85,8 +85,8 @@ def echo(weights: Array, gain: float, phase: int) -> Array:
     return states[REACH:] - 1.0
 
 
-def order_of_echo(run: Run, kind: str, measured: Order) -> Order | None:
-    """The strong order that the echo of the draws leaves; None where it lowers nothing.
+def order_of_response(run: Run, kind: str, measured: Order) -> Order | None:
+    """The strong order that the impulse response to the draws leaves; None where it lowers nothing.
 
     Args:
         measured: what the refinements showed, which is kept beside the order.
@@ -97,13 +97,16 @@ def order_of_echo(run: Run, kind: str, measured: Order) -> Order | None:
     if weights is None:
         return None
     level = np.exp(-2 * WHERE)
-    made = [echo(weights, c2 / (c2 + level), k) for c2 in VARIANCES for k in range(PERIOD)]
+    made = [
+        impulse_response(weights, c2 / (c2 + level), k) for c2 in VARIANCES for k in range(PERIOD)
+    ]
     if max(float(np.abs(e).max()) for e in made) < SEEN:
         return None
     dies = all(abs(e[-1]) < GONE * np.abs(e).max() for e in made)
     if dies and measured.order == 0.5:
         return None
-    said = "weights on outputs that do not vanish with the step answer each draw with an echo " + (
-        "that dies out" if dies else "that stays"
+    said = (
+        "weights on outputs that do not vanish with the step give each draw an impulse response "
+        + ("that dies out" if dies else "that stays")
     )
     return Order(0.5 if dies else 0, False, None, said, measured.steps, measured.errors)

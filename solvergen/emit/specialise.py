@@ -1,8 +1,8 @@
-"""Definitions of an emitted file that do not depend on its mathematics, copied from `runtime`.
+"""Definitions of `runtime`, specialised to one solver: the part of a file that holds no mathematics.
 
 `runtime` holds them as code, under lint and types; here their text is cut out, never executed. What
-a piece leaves open has an upper-case name in `runtime.choices`: conditions on it are settled and
-other uses are replaced. `**parameters` becomes the parameters of the solver.
+is static, known when the file is written, has an upper-case name in `runtime.choices`: conditions on
+it are decided and other uses are replaced. `**parameters` becomes the parameters of the solver.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ VARIADIC = "**parameters"
 
 
 @dataclass(frozen=True)
-class Settled:
-    """What a file settles of the open names in its pieces.
+class Static:
+    """What is known of the upper-case names when a file is written.
 
     Args:
         choices: values of the names that conditions ask for.
@@ -37,22 +37,22 @@ class Settled:
     parameters: Mapping[str, str] | None = None
 
 
-def piece(module: str, name: str, settled: Settled | None = None) -> str:
+def definition(module: str, name: str, static: Static | None = None) -> str:
     """The text of a definition of `runtime`, as this file needs it.
 
     Args:
         module: the module of `runtime`; `name`: a function or class in it.
 
-    >>> print(piece("stepping", "corrected", Settled({"INTEGRAND": "data"})).splitlines()[2])
+    >>> print(definition("stepping", "corrected", Static({"INTEGRAND": "data"})).splitlines()[2])
         a, *rest = weights
     """
-    settled = settled or Settled()
+    static = static or Static()
     lines, nodes = _source(module)
     node = nodes[name]
     begin = min([node.lineno, *(mark.lineno for mark in node.decorator_list)]) - 1
     head = node.body[0].lineno - 1
-    text = [*_signature(lines[begin:head], settled), *_settle(lines, node.body, head, settled)]
-    return "\n".join(wrapped(line) for line in _given(text, settled)) + "\n"
+    text = [*_signature(lines[begin:head], static), *_decided(lines, node.body, head, static)]
+    return "\n".join(wrapped(line) for line in _given(text, static)) + "\n"
 
 
 @cache
@@ -64,49 +64,49 @@ def _source(module: str) -> tuple[list[str], dict[str, ast.FunctionDef | ast.Cla
     return text.splitlines(), found
 
 
-def _settle(
-    lines: list[str], body: Sequence[ast.stmt], start: int, settled: Settled
+def _decided(
+    lines: list[str], body: Sequence[ast.stmt], start: int, static: Static
 ) -> Iterator[str]:
-    """Lines from `start` to the end of some statements, with what is open in them settled."""
-    for node in _open(body, settled):
+    """Lines from `start` to the end of some statements, with what is static in them decided."""
+    for node in _open(body, static):
         yield from lines[start : node.lineno - 1]
         start = node.end_lineno or node.lineno
         if isinstance(node, ast.Assign):
             assert isinstance(node.value, ast.Name)
-            yield from (" " * node.col_offset + line for line in settled.texts[node.value.id])
+            yield from (" " * node.col_offset + line for line in static.texts[node.value.id])
             continue
         while True:  # along the branches of the condition
-            chosen = node.body if _holds(node.test, settled.choices) else node.orelse
+            chosen = node.body if _holds(node.test, static.choices) else node.orelse
             other = chosen[0] if chosen is node.orelse and chosen else None
-            if not (isinstance(other, ast.If) and _asked(other.test, settled.choices)):
+            if not (isinstance(other, ast.If) and _asked(other.test, static.choices)):
                 break
             node = other
         if chosen:
             first = chosen[0].lineno - 1
             while lines[first - 1].lstrip().startswith("#"):
                 first -= 1
-            for line in _settle(lines, chosen, first, settled):
+            for line in _decided(lines, chosen, first, static):
                 yield line[chosen[0].col_offset - node.col_offset :]
     yield from lines[start : body[-1].end_lineno]
 
 
-def _open(body: Iterable[ast.AST], settled: Settled) -> Iterator[ast.If | ast.Assign]:
+def _open(body: Iterable[ast.AST], static: Static) -> Iterator[ast.If | ast.Assign]:
     """The outermost statements that are open, in order."""
     for node in body:
         if (
             isinstance(node, ast.If)
-            and _asked(node.test, settled.choices)
+            and _asked(node.test, static.choices)
             or isinstance(node, ast.Assign)
-            and _listed(node.value, settled)
+            and _listed(node.value, static)
         ):
             yield node
         else:
-            yield from _open(ast.iter_child_nodes(node), settled)
+            yield from _open(ast.iter_child_nodes(node), static)
 
 
-def _listed(value: ast.expr, settled: Settled) -> bool:
+def _listed(value: ast.expr, static: Static) -> bool:
     """Whether lines of their own replace the value."""
-    return isinstance(value, ast.Name) and isinstance(settled.texts.get(value.id), list)
+    return isinstance(value, ast.Name) and isinstance(static.texts.get(value.id), list)
 
 
 def _asked(test: ast.expr, choices: Mapping[str, object]) -> bool:
@@ -123,24 +123,24 @@ def _holds(test: ast.expr, choices: Mapping[str, object]) -> bool:
     return choices[test.left.id] == ast.literal_eval(test.comparators[0])
 
 
-def _signature(lines: list[str], settled: Settled) -> list[str]:
+def _signature(lines: list[str], static: Static) -> list[str]:
     """Decorators and the first line of a definition, joined; its parameters are named."""
     start = next(k for k, line in enumerate(lines) if line.startswith(("def ", "class ")))
     joined = " ".join(line.strip() for line in lines[start:])
     joined = joined.replace("( ", "(").replace(" )", ")").replace(",)", ")")
-    if settled.parameters is not None:
-        named = "".join(f", {name}={value}" for name, value in settled.parameters.items())
+    if static.parameters is not None:
+        named = "".join(f", {name}={value}" for name, value in static.parameters.items())
         joined = joined.replace(f", {VARIADIC}", named)
     return [*lines[:start], joined]
 
 
-def _given(lines: Iterable[str], settled: Settled) -> Iterator[str]:
+def _given(lines: Iterable[str], static: Static) -> Iterator[str]:
     """Lines with parameters passed on by name, and texts in place of open names."""
-    passed = "".join(f", {name}={name}" for name in settled.parameters or ())
+    passed = "".join(f", {name}={name}" for name in static.parameters or ())
     for line in lines:
-        if settled.parameters is not None:
+        if static.parameters is not None:
             line = line.replace(f", {VARIADIC}", passed)
-        for name, text in settled.texts.items():
+        for name, text in static.texts.items():
             if isinstance(text, str) and name in line:
                 line = text.join(re.split(rf"\b{name}\b", line))
         yield line

@@ -9,7 +9,7 @@ import pytest
 
 from verify.hosts.functions import adapted
 from verify.judge import judge
-from verify.noise.echo import echo, lasting_weights, order_of_echo
+from verify.noise.impulse_response import impulse_response, lasting_weights, order_of_response
 from verify.noise.moments import steps
 from verify.noise.strong import laid, strong_parts
 from verify.noise.weak import Order, ladder
@@ -25,7 +25,7 @@ def run_of(sampler, **options):
 
 
 def test_weights_that_stay_are_read():
-    found = lasting_weights(run_of(hand.echoing), "uniform")
+    found = lasting_weights(run_of(hand.responding), "uniform")
     wanted = np.asarray([-0.5, 1.0, -0.5, 0.0, 0.0, 0.0])
     assert np.abs(found - wanted).max() < 1e-9
     assert lasting_weights(run_of(hand.sde_adams, order=3), "uniform") is None
@@ -36,24 +36,24 @@ def test_weights_that_stay_are_read():
     ("options", "order"),
     [
         ({}, 0.5),
-        # first differences: every draw leaves an echo that stays
+        # first differences: every draw leaves a response that stays
         ({"shift": 0.1}, 0),
         # the recursion of nearly flat targets is unstable
         ({"weight": 1.5}, 0),
     ],
 )
-def test_an_echo_that_dies_out_leaves_half_an_order(options, order):
-    assert order_of_echo(run_of(hand.echoing, **options), "uniform", UNKNOWN).order == order
+def test_a_response_that_dies_out_leaves_half_an_order(options, order):
+    assert order_of_response(run_of(hand.responding, **options), "uniform", UNKNOWN).order == order
 
 
-def test_the_echo_is_the_error():
-    run, c2 = run_of(hand.echoing), 0.05
+def test_the_response_is_the_error():
+    run, c2 = run_of(hand.responding), 0.05
     sizes = []
     for t in ladder(run, "uniform", (256, 512)):
         path = laid(t, steps(t), np.asarray)
         sizes.append(np.hypot(*strong_parts(t, path, c2)) ** 2 * t.drift.steps / 2.8)
     end = float(t.drift.sigmas[-1])
-    after = echo(lasting_weights(run, "uniform"), c2 / (c2 + end**2), 0)
+    after = impulse_response(lasting_weights(run, "uniform"), c2 / (c2 + end**2), 0)
     # the mean square is a series in the step
     assert 2 * sizes[1] - sizes[0] == pytest.approx(2 * end**2 * (after**2).sum(), rel=2e-4)
 
@@ -65,10 +65,10 @@ def test_a_verdict_where_refinements_do_not_settle():
     assert verdict.status == "pass"
     strong = verdict.noise["grids"]["uniform"]["strong"]
     assert strong["order"] == 0.5 and strong["slope"] is None
-    assert "an echo that dies out" in strong["reason"]
+    assert "an impulse response that dies out" in strong["reason"]
 
 
-def test_an_echo_smaller_than_the_errors_of_refinements_is_found():
+def test_a_response_smaller_than_the_errors_of_refinements_is_found():
     """Left sums of 200 parts miss a 400th of the second difference, whatever the step."""
     name = "er_sde_3_as_shipped_by_comfyui.py"
     (target,) = find(str(Path(__file__).parents[2] / "generated" / name))

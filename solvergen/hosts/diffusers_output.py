@@ -1,0 +1,71 @@
+"""What a scheduler hands to pipelines: the result of a step, and the number of model calls a step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from diffusers.utils.outputs import BaseOutput
+
+
+@dataclass
+class StepOutput(BaseOutput):
+    """The state for the next model call, and the data prediction of this one.
+
+    The second has each of the names under which diffusers' outputs have it.
+    """
+
+    prev_sample: torch.Tensor
+    pred_original_sample: torch.Tensor | None = None
+
+    @property
+    def denoised(self) -> torch.Tensor | None:
+        """The data prediction, by the name of LCM's output."""
+        return self.pred_original_sample
+
+
+class CallsPerStep(int):
+    """The number of model calls a step, for runs in which not every step has it.
+
+    Pipelines find the model call that opens step i at `i * order`; here that product is looked up in
+    the plan. In all else it is the usual number of calls.
+    """
+
+    starts: list[int]
+
+    @classmethod
+    def of(cls, calls: int, starts: Sequence[int]) -> int:
+        """An int if it opens every step, else one whose products do.
+
+        Args:
+            calls: of a usual step.
+            starts: the model call that opens each step, and one more entry for the end.
+        """
+        usual = starts[1] if len(starts) > 2 else calls
+        if all(start == i * usual for i, start in enumerate(starts[:-1])):
+            return int(usual)
+        made = cls(calls)
+        made.starts = list(starts)
+        return made
+
+    def __mul__(self, step: int) -> int:
+        """The model call that opens a step."""
+        if isinstance(step, int) and 0 <= step < len(self.starts):
+            return self.starts[step]
+        return int(self) * step
+
+    __rmul__ = __mul__
+
+
+# Whose step returns the sample alone, where a tuple is asked for.
+ONE_RESULT = (
+    "DPMSolverMultistep",
+    "DPMSolverSinglestep",
+    "UniPCMultistep",
+    "DEISMultistep",
+    "SASolver",
+    "PNDM",
+    "FlowMatchEulerDiscrete",
+    "FlowMatchHeunDiscrete",
+)
