@@ -35,10 +35,10 @@ def start_of(grid):
     return tensor(PEERS["amed"]["x_init"]["sigma3" if grid[0] < 4 else "sigma80"])
 
 
-@pytest.mark.parametrize("name", ["amed", "amed_plugin_dpm2"])
+@pytest.mark.parametrize("name", ["amed_solver", "amed_plugin_dpm2"])
 def test_amed(name):
     sample = imported(GENERATED / f"{name}.py").sample
-    wanted = {"amed": "amed", "amed_plugin_dpm2": "dpm2_plugin"}[name]
+    wanted = {"amed_solver": "amed", "amed_plugin_dpm2": "dpm2_plugin"}[name]
     runs = [run for run in PEERS["amed"]["runs"] if run["sampler"] == wanted]
     assert len(runs) == 8
     for run in runs:
@@ -87,7 +87,7 @@ def test_neuralsolver(steps):
 def table(tmp_path_factory):
     """AMED-Solver with the numbers and levels of a run as those of the file."""
     folder = tmp_path_factory.mktemp("amed")
-    text = (gallery.CATALOG / "amed.toml").read_text().replace('"amed"', '"amed_5"', 1)
+    text = (gallery.CATALOG / "amed_solver.toml").read_text().replace('"amed_solver"', '"amed_5"', 1)
     for name, key in {"r": "r", "c": "scale_dir", "a": "scale_time"}.items():
         values = [str(v) for v in PEERS["amed"]["tables"]["table"][key]]
         head = f"[parameters.{name}]\n"

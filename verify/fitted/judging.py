@@ -69,10 +69,11 @@ def findings(fitted: Fitted) -> tuple[list[str], list[str], dict[str, Any]]:
     stated, refuted, told = fitted.stated, [], []
     levels = tuple(float(v) for v in stated["LEVELS"])
     steps = int(stated["STEPS"])
+    kept = int(stated.get("KEPT_ORDER", 0))
+    audited = "is audited on grids that divide its steps in λ, each with its own numbers"
+    order = f"the order of its family, {kept}, {audited}" if kept else "its family keeps none"
     told.append(
-        f"fitted for {steps} steps: a table of one length has no order, so no rate is measured; the "
-        f"order of its family, {stated.get('KEPT_ORDER', 0)}, is audited on grids that divide its "
-        "steps in λ, each with its own numbers"
+        f"fitted for {steps} steps: a table of one length has no order, so no rate is measured; {order}"
     )
     try:
         table = read(fitted.run, _above_zero(levels), str(stated.get("INTEGRAND")))
@@ -80,7 +81,7 @@ def findings(fitted: Fitted) -> tuple[list[str], list[str], dict[str, Any]]:
         told.append(f"its table was not read: {problem}")
         table = ()
     form = stated.get("INTEGRAND")
-    refuted += family(fitted, int(stated.get("KEPT_ORDER", 0)), form if form in FORMS else None)
+    refuted += family(fitted, kept, form if form in FORMS else None)
     if table:
         refuted += _against(stated, table)
         unsaid, called = _calls(stated, table)
