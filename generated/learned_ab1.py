@@ -66,6 +66,8 @@ def phi(k, z):
         term = total = 1 / math.factorial(k)
         for j in range(1, 30):
             term *= z / (k + j)
+            if total + term == total:
+                break
             total += term
         return total
     value = math.expm1(z) / z
@@ -75,10 +77,13 @@ def phi(k, z):
 
 
 class Plan:
-    """The rows of a run, one for each model call; `tensors` is the same for a loop in one graph."""
+    """The rows of a run, one for each model call, made when they are first asked for.
+
+    `tensors` is the same for a loop in one graph.
+    """
 
     def __init__(self, rows):
-        self.rows = tensors(rows)
+        self.rows, self.made = rows, [None] * len(rows)
         whole = hasattr(torch._higher_order_ops, "scan")
         self.tensors = stacked(rows) if whole else None
 
@@ -86,14 +91,18 @@ class Plan:
         return len(self.rows)
 
     def __getitem__(self, index):
-        return self.rows[index]
+        if isinstance(index, slice):
+            return [self[k] for k in range(len(self))[index]]
+        if self.made[index] is None:
+            self.made[index] = tensors(self.rows[index])
+        return self.made[index]
 
     def __iter__(self):
-        return iter(self.rows)
+        return (self[k] for k in range(len(self)))
 
 
-def tensors(rows):
-    """Rows with 0-d float64 tensors for their numbers: they keep the state's dtype."""
+def tensors(row):
+    """A row with 0-d float64 tensors for its numbers: they keep the state's dtype."""
 
     def numbers_of(part):
         many = isinstance(part, (list, tuple))
@@ -102,9 +111,8 @@ def tensors(rows):
     def filled(part):
         return tuple(map(filled, part)) if isinstance(part, (list, tuple)) else next(cells)
 
-    found = torch.tensor(numbers_of([row[2:] for row in rows]), dtype=torch.float64)
-    cells = iter(found.unbind())
-    return [(row[0], row[1], *filled(row[2:])) for row in rows]
+    cells = iter(torch.tensor(numbers_of(row[2:]), dtype=torch.float64).unbind())
+    return (row[0], row[1], *filled(row[2:]))
 
 
 def stacked(rows):
@@ -123,25 +131,35 @@ def stacked(rows):
     def stepped(kind, weights, x, denoised, memory, noise):
         return step((0, kind, 0, weights), x, denoised, memory)
 
-    empty, memory, after, alike = torch.zeros(0), (), {}, {}
+    empty, known, state, after, alike, same = torch.zeros(0), [()], 0, {}, {}, None
     for place, row in enumerate(rows):
-        key = row[1], len(row[3]), 0, shape(memory)
-        if key not in after:
-            ones = torch.ones(key[1], 1).unbind()
-            after[key] = stepped(row[1], ones, empty, empty, memory, (empty,) * key[2])[1]
-        alike.setdefault(key, []).append(place)
-        memory = after[key]
-    held = max(len(flat(memory)) for memory in after.values())
-    most = max(key[2] for key in alike)
+        if row is not same:
+            key = state, row[1], len(row[3])
+            if key not in after:
+                ones, drawn = torch.ones(key[2], 1).unbind(), (empty,) * sum(key[3:])
+                memory = stepped(row[1], ones, empty, empty, known[state], drawn)[1]
+                shapes = [shape(m) for m in known]
+                if shape(memory) not in shapes:
+                    known.append(memory)
+                    shapes.append(shape(memory))
+                after[key], alike[key] = shapes.index(shape(memory)), []
+            places, same = alike[key], row if after[key] == state else None
+            state = after[key]
+        places.append(place)
+    held = max(len(flat(memory)) for memory in known)
+    most = max(sum(key[3:]) for key in alike)
     unit = torch.eye(2 + held + most, dtype=torch.float64).unbind()
     moves = torch.zeros(len(rows), 1 + held, 2 + held + most, dtype=torch.float64)
-    for (kind, _, drawn, sizes), places in alike.items():
-        weights = torch.tensor([rows[p][3] for p in places], dtype=torch.float64)
-        known, noise = iter(unit[2:]), unit[2 + held : 2 + held + drawn]
-        memory = [next(known) if n < 0 else tuple(next(known) for _ in range(n)) for n in sizes]
-        x, memory = stepped(kind, weights.T[..., None].unbind(), unit[0], unit[1], memory, noise)
+    for (state, kind, count, *drawn), places in alike.items():
+        weights = torch.tensor([w for p in places for w in rows[p][3]], dtype=torch.float64)
+        weights = weights.view(-1, count).T[..., None].unbind()
+        left, noise = iter(unit[2:]), unit[2 + held : 2 + held + sum(drawn)]
+        sizes = shape(known[state])
+        memory = [next(left) if n < 0 else tuple(next(left) for _ in range(n)) for n in sizes]
+        x, memory = stepped(kind, weights, unit[0], unit[1], memory, noise)
+        index = torch.tensor(places)
         for r, entry in enumerate([x, *flat(memory)]):
-            moves[places, r] = entry
+            moves[index, r] = entry
     found = [torch.tensor([row[2] for row in rows], dtype=torch.float64), moves]
     for tensor in found:  # what torch._dynamo.maybe_mark_dynamic does: any number of rows
         tensor._dynamo_weak_dynamic_indices, tensor._has_dynamo_dim_marking = {0}, True
@@ -251,13 +269,14 @@ def combine(weights, values, empty=None):
             out.lerp_(value, w / share)
         return out
     w, x = terms.pop()
+    large = x.numel() >= 2**16 and x.element_size() > 2
     if w == 1:
         out = torch.add(x, first, alpha=shares[0], out=out)
-    elif first.is_contiguous() and x.is_contiguous() and x.element_size() > 2:
+    elif large and first.is_contiguous() and x.is_contiguous():
         out = None if out is None else out.view(-1, 1)  # addr weighs both of its operands
         pair = x.view(-1, 1), first.view(-1), x.new_ones(1)
         out = torch.addr(*pair, beta=w, alpha=shares[0], out=out).view_as(x)
-    else:
+    else:  # small states: two passes take less than the views for one
         out = torch.mul(x, w, out=out).add_(first, alpha=shares[0])
     for w, value in terms[1:]:
         out.add_(value, alpha=w)
