@@ -5,8 +5,12 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from .errors import SolvergenError
+
+if TYPE_CHECKING:
+    from .catalogue import Entry
 
 
 def imported(path: Path) -> ModuleType:
@@ -25,3 +29,27 @@ def imported(path: Path) -> ModuleType:
             f"{error.name} is not installed; pip install 'solvergen[verify]'"
         ) from None
     return module
+
+
+def current(one: Entry, folder: Path) -> ModuleType:
+    """A solver's emitted file as a module: the generated one where it is of this very program.
+
+    Args:
+        one: the solver.
+        folder: where to write the file if there is no such.
+
+    Raises:
+        SolvergenError: torch is not installed.
+    """
+    from . import __path__ as roots
+
+    for root in roots:
+        path = Path(root) / "generated" / f"{one.name}.py"
+        if path.is_file() and f'SPEC_SHA256 = "{one.digest}"' in path.read_text(encoding="utf-8"):
+            return imported(path)
+    from .proof import proved
+    from .writing import write
+
+    path = folder / f"{one.name}.py"
+    write(path, proved(one.loaded).text)
+    return imported(path)

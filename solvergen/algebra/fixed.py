@@ -19,7 +19,7 @@ from ..errors import OrderError
 from ..expr.evaluation import left_sum
 from .quadrature import expanded, settled, vanishes
 from .scalar import Scalar
-from .series import Series
+from .series import Series, integer_product, integer_sum
 
 BITS = 256
 UNIT = 1 << BITS
@@ -82,19 +82,10 @@ class FixedSeries(Series):
             if not other:
                 return self
             other = FixedSeries(0, [fixed(cast(Fraction, other))], max(self.end, 1))
-        end, low = min(self.end, other.end), min(self.low, other.low)
-        stop = max(part.low + len(part.terms) for part in (self, other))
-        terms = [0] * max(0, min(end, stop) - low)
-        for part in (self, other):
-            for i, value in enumerate(part.terms, part.low - low):
-                if i < len(terms):
-                    terms[i] += value
+        low, terms, end = integer_sum(self, other)
         return FixedSeries(low, terms, end)
 
     __radd__ = __add__
-
-    def __neg__(self) -> FixedSeries:
-        return FixedSeries(self.low, [-value for value in self.terms], self.end)
 
     @overload
     def __mul__(self, other: FixedSeries) -> FixedSeries: ...
@@ -107,14 +98,7 @@ class FixedSeries(Series):
             exact = cast(Fraction, other)
             top, bottom = exact.numerator, exact.denominator
             return FixedSeries(self.low, [v * top // bottom for v in self.terms], self.end)
-        low = self.low + other.low
-        end = min(self.end + other.low, other.end + self.low)
-        terms = [0] * max(0, min(end - low, len(self.terms) + len(other.terms) - 1))
-        size, theirs = len(terms), other.terms
-        for i, left in enumerate(self.terms):
-            if left:
-                for j, right in enumerate(theirs[: max(0, size - i)], i):
-                    terms[j] += left * right
+        low, terms, end = integer_product(self, other)
         return FixedSeries(low, [value >> BITS for value in terms], end)
 
     __rmul__ = __mul__

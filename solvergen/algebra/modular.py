@@ -19,7 +19,7 @@ from typing import Self, overload
 
 from ..errors import OrderError
 from .scalar import Scalar
-from .series import Series, refuse_constant
+from .series import Series, integer_product, integer_sum, refuse_constant
 from .surd import Surd, primes_of
 
 # Primes that are 3 modulo 4, where x^((p+1)/4) is a root of every square x.
@@ -138,13 +138,7 @@ class ModularSeries(Series):
             if not other:
                 return self
             other = self.like(0, [self.field.residue(other)], max(self.end, 1))
-        end, low = min(self.end, other.end), min(self.low, other.low)
-        stop = max(part.low + len(part.terms) for part in (self, other))
-        terms = [0] * max(0, min(end, stop) - low)
-        for part in (self, other):
-            for i, value in enumerate(part.terms, part.low - low):
-                if i < len(terms):
-                    terms[i] += value
+        low, terms, end = integer_sum(self, other)
         return self.like(low, [value % p for value in terms], end)
 
     __radd__ = __add__
@@ -164,14 +158,7 @@ class ModularSeries(Series):
                 return Fraction(0)
             factor = self.field.residue(other)
             return self.like(self.low, [value * factor % p for value in self.terms], self.end)
-        low = self.low + other.low
-        end = min(self.end + other.low, other.end + self.low)
-        terms = [0] * max(0, min(end - low, len(self.terms) + len(other.terms) - 1))
-        size, theirs = len(terms), other.terms
-        for i, left in enumerate(self.terms):
-            if left:
-                for j, right in enumerate(theirs[: max(0, size - i)], i):
-                    terms[j] += left * right
+        low, terms, end = integer_product(self, other)
         return self.like(low, [value % p for value in terms], end)
 
     __rmul__ = __mul__

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from math import factorial
-from typing import Self, overload
+from typing import Protocol, Self, overload
 
 from ..errors import OrderError
 from .scalar import Scalar
@@ -167,6 +167,39 @@ def coefficient(value: Scalar, power: int) -> Scalar:
 
 def _stop(*parts: Series) -> int:
     return max((part.low + len(part.terms) for part in parts if part.terms), default=-(10**9))
+
+
+class Integers(Protocol):
+    """A series whose coefficients are integers, in whatever unit or modulus."""
+
+    low: int
+    end: int
+    terms: list[int]
+
+
+def integer_sum(left: Integers, right: Integers) -> tuple[int, list[int], int]:
+    """Lowest power, coefficients and truncation of a sum, before any reduction."""
+    end, low = min(left.end, right.end), min(left.low, right.low)
+    stop = max(part.low + len(part.terms) for part in (left, right))
+    terms = [0] * max(0, min(end, stop) - low)
+    for part in (left, right):
+        for i, value in enumerate(part.terms, part.low - low):
+            if i < len(terms):
+                terms[i] += value
+    return low, terms, end
+
+
+def integer_product(left: Integers, right: Integers) -> tuple[int, list[int], int]:
+    """The same of a product."""
+    low, theirs = left.low + right.low, right.terms
+    end = min(left.end + right.low, right.end + left.low)
+    size = max(0, min(end - low, len(left.terms) + len(theirs) - 1))
+    terms = [0] * size
+    for i, a in enumerate(left.terms):
+        if a:
+            for j, b in enumerate(theirs[: max(0, size - i)], i):
+                terms[j] += a * b
+    return low, terms, end
 
 
 def refuse_constant(z: Scalar, function: str) -> None:

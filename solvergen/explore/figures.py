@@ -205,15 +205,7 @@ def polynomials(names: Sequence[str]) -> dict[str, Any]:
 
 def emitted_modules(names: Iterable[str], folder: Path) -> dict[str, ModuleType]:
     """Gallery solvers or specs as emitted modules."""
-    from ..emitted import imported
-    from ..loading import load
-    from ..proof import proved
-    from ..writing import write
+    from ..catalogue import entry
+    from ..emitted import current
 
-    found = {}
-    for name in names:
-        loaded = load(name)
-        path = folder / f"{loaded.solver.name}.py"
-        write(path, proved(loaded).text)
-        found[loaded.solver.name] = imported(path)
-    return found
+    return {one.name: current(one, folder) for one in map(entry, names)}

@@ -49,7 +49,6 @@ FALLBACK = {
     "invert_sigmas": False,
 }
 OWN_DEFAULTS = {"DEISMultistep": "sigma_min", "SASolver": "sigma_min", "TCD": "sigma_min"}
-CLIPPING = ("DDIM", "DDPM", "HeunDiscrete", "LCM", "TCD")  # whose step knows clip_sample
 
 
 @functools.cache
