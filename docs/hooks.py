@@ -16,10 +16,11 @@ INLINE = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
 
 
 def on_pre_build(config: Any) -> None:
-    """Empty the folder in which the tutorial's commands run."""
-    folder = Path(config.config_file_path).parent / "build" / "tutorial"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """Empty the folders in which the commands of two pages run."""
+    for name in ("tutorial", "ci"):
+        folder = Path(config.config_file_path).parent / "build" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
 
 
 def on_page_content(content: str, **_: Any) -> str:

@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SolvergenError
+from . import parsing
 
 
 def add(commands: Any) -> None:
     """Register the command."""
-    explore = commands.add_parser(
-        "explore", help="an interactive page: samplers run beside exact solutions"
+    explore = parsing.command(
+        commands,
+        "explore",
+        "an interactive page: samplers run beside exact solutions",
+        "solvergen explore",
+        "solvergen explore mine.toml --out mine.html",
     )
     explore.add_argument(
         "specs", nargs="*", metavar="SPEC", help="solvers to show first, before the page's own"

@@ -10,15 +10,29 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SolvergenError, SpecError
+from .parsing import command
 
 
 def add(commands: Any, chosen: str | None) -> None:
     """Register recipes, train and examine; the examiner's arguments only when it is chosen."""
-    listing = commands.add_parser("recipes", help="list the recipes that train students")
+    listing = command(
+        commands,
+        "recipes",
+        "list the recipes that train students",
+        "solvergen recipes",
+        "solvergen recipes --json",
+    )
     listing.add_argument("--json", action="store_true")
     listing.set_defaults(handler=run_recipes)
 
-    train = commands.add_parser("train", help="train a student by a recipe and export it")
+    train = command(
+        commands,
+        "train",
+        "train a student by a recipe and export it",
+        "solvergen train consistency",
+        "solvergen train mine.toml --out students/mine --seed 1",
+        "solvergen train consistency --resume",
+    )
     train.add_argument("recipe", metavar="RECIPE")
     train.add_argument("--out", type=Path, metavar="DIR", help="students/NAME unless given")
     train.add_argument("--seed", type=int, help="the recipe's first unless given")
