@@ -87,7 +87,9 @@ def test_neuralsolver(steps):
 def table(tmp_path_factory):
     """AMED-Solver with the numbers and levels of a run as those of the file."""
     folder = tmp_path_factory.mktemp("amed")
-    text = (gallery.CATALOG / "amed_solver.toml").read_text().replace('"amed_solver"', '"amed_5"', 1)
+    text = (
+        (gallery.CATALOG / "amed_solver.toml").read_text().replace('"amed_solver"', '"amed_5"', 1)
+    )
     for name, key in {"r": "r", "c": "scale_dir", "a": "scale_time"}.items():
         values = [str(v) for v in PEERS["amed"]["tables"]["table"][key]]
         head = f"[parameters.{name}]\n"
