@@ -70,7 +70,7 @@ def test_an_evaluation_on_the_polynomial_changes_nothing():
     ("text", "error", "message"),
     [
         (STEP, DeriveError, "`k2` is not evaluated before this row"),
-        (HALF + STEP.replace("k2", '"n+1"'), DeriveError, "`n+1` exists in"),
+        (HALF + STEP.replace("k2", '"n+1"'), DeriveError, "only; a predictor cannot use"),
         (
             HALF + STEP.replace('nodes = ["n"]', 'nodes = ["n"]\nstates = ["x", "x-1"]'),
             SpecError,
