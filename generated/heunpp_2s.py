@@ -61,40 +61,57 @@ def grid(sigmas, alphas=None):
 class Plan:
     """The rows of a run, one for each model call, made when they are first asked for.
 
-    `tensors` is the same for a loop in one graph.
+    Numbers of all rows are one tensor, an input where a run is compiled. `tensors` is the plan for a
+    loop in one graph.
     """
 
     def __init__(self, rows):
-        self.rows, self.made = rows, [None] * len(rows)
+        found, forms, known = [], {}, {}
+        self.steps, self.kinds = [row[0] for row in rows], [row[1] for row in rows]
+        self.parts, self.made = [], [None] * len(rows)
+        for row in rows:
+            if id(row) not in known:
+                begin = len(found)
+                form = places_of(row[2:], found)
+                known[id(row)] = begin, forms.setdefault(form, form)
+            self.parts.append(known[id(row)])
+        self.numbers = torch.tensor(found, dtype=torch.float64)
         whole = hasattr(torch._higher_order_ops, "scan")
         self.tensors = stacked(rows) if whole else None
 
     def __len__(self):
-        return len(self.rows)
+        return len(self.steps)
 
     def __getitem__(self, index):
         if isinstance(index, slice):
             return [self[k] for k in range(len(self))[index]]
         if self.made[index] is None:
-            self.made[index] = tensors(self.rows[index])
+            begin, form = self.parts[index]
+            numbers = tensors(form, self.numbers[begin:])
+            self.made[index] = (self.steps[index], self.kinds[index], *numbers)
         return self.made[index]
 
     def __iter__(self):
         return (self[k] for k in range(len(self)))
 
 
-def tensors(row):
-    """A row with 0-d float64 tensors for its numbers: they keep the state's dtype."""
+def places_of(part, found):
+    """The form of a part of a row, None in the place of a number; its numbers join those found."""
+    many, add = (list, tuple), found.append
+    return tuple([places_of(p, found) if isinstance(p, many) else add(p) for p in part])
 
-    def numbers_of(part):
-        many = isinstance(part, (list, tuple))
-        return [n for p in part for n in numbers_of(p)] if many else [part]
+
+def tensors(form, numbers):
+    """0-d float64 tensors in the places of numbers: they keep the state's dtype."""
+
+    def count(part):
+        return 1 if part is None else sum(map(count, part))
 
     def filled(part):
-        return tuple(map(filled, part)) if isinstance(part, (list, tuple)) else next(cells)
+        return next(cells) if part is None else tuple(map(filled, part))
 
-    cells = iter(torch.tensor(numbers_of(row[2:]), dtype=torch.float64).unbind())
-    return (row[0], row[1], *filled(row[2:]))
+    cells = iter(numbers[: count(form)].unbind())
+    return filled(form)
 
 
 def stacked(rows):

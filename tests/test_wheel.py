@@ -73,7 +73,7 @@ def test_imports_from_an_empty_folder(installed, tmp_path):
 def test_the_command_line_works_from_the_wheel(installed, tmp_path):
     _, target = installed
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from solvergen.cli import main; main()"
-    assert "unipc_3_bh2: fine" in run("-c", code, str(target), "lint", "unipc_3_bh2", cwd=tmp_path)
+    assert "unipc_3_bh2: ok;" in run("-c", code, str(target), "lint", "unipc_3_bh2", cwd=tmp_path)
     run("-c", code, str(target), "generate", "dpmpp_2m", "--out", "made", cwd=tmp_path)
     made, committed = tmp_path / "made" / "dpmpp_2m.py", ROOT / "generated" / "dpmpp_2m.py"
     assert made.read_bytes() == committed.read_bytes()

@@ -48,7 +48,7 @@ def torch_file(
     noisy, run = program.stochastic, _run(program)
     stepping = ["check_state", "check", *(["check_noise"] if noisy else [])]
     stepping += ["same_path"] if static.choices["PATH"] else []
-    planning = ["Plan", "tensors", *(["stacked"] if static.choices["LINEAR"] else [])]
+    planning = ["Plan", "places_of", "tensors", *(["stacked"] if static.choices["LINEAR"] else [])]
     planning += ["listed"] if noisy else []
     parts = [
         _header(solver, program, spec or solver.name) + "\n" + _constants(solver, layout, theory),

@@ -62,7 +62,7 @@ def test_train_stop_resume_examine_export(tmp_path, capsys):
     assert main(["train", "tiny.toml", "--out", "out", "--resume"]) == 0
     assert main(["examine", "out", "--samples", "2048", "--html", "page.html"]) == 1
     assert "out as endpoint on gaussian: refuted by" in capsys.readouterr().out
-    assert "<circle" in (tmp_path / "page.html").read_text()
+    assert 'class="chart' in (tmp_path / "page.html").read_text()
     assert main(["export", "student", "out", "--host", "comfyui"]) == 0
     assert (tmp_path / "out-comfyui" / "__init__.py").is_file()
 

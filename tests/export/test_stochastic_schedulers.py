@@ -97,7 +97,7 @@ def test_a_run_is_that_of_the_sampler(name, config, made, committed):
         return seen * size - float(level) * model(seen, t)
 
     if churn and plan[0][5]:  # pipelines begin at the level of the first call
-        plan.rows[0] = (*plan[0][:5], ())
+        plan.made[0] = (*plan[0][:5], ())
     wanted = module.integrate(denoise, x, plan, noise_sampler=from_generator(x, source))
     last = ours.sigmas[-1]  # a last step of length zero, where the grid has one, is no row
     assert (

@@ -31,7 +31,10 @@ def test_parameters_that_are_no_numbers_are_refused(name, committed):
     for parameter in names:
         infinite = [] if parameter in EDGES else [math.inf, -math.inf]
         for wrong in (None, math.nan, "1", 1j, [0.5], 10**400, *infinite):
-            with pytest.raises(ValueError, match=f"{parameter} must be a finite number; got"):
+            said = rf"{parameter}(\[0\])? must be a finite number; got"
+            if isinstance(wrong, list) and parameter in module.__dict__.get("NUMBERS", {}):
+                said = f"{parameter} holds 1 numbers"
+            with pytest.raises(ValueError, match=said):
                 module.coefficients(LEVELS, **{parameter: wrong})
 
 
