@@ -27,14 +27,25 @@ FILES = {
     "badge": "an SVG badge",
 }
 EPILOG = """targets:
-  generated/dpmpp_2m.py                 an emitted file, or any file with sample functions
+  generated/dpmpp_2m.py                 any file with sample functions
   generated/                            a folder of them
-  mypkg.samplers:sample_mine            a function; k-diffusion's, EDM's, diff-sampler's signature
+  mypkg.samplers:sample_mine            a function, k-diffusion's or EDM's kind
   diffusers:DPMSolverMultistepScheduler --with solver_order=3
-  'diffusers:*' --sweep                 every scheduler with every documented option
+  'diffusers:*' --sweep                 every scheduler, every option
   'k_diffusion.sampling:*'              every sample_... function of a module
 
-exit codes: 0 claims hold, 1 a claim is refuted or a baseline differs, 2 a target could not be judged
+examples:
+  solvergen {name} generated/dpmpp_2m.py
+  solvergen {name} samplers.py:sample_mine --claim 2 --html report.html
+  solvergen {name} 'diffusers:*' --baseline solvergen.lock.toml --update
+
+exit codes:
+  0 claims hold, 1 a claim is refuted or a baseline differs,
+  2 a target could not be judged
+"""
+DIFF_EPILOG = """examples:
+  solvergen diff old.json new.json
+  solvergen diff old-env/ new-env/ --target 'diffusers:*'
 """
 
 
@@ -43,7 +54,7 @@ def add_parsers(subparsers: Any) -> None:
     verify = subparsers.add_parser(
         "verify",
         help="measure and audit samplers, and check their claims",
-        epilog=EPILOG,
+        epilog=EPILOG.format(name="verify"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _common(verify)
@@ -52,13 +63,16 @@ def add_parsers(subparsers: Any) -> None:
     audit = subparsers.add_parser(
         "audit",
         help="exact order of a sampler, from one-hot runs alone",
-        epilog=EPILOG,
+        epilog=EPILOG.format(name="audit"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _common(audit)
     audit.set_defaults(handler=audit_command)
     diff = subparsers.add_parser(
-        "diff", help="what changed between two reports, baselines or installed versions"
+        "diff",
+        help="what changed between two reports, baselines or installed versions",
+        epilog=DIFF_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for name in ("old", "new"):
         diff.add_argument(
@@ -94,7 +108,8 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--convention",
         choices=CONVENTIONS,
-        help="how to call a function whose signature is unknown",
+        metavar="STYLE",
+        help=f"how to call a function whose signature is unknown: {', '.join(CONVENTIONS)}",
     )
     parser.add_argument(
         "--require-claim", action="store_true", help="a sampler that claims no order is an error"

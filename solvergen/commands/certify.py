@@ -8,19 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SolvergenError
+from .parsing import command
 
 CHECKER = "python -m verify.certificate"  # python -m solvergen.verify.certificate where installed
 
 
 def add(commands: Any) -> None:
     """Register the command."""
-    parser = commands.add_parser(
+    parser = command(
+        commands,
         "certify",
-        help="write the order conditions as identities that anybody can check",
-        description="Write a certificate: the exact rows of a solver's main step, its order conditions "
+        "write the order conditions as identities that anybody can check",
+        "solvergen certify dpmpp_2m                  # write dpmpp_2m.certificate.json",
+        about="Write a certificate: the exact rows of a solver's main step, its order conditions "
         "and its leading error. A checker of 200 lines, without any part of the generator, expands them "
         "and verifies that they cancel identically in the step ratios.",
-        epilog=f"Check it with `{CHECKER} FILE` (python -m solvergen.verify.certificate where installed).",
+        note=f"Check it with `{CHECKER} FILE` (python -m solvergen.verify.certificate where installed).",
     )
     parser.add_argument("specs", nargs="*", metavar="SPEC")
     parser.add_argument("--gallery", action="store_true", help="every deterministic gallery solver")

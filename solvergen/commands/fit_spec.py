@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
         "fit",
         "fit the numbers per step and the levels of a spec to a model",
         "solvergen fit learned_ab1 --on mixtures --steps 5 --out mine_5.toml",
-        "solvergen fit mine.toml --on fashion --steps 8 --free b1,grid --out mine_8.toml",
+        "solvergen fit mine.toml --on fashion --steps 8 --free b1 --out mine_8.toml",
         "solvergen fit mine.toml --on module:name --steps 6 --out mine_6.toml",
     )
     fit.add_argument("spec", metavar="SPEC", help="a TOML file or a gallery solver's name")

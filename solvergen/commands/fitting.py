@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SolvergenError
+from .parsing import command
 
 
 def add(commands: Any) -> None:
@@ -19,10 +20,13 @@ def add(commands: Any) -> None:
 
 
 def _add_calibrate(commands: Any) -> None:
-    tune = commands.add_parser(
+    tune = command(
+        commands,
         "calibrate",
-        help="fit a solver of few calls to your own model",
-        description="Fit a shipped table of the family gauss to a model, from a few of its trajectories.",
+        "fit a solver of few calls to your own model",
+        "solvergen calibrate gauss --on mine:Model --calls 5 --out tuned.py",
+        "solvergen calibrate gauss --on digits --calls 5 --whole --out tuned.py",
+        about="Fit a shipped table of the family gauss to a model, from a few of its trajectories.",
     )
     tune.add_argument("name", metavar="NAME", help="gauss, gauss_sum or gauss_mix")
     tune.add_argument(
@@ -82,10 +86,12 @@ def run_calibrate(args: argparse.Namespace) -> int:
 
 
 def _add_search(commands: Any) -> None:
-    search = commands.add_parser(
+    search = command(
+        commands,
         "search",
-        help="fit the family of own solvers on exact mixtures",
-        description="Fit tables of N calls on a family of mixtures; goes on where it stopped.",
+        "fit the family of own solvers on exact mixtures",
+        "solvergen search --family image --steps 5:8 --out tables",
+        about="Fit tables of N calls on a family of mixtures; goes on where it stopped.",
     )
     search.add_argument("--family", choices=("image", "generic"), default="image")
     search.add_argument("--sums", action="store_true", help="shares that sum to 1: order 1, proved")
@@ -142,10 +148,12 @@ def run_search(args: argparse.Namespace) -> int:
 
 
 def _add_fit_grid(commands: Any) -> None:
-    fit = commands.add_parser(
+    fit = command(
+        commands,
         "fit-grid",
-        help="find a grid for a model: gits, boss, oss, klub, dmn, own, best",
-        description="Find the levels of N steps by a published method or by one of our own.",
+        "find a grid for a model: gits, boss, oss, klub, dmn, own, best",
+        "solvergen fit-grid own --on image --steps 8 --for dpmpp_2m",
+        about="Find the levels of N steps by a published method or by one of our own.",
     )
     fit.add_argument("method", metavar="METHOD", help="gits, boss, oss, klub, dmn, own or best")
     fit.add_argument("--on", default="image", metavar="PROBLEM", help="as in calibrate (image)")

@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
         "frontier",
         "every solver on every grid at equal model calls, and the fitted tables, on one page",
         "solvergen frontier --on digits --nfe 5:10 --jobs 2",
-        "solvergen frontier --on fashion --nfe 5 --solvers ipndm3 dpmpp_2m --add tuned.py",
+        "solvergen frontier --on fashion --nfe 5 --solvers dpmpp_2m --add tuned.py",
         "solvergen frontier --on generic/held-out/3@vp --add mine.toml",
     )
     front.add_argument(

@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
         "write torch files (the whole gallery by default)",
         "solvergen generate mine.toml --out samplers/",
         "solvergen generate dpmpp_2m --diff        # show what changes in ./generated",
-        "solvergen generate --check                # for CI: exit code 1 and a diff if stale",
+        "solvergen generate --check                # for CI: exit code 1 if stale",
     )
     generate.add_argument("specs", nargs="*", metavar="SPEC", help="the gallery unless given")
     generate.add_argument(

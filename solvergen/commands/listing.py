@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
         "list",
         "list the gallery, with the order that is proved of each solver",
         "solvergen list --family multistep --order 2",
-        "solvergen list --falls-short              # published orders that are not reached",
+        "solvergen list --falls-short              # published orders not reached",
         "solvergen list --json | jq '.[].name'",
     )
     form = listing.add_mutually_exclusive_group()
@@ -36,7 +36,12 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         "--integrand", choices=("data", "noise", "velocity"), help="which prediction is integrated"
     )
     parser.add_argument("--evaluations", type=int, metavar="K", help="model calls per step")
-    parser.add_argument("--family", choices=FAMILIES, help="of the main step")
+    parser.add_argument(
+        "--family",
+        choices=FAMILIES,
+        metavar="FAMILY",
+        help=f"of the main step: {', '.join(FAMILIES)}",
+    )
     parser.add_argument("--order", type=int, metavar="P", help="true order on any grid, own start")
     parser.add_argument(
         "--falls-short", action="store_true", help="published order higher than the true one"

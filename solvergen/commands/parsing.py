@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from typing import Any
 
 
-def command(commands: Any, name: str, summary: str, *examples: str) -> argparse.ArgumentParser:
+def command(
+    commands: Any, name: str, summary: str, *examples: str, about: str = "", note: str = ""
+) -> argparse.ArgumentParser:
     """A parser for a command.
 
     Args:
@@ -14,13 +17,16 @@ def command(commands: Any, name: str, summary: str, *examples: str) -> argparse.
         name: of the command.
         summary: one line for the list of commands; the command's own help begins with it.
         examples: command lines, each with what it is for after a #.
+        about: what the command's own help begins with, where one line does not say it.
+        note: what its help ends with.
     """
-    shown = "examples:\n" + "\n".join(f"  {line}" for line in examples) if examples else None
+    shown = "examples:\n" + "\n".join(f"  {line}" for line in examples) if examples else ""
+    closing = "\n\n".join(part for part in (shown, textwrap.fill(note, 79)) if part)
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary,
-        description=summary[0].upper() + summary[1:] + ".",
-        epilog=shown,
+        description=textwrap.fill(about or summary[0].upper() + summary[1:] + ".", 79),
+        epilog=closing or None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     return parser

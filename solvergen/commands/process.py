@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SolvergenError
+from .parsing import command
 
 if TYPE_CHECKING:
     from ..process import Process
@@ -15,12 +16,15 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Register the command."""
-    parser = commands.add_parser(
+    parser = command(
+        commands,
         "process",
-        help="the SDE, ODE and exact steps of a noise process, derived",
-        description="Derive λ(t), its inverse, f, g², the transition kernels, the probability-flow "
+        "the SDE, ODE and exact steps of a noise process, derived",
+        "solvergen process                           # the named ones",
+        "solvergen process vp-linear --latex         # all that follows, as LaTeX",
+        about="Derive λ(t), its inverse, f, g², the transition kernels, the probability-flow "
         "ODE in every prediction, the reverse SDE, and EDM's preconditioning, with proofs.",
-        epilog="Expressions are in t; other names are positive parameters. Allowed: + - * / **, exp, "
+        note="Expressions are in t; other names are positive parameters. Allowed: + - * / **, exp, "
         "expm1, log, log1p, sqrt, sin, cos, tan, atan, sinh, cosh, tanh, pi.",
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="a named process; none: list them")

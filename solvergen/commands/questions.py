@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
         "cure",
         "restore an order that the first or last steps cost",
         "solvergen cure unipc_3_bh2 --list         # what there is, with its cost",
-        "solvergen cure mine.toml                  # writes mine_cured.toml, its order proved",
+        "solvergen cure mine.toml                  # writes mine_cured.toml, proved",
     )
     cure.add_argument("spec", metavar="SPEC", help="a TOML file or a gallery solver's name")
     cure.add_argument("--kind", choices=("start", "shrink"), default="start", help="what to prefer")

@@ -24,11 +24,16 @@ def add(commands: Any) -> None:
         "new",
         "write a commented starter spec",
         "solvergen new mine --from predictor-corrector",
-        "solvergen new --ask                       # asks for the name and the kind of rule",
+        "solvergen new --ask                       # asks for name and kind of rule",
     )
     new.add_argument("name", metavar="NAME", nargs="?", help="name of the solver")
-    new.add_argument("--from", dest="family", choices=FAMILIES, help="kind of rule; interpolate "
-                     "unless given")  # fmt: skip
+    new.add_argument(
+        "--from",
+        dest="family",
+        choices=FAMILIES,
+        metavar="KIND",
+        help=f"kind of rule, interpolate unless given: {', '.join(FAMILIES)}",
+    )
     new.add_argument("--out", type=Path, metavar="FILE", help="NAME.toml unless given")
     new.add_argument("--ask", action="store_true", help="ask for what is not given")
     new.set_defaults(handler=run_new)
@@ -47,7 +52,7 @@ def add(commands: Any) -> None:
         commands,
         "schema",
         "print the JSON Schema of specs, for editors",
-        "solvergen schema > solver.schema.json     # named in the first line of a starter spec",
+        "solvergen schema > solver.schema.json     # named at the top of a starter spec",
         "solvergen schema --markdown               # the reference page",
     )
     schema.add_argument("--markdown", action="store_true", help="the reference page instead")

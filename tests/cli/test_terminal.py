@@ -141,11 +141,54 @@ def test_bash_completes_commands_options_and_solvers(capsys: pytest.CaptureFixtu
     assert completed("explain", "dpm") == ["dpmpp_2m"]
 
 
-@pytest.mark.parametrize(
-    "command", ["new", "lint", "list", "explain", "generate", "cure", "export"]
-)
-def test_help_shows_examples_that_parse(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+COMMANDS = [
+    "audit",
+    "calibrate",
+    "certify",
+    "compare",
+    "completion",
+    "conditions",
+    "cure",
+    "demo",
+    "diff",
+    "examine",
+    "explain",
+    "explore",
+    "export",
+    "fit",
+    "fit-grid",
+    "frontier",
+    "gallery",
+    "generate",
+    "lint",
+    "list",
+    "new",
+    "process",
+    "recipes",
+    "same",
+    "schema",
+    "search",
+    "tables",
+    "train",
+    "verify",
+]
+
+
+def test_every_command_is_asked_for_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    assert {line.split()[0] for line in shown.splitlines() if line.strip()} >= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_examples_in_80_columns(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
+    shown = capsys.readouterr().out
     assert caught.value.code == 0
-    assert f"solvergen {command}" in capsys.readouterr().out.split("examples:")[1]
+    assert f"solvergen {command}" in shown.split("examples:")[1]
+    assert max(map(len, shown.splitlines())) <= 80

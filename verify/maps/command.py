@@ -13,9 +13,15 @@ from ..errors import ProblemError, VerifyError
 
 FORMS = ("endpoint", "flow-map", "velocity", "generator")
 EPILOG = """targets:
-  out/                       a folder that `solvergen train` or `solvergen export student` wrote
-  mypkg.students:model       a callable: f(x, sigma) endpoint, G(x, sigma, sigma_next) flow-map,
-                             u(x, t, r) velocity in the flow gauge, g(z) generator
+  out/                   what `solvergen train` or `export student` wrote
+  mypkg.students:model   a callable: f(x, sigma) endpoint,
+                         G(x, sigma, sigma_next) flow-map,
+                         u(x, t, r) velocity in the flow gauge,
+                         g(z) generator
+
+examples:
+  solvergen examine out/ --html page.html
+  solvergen examine mypkg.students:model --on coupled --form endpoint
 
 exit codes: 0 not refuted, 1 refuted, 2 could not be examined
 """
