@@ -79,8 +79,8 @@ def phi(k, z):
 class Plan:
     """The rows of a run, one for each model call, made when they are first asked for.
 
-    Numbers of all rows are one tensor, an input where a run is compiled. `tensors` is the plan for a
-    loop in one graph.
+    Numbers of all rows are one tensor, an input where a run is compiled. `tensors` is the plan
+    for a loop in one graph.
     """
 
     def __init__(self, rows):
