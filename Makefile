@@ -53,7 +53,7 @@ docs: $(READY)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	$(BIN)/solvergen explore --out docs/explore.html
 	$(BIN)/solvergen gallery --html docs/gallery.html
-	$(BIN)/solvergen frontier --data docs/assets/frontier.json docs/assets/frontier-fashion.json --html docs/frontier.html
+	$(BIN)/solvergen frontier --data docs/assets/frontier.json docs/assets/frontier-fashion.json --html docs/frontier-page.html
 	$(BIN)/solvergen demo --out build/demo > build/demo.txt && cp build/demo/demo.png docs/demo.png
 	PATH="$(CURDIR)/$(BIN):$$PATH" COLUMNS=100 NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
