@@ -30,6 +30,7 @@ ROOMS = (
     "diffusers_walk.py",
     "diffusers_mixing.py",
     "diffusers_step.py",
+    "diffusers_saved.py",
     "diffusers_scheduler.py",
 )
 IMPORTS = """from __future__ import annotations

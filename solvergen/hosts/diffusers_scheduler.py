@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import os
-import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +9,6 @@ import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.schedulers.scheduling_utils import (
     KarrasDiffusionSchedulers,
-    SchedulerMixin,
 )
 
 from .diffusers_config import (
@@ -33,10 +29,11 @@ from .diffusers_grid import (
 from .diffusers_levels import RunLevels
 from .diffusers_noise import check_parameters
 from .diffusers_output import CallsPerStep
+from .diffusers_saved import SavedWithFile
 from .diffusers_step import PlanSteps
 
 
-class GridScheduler(RunLevels, PlanSteps, SchedulerMixin, ConfigMixin):  # type: ignore[misc, unused-ignore]
+class GridScheduler(RunLevels, PlanSteps, SavedWithFile, ConfigMixin):  # type: ignore[misc, unused-ignore]
     """A diffusers scheduler that walks the plan of an emitted sampler, one row per model call.
 
     Subclasses give `coefficients` and `advance`, the sampler's two functions, `history`, how many
@@ -164,22 +161,6 @@ class GridScheduler(RunLevels, PlanSteps, SchedulerMixin, ConfigMixin):  # type:
         if isinstance(config, dict):
             config = taken_over(cls.family, cls.solver, cls.method, config)
         return super().from_config(config, return_unused_kwargs, **kwargs)
-
-    def save_pretrained(
-        self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **kwargs: Any
-    ) -> None:
-        """As in diffusers, with the file of this class beside the config.
-
-        So a pipeline that was saved with it loads with trust_remote_code=True, where this file is
-        not imported already.
-        """
-        source = inspect.getsourcefile(type(self))
-        if source is not None and os.path.isfile(source):
-            os.makedirs(save_directory, exist_ok=True)
-            target = os.path.join(save_directory, f"{type(self).__module__}.py")
-            if not os.path.exists(target) or not os.path.samefile(source, target):
-                shutil.copyfile(source, target)
-        super().save_pretrained(save_directory, push_to_hub, **kwargs)
 
     def set_shift(self, shift: float) -> None:
         """Take another static shift of flow levels, as FlowMatchEulerDiscreteScheduler does."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +10,11 @@ import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.schedulers.scheduling_utils import (
     KarrasDiffusionSchedulers,
-    SchedulerMixin,
 )
 from diffusers.utils.outputs import BaseOutput
 
 from .diffusers_grid import time_of, train_alphas_cumprod, train_levels
+from .diffusers_saved import SavedWithFile
 
 
 @dataclass
@@ -28,7 +25,7 @@ class TableOutput(BaseOutput):
     pred_original_sample: torch.Tensor | None = None
 
 
-class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc, unused-ignore]
+class TableScheduler(SavedWithFile, ConfigMixin):  # type: ignore[misc, unused-ignore]
     """A diffusers scheduler that runs a fitted table; the pipeline must scale its model's input.
 
     Subclasses give `coefficients`, the table's plan, and its constants. The state before the first
@@ -141,18 +138,6 @@ class TableScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc, unused-
         made = self._state(i + 1, self._start, self._outputs)
         made = (made * self._alpha(i + 1)).to(model_output.dtype)
         return TableOutput(made, denoised) if return_dict else (made,)
-
-    def save_pretrained(
-        self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **kwargs: Any
-    ) -> None:
-        """As in diffusers, with the file of this class beside the config."""
-        source = inspect.getsourcefile(type(self))
-        if source is not None and os.path.isfile(source):
-            os.makedirs(save_directory, exist_ok=True)
-            target = os.path.join(save_directory, f"{type(self).__module__}.py")
-            if not os.path.exists(target) or not os.path.samefile(source, target):
-                shutil.copyfile(source, target)
-        super().save_pretrained(save_directory, push_to_hub, **kwargs)
 
     def _restart(self) -> None:
         self._outputs: list[torch.Tensor] = []
