@@ -37,11 +37,8 @@ def page(entries: Sequence[Entry], measured: Mapping[str, Curve]) -> str:
     text: str = site.render(
         "gallery.html",
         TEMPLATES,
-        style=site.part(site.HERE / "style.css"),
         own_style=site.part(TEMPLATES / "gallery.css"),
         own_script=site.part(TEMPLATES / "gallery.js"),
-        bokeh=site.charts() if measured else "",
-        chart_script=site.part(site.HERE / "charts.js"),
         measured=bool(measured),
         reference=bool(reference),
         content={"reference": _finite(reference), "scale": scale},

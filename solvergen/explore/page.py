@@ -68,10 +68,7 @@ def page(solvers: Sequence[str], command: str, shown: Shown) -> str:
     return site.render(
         "explore.html",
         ASSETS,
-        style=site.part(site.HERE / "style.css"),
         own_style=site.part(ASSETS / "explore.css"),
-        bokeh=site.charts(),
-        chart_script=site.part(site.HERE / "charts.js"),
         mathematics=site.part(ASSETS / "mathematics.js"),
         figures=site.part(ASSETS / "figures.js"),
         content=data,

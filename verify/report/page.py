@@ -32,12 +32,9 @@ def page(verdicts: Sequence[Verdict]) -> str:
     drawn = any(data)
     return site.render(
         "report.html",
-        style=site.part(site.HERE / "style.css"),
         verdicts=[shown(v, d) for v, d in zip(verdicts, data, strict=True)],
-        data=[finite(d) for d in data],
+        content=[finite(d) for d in data],
         drawn=drawn,
-        bokeh=site.charts() if drawn else "",
-        chart_script=site.part(site.HERE / "charts.js"),
         report_script=site.part(site.HERE / "report.js"),
     )
 

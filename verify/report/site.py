@@ -17,10 +17,11 @@ HERE = Path(__file__).parent / "templates"
 
 
 def render(template: str, folder: Path | None = None, **values: Any) -> str:
-    """A page from a template.
+    """A page from a template, which knows the style and the scripts that all pages share.
 
     Args:
-        template: its file name; it may extend ``base.html``.
+        template: its file name; it may extend ``base.html``, and include ``charts.html`` to draw
+            `content`.
         folder: where it lies, besides the templates of this room.
         values: what it shows. Strings are escaped as HTML.
 
@@ -40,7 +41,12 @@ def render(template: str, folder: Path | None = None, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["data"] = as_data
-    return environment.get_template(template).render(**values)
+    shared = {
+        "style": part(HERE / "style.css"),
+        "bokeh": charts,
+        "chart_script": part(HERE / "charts.js"),
+    }
+    return environment.get_template(template).render(**shared, **values)
 
 
 @cache

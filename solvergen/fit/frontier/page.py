@@ -28,9 +28,6 @@ def page(data: dict[str, Any], pictures: dict[str, bytes]) -> str:
     text: str = site.render(
         "frontier.html",
         TEMPLATES,
-        style=site.part(site.HERE / "style.css"),
-        bokeh=site.charts(),
-        chart_script=site.part(site.HERE / "charts.js"),
         own_script=site.part(TEMPLATES / "frontier.js"),
         problems=problems,
         starts=data["starts"],

@@ -33,12 +33,9 @@ def page(made: Sequence[Examination]) -> str:
     return site.render(
         "maps.html",
         TEMPLATES,
-        style=site.part(site.HERE / "style.css"),
         sections=[_section(one, drawn) for one, drawn in zip(made, charts, strict=True)],
-        data=[finite(one) for one in charts],
+        content=[finite(one) for one in charts],
         drawn=drawn,
-        bokeh=site.charts() if drawn else "",
-        chart_script=site.part(site.HERE / "charts.js"),
         own_script=site.part(TEMPLATES / "maps.js"),
     )
 
