@@ -36,7 +36,7 @@ def current(one: Entry, folder: Path) -> ModuleType:
 
     Args:
         one: the solver.
-        folder: where to write the file if there is no such.
+        folder: where the file is written if the generated one is missing or stale.
 
     Raises:
         SolvergenError: torch is not installed.

@@ -98,7 +98,7 @@ def sampler(name: str) -> ModuleType:
 def deterministic() -> list[str]:
     """The gallery's solvers that draw no noise and choose no steps of their own.
 
-    A spec of which there is no emitted file yet is left out.
+    Specs that have no emitted file yet are left out.
     """
     found = []
     for name in gallery.names():
