@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 
 from ...algebra.explosion import Explosion
 from ...program.model import Program
@@ -120,19 +121,17 @@ class OrderReport:
         table, case = self.orders[UNIFORM], self.analysis.case(UNIFORM)
         found: list[Bottleneck] = []
         exact = table["exact_start"].value
-        if table["own_start"].value < exact:
-            listed = start_contributions(case, exact)
+        start = table["own_start"]
+        if start.value < exact:  # none that counts lies beyond the order that is left
+            listed = start_contributions(case, start.value + (not start.exact))
             found += _worst("start", listed)
-        if table["own_end"].value < table["own_start"].value or self._end_binds(exact):
-            listed = end_contributions(case, exact, self.analysis.predictor)
-            found += _worst("end", listed)
+        predictor = self.analysis.predictor
+        # The last steps alone may lower the order, too.
+        part = end_error(case.deciding(), exact - 1, predictor) if exact > 1 else None
+        if part is not None or table["own_end"].value < start.value:
+            limit = exact if part is None else ceil(part.exponent)
+            found += _worst("end", end_contributions(case, limit, predictor))
         return tuple(found)
-
-    def _end_binds(self, exact: int) -> bool:
-        """Whether the last steps alone would also lower the order."""
-        case = self.analysis.case(UNIFORM)
-        part = end_error(case, exact - 1, self.analysis.predictor) if exact > 1 else None
-        return part is not None
 
     @property
     def error_norm(self) -> float | None:
