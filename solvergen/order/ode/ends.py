@@ -1,7 +1,7 @@
 """First and last steps: what they add to the global error, exactly.
 
 The numerical solution is expanded about the first (or the last regular) grid point with its errors
-carried from step to step, so that everything counts by itself: the local error of each first step,
+carried from step to step, so each error counts separately: the local error of each first step,
 evaluations at poorly predicted values that later correctors use, a shortened first step. What is
 left below h^{p+1} after all history is regular is the start's own contribution E; with m its
 exponent
