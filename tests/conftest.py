@@ -23,6 +23,12 @@ with contextlib.suppress(ImportError, AssertionError):
 # The same examples on every machine, and no verdict that depends on its speed.
 settings.register_profile("deterministic", derandomize=True, deadline=None)
 settings.load_profile("deterministic")
+# Hypothesis mixes constants from the sources of all modules of the project that are loaded into its
+# examples: hundreds of emitted files to parse, and other examples in every order of tests.
+with contextlib.suppress(ImportError):
+    from hypothesis.internal.conjecture import providers
+
+    providers._get_local_constants = getattr(providers, "Constants", set)
 
 
 @pytest.fixture(scope="session")
