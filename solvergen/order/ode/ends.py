@@ -114,7 +114,7 @@ class StartRun:
                 contributions.append(self.alone(i))
             predicted, error = self.step(i, error)
             self.accepted.append(error)
-            position = self.recursion.setting.grid.position(i + 1)
+            position = self.recursion.step_values.grid.position(i + 1)
             self.evaluations.append(self.recursion.evaluation(predicted, position))
         return error
 
@@ -225,7 +225,7 @@ def end_run(
         known |= nothing | {f"x-{i - k}": accepted[k] for k in range(1, i)}
         predicted, error = _advance(recursion, step, i, error, known, i + 1 == len(last))
         accepted[i + 1] = error
-        made[i + 1] = recursion.evaluation(predicted, recursion.setting.grid.position(i + 1))
+        made[i + 1] = recursion.evaluation(predicted, recursion.step_values.grid.position(i + 1))
     return error
 
 

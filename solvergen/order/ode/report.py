@@ -163,13 +163,13 @@ class OrderReport:
             ``{"refused": reason}``.
         """
         return {
-            **self.stated(symbolic),
+            **self.theory(symbolic),
             "stiff_order": {"strong": self.stiff.strong, "weak": self.stiff.weak},
             "evaluations_per_step": self.evaluations_per_step,
             "history": self.history,
         }
 
-    def stated(self, symbolic: bool = True, longest: int | None = None) -> Document:
+    def theory(self, symbolic: bool = True, longest: int | None = None) -> Document:
         """What an emitted file states: ``order`` and ``leading_error`` of `json`.
 
         Args:
@@ -189,8 +189,8 @@ class OrderReport:
             kind: {mode: modes[mode].json() for mode in MODES}
             for kind, modes in self.orders.items()
         }
-        stated: Document = {"order": orders, "leading_error": leading}
-        return {**stated, "divergence": self.divergence} if self.divergence else stated
+        theory: Document = {"order": orders, "leading_error": leading}
+        return {**theory, "divergence": self.divergence} if self.divergence else theory
 
 
 def _worst(part: str, listed: list[Contribution]) -> list[Bottleneck]:

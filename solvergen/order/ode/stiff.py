@@ -77,7 +77,7 @@ class ExpRing:
 
 
 class _OuterAtZero(StepValues[ExpRing]):
-    """A setting whose accepted row has its weights at z = 0."""
+    """Step values whose accepted row has its weights at z = 0."""
 
     outer: int = 0
 
@@ -124,14 +124,14 @@ def _names(weight_expr: Expr) -> set[str]:
 def _errors(program: Program, limit: int, outer: bool) -> Words:
     fine = generic(1) if program.main.uneven else uniform()
     grid, inner = in_blocks(program, fine)
-    setting = _OuterAtZero(program.kappa, ExpRing(), grid, defaults(program), inner=inner)
-    recursion = _AtZero(setting, limit) if outer else Recursion(setting, limit)
+    step_values = _OuterAtZero(program.kappa, ExpRing(), grid, defaults(program), inner=inner)
+    recursion = _AtZero(step_values, limit) if outer else Recursion(step_values, limit)
     if outer:
-        setting.outer = id(program.main.corrector or program.main.final)
+        step_values.outer = id(program.main.corrector or program.main.final)
     history = History(recursion, lambda _: program.main)
     level = 0
     if program.main.corrector:  # as in `local_error`: one step back costs one weight
-        predicted = recursion if not outer else Recursion(setting, limit)
+        predicted = recursion if not outer else Recursion(step_values, limit)
         first = History(predicted, lambda _: program.main).predicted(0, 0)
         level = limit - min(map(weight, first), default=limit)
     return history.accepted(0, level)
@@ -148,9 +148,9 @@ class _AtZero(Recursion):
     _closing = False
 
     def row(self, row: Row, site: int, base: Words, known: Mapping[str, Words]) -> Words:
-        setting = self.setting
-        assert isinstance(setting, _OuterAtZero)
-        self._closing = id(row) == setting.outer and site == 0
+        step_values = self.step_values
+        assert isinstance(step_values, _OuterAtZero)
+        self._closing = id(row) == step_values.outer and site == 0
         try:
             return super().row(row, site, base, known)
         finally:
