@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 from .python_text import WIDTH
@@ -101,7 +102,10 @@ def _open(body: Iterable[ast.AST], static: Static) -> Iterator[ast.If | ast.Assi
         ):
             yield node
         else:
-            yield from _open(ast.iter_child_nodes(node), static)
+            inner = (
+                getattr(node, part, ()) for part in ("body", "orelse", "handlers", "finalbody")
+            )
+            yield from _open(chain.from_iterable(inner), static)  # expressions hold no statements
 
 
 def _listed(value: ast.expr, static: Static) -> bool:
