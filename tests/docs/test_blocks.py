@@ -46,26 +46,28 @@ def transcripts():
         for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
             command, _, shown = part.partition("\n")
             if command.startswith(("solvergen ", "python -m ")) and shown.strip():
-                yield pytest.param(command, shown, id=f"{page.stem}: {command}")
+                slow = [pytest.mark.nightly] if "diffusers:" in command else []
+                yield pytest.param(command, shown, id=f"{page.stem}: {command}", marks=slow)
 
 
 def test_every_command_line_is_accepted(capsys):
     refused = []
     for page, line in command_lines():
         words = shlex.split(line)
-        if "…" in line or not words:
-            continue
+        if "…" in line or "[" in line or line.startswith("certificate "):
+            continue  # cut short, a usage, the name of a format
         try:
             cli.parser(words[0]).parse_args(words)
         except SystemExit:
             said = capsys.readouterr().err
-            if "arguments are required" not in said:  # a sentence names the command alone
+            alone = "arguments are required" in said  # a sentence names the command alone
+            if not alone and not re.search(r"invalid choice: '[A-Z]+'", said):  # or a placeholder
                 refused.append(f"{page.name}: {line}: {said}")
     assert not refused, "\n".join(refused)
 
 
-@pytest.mark.parametrize("command, shown", transcripts())
-def test_transcripts_are_what_the_commands_print(command, shown, tmp_path_factory, monkeypatch):
+@pytest.mark.parametrize("command, shown", list(transcripts()))
+def test_transcripts_are_what_the_commands_print(command, shown, tmp_path_factory):
     folder = tmp_path_factory.getbasetemp() / "transcripts"  # a page's commands share their files
     folder.mkdir(exist_ok=True)
     if "diffusers:" in command:
@@ -75,13 +77,11 @@ def test_transcripts_are_what_the_commands_print(command, shown, tmp_path_factor
         and not (folder / "unipc_3_bh2.json").exists()
     ):
         run("solvergen certify unipc_3_bh2 --out unipc_3_bh2.json", folder)
-    printed = run(command, folder).splitlines()
-    place = 0
-    for line in shown.splitlines():
-        if line == "…":
-            continue
-        assert line in printed[place:], f"{line!r} is not printed, or not in this place"
-        place = printed.index(line, place) + 1
+    printed, place = " ".join(re.sub("-{3,}", "", run(command, folder)).split()), 0
+    for part in shown.split("…\n"):
+        words = " ".join(part.split())  # a terminal wraps what a pipe does not
+        assert words in printed[place:]
+        place = printed.index(words, place) + len(words)
 
 
 def run(command, folder):
@@ -90,7 +90,7 @@ def run(command, folder):
     done = subprocess.run(
         [sys.executable, "-m", *words], cwd=folder, capture_output=True, check=False, text=True,
         encoding="utf-8", timeout=120,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
     )  # fmt: skip
     return done.stdout
 
@@ -107,21 +107,20 @@ def test_specs_and_recipes_are_read(page):
         elif page == "ci":
             assert tomllib.loads(body)["tool"]["solvergen"]["claims"]
         else:
-            head = "" if "integrand" in body else 'name = "mine"\nintegrand = "data"\n'
-            parse_solver(head + body)
+            parse_solver(body)
     assert read
 
 
 PRELUDE = """
 import torch
-model = lambda x, sigma: x / (1 + sigma**2)
+model = lambda x, sigma: x / (1 + sigma.view(-1, 1) ** 2)
 sigmas = torch.linspace(5.0, 0.1, 6, dtype=torch.float64)
 x = 5.0 * torch.ones(2, 3, dtype=torch.float64)
 """
 
 
 @pytest.mark.parametrize("page", ["README", "noise", "process"])
-def test_python_runs(page, tmp_path, monkeypatch):
+def test_python_runs(page, tmp_path):
     blocks = [body for path, kind, body in fences() if path.stem == page and kind == "python"]
     assert blocks
     (tmp_path / "samplers").mkdir()
