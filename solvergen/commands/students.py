@@ -183,7 +183,7 @@ def lint(target: str) -> str:
     except SolvergenError as error:
         raise SpecError(str(error), recipe.path) from None
     if found.refused:
-        from ..spec.locate import Locator
+        from ..spec.text.locate import Locator
 
         locator = Locator(Path(recipe.path).read_text(encoding="utf-8"))
         line, column, width = locator.find(("claim", "endpoint_error"))
