@@ -122,9 +122,7 @@ def _reach(step: Step) -> int:
 
 def _recalled(step: Step) -> int:
     """How many of the first stages of the step before the step needs."""
-    return max(
-        (i for i, row in enumerate(step.stages, 1) if row.name in step.recalls), default=0
-    )
+    return max((i for i, row in enumerate(step.stages, 1) if row.name in step.recalls), default=0)
 
 
 def stage_names(step: Step) -> dict[str, str]:

@@ -194,7 +194,8 @@ def _with_stages(
     With Y_n = y ζ^n and M_n = m ζ^n for a stage, every equation is multiplied by ζ^H; the common
     power of ζ is dropped.
     """
-    names, matrix = list(stages), []
+    names = list(stages)
+    matrix: list[list[list[Polynomial]]] = []
     for power, left in ((history + 1, state), *((history, stages[name]) for name in names)):
         row: list[list[Polynomial]] = [[()] * (history + 2) for _ in range(1 + len(names))]
         row[len(matrix)][power] = (Fraction(1),)
