@@ -26,6 +26,7 @@ from .noise import noisy
 from .own_schedule import process_of
 from .pinned import fixed_noise, pinned
 from .rules import row_of_rule
+from .stages_before import check_stages_before
 
 Lookup = Callable[[str], Solver]
 END = Place(ONE)
@@ -59,6 +60,8 @@ class _Deriver:
         self.context = Context(
             solver.integrand, solver.coordinate, solver.schedule, solver.parameters
         )
+        before = {stage.name: self.place(stage) for stage in solver.stages}
+        self.context = replace(self.context, before=before)
 
     def program(self) -> Program:
         solver = self.solver
@@ -71,6 +74,7 @@ class _Deriver:
         if solver.end.zero == "rule":
             check_zero(solver, (main, *start, *end))
         check_states(solver, (main, *start, *end))
+        check_stages_before(solver, main, start, end)
         remainder = tuple(
             tuple(self.other(name, "end") for name in rest) for rest in solver.end.remainder
         )
@@ -220,7 +224,7 @@ class _Deriver:
         using = self.solver.start.using
         steps = []
         for i, entry in enumerate(using):
-            step = self.other(entry, "start")
+            step = self.other(entry, "start", i)
             if step.history > i:
                 raise DeriveError(
                     f"start step {i + 1} (`{_name(entry)}`) needs {step.history} past evaluations, "
@@ -251,9 +255,11 @@ class _Deriver:
         last[-1] = closed(last[-1], end.corrector)
         return tuple(last)
 
-    def other(self, entry: str | Rule, edge: str) -> Step:
+    def other(self, entry: str | Rule, edge: str, reach: int | None = None) -> Step:
         """The step of another solver's rule, or of a rule written out, in this solver's variables."""
         if isinstance(entry, Rule):
+            if {*entry.nodes, *(source for source, _ in entry.weights)} & {*self.context.before}:
+                return self.step(replace(self.solver, step=entry, corrector=None), reach)
             row = row_of_rule(entry, END, {}, self.context, None, "x")
             step = Step("", (), row, None, self.context.resolve(entry).expression)
             return self.stochastic(replace(step, label=_label(step)), self.solver)

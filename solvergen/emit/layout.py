@@ -52,7 +52,7 @@ class Layout:
         corrects: whether steps are corrected once the next evaluation is there (PEC). The start of
             a step is then never computed: it is the predicted state plus a gap, corrector minus
             predictor, whose weights the plan adds to those of the step's rows.
-        carried: stage evaluations of the step before that such a gap needs.
+        carried: stage evaluations of the step before that such a gap, or a row, needs.
         states: past accepted states that are remembered.
     """
 
@@ -101,6 +101,7 @@ def lay_out(program: Program) -> Layout:
     memory = max([*(step.past_evaluations for step in program.steps), *depths])
     carried = max((len(step.stages) for step in corrected), default=0)
     gap = {f"n-{k}" for k in range(1, memory + 1)} | {f"before-k{j + 1}" for j in range(carried)}
+    carried = max([carried, *map(_recalled, program.steps)])
     calls: list[CallSite] = []
     for count in sorted({step.evaluations for step in program.steps} | {1}):
         group = [step for step in program.steps if step.evaluations == count]
@@ -119,9 +120,15 @@ def _reach(step: Step) -> int:
     return max((depth(term.source) for row in rows for term in row.terms), default=0)
 
 
+def _recalled(step: Step) -> int:
+    """How many of the first stages of the step before the step needs."""
+    return max((i for i, row in enumerate(step.stages, 1) if row.name in step.recalls), default=0)
+
+
 def stage_names(step: Step) -> dict[str, str]:
     """Stage names of the spec to the variables ``k1``, ``k2`` … of the emitted file."""
-    return {row.name: f"k{i}" for i, row in enumerate(step.stages, 1)}
+    names = {row.name: f"k{i}" for i, row in enumerate(step.stages, 1)}
+    return names | {f"{name}-1": f"before-{variable}" for name, variable in names.items()}
 
 
 def row_after(step: Step, index: int) -> Row:

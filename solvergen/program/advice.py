@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from ..expr.arithmetic import ZERO, symbols
 from .model import Program
@@ -49,7 +50,7 @@ def _stages(program: Program) -> list[str]:
         ends = [step.final, *([step.corrector] if step.corrector else [])]
         if step == program.main and program.embedded is not None:
             ends.append(program.embedded)
-        dead = _dead(step, ends)
+        dead = _dead(step, ends, program.recalls)
         if dead:
             calls = f"{len(dead)} model call{'s' * (len(dead) > 1)} a step"
             said[step.label, tuple(dead)] = (
@@ -59,8 +60,8 @@ def _stages(program: Program) -> list[str]:
     return list(said.values())
 
 
-def _dead(step: Step, ends: list[Row]) -> list[str]:
-    needed = {source for row in ends for source in _sources(row)}
+def _dead(step: Step, ends: list[Row], recalled: Iterable[str]) -> list[str]:
+    needed = {source for row in ends for source in _sources(row)} | set(recalled)
     for stage in reversed(step.stages):
         if stage.name in needed:
             needed |= _sources(stage)

@@ -15,7 +15,7 @@ from ..expr.functions import between, log, log1p, minimum, phi
 from ..expr.parse import FUNCTIONS, QUADRATURE
 
 MAX_STEPS, MAX_PHI = 9, 12
-NODE = re.compile(r"n(?:-(\d{1,3}))?|n\+1|[A-Za-z][A-Za-z0-9_]{0,31}", re.ASCII)
+NODE = re.compile(r"n(?:-(\d{1,3}))?|n\+1|[A-Za-z][A-Za-z0-9_]{0,31}(?:-(\d{1,3}))?", re.ASCII)
 
 STATE = re.compile(r"x(?:-(\d{1,3}))?", re.ASCII)
 GRID_POINT = re.compile(r"grid ([1-9])", re.ASCII)

@@ -81,7 +81,8 @@ class Rule:
         Key(
             List(Node(), "two nodes that coincide have no interpolant"),
             'Model evaluations the rule uses: "n" is the current point, "n-1" the one before, "n+1" '
-            "the end of the step (correctors only), a stage by its name.",
+            'the end of the step (correctors only), a stage by its name, "mid-1" the stage `mid` of '
+            "the step before.",
             '["n", "n-1"]',
             needed_by=("interpolate", "taylor", "mean-value"),
         ),

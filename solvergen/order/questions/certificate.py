@@ -55,6 +55,11 @@ def certificate(program: Program, highest: int = HIGHEST) -> Document:
         raise NotCertified(
             f"{program.name}: it draws noise; certificates are for deterministic solvers"
         )
+    if program.recalls:
+        raise NotCertified(
+            f"{program.name}: it uses stages of the step before; certificates are for steps that use "
+            "evaluations at grid points and their own stages"
+        )
     variable = _variable(program, program.main)
     name, made, program = program.name, digest(program), _seen_in(program, variable)
     plain = Analysis(program, {}, ())

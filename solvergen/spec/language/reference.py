@@ -26,6 +26,22 @@ expression in `x`, smooth up to its ends (1/sqrt(x) from 0 is not) and without i
 stays exact in what is proved, and emitted files compute it to float64. `riemann(f, a, b, count)` is the
 left sum of that many equal parts, at most {MAX_PARTS}, as some libraries compute it:
 `integral(1/(x + x**2), sigma_next, sigma)`.
+
+Nodes may be stages of the step before, `mid-1` for the stage `mid`: peer methods and two-step Runge-Kutta
+methods use them. Interpolants without [start] begin with the nodes that exist; explicit weights need
+[[start.rule]] tables, which may use the stages too:
+
+```toml
+[[stage]]
+name  = "mid"
+at    = "1/2"
+rule  = "interpolate"
+nodes = ["n", "mid-1", "n-1"]
+
+[step]
+rule  = "interpolate"
+nodes = ["n", "mid", "mid-1"]        # order 3 on any grid, for two calls a step
+```
 """
 
 
