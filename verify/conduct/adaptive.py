@@ -134,5 +134,5 @@ def tolerance(runs: _Runs) -> Iterator[Finding]:
     runs.made += len(errors)
     power = float(np.polyfit(np.log(TOLERANCES), np.log(errors), 1)[0])
     if power < FALLS:
-        text = f"errors on a mixture fall as the power {power:.2g} of the tolerance"
+        text = f"errors on a mixture fall as the power {round(power, 2) + 0.0:g} of the tolerance"
         yield Finding("tolerance", text, f"{relative} = {absolute} = {TOLERANCES}")
