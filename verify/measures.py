@@ -21,11 +21,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .isolated import Limits, called
+from .isolated import called
 from .judge import judge
 from .mutants.judging import Outcome, campaign, causes_right, rates
 from .request import Request
 from .settle import settle
+from .supervised import Limits
 from .sweep import single
 from .targets import find
 
