@@ -234,4 +234,4 @@ def _scheduler() -> str:
     from ..proof import proved
 
     known = load("consistency_multistep")
-    return diffusers_file(known.solver, known.program, proved(known).stated, known.spec)
+    return diffusers_file(known.solver, known.program, proved(known).theory, known.spec)
