@@ -206,8 +206,11 @@ class _Deriver:
         used |= {self.further(stage): place_key(stage) for stage in solver.stages}
         used.pop(None, None)
         if len(used) > 1:
+            own = {"data": "rho", "noise": "s", "velocity": "sigma of the flow schedule"}
             raise DeriveError(
-                "a step can use one coordinate besides lambda and the clock, found two",
+                "a step can use one coordinate besides lambda and the clock, found two; give both rules the "
+                f"same, or one of them lambda or the clock of {self.solver.integrand}, "
+                f"{own[self.solver.integrand]}",
                 [*used.values()][-1],
             )
         return next(iter(used), None)

@@ -8,7 +8,7 @@ from ..program.model import Program
 from ..program.step import Step
 from .block_text import block_lines, kinds
 from .layout import Layout, uses_clock
-from .noise_text import lift_lines, lifted, opening_lines, opens, renews
+from .noise_text import lift_lines, lifted, opening_lines, opens, renews, uses_levels
 from .python_text import listing
 from .step_quantities import BLOCK
 from .step_text import StepText, append_row
@@ -36,7 +36,7 @@ def _block_loop(layout: Layout) -> list[str]:
     """The loop over steps that span several intervals, from point i to point j of the grid."""
     clock = ["        H = clock[j] - clock[i]"] if uses_clock(layout.program) else []
     levels = "        a0, a1, s0, s1 = alpha[i], alpha[j], sigma[i], sigma[j]"
-    if layout.program.integrand == "data":
+    if layout.program.integrand == "data" and not any(map(uses_levels, layout.program.steps)):
         levels = "        a1, s0, s1 = alpha[j], sigma[i], sigma[j]"
     return [
         *block_lines(layout.program),
