@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from sympy import Expr
 
@@ -16,6 +17,7 @@ from ..program.step import Step
 from ..spec.locate import Path as KeyPath
 from ..spec.model import Rule, Solver, Stage
 from .blocks import check_blocks, check_coordinates, check_points
+from .borrowed import is_that_solver
 from .checks import check_corrector, check_draws, check_shared, check_states, check_zero
 from .context import Context
 from .coordinates import further, located, resolve
@@ -281,8 +283,14 @@ class _Deriver:
             ),
             self.lookup,
         )
+        label, borrowed = solver.title or solver.name, ""
+        if not is_that_solver(
+            pinned(solver), self.solver.integrand, partial(derive, lookup=self.lookup)
+        ):
+            borrowed = solver.integrand
+            label = f"{label}, its rule on {self.solver.integrand}"
         try:
-            return inner.step(inner.solver, label=solver.title or solver.name)
+            return replace(inner.step(inner.solver, label=label), borrowed=borrowed)
         except DeriveError as error:
             message = f"`{entry}` cannot serve here: {error.message}"
             raise DeriveError(message, (edge, "using")) from None
