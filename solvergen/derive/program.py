@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from sympy import Expr
 
@@ -16,6 +17,7 @@ from ..program.step import Step
 from ..spec.model import Rule, Solver, Stage
 from ..spec.text.locate import Path as KeyPath
 from .blocks import check_blocks, check_coordinates, check_points
+from .borrowed import is_that_solver
 from .checks import check_corrector, check_draws, check_shared, check_states, check_zero
 from .context import Context
 from .coordinates import further, located, resolve
@@ -206,8 +208,11 @@ class _Deriver:
         used |= {self.further(stage): place_key(stage) for stage in solver.stages}
         used.pop(None, None)
         if len(used) > 1:
+            own = {"data": "rho", "noise": "s", "velocity": "sigma of the flow schedule"}
             raise DeriveError(
-                "a step can use one coordinate besides lambda and the clock, found two",
+                "a step can use one coordinate besides lambda and the clock, found two; give both rules the "
+                f"same, or one of them lambda or the clock of {self.solver.integrand}, "
+                f"{own[self.solver.integrand]}",
                 [*used.values()][-1],
             )
         return next(iter(used), None)
@@ -278,8 +283,14 @@ class _Deriver:
             ),
             self.lookup,
         )
+        label, borrowed = solver.title or solver.name, ""
+        if not is_that_solver(
+            pinned(solver), self.solver.integrand, partial(derive, lookup=self.lookup)
+        ):
+            borrowed = solver.integrand
+            label = f"{label}, its rule on {self.solver.integrand}"
         try:
-            return inner.step(inner.solver, label=solver.title or solver.name)
+            return replace(inner.step(inner.solver, label=label), borrowed=borrowed)
         except DeriveError as error:
             message = f"`{entry}` cannot serve here: {error.message}"
             raise DeriveError(message, (edge, "using")) from None

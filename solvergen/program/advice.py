@@ -18,7 +18,19 @@ OF_THE_GRID = re.compile(r"(r|theta|Theta|eta|gamma|Gamma)\d+")
 
 def advice(program: Program) -> list[str]:
     """A sentence for everything that is computed or declared in vain, or hides another name."""
-    return [*_parameters(program), *_stages(program), *_correctors(program)]
+    return [*_parameters(program), *_stages(program), *_correctors(program), *_borrowed(program)]
+
+
+def _borrowed(program: Program) -> list[str]:
+    """First and last steps that are not the solvers whose names they have."""
+    rest = (step for steps in program.remainder for step in steps)
+    labels = {step.label: step.borrowed for step in (*program.start, *program.end, *rest)}
+    return [
+        f"{label}: the solver of that name integrates {own} predictions; the same weights on "
+        f"{program.integrand} are another solver. Name one of {program.integrand} if you mean the solver itself"
+        for label, own in labels.items()
+        if own
+    ]
 
 
 def _parameters(program: Program) -> list[str]:

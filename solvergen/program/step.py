@@ -94,6 +94,7 @@ class Step:
             which repeat one another.
         positive: what must hold for the noise to exist.
         chain: Langevin steps before the first evaluation, from the last of which the rows start.
+        borrowed: the integrand of the solver whose rule it takes over, where that makes it another one.
     """
 
     label: str = field(compare=False)
@@ -113,6 +114,7 @@ class Step:
     swept: int = field(default=0, compare=False)
     sweeps: int = field(default=0, compare=False)
     chain: Chain | None = None
+    borrowed: str = field(default="", compare=False)
 
     @property
     def ahead(self) -> int:

@@ -180,6 +180,11 @@ def scalar_names() -> dict[str, Expr]:
     return {name: Symbol(name) for name in ("h", "sigma", "sigma_next", "steps")}
 
 
+def level_names() -> dict[str, Expr]:
+    """Names for the levels of a step: σ/α at its ends."""
+    return {name: Symbol(name) for name in ("sigma", "sigma_next")}
+
+
 def scalar_functions() -> dict[str, Callable[..., Expr]]:
     """Functions for a number of the step."""
 

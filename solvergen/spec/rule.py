@@ -200,6 +200,12 @@ class Rule:
         own = [name for name in ("decay", "noise") if name in raw]
         if own and not _explicit_noise(whole):
             derived = f'`{own[0]}` belongs to [noise] with form = "explicit"; other forms derive it'
+            if "noise" not in whole:
+                derived = (
+                    f"`{own[0]}` needs [noise]: without it a step keeps the state by the ODE's own factor, "
+                    "from which orders are proved; a solver with another linear part (DPM-Solver-v3) has no "
+                    "spec, `solvergen audit` judges its code"
+                )
             yield (own[0],), derived
         if "states" in raw and "deviations" in raw:
             yield ("deviations",), "a rule through several states takes no `deviations`"

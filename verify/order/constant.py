@@ -73,7 +73,7 @@ def predicted(
     out = np.zeros_like(path.x)
     for n in range(first, len(h)):
         names: dict[str, Any] = {f"r{k}": h[n - k] / h[n] for k in range(1, min(n, 8) + 1)}
-        names["kappa"] = float(stated.kappa)
+        names |= {"kappa": float(stated.kappa), "sigma": math.exp(-lam[n])}
         local = np.zeros(path.x.shape[1])
         for tree, text in stated.words:
             coefficient = evaluate(text, {**names, "h": h[n]})

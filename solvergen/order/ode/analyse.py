@@ -96,6 +96,13 @@ class Analysis:
             # `remaining` is an independent O(1) quantity
             self.symbolic = (*self.symbolic, "remaining")
             self.values["remaining"] = Fraction(1)
+        if not {"sigma", "sigma_next"}.isdisjoint(program.free_symbols()):
+            if not program.kappa:
+                raise OrderError(
+                    f"{program.name}: no order is derived for velocity solvers whose weights use `sigma`"
+                )
+            self.symbolic = (*self.symbolic, "sigma")  # σ/α at the base point, any level
+            self.values["sigma"] = Fraction(1)
         self.jets = any(step.coordinate is not None for step in program.steps)
         self.stop = WITH_STAGES if program.main.stages else LARGEST
 

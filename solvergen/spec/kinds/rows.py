@@ -41,6 +41,8 @@ class State(Text):
         found = STATE.fullmatch(value)
         if not found or (found[1] and not 1 <= int(found[1]) <= MAX_STEPS):
             remedy = f'write "x" for the current one, "x-1" to "x-{MAX_STEPS}" for those before it'
+            if NODE.fullmatch(value) and not value.startswith("n"):
+                remedy += "; the state of a stage cannot be kept: a solver here has one state, not two (EDICT)"
             spec.fail(path, f"`{value}` is not an accepted state; {remedy}", value)
         return value
 
