@@ -189,7 +189,7 @@ class SymbolValues(dict[str, Scalar]):
         elif digits and stem in ("gamma", "Gamma"):
             value = self._point(stem, int(digits))
         elif name == "sigma_next" and "sigma" in self:
-            value = self["sigma"] * self.setting.ring.functions["exp"](-self["h"])
+            value = self["sigma"] * self.step_values.ring.functions["exp"](-self["h"])
         elif name in ("sigma", "sigma_next"):
             raise OrderError(
                 "weights with `sigma` depend on the level, so they have no value in one step"
