@@ -129,7 +129,7 @@ def run_search(args: argparse.Namespace) -> int:
         table, fit = search(
             kind,
             calls,
-            neighbours=near[:1],
+            neighbours=near[:1] if args.family == "generic" else (),
             count=args.problems,
             iterations=args.iterations,
             state=state,

@@ -12,10 +12,8 @@ import numpy as np
 from torch import Tensor
 
 from .objective import MeanLog, Pairs
-from .problem import Problem, ProblemError
-from .problems.families import family
-from .problems.lookup import cache_folder
-from .problems.networks import fashion
+from .problem import Problem
+from .problems.families import EXACT, family
 from .published import best_published
 from .record import load_state, save_state
 from .run import Scaled
@@ -23,16 +21,12 @@ from .shape import Numbers
 from .shipped import KINDS, Shipped
 from .squares import Loss, State, levenberg_marquardt
 from .table import Array, Table, frozen
-from .teacher import taught
 
 STARTS = {"image": 16, "network": 16, "generic": 32}
 # What a table is fitted on: parts of families, with how many problems and starts of each. Pictures are
 # mostly seen through imperfect networks: exact ones alone teach weights that no network bears.
-FITTED = {"image": (("image", 8, 8), ("network", 48, 4)), "generic": (("generic", 60, 32),)}
-JUDGED = {"image": (("image", 4, 8), ("network", 8, 8)), "generic": (("generic", 12, 32),)}
-# One trained network helps to choose among the steps of a fit, with as much weight as all of JUDGED; no
-# step is made on it. Other models, digits among them, stay unseen.
-NETWORK, NETWORK_STARTS, NETWORK_SEED = "fashion", 16, 7
+FITTED = {"image": (("image", EXACT, 8), ("network", 24, 8)), "generic": (("generic", 60, 32),)}
+JUDGED = {"image": (("network", 8, 8),), "generic": (("generic", 12, 32),)}
 RIDGE = {"image": 0.1, "generic": 1e-3}
 # Levels of the prototype, in deviations: where every search begins.
 SEEDS: dict[str, dict[int, tuple[float, ...]]] = {
@@ -72,7 +66,7 @@ def search(
     Args:
         kind: "gauss", "gauss_mix" or "gauss_sum".
         calls: N.
-        neighbours: fitted tables of other N.
+        neighbours: fitted tables of other N, to begin from as well.
         count: training mixtures; all of the family's unless given.
         iterations: most steps of Levenberg-Marquardt.
         state: file that keeps where the fit stands; an interrupted search goes on from it.
@@ -87,13 +81,7 @@ def search(
     numbers = Numbers(calls, sums)
     train = _gathered(FITTED[name], "train", count)
     validation = _gathered(JUDGED[name], "validation", None)
-    judges = [MeanLog(validation, numbers, 0.0, np.zeros(numbers.count))]
-    if name == "image" and (network := _network()) is not None:
-        judges.append(MeanLog([network], numbers, 0.0, np.zeros(numbers.count)))
-
-    def judge(values: Array) -> float:
-        return float(np.mean([one.loss(values) for one in judges]))
-
+    judge = MeanLog(validation, numbers, 0.0, np.zeros(numbers.count)).loss
     belongs = {"kind": kind, "calls": calls, "problems": [pairs.name for pairs in train]}
     end = train[0].scaled.end
     keep = None if state is None else {k: state.with_suffix(f".{k}") for k in ("begin", "best")}
@@ -106,9 +94,8 @@ def search(
         best = kept.values, kept.loss
         tell(f"{kind}_{calls}: goes on from step {begin.iteration}")
     else:
-        begin = _begin(
-            train, judge, numbers, [*_seeds(name, calls, end), *neighbours], end, RIDGE[name], tell
-        )
+        starts = [*_seeds(name, calls, end), *neighbours]
+        begin = _begin(train, judge, numbers, starts, end, RIDGE[name], tell)
         prior = numbers.of(frozen(numbers.table(begin.values).levels, end, 2))
         best = begin.values, judge(begin.values)
         if keep is not None:
@@ -186,7 +173,9 @@ def _begin(
     ridge: float,
     tell: Told,
 ) -> State:
-    """The start whose first steps promise most."""
+    """The start whose first steps promise most, as it is: steps on few problems learn them by heart."""
+    if len(starts) == 1:
+        return State(numbers.of(starts[0]), math.inf)
     few = train[:: max(1, len(train) // 8)]
     found: list[tuple[float, Array]] = []
     for number, start in enumerate(starts):
@@ -196,7 +185,7 @@ def _begin(
         at = [*levenberg_marquardt(objective.model, objective.loss, begin, iterations=3)][-1]
         seen = judge(at.values)
         tell(f"start {number + 1}/{len(starts)}: validation {seen:.4f}")
-        found.append((seen, at.values))
+        found.append((seen, values))
     return State(min(found, key=lambda pair: pair[0])[1], math.inf)
 
 
@@ -206,6 +195,8 @@ def _seeds(name: str, calls: int, end: float) -> list[Table]:
     first, last = SEEDS[name][known][0], SEEDS[name][known][-1]
     first, last = first * (calls / known) ** 0.5, last * (known / calls) ** 0.5
     grids = [_stretched(SEEDS[name][known], calls, first, last)]
+    if name == "image":  # levels transfer from one set of pictures to another
+        return [frozen(grids[0], end, 2)]
     times = np.linspace(first / (first + 1), last / (last + 1), calls)
     grids.append([float(t / (1 - t)) for t in times])
     return [frozen(grid, end, 2) for grid in grids]
@@ -234,16 +225,6 @@ def _gathered(parts: Sequence[tuple[str, int, int]], part: str, count: int | Non
     for name, most, starts in parts:
         found += pairs_of(name, part, min(most, count or most), starts)
     return found
-
-
-@functools.cache
-def _network() -> Pairs | None:
-    """Starts and ends of the network that chooses; None where there is no checkout to hold it."""
-    try:
-        found = taught(fashion(), NETWORK_STARTS, NETWORK_SEED, cache=cache_folder() / "pairs")
-    except ProblemError:
-        return None
-    return Pairs.of(NETWORK, Scaled(found.problem), found.starts, found.ends)
 
 
 def _ends(problem: Problem, x: Tensor) -> Tensor:

@@ -24,8 +24,8 @@ HIDDEN = 48
 # EDM trains at ln σ ~ N(−1.2, 1.2²) for a deviation of 0.5: about −0.1 and 1.3 in deviations of the
 # broad sets here. Errors grow where it seldom looks, up to six times.
 CENTRE, SPREAD, MOST = -0.1, 1.3, 6.0
-TURN = 0.5  # how fast the error turns with ln σ
-SIZE, ROUGHNESS, STEEPNESS = (0.04, 0.2), (1.0, 4.0), (1.0, 4.0)  # log-uniform between these
+TURN = 0.4  # how fast the error turns with ln σ
+SIZE, ROUGHNESS, STEEPNESS = (0.03, 0.12), (1.0, 4.0), (1.0, 4.0)  # log-uniform between these
 
 
 @dataclass(frozen=True)
@@ -85,25 +85,30 @@ class Imperfect:
         return hidden, self.size * rare * sigma * cosine, cosine
 
 
-def imperfect(name: str, mixture: Mixture, seed: list[int]) -> Imperfect:
-    """A network of random error that stands for one trained on this mixture."""
-    rng = np.random.default_rng(seed)
+def imperfect(name: str, mixture: Mixture, draws: list[int], seed: int) -> Imperfect:
+    """A network of random error that stands for one trained on this mixture.
+
+    Args:
+        draws: seed of its size, roughness and steepness; `seed` that of its layers.
+    """
+    rng = np.random.default_rng(draws)
+    size, rough, steep = (
+        math.exp(rng.uniform(math.log(low), math.log(high)))
+        for low, high in (SIZE, ROUGHNESS, STEEPNESS)
+    )
+    generator = torch.Generator().manual_seed(seed)
     dimension = mixture.means.shape[1]
 
-    def between(ends: tuple[float, float]) -> float:
-        low, high = map(math.log, ends)
-        return float(np.exp(rng.uniform(low, high)))
-
     def normal(*shape: int) -> Tensor:
-        return torch.from_numpy(rng.standard_normal(shape))
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
     return Imperfect(
         name=name,
         mixture=mixture,
-        inner=normal(HIDDEN, dimension) * (between(ROUGHNESS) / math.sqrt(dimension)),
+        inner=normal(HIDDEN, dimension) * rough / math.sqrt(dimension),
         bias=normal(HIDDEN),
         turn=TURN * normal(HIDDEN),
-        outer=normal(dimension, HIDDEN) * (1.6 / math.sqrt(HIDDEN)),  # tanh units have rms 0.6
-        size=between(SIZE),
-        steepness=between(STEEPNESS),
+        outer=normal(dimension, HIDDEN) / math.sqrt(HIDDEN) * 1.6,  # tanh units have rms 0.6
+        size=size,
+        steepness=steep,
     )
