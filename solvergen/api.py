@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
-from .errors import DeriveError, SpecError
+from .errors import DeriveError, SolvergenError, SpecError
 
 if TYPE_CHECKING:
     import torch
@@ -234,6 +234,40 @@ class Solver:
             self.generate(folder)
             (target,) = find(str(Path(folder) / f"{self.name}.py"))
             return judge(replace(target, name=self.name), **options)
+
+    def fit(self, on: Any, steps: int, out: str | Path, **options: Any) -> Solver:
+        """Fit its numbers per step, and its levels, to a model; what `solvergen fit` does.
+
+        Args:
+            on: a model: ``mixtures``, ``digits``, ``module:name`` …, or a `fit.problem.Problem`.
+            steps: of the run.
+            out: the fitted spec to write, FILE.toml; its torch file and a record go beside it.
+            options: of `fit.specs.outcome.fit_spec`: ``free``, ``starts``, ``held``, ``seed`` …
+
+        Returns:
+            The fitted solver.
+
+        Raises:
+            SolvergenError: there is nothing to fit, the model cannot be used, the solver was built
+                in Python and has no file, or a package is missing.
+        """
+        if not self._path.is_file():
+            raise SolvergenError(
+                f"{self.name} was built in Python; a fit keeps the text of a spec: write it to a "
+                "file and take sg.read(FILE).fit(...)"
+            )
+        try:
+            from .fit.problems.lookup import problem
+            from .fit.specs.outcome import fit_spec
+
+            model = problem(on) if isinstance(on, str) else on
+            fitted = fit_spec(self._loaded, model, steps, Path(out), **options)
+            fitted.write(Path(out))
+        except ModuleNotFoundError as error:
+            raise SolvergenError(
+                f"a fit needs {error.name}; pip install 'solvergen[fit]'"
+            ) from None
+        return read(out)
 
     def plot_error(self, *beside: Solver | str, axes: Any = None) -> Any:
         """Error against model evaluations on a mixture in the plane, over σ from 10 to 0.05.

@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = _parser(words[0] if words else None).parse_args(words)
+        args = parser(words[0] if words else None).parse_args(words)
         return int(args.handler(args))
     except SolvergenError as error:
         complain(f"error: {error}")
@@ -97,20 +97,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser(chosen: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser(chosen: str | None = None) -> argparse.ArgumentParser:
+    """The parser of the command line.
+
+    Args:
+        chosen: the command in question. The judge's commands import torch, so they are declared in
+            full only where one of them is chosen.
+    """
+    root = argparse.ArgumentParser(
         prog="solvergen",
         description="Diffusion solvers from a short spec: exact coefficients, true order, torch code.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"solvergen {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    root.add_argument("--version", action="version", version=f"solvergen {__version__}")
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for room in ROOMS:
         room.add(commands)
     judging.add(commands, chosen)
     students.add(commands, chosen)
-    return parser
+    return root
 
 
 if __name__ == "__main__":

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 def audit(
-    sampler: Any, claim: int | None = None, *, convention: str | None = None, **options: Any
+    sampler: Any,
+    claim: int | None = None,
+    *,
+    convention: str | None = None,
+    rates: bool = False,
+    **options: Any,
 ) -> Verdict:
     """The judge's verdict on any sampler, from one-hot runs alone; what `solvergen audit` prints.
 
@@ -22,6 +27,7 @@ def audit(
             diffusers or an instance, or a target as the command line takes it.
         claim: the order that it is held to; its own claim unless given.
         convention: how it is called, where its signature does not tell: ``vp``, ``flow`` …
+        rates: measure convergence on mixtures too, as `solvergen verify` does.
         options: keyword arguments for the sampler.
 
     Returns:
@@ -42,7 +48,7 @@ def audit(
                 raise SolvergenError(f"{sampler}: {1 + len(others)} samplers; name one of them")
         else:
             target = callable_target(sampler, options=options, convention=convention)
-        return judge(target, claim=claim, rates=False, constants=False)
+        return judge(target, claim=claim, rates=rates, constants=rates)
     except VerifyError as error:
         raise SolvergenError(str(error)) from None
 

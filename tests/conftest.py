@@ -5,11 +5,14 @@ import functools
 import importlib
 import importlib.util
 import itertools
+import os
 import types
 
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
 
 from solvergen import gallery
 from solvergen.derive import derive
@@ -23,12 +26,10 @@ with contextlib.suppress(ImportError, AssertionError):
 # The same examples on every machine, and no verdict that depends on its speed.
 settings.register_profile("deterministic", derandomize=True, deadline=None)
 settings.load_profile("deterministic")
-# Hypothesis mixes constants from the sources of all modules of the project that are loaded into its
-# examples: hundreds of emitted files to parse, and other examples in every order of tests.
-with contextlib.suppress(ImportError):
-    from hypothesis.internal.conjecture import providers
-
-    providers._get_local_constants = getattr(providers, "Constants", set)
+# Hypothesis reads the constants of every module of ours that is loaded, so that examples would depend on
+# the tests that ran before, and the first of them would wait a minute for sixty thousand lines.
+if hasattr(providers, "is_local_module_file"):
+    providers.is_local_module_file = lambda path: False
 
 
 @pytest.fixture(scope="session")
@@ -130,7 +131,13 @@ def explorer(tmp_path_factory):
     pytest.importorskip("bokeh", reason="bokeh draws the charts")
     from solvergen.explore.page import page
 
-    path = tmp_path_factory.mktemp("explorer") / "explorer.html"
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # the workers of a run share it
+        folder = folder.parent
+    path = folder / "explorer.html"
     solvers = ("ddim", "dpmpp_2m", "heun_edm", "ddim_eta")
-    path.write_text(page(solvers, "solvergen explore", lambda names, _: names), encoding="utf-8")
+    with FileLock(folder / "explorer.lock"):
+        if not path.is_file():
+            made = page(solvers, "solvergen explore", lambda names, _: names)
+            path.write_text(made, encoding="utf-8")
     return path

@@ -32,7 +32,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--sigma", metavar="EXPR", help="σ(t)")
     parser.add_argument("--beta", metavar="EXPR", help="β(t) of a variance-preserving process")
     parser.add_argument(
-        "--drift", metavar="EXPR", help="f(t) of dx = f x dt + g dW, with --diffusion"
+        "--drift",
+        metavar="EXPR",
+        help="f(t) of dx = f x dt + g dW, with --diffusion; where it begins with a minus, --drift=-t",
     )
     parser.add_argument("--diffusion", metavar="EXPR", help="g(t)")
     parser.add_argument("--until", metavar="EXPR", default="1", help="the last time (1)")

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import DeriveError
-from ..program.row import Place
+from ..program.row import Place, recalled
 from ..spec.model import Parameter, Rule, Schedule
 from .coordinates import Coordinate, resolve
 
 
 @dataclass(frozen=True)
 class Context:
-    """What the rules of one solver share: integrand, coordinate, schedule and parameters."""
+    """What the rules of one solver share: integrand, coordinate, schedule and parameters.
+
+    `before` holds the places of the stages of the step before, as fractions of that step.
+    """
 
     integrand: str
     coordinate: str
     schedule: Schedule | None
     parameters: tuple[Parameter, ...] = ()
+    before: Mapping[str, Place] = field(default_factory=dict)
 
     def resolve(self, rule: Rule) -> Coordinate:
         """The coordinate in which a rule works."""
@@ -33,10 +37,14 @@ class Context:
         return resolve(name, self.integrand, self.schedule, where)
 
 
-def require(node: str, stages: Mapping[str, Place], rule: Rule) -> None:
-    if node == "n" or node.startswith("n-") or node in stages:
+def require(node: str, stages: Mapping[str, Place], rule: Rule, context: Context) -> None:
+    stage = recalled(node)
+    if node == "n" or node.startswith("n-") or node in stages or stage in context.before:
         return
-    if node == "n+1":
+    if stage:
+        known = ", ".join(f"{name}-1" for name in context.before) or "none"
+        message = f"`{node}` is not a stage of the step before; known here: {known}"
+    elif node == "n+1":
         message = "`n+1` exists in [corrector] only; a predictor cannot use the end of its own step"
     else:
         known = ", ".join(("n", "n-1", *stages))

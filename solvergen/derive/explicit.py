@@ -12,11 +12,12 @@ from ..expr.arithmetic import ONE, ZERO, add, multiply, substitute
 from ..expr.functions import lift
 from ..expr.printing import show
 from ..program.consistency import is_one
-from ..program.row import KAPPA, Place, Term, depth
+from ..program.row import KAPPA, Place, Term, depth, recalled
 from ..spec.model import Rule
 from ..spec.names import MAX_STEPS, ratio
 from .context import Context, require
 from .coordinates import Coordinate, offset
+from .stages_before import lam_before
 
 
 def meanings(rule: Rule, coordinate: Coordinate, context: Context) -> dict[str, Expr]:
@@ -40,7 +41,7 @@ def explicit(
     values = meanings(rule, coordinate, context)
     terms = []
     for source, weight in rule.weights:
-        require(source, stages, rule)
+        require(source, stages, rule, context)
         if reach is not None and depth(source) > reach:
             raise DeriveError(
                 f"explicit weights use `{source}` before it exists and cannot be shortened; say in "
@@ -63,6 +64,8 @@ def _slope(
         return ONE
     if source == "n":
         return of_step.slope(ZERO)
+    if recalled(source):
+        return of_step.slope(lam_before(context.before[recalled(source)], context.integrand))
     if source in stages:
         return of_step.slope(stages[source].lam(KAPPA[context.integrand]))
     return of_step.slope(-Symbol(f"theta{depth(source)}"))

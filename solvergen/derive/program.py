@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from sympy import Expr
 
@@ -16,6 +17,7 @@ from ..program.step import Step
 from ..spec.model import Rule, Solver, Stage
 from ..spec.text.locate import Path as KeyPath
 from .blocks import check_blocks, check_coordinates, check_points
+from .borrowed import is_that_solver
 from .checks import check_corrector, check_draws, check_shared, check_states, check_zero
 from .context import Context
 from .coordinates import further, located, resolve
@@ -26,6 +28,7 @@ from .noise import noisy
 from .own_schedule import process_of
 from .pinned import fixed_noise, pinned
 from .rules import row_of_rule
+from .stages_before import check_stages_before
 
 Lookup = Callable[[str], Solver]
 END = Place(ONE)
@@ -59,6 +62,8 @@ class _Deriver:
         self.context = Context(
             solver.integrand, solver.coordinate, solver.schedule, solver.parameters
         )
+        before = {stage.name: self.place(stage) for stage in solver.stages}
+        self.context = replace(self.context, before=before)
 
     def program(self) -> Program:
         solver = self.solver
@@ -71,6 +76,7 @@ class _Deriver:
         if solver.end.zero == "rule":
             check_zero(solver, (main, *start, *end))
         check_states(solver, (main, *start, *end))
+        check_stages_before(solver, main, start, end)
         remainder = tuple(
             tuple(self.other(name, "end") for name in rest) for rest in solver.end.remainder
         )
@@ -202,8 +208,11 @@ class _Deriver:
         used |= {self.further(stage): place_key(stage) for stage in solver.stages}
         used.pop(None, None)
         if len(used) > 1:
+            own = {"data": "rho", "noise": "s", "velocity": "sigma of the flow schedule"}
             raise DeriveError(
-                "a step can use one coordinate besides lambda and the clock, found two",
+                "a step can use one coordinate besides lambda and the clock, found two; give both rules the "
+                f"same, or one of them lambda or the clock of {self.solver.integrand}, "
+                f"{own[self.solver.integrand]}",
                 [*used.values()][-1],
             )
         return next(iter(used), None)
@@ -220,7 +229,7 @@ class _Deriver:
         using = self.solver.start.using
         steps = []
         for i, entry in enumerate(using):
-            step = self.other(entry, "start")
+            step = self.other(entry, "start", i)
             if step.history > i:
                 raise DeriveError(
                     f"start step {i + 1} (`{_name(entry)}`) needs {step.history} past evaluations, "
@@ -251,9 +260,11 @@ class _Deriver:
         last[-1] = closed(last[-1], end.corrector)
         return tuple(last)
 
-    def other(self, entry: str | Rule, edge: str) -> Step:
+    def other(self, entry: str | Rule, edge: str, reach: int | None = None) -> Step:
         """The step of another solver's rule, or of a rule written out, in this solver's variables."""
         if isinstance(entry, Rule):
+            if {*entry.nodes, *(source for source, _ in entry.weights)} & {*self.context.before}:
+                return self.step(replace(self.solver, step=entry, corrector=None), reach)
             row = row_of_rule(entry, END, {}, self.context, None, "x")
             step = Step("", (), row, None, self.context.resolve(entry).expression)
             return self.stochastic(replace(step, label=_label(step)), self.solver)
@@ -272,8 +283,14 @@ class _Deriver:
             ),
             self.lookup,
         )
+        label, borrowed = solver.title or solver.name, ""
+        if not is_that_solver(
+            pinned(solver), self.solver.integrand, partial(derive, lookup=self.lookup)
+        ):
+            borrowed = solver.integrand
+            label = f"{label}, its rule on {self.solver.integrand}"
         try:
-            return inner.step(inner.solver, label=solver.title or solver.name)
+            return replace(inner.step(inner.solver, label=label), borrowed=borrowed)
         except DeriveError as error:
             message = f"`{entry}` cannot serve here: {error.message}"
             raise DeriveError(message, (edge, "using")) from None

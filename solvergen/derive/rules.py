@@ -9,7 +9,7 @@ from sympy import Expr, Rational, Symbol
 from ..errors import DeriveError
 from ..expr.arithmetic import ONE, ZERO, add, multiply, substitute, subtract
 from ..expr.functions import lift
-from ..program.row import KAPPA, Draw, Place, Row, Term, depth
+from ..program.row import KAPPA, Draw, Place, Row, Term, depth, recalled
 from ..spec.model import Rule
 from ..spec.names import MAX_STEPS
 from .context import Context, require
@@ -17,6 +17,7 @@ from .coordinates import Coordinate, moments, offset
 from .explicit import carried, explicit, meanings
 from .hermite import hermite
 from .lagrange import lagrange, power_values
+from .stages_before import offset_before
 
 MAX_NODES = MAX_STEPS + 1  # each node doubles the terms of a basis with symbolic places
 
@@ -81,7 +82,7 @@ def _through_states(
             (*rule.where, "states"),
         )
     for node in rule.nodes:
-        require(node, stages, rule)
+        require(node, stages, rule, context)
     states = [name for name in rule.states if reach is None or depth(name) <= reach]
     nodes = [node for node in rule.nodes if reach is None or depth(node) <= reach]
     if not states or not nodes:
@@ -114,7 +115,7 @@ def _interpolatory(
             (*rule.where, "nodes"),
         )
     for node in rule.nodes:
-        require(node, stages, rule)
+        require(node, stages, rule, context)
     nodes = [node for node in rule.nodes if reach is None or depth(node) <= reach]
     if not nodes:
         raise DeriveError(
@@ -149,7 +150,7 @@ def _deviations(
     values = meanings(rule, coordinate, context)
     found = []
     for source, weight in rule.deviations:
-        require(source, stages, rule)
+        require(source, stages, rule, context)
         if reach is None or depth(source) <= reach:
             at = _offset(source, coordinate, stages, context, rule.frozen)
             found.append((Term(source, substitute(weight, values)), at))
@@ -203,6 +204,8 @@ def _offset(
         return ZERO
     if node in stages:
         return offset(coordinate, stages[node], context.integrand)
+    if stage := recalled(node):
+        return offset_before(coordinate, context.before[stage], context.integrand, frozen)
     back = depth(node)
     return lift(-back) if frozen else -Symbol(f"{coordinate.offsets}{back}")
 

@@ -65,7 +65,8 @@ def _embedded(plan: FilePlan, keywords: str) -> str:
     weights = text.weights(text.step.final)
     named: list[str] = []
     items = [text.base(named, plan.program.main.final)]
-    for number, source in enumerate(["n", *text.stages.values()]):
+    own = (text.stages[row.name] for row in text.step.stages)  # those before are not embedded
+    for number, source in enumerate(["n", *own]):
         items.append(text.item(named, f"w{number}", weights.get(source)))
     inner = [*text.offsets(), *text.functions(True), *text.functions(False), *named]
     inner += listing("return", items, BLOCK)

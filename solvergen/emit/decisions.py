@@ -19,15 +19,15 @@ def decide(program: Program) -> FilePlan:
     corrected = [step for step in program.steps if step.corrector]
     depths = [_reach(step) + 1 for step in corrected]
     memory = max([*(step.past_evaluations for step in program.steps), *depths])
-    carried = max((len(step.stages) for step in corrected), default=0)
-    calls = _calls(program, memory, carried, bool(corrected))
+    in_gaps = max((len(step.stages) for step in corrected), default=0)
+    calls = _calls(program, memory, in_gaps, bool(corrected))
     singular = _singular(program)
     return FilePlan(
         program,
         calls,
         memory=memory,
         corrects=bool(corrected),
-        carried=carried,
+        carried=max([in_gaps, *map(_recalled, program.steps)]),
         states=max(step.past_states for step in program.steps),
         branches=_branches(program),
         first=bool(singular) and _counts(program),
@@ -46,9 +46,9 @@ def decide(program: Program) -> FilePlan:
     )
 
 
-def _calls(program: Program, memory: int, carried: int, corrects: bool) -> tuple[CallSite, ...]:
+def _calls(program: Program, memory: int, in_gaps: int, corrects: bool) -> tuple[CallSite, ...]:
     """The model calls of each group of steps."""
-    gap = {f"n-{k}" for k in range(1, memory + 1)} | {f"before-k{j + 1}" for j in range(carried)}
+    gap = {f"n-{k}" for k in range(1, memory + 1)} | {f"before-k{j + 1}" for j in range(in_gaps)}
     calls: list[CallSite] = []
     for count in sorted({step.evaluations for step in program.steps} | {1}):
         group = [step for step in program.steps if step.evaluations == count]
@@ -64,6 +64,11 @@ def _reach(step: Step) -> int:
     """How far back the final row and the corrector of a step look."""
     rows = [step.final, *([step.corrector] if step.corrector else [])]
     return max((depth(term.source) for row in rows for term in row.terms), default=0)
+
+
+def _recalled(step: Step) -> int:
+    """How many of the first stages of the step before the step needs."""
+    return max((i for i, row in enumerate(step.stages, 1) if row.name in step.recalls), default=0)
 
 
 def _sources(step: Step, index: int) -> set[str]:

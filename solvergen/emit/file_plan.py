@@ -69,7 +69,7 @@ class FilePlan:
         corrects: whether steps are corrected once the next evaluation is there (PEC). The start of
             a step is then never computed: it is the predicted state plus a gap, corrector minus
             predictor, whose weights the plan adds to those of the step's rows.
-        carried: stage evaluations of the step before that such a gap needs.
+        carried: stage evaluations of the step before that such a gap, or a row, needs.
         states: past accepted states that are remembered.
         branches: kinds of steps in the order in which they are asked for; the main one is the last.
         first: whether history may begin after step 0, so that conditions count from `first`.
@@ -153,7 +153,8 @@ class FilePlan:
 
 def stage_names(step: Step) -> dict[str, str]:
     """Stage names of the spec to the variables ``k1``, ``k2`` … of the emitted file."""
-    return {row.name: f"k{i}" for i, row in enumerate(step.stages, 1)}
+    names = {row.name: f"k{i}" for i, row in enumerate(step.stages, 1)}
+    return names | {f"{name}-1": f"before-{variable}" for name, variable in names.items()}
 
 
 def row_after(step: Step, index: int) -> Row:

@@ -35,7 +35,13 @@ def local(expr: Expr) -> Expr:
 
 def needs_levels(step: Step) -> bool:
     """Whether the block of a step needs σ/α at its ends."""
-    return bool(step.draws or step.lets or step.churn or step.chain)
+    return bool(step.draws or step.lets or step.churn or step.chain or uses_levels(step))
+
+
+def uses_levels(step: Step) -> bool:
+    """Whether weights name σ/α at an end of the step."""
+    used = {name for row in step.rows for e in row.expressions for name in symbols(e)}
+    return not used.isdisjoint(("sigma", "sigma_next"))
 
 
 def opening_lines(plan: FilePlan) -> list[str]:

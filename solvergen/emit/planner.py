@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .block_text import block_lines
 from .file_plan import FilePlan
-from .noise_text import lift_lines, opening_lines
+from .noise_text import lift_lines, opening_lines, uses_levels
 from .python_text import listing
 from .step_quantities import BLOCK
 from .step_text import StepText, append_row
@@ -32,7 +32,7 @@ def _block_loop(plan: FilePlan) -> list[str]:
     """The loop over steps that span several intervals, from point i to point j of the grid."""
     clock = ["        H = clock[j] - clock[i]"] if plan.clock else []
     levels = "        a0, a1, s0, s1 = alpha[i], alpha[j], sigma[i], sigma[j]"
-    if plan.program.integrand == "data":
+    if plan.program.integrand == "data" and not any(map(uses_levels, plan.program.steps)):
         levels = "        a1, s0, s1 = alpha[j], sigma[i], sigma[j]"
     return [
         *block_lines(plan),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from ..expr.arithmetic import ZERO, symbols
 from .model import Program
@@ -17,7 +18,19 @@ OF_THE_GRID = re.compile(r"(r|theta|Theta|eta|gamma|Gamma)\d+")
 
 def advice(program: Program) -> list[str]:
     """A sentence for everything that is computed or declared in vain, or hides another name."""
-    return [*_parameters(program), *_stages(program), *_correctors(program)]
+    return [*_parameters(program), *_stages(program), *_correctors(program), *_borrowed(program)]
+
+
+def _borrowed(program: Program) -> list[str]:
+    """First and last steps that are not the solvers whose names they have."""
+    rest = (step for steps in program.remainder for step in steps)
+    labels = {step.label: step.borrowed for step in (*program.start, *program.end, *rest)}
+    return [
+        f"{label}: the solver of that name integrates {own} predictions; the same weights on "
+        f"{program.integrand} are another solver. Name one of {program.integrand} if you mean the solver itself"
+        for label, own in labels.items()
+        if own
+    ]
 
 
 def _parameters(program: Program) -> list[str]:
@@ -49,7 +62,7 @@ def _stages(program: Program) -> list[str]:
         ends = [step.final, *([step.corrector] if step.corrector else [])]
         if step == program.main and program.embedded is not None:
             ends.append(program.embedded)
-        dead = _dead(step, ends)
+        dead = _dead(step, ends, program.recalls)
         if dead:
             calls = f"{len(dead)} model call{'s' * (len(dead) > 1)} a step"
             said[step.label, tuple(dead)] = (
@@ -59,8 +72,8 @@ def _stages(program: Program) -> list[str]:
     return list(said.values())
 
 
-def _dead(step: Step, ends: list[Row]) -> list[str]:
-    needed = {source for row in ends for source in _sources(row)}
+def _dead(step: Step, ends: list[Row], recalled: Iterable[str]) -> list[str]:
+    needed = {source for row in ends for source in _sources(row)} | set(recalled)
     for stage in reversed(step.stages):
         if stage.name in needed:
             needed |= _sources(stage)

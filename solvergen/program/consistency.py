@@ -112,7 +112,11 @@ def is_one(expr: Expr, parameters: Mapping[str, Fraction]) -> bool:
         for k in range(1, 10):
             names = ("theta", "Theta", "eta", "gamma", "Gamma")
             values |= {f"{name}{k}": (1 + point) ** k + k for name in names}
-        values["remaining"] = point / 2
+        values |= {
+            "remaining": point / 2,
+            "sigma": 1 + point,
+            "sigma_next": math.exp(-point) * (1 + point),
+        }
         if abs(float(evaluate(expr, values, _FUNCTIONS, float)) - 1) > 1e-9:
             return False
     return True

@@ -38,7 +38,12 @@ def defects(program: Program) -> tuple[Defects, ...]:
         program: with levels.
     """
     rows = [row for step in program.steps for row in step.rows]
-    if not program.levels or any(s.corrector for s in program.steps) or any(r.carry for r in rows):
+    if (
+        not program.levels
+        or any(s.corrector for s in program.steps)
+        or any(r.carry for r in rows)
+        or program.recalls
+    ):
         return ()
     finite = [-mpmath.log(number(level)) for level in program.levels if level]
     lam = [*finite, *([mpmath.inf] * (len(program.levels) - len(finite)))]

@@ -81,7 +81,8 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _names(step: Step) -> dict[str, str]:
-    return {row.name: f"k{i}" for i, row in enumerate(step.stages, 1)}
+    names = {row.name: f"k{i}" for i, row in enumerate(step.stages, 1)}
+    return names | {f"{name}-1": f"{short}-1" for name, short in names.items()}
 
 
 def _row(row: Row, names: dict[str, str]) -> dict[str, Any]:

@@ -93,6 +93,11 @@ class Program:
         return max(step.history for step in self.steps)
 
     @property
+    def recalls(self) -> tuple[str, ...]:
+        """The stages whose evaluations the step after may use."""
+        return tuple(dict.fromkeys(name for step in self.steps for name in step.recalls))
+
+    @property
     def evaluations_per_step(self) -> int:
         """Model calls of the main step."""
         return self.main.repeats + self.main.evaluations

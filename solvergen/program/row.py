@@ -121,7 +121,8 @@ class Term:
     """A model evaluation with its exact weight.
 
     Args:
-        source: ``n``, ``n-1``, …, ``n+1`` (correctors), or the name of a stage.
+        source: ``n``, ``n-1``, …, ``n+1`` (correctors), or the name of a stage, with ``-1`` that of
+            the step before.
         weight: exact expression in the row's gauge.
     """
 
@@ -176,5 +177,16 @@ class Row:
 
 
 def depth(source: str) -> int:
-    """How far back a source reaches: k for ``n-k`` and ``x-k``; else 0."""
-    return int(source[2:]) if source.startswith(("n-", "x-")) else 0
+    """How far back a source reaches: k for ``n-k``, ``x-k`` and a stage's ``mid-k``; else 0."""
+    back = source.partition("-")[2]
+    return int(back) if back.isdigit() else 0
+
+
+def recalled(source: str) -> str:
+    """The stage of the step before that a source is: ``mid`` for ``mid-1``; else nothing.
+
+    >>> recalled("mid-1"), recalled("n-1"), recalled("mid")
+    ('mid', '', '')
+    """
+    name = source.partition("-")[0]
+    return name if depth(source) and name not in ("n", "x") else ""

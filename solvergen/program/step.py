@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -9,7 +10,7 @@ from sympy import Expr
 
 from ..errors import DeriveError
 from ..expr.arithmetic import ONE, symbols
-from .row import Row, depth
+from .row import Row, depth, recalled
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class Step:
             which repeat one another.
         positive: what must hold for the noise to exist.
         chain: Langevin steps before the first evaluation, from the last of which the rows start.
+        borrowed: the integrand of the solver whose rule it takes over, where that makes it another one.
     """
 
     label: str = field(compare=False)
@@ -112,6 +114,7 @@ class Step:
     swept: int = field(default=0, compare=False)
     sweeps: int = field(default=0, compare=False)
     chain: Chain | None = None
+    borrowed: str = field(default="", compare=False)
 
     @property
     def ahead(self) -> int:
@@ -158,14 +161,26 @@ class Step:
     @cached_property
     def history(self) -> int:
         """How many steps it looks back: 2 when ``n-2`` or ``x-2`` is the oldest source."""
-        return max(self.past_evaluations, self.past_states)
+        return max(self.past_evaluations, self.past_states, int(bool(self.recalls)))
 
     @property
     def past_evaluations(self) -> int:
         """How many past evaluations the step needs: 2 when ``n-2`` is the oldest node."""
-        return max((depth(term.source) for row in self.rows for term in row.terms), default=0)
+        terms = [term.source for row in self.rows for term in row.terms]
+        return max((depth(source) for source in terms if not recalled(source)), default=0)
+
+    @cached_property
+    def recalls(self) -> tuple[str, ...]:
+        """The stages of the step before whose evaluations the step uses."""
+        return stages_before(self.rows)
 
     @property
     def past_states(self) -> int:
         """How many past accepted states the step needs: 2 when ``x-2`` is the oldest one."""
         return max((depth(term.source) for row in self.rows for term in row.carry), default=0)
+
+
+def stages_before(rows: Iterable[Row]) -> tuple[str, ...]:
+    """The stages of the step before whose evaluations some rows use."""
+    used = (recalled(term.source) for row in rows for term in row.terms)
+    return tuple(dict.fromkeys(name for name in used if name))

@@ -118,6 +118,7 @@ class Run:
         n = len(self.lam) - 1
         state = [mpmath.mpf(1)] + [mpmath.mpf(0)] * (self.size - 1)
         past: list[Vector] = []
+        inner: dict[str, Vector] = {}  # evaluations at the stages of the step before
         pending: tuple[Row, Step, Vector, dict[str, Any], int] | None = None
         for i, step in self.kinds(n):
             if self.lam[i + 1] < self.lam[i]:
@@ -137,16 +138,17 @@ class Run:
             if last:
                 state, pending = self.output(len(self.calls) - 1), None
                 continue
-            known = {"n": f, **{f"n-{k}": v for k, v in enumerate(past[1:], 1)}}
+            known = {"n": f, **{f"n-{k}": v for k, v in enumerate(past[1:], 1)}, **inner}
             for j, row in enumerate(step.stages, 1):
-                inner = self.combine(row, i, base, known, step)
+                inside = self.combine(row, i, base, known, step)
                 at = self.at(row.place, i, step)
                 called = at
                 if row.level != ONE:
                     factor = evaluate(row.level, self.numbers(i), ELEMENTARY, number)
                     called = at - mpmath.log(factor)
-                known[row.name] = self.call(i, step.repeats + j, at, inner, called)
+                known[row.name] = self.call(i, step.repeats + j, at, inside, called)
             state = self.combine(step.final, i, base, known, step)
+            inner = {f"{row.name}-1": known[row.name] for row in step.stages}
             shifted = {source: v for source, v in known.items() if source.startswith("n")}
             pending = None if step.corrector is None else (step.corrector, step, base, shifted, i)
         return Unrolled(tuple(self.calls), *self.trimmed(state))

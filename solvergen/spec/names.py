@@ -15,7 +15,7 @@ from ..expr.functions import between, log, log1p, minimum, phi
 from ..expr.parse import FUNCTIONS, QUADRATURE
 
 MAX_STEPS, MAX_PHI = 9, 12
-NODE = re.compile(r"n(?:-(\d{1,3}))?|n\+1|[A-Za-z][A-Za-z0-9_]{0,31}", re.ASCII)
+NODE = re.compile(r"n(?:-(\d{1,3}))?|n\+1|[A-Za-z][A-Za-z0-9_]{0,31}(?:-(\d{1,3}))?", re.ASCII)
 
 STATE = re.compile(r"x(?:-(\d{1,3}))?", re.ASCII)
 GRID_POINT = re.compile(r"grid ([1-9])", re.ASCII)
@@ -178,6 +178,11 @@ def weight_functions() -> dict[str, Callable[..., Expr]]:
 def scalar_names() -> dict[str, Expr]:
     """Names for a number of the step: ``h``, σ/α at its ends, and the number of steps."""
     return {name: Symbol(name) for name in ("h", "sigma", "sigma_next", "steps")}
+
+
+def level_names() -> dict[str, Expr]:
+    """Names for the levels of a step: σ/α at its ends."""
+    return {name: Symbol(name) for name in ("sigma", "sigma_next")}
 
 
 def scalar_functions() -> dict[str, Callable[..., Expr]]:

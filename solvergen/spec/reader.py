@@ -100,6 +100,8 @@ class _Reader:
             return self.scope.parsed(text, names)
         except ExpressionError as error:
             refused = text[error.column : error.column + error.width]
+            if error.message.startswith("unknown"):
+                error.message = self.scope.explained(refused) or error.message
             doubtful = self.scope.doubtful(refused)
             raise self.document.in_expression(path, text, error, doubtful) from None
 

@@ -81,7 +81,8 @@ class Rule:
         Key(
             List(Node(), "two nodes that coincide have no interpolant"),
             'Model evaluations the rule uses: "n" is the current point, "n-1" the one before, "n+1" '
-            "the end of the step (correctors only), a stage by its name.",
+            'the end of the step (correctors only), a stage by its name, "mid-1" the stage `mid` of '
+            "the step before.",
             '["n", "n-1"]',
             needed_by=("interpolate", "taylor", "mean-value"),
         ),
@@ -199,6 +200,12 @@ class Rule:
         own = [name for name in ("decay", "noise") if name in raw]
         if own and not _explicit_noise(whole):
             derived = f'`{own[0]}` belongs to [noise] with form = "explicit"; other forms derive it'
+            if "noise" not in whole:
+                derived = (
+                    f"`{own[0]}` needs [noise]: without it a step keeps the state by the ODE's own factor, "
+                    "from which orders are proved; a solver with another linear part (DPM-Solver-v3) has no "
+                    "spec, `solvergen audit` judges its code"
+                )
             yield (own[0],), derived
         if "states" in raw and "deviations" in raw:
             yield ("deviations",), "a rule through several states takes no `deviations`"

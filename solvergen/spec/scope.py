@@ -11,7 +11,21 @@ from sympy import Expr, Symbol
 from ..expr import time
 from ..expr.binders import BOUND
 from ..expr.parse import Functions, parse
-from .names import scalar_functions, scalar_names, weight_functions, weight_names
+from .names import level_names, scalar_functions, scalar_names, weight_functions, weight_names
+
+_SWITCH = (
+    "needs [noise]; what is proved of a deterministic rule holds at every level, so write the rules of "
+    "the first and last steps in [start] and [end]"
+)
+_COUNTED = (
+    "is no quantity of one step, so that no order could be proved; numbers that differ from step to step "
+    'are a parameter with per = "step" and values = […]'
+)
+# Names that weights do not have in deterministic rules, and what to do instead.
+ELSEWHERE = {
+    **{name: _SWITCH for name in ("between", "min", "log")},
+    **{name: _COUNTED for name in ("steps", "i", "N")},
+}
 
 
 class Vocabulary(Enum):
@@ -63,7 +77,7 @@ class Scope:
                 return symbols
             case Vocabulary.STEP:
                 return {**scalar_names(), **symbols}
-        grid = scalar_names() if self.stochastic else {}
+        grid = scalar_names() if self.stochastic else level_names()
         bound: dict[str, Expr] = {BOUND.name: BOUND} if vocabulary is Vocabulary.FUNCTION else {}
         return {**grid, **weight_names(symbols), **self.abbreviations, **bound}
 
@@ -78,6 +92,13 @@ class Scope:
                 return scalar_functions()
         grid = scalar_functions() if self.stochastic else {}
         return {**weight_functions(), **grid, **self.functions}
+
+    def explained(self, name: str) -> str:
+        """Why a name, or the one that a call begins with, is unknown here; empty where unexplained."""
+        name = next(iter(words(name)), "")
+        if self.stochastic or name not in ELSEWHERE:
+            return ""
+        return f"`{name}` {ELSEWHERE[name]}"
 
     def doubtful(self, text: str) -> bool:
         """Whether a piece of text uses a name whose own declaration is wrong."""

@@ -138,6 +138,17 @@ def test_plots_are_axes_that_hold_what_was_computed(mine: sg.Solver) -> None:
     assert mine.plot_stability(axes=axes) is axes
 
 
+def test_a_spec_is_fitted(mine: sg.Solver, tmp_path: Path) -> None:
+    for package in ("torch", "scipy", "safetensors", "tomlkit"):
+        pytest.importorskip(package)
+    out = tmp_path / "mine_3.toml"
+    made = sg.solver("learned_ab1").fit("mixtures", 3, out, starts=24, held=16, iterations=3)
+    assert made.name == "mine_3" and made.program.levels and out.with_suffix(".py").is_file()
+    assert made.order().order.value >= 1
+    with pytest.raises(sg.SolvergenError, match="built in Python"):
+        mine.fit("mixtures", 3, out)
+
+
 def test_anybodys_sampler_is_judged() -> None:
     torch = pytest.importorskip("torch")
 
@@ -148,7 +159,9 @@ def test_anybodys_sampler_is_judged() -> None:
         return torch.clone(x)
 
     verdict = sg.audit(euler, claim=1)
-    assert verdict.status == "pass"
+    assert verdict.status == "pass" and not verdict.rates
+    measured = sg.audit(euler, claim=1, rates=True)
+    assert measured.status == "pass" and measured.rates
     pytest.importorskip("jinja2", reason="verdicts show themselves by templates")
     assert "Recovered weights" in verdict._repr_html_()
     with pytest.raises(sg.SolvergenError, match="nowhere_to_be_found"):

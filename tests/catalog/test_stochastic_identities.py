@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 
 import pytest
 import torch
@@ -15,7 +16,12 @@ from tests.catalog.noise_runs import GAUGES, apart, draws, levels, run
 
 def program(name, **values):
     """A gallery solver's Program with other defaults."""
-    solver = load(name)
+    return _program(name, tuple(sorted(values.items())))
+
+
+@cache
+def _program(name, given):
+    solver, values = load(name), dict(given)
     known = {p.name for p in solver.parameters}
     assert set(values) <= known
     changed = (

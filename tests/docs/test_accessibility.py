@@ -106,57 +106,74 @@ def files(tmp_path_factory, explorer):
     return folder
 
 
-@pytest.fixture
-def opened(browser, files):
-    """Open a page in one mode; its console must stay empty."""
+def look(browser, path, ours):
+    """What a page is like: faint text by mode, its width on a phone, its controls, its console."""
+    tab = browser.new_page(viewport={"width": 1100, "height": 800}, color_scheme="light")
     said = []
+    tab.on("console", lambda line: said.append(line.text))
+    tab.on("pageerror", lambda error: said.append(f"error: {error}"))
+    tab.goto(path.as_uri())
+    tab.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    for place in tab.locator("section[id], .chart").all():
+        place.scroll_into_view_if_needed()
+    tab.wait_for_timeout(150)
+    seen = {"light": tab.evaluate(CONTRAST)}
+    tab.emulate_media(color_scheme="dark")
+    tab.wait_for_timeout(150)
+    seen["dark"] = tab.evaluate(CONTRAST)
+    if ours:
+        seen["controls"] = tab.evaluate(REACHED)
+        tab.evaluate(
+            "() => { window.reached = new Set();"
+            " document.addEventListener('focusin', e => reached.add(e.target)); scrollTo(0, 0); }"
+        )
+        for _ in range(seen["controls"]["wanted"]):
+            tab.keyboard.press("Tab")
+        seen["reached"] = tab.evaluate("reached.size")
+    tab.set_viewport_size(PHONE)
+    tab.wait_for_timeout(150)
+    seen["width"] = tab.evaluate("document.documentElement.scrollWidth")
+    tab.close()
+    return seen | {"said": [line for line in said if not line.startswith("[bokeh")]}
 
-    def at(name, scheme="light", size=None):
+
+@pytest.fixture(scope="module")
+def seen(browser, files):
+    """A page is opened once, and looked at from all sides."""
+    found = {}
+
+    def at(name):
         path = SITE / f"{name}.html" if name in BUILT else files / f"{name}.html"
         if not path.is_file():
             pytest.skip("the site is not built; make docs")
-        tab = browser.new_page(viewport=size or {"width": 1100, "height": 800}, color_scheme=scheme)
-        tab.on("console", lambda line: said.append(line.text))
-        tab.on("pageerror", lambda error: said.append(f"error: {error}"))
-        tab.goto(path.as_uri())
-        tab.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
-        for place in tab.locator("section[id], .chart").all():
-            place.scroll_into_view_if_needed()
-        tab.wait_for_timeout(150)
-        return tab
+        if name not in found:
+            found[name] = look(browser, path, name in OURS)
+        return found[name]
 
-    yield at
-    assert [line for line in said if not line.startswith("[bokeh")] == []
+    return at
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", [*OURS, *BUILT])
-def test_text_stands_out(opened, name, scheme):
-    tab = opened(name, scheme)
-    assert tab.evaluate(CONTRAST) == []
-    tab.close()
+def test_text_stands_out(seen, name, scheme):
+    assert seen(name)[scheme] == []
 
 
 @pytest.mark.parametrize("name", [*OURS, *BUILT])
-def test_a_phone_does_not_scroll_to_the_side(opened, name):
-    tab = opened(name, size=PHONE)
-    assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    tab.close()
+def test_a_phone_does_not_scroll_to_the_side(seen, name):
+    assert seen(name)["width"] <= PHONE["width"]
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_every_control_is_reached_by_keyboard_and_has_a_name(opened, name):
-    tab = opened(name)
-    said = tab.evaluate(REACHED)
-    assert said["bare"] == 0 and said["unnamed"] == []
-    tab.evaluate(
-        "() => { window.reached = new Set();"
-        " document.addEventListener('focusin', e => reached.add(e.target)); scrollTo(0, 0); }"
-    )
-    for _ in range(said["wanted"]):
-        tab.keyboard.press("Tab")
-    assert tab.evaluate("reached.size") >= said["wanted"]
-    tab.close()
+def test_every_control_is_reached_by_keyboard_and_has_a_name(seen, name):
+    controls = seen(name)["controls"]
+    assert controls["bare"] == 0 and controls["unnamed"] == []
+    assert seen(name)["reached"] >= controls["wanted"]
+
+
+@pytest.mark.parametrize("name", [*OURS, *BUILT])
+def test_the_console_stays_empty(seen, name):
+    assert seen(name)["said"] == []
 
 
 def test_the_measure_finds_faint_text(browser):

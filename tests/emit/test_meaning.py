@@ -134,8 +134,15 @@ def same(found, meant):
     assert (found - wanted).abs().max() < 1e-12 * max(1, wanted.abs().max())
 
 
-@pytest.mark.parametrize("zero", [False, True])
-@pytest.mark.parametrize("name", gallery.names())
+def files():
+    """Every file on one kind of grid, by turns; on the other at night."""
+    for turn, name in enumerate(gallery.names()):
+        for zero in (False, True):
+            later = [pytest.mark.nightly] if turn % 2 != zero else []
+            yield pytest.param(name, zero, marks=later)
+
+
+@pytest.mark.parametrize(("name", "zero"), list(files()))
 def test_gallery_files_are_their_programs(name, zero, committed):
     solver = gallery.load(name)
     if solver.langevin and solver.langevin.snr is not None:

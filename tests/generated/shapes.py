@@ -20,14 +20,14 @@ def shape(source: str) -> tuple[object, ...]:
     memory, corrections) with indices and parameters left out; the fixed functions count word for word.
     """
     parts: list[object] = []
-    tree = ast.parse(source)
+    tree, lines = ast.parse(source), source.splitlines()
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name in _WRITTEN:
             given = {arg.arg for arg in (*node.args.kwonlyargs, *node.args.args)}
             names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - given
             parts.append((node.name, frozenset(re.sub(r"_?[a-z]?\d+", "", n) for n in names)))
         elif isinstance(node, ast.FunctionDef):
-            parts.append((node.name, ast.dump(ast.Module(node.body[1:], []))))
+            parts.append((node.name, *lines[node.body[0].end_lineno : node.end_lineno]))
         elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in _SEEN:
             known = node.value if node.targets[0].id == "INTEGRAND" else None
             parts.append((node.targets[0].id, known and ast.dump(known)))

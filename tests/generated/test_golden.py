@@ -1,6 +1,5 @@
 """`generated/` is the golden folder: it equals what the gallery emits, byte for byte."""
 
-import ast
 import os
 import shutil
 import subprocess
@@ -46,18 +45,6 @@ def test_every_file_is_what_its_spec_emits(name):
     missing = [line for line in torch_file(solver, program).splitlines() if line not in lines]
     assert not missing
     assert f'SPEC_SHA256 = "{digest(program)}"' in committed
-
-
-@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
-def test_files_import_nothing_but_torch(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
-    assert [ast.unparse(node) for node in imports] == [
-        "import math",
-        "import torch",
-    ]
-    calls = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    assert not calls & {"eval", "exec", "open", "compile", "__import__", "print"}
 
 
 def test_files_say_no_path_date_or_version():

@@ -13,6 +13,7 @@ every word, weight + (power of h that its value starts with) is at least q.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -102,10 +103,13 @@ def values(
     unit: float,
     chosen: Sequence[Word],
     view: dict[int, float] | None = None,
+    restored: Sequence[int] = (),
 ) -> dict[Word, float]:
     """Value of every word at row `result`, when row `exact` and all before it are exact.
 
     Args:
+        restored: later rows that are exact too, rising; stages between them keep the errors that they
+            have from there, which the steps after may use. One past state only.
         unit: clock difference that counts as one.
         chosen: words with children before parents.
         view: rows and the weights to add up their values with, instead of row `result` alone.
@@ -129,6 +133,8 @@ def values(
                 power = word.leaves + 1
                 exact_move = t[rows] ** power - known @ t[: exact + 1] ** power
                 e[rows] -= exact_move / math.factorial(power)
+        for low, high in itertools.pairwise((*restored, len(e))):
+            e[low:high] -= e[low]
         found[word] = e
     view = view or {result: 1.0}
     return {word: sum(w * float(e[row]) for row, w in view.items()) for word, e in found.items()}

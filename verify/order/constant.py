@@ -73,7 +73,7 @@ def predicted(
     out = np.zeros_like(path.x)
     for n in range(first, len(h)):
         names: dict[str, Any] = {f"r{k}": h[n - k] / h[n] for k in range(1, min(n, 8) + 1)}
-        names["kappa"] = float(stated.kappa)
+        names |= {"kappa": float(stated.kappa), "sigma": math.exp(-lam[n])}
         local = np.zeros(path.x.shape[1])
         for tree, text in stated.words:
             coefficient = evaluate(text, {**names, "h": h[n]})
@@ -90,6 +90,8 @@ def predicted(
 def executed(tableau: Tableau, task: measure.Problem, exact: int, nodes: Path) -> Array:
     """States Y (k+1, b) of the recovered tableau, run from exact values up to row `exact`.
 
+    Stages before it have the errors of their own steps: two-step methods weigh them once more.
+
     Args:
         nodes: exact trajectories at the levels of the model calls, and at the end.
     """
@@ -97,7 +99,12 @@ def executed(tableau: Tableau, task: measure.Problem, exact: int, nodes: Path) -
     scale = {"data": 1 / sigma, "noise": np.ones_like(sigma)}[tableau.form]
     y = nodes.x * scale[:, None]
     f = np.zeros((tableau.a.shape[1], y.shape[1]))
+    states, before = set(tableau.states), 0  # the last exact state
     for i in range(len(y)):
+        if i <= exact and i in states:
+            before = i
+        elif i < exact and tableau.past is None:
+            y[i] = y[before] + (tableau.a[i, :i] - tableau.a[before, :i]) @ f[:i]
         if i > exact and tableau.past is not None and tableau.own is not None:
             y[i] = tableau.past[i, :i] @ y[:i] + tableau.own[i, :i] @ f[:i]
         elif i > exact:

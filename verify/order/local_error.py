@@ -15,6 +15,7 @@ View = dict[int, float]
 
 STEPS = 24
 USED = 1e-7
+WARM = 6  # levels at which states are exact before the steps that are looked at
 STARTED, EXACT, CHECKED, ENDING = (8, 9, 10), (9, 10, 11), PERIOD, (15, 16, 17)
 
 
@@ -41,22 +42,34 @@ class LocalErrors:
         self.shares: tuple[float, ...] = (1.0,) * PERIOD
 
     def local(
-        self, exact: int, result: int, limit: int | None = None, view: View | None = None
+        self,
+        exact: int,
+        result: int,
+        limit: int | None = None,
+        view: View | None = None,
+        restored: tuple[int, ...] = (),
     ) -> Local:
         """Power of h between two rows, deepening the words until one is found non-zero."""
         top = min(limit or self.deepest, self.deepest)
         for depth in range(min(3, top), top + 1):
-            found = self._at(exact, result, depth, view)
+            found = self._at(exact, result, depth, view, restored)
             if found.exact:
                 return found
         return found
 
-    def _at(self, exact: int, result: int, depth: int, view: View | None = None) -> Local:
+    def _at(
+        self,
+        exact: int,
+        result: int,
+        depth: int,
+        view: View | None = None,
+        restored: tuple[int, ...] = (),
+    ) -> Local:
         chosen = words(depth, self.constants, self.drift)
         table: dict[Word, list[float]] = {w: [] for w in chosen}
         for t in self.family:
             unit = (t.c[-1] - t.c[0]) / STEPS
-            for word, value in values(t, exact, result, unit, chosen, view).items():
+            for word, value in values(t, exact, result, unit, chosen, view, restored).items():
                 table[word].append(value)
         made = {w: np.asarray(v) for w, v in table.items()}
         return exponent(self.h, made, depth, self.noise)
@@ -73,7 +86,35 @@ class LocalErrors:
             )
             found.append((self.local(*rows), rows))
         best, at = max(found, key=lambda pair: pair[0].exponent)
+        if best.exact and not self.drift and self._recalls_stages(at):
+            return self._with_stages_before()
         return self._in_full(best, at), at
+
+    def _recalls_stages(self, at: tuple[int, int]) -> bool:
+        """Whether the rows after a state use outputs at stages before it."""
+        table, (exact, result) = self.family[0], at
+        weights = np.abs(table.since(exact, result)[0])
+        stages = [row for row in range(exact) if row not in table.accepted]
+        return bool(stages) and weights[:, stages].max() > USED * weights.max()
+
+    def _with_stages_before(self) -> tuple[Local, tuple[int, int]]:
+        """The power where stages before the exact state have the errors of their own steps.
+
+        Two-step Runge-Kutta and peer methods weigh such stages so that their errors cancel from one
+        step to the next; taken as exact, the first of them would be missing from the sum. States are
+        exact at each of the `WARM` levels before, and what comes from further back is smaller by as
+        many powers of h.
+        """
+        found = []
+        for step in EXACT:
+            first, *rest = (accepted_row(self.family[0], step - k) for k in range(WARM, -1, -1))
+            last = accepted_row(self.family[0], step + CHECKED)
+            local = self.local(first, last, restored=tuple(rest))
+            if local.exact and local.exponent <= self.deepest:
+                deeper = self._at(first, last, local.exponent, restored=tuple(rest))
+                local = deeper if deeper.exponent == local.exponent else local
+            found.append((local, (rest[-1], last)))
+        return max(found, key=lambda pair: pair[0].exponent)
 
     def _in_full(self, best: Local, at: tuple[int, int], view: View | None = None) -> Local:
         """With leading words of every weight up to a power that shallow words have shown."""

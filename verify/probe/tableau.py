@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
+from ..errors import ConductError
 from .trace import Trace
 
 Array = NDArray[np.float64]
@@ -96,6 +97,12 @@ def in_form(trace: Trace, form: str, after: int = 0) -> Tableau:
     last = trace.weights[k] * keep[:k] @ solved
     last[0] += trace.start[k]
     last[1:] += trace.weights[k] * gain[:k]
+    if not (np.isfinite(solved).all() and np.isfinite(last).all()):
+        raise ConductError(
+            "unproved",
+            "its weights grow from step to step until they overflow: what one step leaves behind the next "
+            "ones multiply (it is not zero-stable), so that nothing converges and no order can be read",
+        )
     rows = np.vstack([solved, last]) * scale[:, None]
     drift = rows[:, 0] / scale[0] - 1.0
     return Tableau(form, clock, rows[:, 1:], drift, tuple(trace.accepted(after)))

@@ -18,7 +18,7 @@ from ...algebra.scalar import Scalar
 from ...algebra.series import Series
 from ...errors import OrderError
 from ...program.model import Program
-from ...program.step import Step
+from ...program.step import Step, stages_before
 from .block_grid import in_blocks
 from .grid import Grid
 from .recursion import Recursion, Words
@@ -142,6 +142,7 @@ class History:
         self.recursion, self.step_at, self.first = recursion, step_at, first
         self.position = recursion.step_values.grid.position
         self.kept: dict[tuple[int, int], Words] = {}
+        self.inner: dict[tuple[int, int], dict[str, Words]] = {}
 
     def evaluation(self, site: int, level: int) -> Words:
         """The evaluation at a site; predictors are followed `level` steps back."""
@@ -152,8 +153,36 @@ class History:
             self.kept[site, level] = self.recursion.evaluation(error, self.position(site))
         return self.kept[site, level]
 
+    def stages(self, site: int, back: int) -> dict[str, Words]:
+        """Evaluations at the stages of the step before a site, by the names that they have there.
+
+        They may use stages of the step before theirs. Each step further back costs a power of h, so
+        that `back` of them are followed and the stages of the one before are taken as exact.
+        """
+        step, start = self.step_at(site - 1), site - 1
+        if (site, back) not in self.inner:
+            made: dict[str, Words] = {}
+            if back:
+                made = self.plain(start, 0)
+                if stages_before(step.stages):
+                    made |= self.stages(start, back - 1)
+                self.recursion.stages(step, start, {}, made)
+            else:
+                for row in step.stages:
+                    place = self.recursion.step_values.place(row.place, start)
+                    made[row.name] = self.recursion.evaluation({}, place)
+            self.inner[site, back] = {f"{row.name}-1": made[row.name] for row in step.stages}
+        return self.inner[site, back]
+
     def known(self, site: int, level: int) -> dict[str, Words]:
         """Evaluations that a step starting at a site may use."""
+        known = self.plain(site, level)
+        if self.step_at(site).recalls:
+            known |= self.stages(site, self.recursion.limit)
+        return known
+
+    def plain(self, site: int, level: int) -> dict[str, Words]:
+        """Evaluations and states at grid points that a step starting at a site may use."""
         depth = self.step_at(site).history
         past = {f"n-{k}": self.evaluation(site - k, level) for k in range(1, depth + 1)}
         exact: dict[str, Words] = {f"x-{k}": {} for k in range(1, depth + 1)}

@@ -127,11 +127,15 @@ class Recursion:
 
     def step(self, step: Step, site: int, base: Words, known: dict[str, Words]) -> Words:
         """The error at the end of a step, before any corrector; stages are added to `known`."""
+        self.stages(step, site, base, known)
+        return self.row(step.final, site, base, known)
+
+    def stages(self, step: Step, site: int, base: Words, known: dict[str, Words]) -> None:
+        """Add the evaluations at the stages of a step to those known."""
         for stage in step.stages:
             error = self.row(stage, site, base, known)
             offset = self.step_values.place(stage.place, site)
             known[stage.name] = self.evaluation(error, offset)
-        return self.row(step.final, site, base, known)
 
     def corrected(
         self, step: Step, site: int, base: Words, known: dict[str, Words], predicted: Words

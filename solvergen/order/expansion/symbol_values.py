@@ -146,7 +146,7 @@ def _bends(row: Row) -> bool:
     roots = (row.place.fraction, *(term.weight for term in row.terms))
     return any(
         not function_names(root).isdisjoint(FURTHER)
-        or any(name.startswith("eta") for name in symbols(root))
+        or any(name.startswith(("eta", "sigma")) for name in symbols(root))
         for root in roots
     )
 
@@ -160,6 +160,9 @@ class SymbolValues(dict[str, Scalar]):
         if "remaining" in self and site:
             past = -step_values.grid.position(site) * step_values.ring.h
             self["remaining"] = self["remaining"] * step_values.ring.functions["exp"](past)
+        if "sigma" in self and site:
+            past = -step_values.grid.position(site) * step_values.ring.h
+            self["sigma"] = self["sigma"] * step_values.ring.functions["exp"](past)
         self.step_values, self.site = step_values, site
         self.powers_of_y: list[list[Scalar]] = []
         self.kept: dict[Expr, Scalar] = {}
@@ -185,6 +188,12 @@ class SymbolValues(dict[str, Scalar]):
             value = measure(past, self.site) / measure(self.site, self.site + 1)
         elif digits and stem in ("gamma", "Gamma"):
             value = self._point(stem, int(digits))
+        elif name == "sigma_next" and "sigma" in self:
+            value = self["sigma"] * self.step_values.ring.functions["exp"](-self["h"])
+        elif name in ("sigma", "sigma_next"):
+            raise OrderError(
+                "weights with `sigma` depend on the level, so they have no value in one step"
+            )
         elif name == "remaining":
             raise OrderError(
                 "`remaining` depends on the whole run, so it has no value within a single step"

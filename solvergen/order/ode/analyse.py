@@ -12,7 +12,7 @@ from ...algebra.scalar import Scalar
 from ...algebra.series import coefficient
 from ...algebra.traced import symbol, symbols_of
 from ...errors import OrderError
-from ...expr.arithmetic import ONE
+from ...expr.arithmetic import ONE, function_names
 from ...program.model import Program
 from ..expansion import grid as grids
 from ..expansion.grid import ARBITRARY, CLASSES, SMOOTH, UNIFORM, Grid
@@ -96,6 +96,15 @@ class Analysis:
             # `remaining` is an independent O(1) quantity
             self.symbolic = (*self.symbolic, "remaining")
             self.values["remaining"] = Fraction(1)
+        if not {"sigma", "sigma_next"}.isdisjoint(program.free_symbols()) and not _switched(
+            program
+        ):
+            if not program.kappa:
+                raise OrderError(
+                    f"{program.name}: no order is derived for velocity solvers whose weights use `sigma`"
+                )
+            self.symbolic = (*self.symbolic, "sigma")  # σ/α at the base point, any level
+            self.values["sigma"] = Fraction(1)
         self.jets = any(step.coordinate is not None for step in program.steps)
         self.stop = WITH_STAGES if program.main.stages else LARGEST
 
@@ -309,3 +318,10 @@ class Analysis:
     def shrink(self) -> Fraction:
         """The exponent of the shortened first step."""
         return shrink_exponent(self.program)
+
+
+def _switched(program: Program) -> bool:
+    """Whether weights switch at a level: they then have no series at an arbitrary one."""
+    rows = (row for step in program.steps for row in step.rows)
+    used = (function_names(e) for row in rows for e in row.expressions)
+    return any(not names.isdisjoint(("between", "min", "log")) for names in used)

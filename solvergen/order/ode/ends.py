@@ -13,14 +13,14 @@ Source: discrete Gronwall; Hairer, Norsett and Wanner, Solving ODEs I, III.4.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ...algebra.ring import SeriesRing
 from ...expr.arithmetic import fraction_of
 from ...program.model import Program
-from ...program.step import Step
+from ...program.step import Step, stages_before
 from ..expansion.grid import Grid, from_steps
 from ..expansion.local_error import Case, History, Leading, first_error, leading
 from ..expansion.recursion import Recursion, Words
@@ -70,8 +70,16 @@ def start_step(program: Program, i: int) -> Step:
     return program.start[i] if i < len(program.start) else program.main
 
 
-def _start_length(program: Program) -> int:
-    return len(program.start) + program.main.history + 1
+def _start_length(program: Program, limit: int) -> int:
+    """How many steps a run takes until what the first ones leave is regular, up to h^limit."""
+    regular = len(program.start) + program.main.history + 1
+    # A poor first stage is felt in every later one, each time with one more power of h.
+    return regular + (limit if stages_before(program.main.stages) else 0)
+
+
+def before(step: Step, known: Mapping[str, Words]) -> dict[str, Words]:
+    """The evaluations at the stages of a step, by the names that they have in the step after it."""
+    return {f"{row.name}-1": known[row.name] for row in step.stages}
 
 
 class StartRun:
@@ -86,17 +94,19 @@ class StartRun:
         self.recursion, self.program = recursion, program
         self.evaluations = [recursion.evaluation({}, Fraction(0))]
         self.accepted: list[Words] = [{}]
+        self.inner: dict[int, dict[str, Words]] = {}  # evaluations at the stages of each step
 
     def known(self, i: int) -> dict[str, Words]:
         """Evaluations and errors of accepted states that step i may use."""
         past = {f"n-{k}": self.evaluations[i - k] for k in range(1, i + 1)}
         states = {f"x-{k}": self.accepted[i - k] for k in range(1, i + 1)}
-        return {"n": self.evaluations[i], **past, **states}
+        return {"n": self.evaluations[i], **past, **states, **self.inner.get(i - 1, {})}
 
     def step(self, i: int, base: Words) -> tuple[Words, Words]:
         """Errors after step i: of its evaluated state and of its accepted value."""
         step, known = start_step(self.program, i), self.known(i)
         predicted = self.recursion.step(step, i, base, known)
+        self.inner[i] = before(step, known)
         return predicted, self.recursion.corrected(step, i, base, known, predicted)
 
     def alone(self, i: int) -> Words:
@@ -109,7 +119,7 @@ class StartRun:
     def run(self, contributions: list[Words] | None = None) -> Words:
         """The error when all history has become regular; single contributions on request."""
         error: Words = {}
-        for i in range(_start_length(self.program)):
+        for i in range(_start_length(self.program, self.recursion.limit)):
             if contributions is not None:
                 contributions.append(self.alone(i))
             predicted, error = self.step(i, error)
@@ -214,9 +224,10 @@ def end_run(
 
     error: Words = {}
     accepted: dict[int, Words] = {}
+    inner = history.stages(0, limit) if any(step.recalls for step in last) else {}
     for i, step in enumerate(last):
         known = {f"n-{k}": evaluation(i - k) for k in range(1, step.history + 1)}
-        known["n"] = evaluation(i)
+        known |= {"n": evaluation(i), **inner}
         nothing: dict[str, Words] = {f"x-{k}": {} for k in range(1, step.history + 1)}
         if contributions is not None:
             contributions.append(
@@ -224,6 +235,7 @@ def end_run(
             )
         known |= nothing | {f"x-{i - k}": accepted[k] for k in range(1, i)}
         predicted, error = _advance(recursion, step, i, error, known, i + 1 == len(last))
+        inner = before(step, known)
         accepted[i + 1] = error
         made[i + 1] = recursion.evaluation(predicted, recursion.step_values.grid.position(i + 1))
     return error

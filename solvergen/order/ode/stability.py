@@ -118,9 +118,13 @@ def stability(program: Program, parameters: Mapping[str, Fraction] | None = None
     known: dict[str, _State] = {"n": _State({("P", 0): (Fraction(1),)})}
     for k in range(1, step.history + 1):
         known[f"n-{k}"] = _State({("P", k): (Fraction(1),)})
+    known |= {f"{name}-1": _State({(name, 1): (Fraction(1),)}) for name in step.recalls}
     for stage in step.stages:
         known[stage.name] = _row(step_values, stage, known)
     predicted = _row(step_values, step.final, known)
+    if step.recalls:
+        stages = {name: known[name] for name in step.recalls}
+        return Stability(_with_stages(predicted, stages, step.history))
     if step.corrector is None:
         # Evaluations are made at accepted values: P and Y are one sequence.
         return Stability(_single(predicted, step.history))
@@ -129,7 +133,7 @@ def stability(program: Program, parameters: Mapping[str, Fraction] | None = None
 
 
 class _State:
-    """A state as a combination of Y_n and P_{n−k} with polynomial coefficients in z."""
+    """A state as a combination of Y_n, P_{n−k} and past stages with polynomial coefficients in z."""
 
     def __init__(self, parts: dict[tuple[str, int], Polynomial]) -> None:
         self.parts = parts
@@ -180,6 +184,50 @@ def _single(state: _State, history: int) -> tuple[Polynomial, ...]:
     for (_, k), polynomial in state.parts.items():
         total[history - k] = _add(total[history - k], tuple(-a for a in polynomial))
     return tuple(total)
+
+
+def _with_stages(
+    state: _State, stages: Mapping[str, _State], history: int
+) -> tuple[Polynomial, ...]:
+    """The determinant of the system of Y and the stages that the next step uses, as one in ζ.
+
+    With Y_n = y ζ^n and M_n = m ζ^n for a stage, every equation is multiplied by ζ^H; the common
+    power of ζ is dropped.
+    """
+    names = list(stages)
+    matrix: list[list[list[Polynomial]]] = []
+    for power, left in ((history + 1, state), *((history, stages[name]) for name in names)):
+        row: list[list[Polynomial]] = [[()] * (history + 2) for _ in range(1 + len(names))]
+        row[len(matrix)][power] = (Fraction(1),)
+        for (name, k), polynomial in left.parts.items():
+            column = 1 + names.index(name) if name in stages else 0
+            taken = tuple(-a for a in polynomial)
+            row[column][history - k] = _add(row[column][history - k], taken)
+        matrix.append(row)
+    total = _determinant(matrix)
+    while not any(total[0]):
+        total = total[1:]
+    while not any(total[-1]):
+        total = total[:-1]
+    return tuple(total)
+
+
+def _determinant(matrix: list[list[list[Polynomial]]]) -> list[Polynomial]:
+    """The determinant of a matrix of polynomials in ζ, by its first row."""
+    if not matrix:
+        return [(Fraction(1),)]
+    total: list[Polynomial] = []
+    for column, entry in enumerate(matrix[0]):
+        if not any(map(any, entry)):
+            continue
+        minor = _determinant([row[:column] + row[column + 1 :] for row in matrix[1:]])
+        total += [()] * (len(entry) + len(minor) - 1 - len(total))
+        for i, left in enumerate(entry):
+            for j, right in enumerate(minor):
+                product = _times(left, right)
+                signed = tuple(-a for a in product) if column % 2 else product
+                total[i + j] = _add(total[i + j], signed)
+    return total
 
 
 def _coupled(predicted: _State, corrected: _State, history: int) -> tuple[Polynomial, ...]:

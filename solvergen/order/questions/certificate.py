@@ -55,6 +55,15 @@ def certificate(program: Program, highest: int = HIGHEST) -> Document:
         raise NotCertified(
             f"{program.name}: it draws noise; certificates are for deterministic solvers"
         )
+    if program.recalls:
+        raise NotCertified(
+            f"{program.name}: it uses stages of the step before; certificates are for steps that use "
+            "evaluations at grid points and their own stages"
+        )
+    if not {"sigma", "sigma_next"}.isdisjoint(program.free_symbols()):
+        raise NotCertified(
+            f"{program.name}: its weights depend on the level; certificates are for those of h and ratios"
+        )
     variable = _variable(program, program.main)
     name, made, program = program.name, digest(program), _seen_in(program, variable)
     plain = Analysis(program, {}, ())

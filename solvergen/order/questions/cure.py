@@ -243,4 +243,4 @@ def _fits(solver: Solver) -> bool:
     plain = plain and not (solver.start.using or solver.end.using or solver.end.ramp)
     rules = [solver.step, *(stage.rule for stage in solver.stages)]
     sources = {node for rule in rules for node in (*rule.nodes, *(s for s, _ in rule.weights))}
-    return plain and bool(solver.stages) and not any(s.startswith("n-") for s in sources)
+    return plain and bool(solver.stages) and not any("-" in s for s in sources)

@@ -37,6 +37,11 @@ def derivation(program: Program) -> Derivation:
             f"{program.name} carries past states; derivations are written out for solvers that start "
             "every row from the current state, use the leading error"
         )
+    if program.recalls:
+        raise OrderError(
+            f"{program.name} uses stages of the step before; derivations are written out for solvers "
+            "that use evaluations at grid points and their own stages, use the leading error"
+        )
     plain = clock_method(program)
     studied = plain or program
     report = analyse(studied)

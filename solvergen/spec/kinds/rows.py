@@ -22,10 +22,14 @@ class Node(Text):
     def read(self, spec: Reading, path: KeyPath, value: str) -> str:
         found = NODE.fullmatch(value)
         if not found:
-            remedy = 'write "n", "n-1", "n+1" or the name of a stage'
+            remedy = 'write "n", "n-1", "n+1", a stage by its name, or "mid-1" for that of the step before'
             spec.fail(path, f"`{value}` is not a node; {remedy}", value)
         if found[1] and not 1 <= int(found[1]) <= MAX_STEPS:
             spec.fail(path, f"`{value}` looks back more than {MAX_STEPS} steps", value)
+        if found[2] and int(found[2]) != 1:
+            stage = value.partition("-")[0]
+            message = f"stages are kept for one step; write `{stage}-1`, found `{value}`"
+            spec.fail(path, message, value)
         return value
 
 
@@ -37,6 +41,8 @@ class State(Text):
         found = STATE.fullmatch(value)
         if not found or (found[1] and not 1 <= int(found[1]) <= MAX_STEPS):
             remedy = f'write "x" for the current one, "x-1" to "x-{MAX_STEPS}" for those before it'
+            if NODE.fullmatch(value) and not value.startswith("n"):
+                remedy += "; the state of a stage cannot be kept: a solver here has one state, not two (EDICT)"
             spec.fail(path, f"`{value}` is not an accepted state; {remedy}", value)
         return value
 

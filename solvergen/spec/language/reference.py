@@ -17,15 +17,31 @@ refused. In explicit weights these names exist: `h` (step in λ), `r1`, `r2`, �
 h_{{n−k}}/h_n in the rule's coordinate), `phi1`, `phi2`, … (φ_k(−κh), κ = +1 for data and −1 for noise),
 `phi(k, c)` (φ_k(−κch)), `exp`, `expm1`, `log1p`, `sqrt`, the parameters and the abbreviations of `[let]`;
 `g1`, `g2`, … (where the next points of the grid lie, as fractions of the step in the rule's coordinate)
-and `remaining` (σ/α at n over that at the first point where it is finite). With `[noise]` they also know
-`sigma` and `sigma_next` (σ/α where the step begins and ends), `steps` (how many the run has), `log`,
-`min` and `between(low, x, high)`, which is 1 where low <= x <= high and 0 elsewhere.
+`remaining` (σ/α at n over that at the first point where it is finite), `sigma` and `sigma_next` (σ/α where
+the step begins and ends). With `[noise]` they also know `steps` (how many the run has), `log`, `min` and
+`between(low, x, high)`, which is 1 where low <= x <= high and 0 elsewhere.
 
 Weights without a closed form: `integral(f, a, b)` is the integral of f from a to b, where f is an
 expression in `x`, smooth up to its ends (1/sqrt(x) from 0 is not) and without integrals of its own; it
 stays exact in what is proved, and emitted files compute it to float64. `riemann(f, a, b, count)` is the
 left sum of that many equal parts, at most {MAX_PARTS}, as some libraries compute it:
 `integral(1/(x + x**2), sigma_next, sigma)`.
+
+Nodes may be stages of the step before, `mid-1` for the stage `mid`: peer methods and two-step Runge-Kutta
+methods use them. Interpolants without [start] begin with the nodes that exist; explicit weights need
+[[start.rule]] tables, which may use the stages too:
+
+```toml
+[[stage]]
+name  = "mid"
+at    = "1/2"
+rule  = "interpolate"
+nodes = ["n", "mid-1", "n-1"]
+
+[step]
+rule  = "interpolate"
+nodes = ["n", "mid", "mid-1"]        # order 3 on any grid, for two calls a step
+```
 """
 
 

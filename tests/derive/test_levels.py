@@ -1,0 +1,72 @@
+"""σ/α at the ends of a step in the weights of deterministic rules, and names that such rules lack."""
+
+from math import exp, log
+
+import pytest
+
+from solvergen.derive.program import derive
+from solvergen.errors import SolvergenError, SpecError
+from solvergen.order.ode.analyse import analyse
+from solvergen.program.unroll import unroll
+from solvergen.spec.reader import parse_solver
+
+LEANING = """
+name = "leaning"
+integrand = "data"
+[step]
+rule = "weights"
+weights = {{ n = "h*phi1*(1 + {0})", n-1 = "-h*phi1*({0})" }}
+[start]
+using = ["ddim"]
+"""
+PART = "1/(2*r1)*sigma/(1 + sigma_next)"
+
+
+def program(part):
+    return derive(parse_solver(LEANING.format(part)))
+
+
+def test_the_constant_holds_at_every_level():
+    report = analyse(program(PART))
+    assert {o["own_end"].value for o in report.orders.values()} == {1}
+    # AB2 adds 1/2 D' h² where the weight is 1/(2 r1); a share s/(1 + s) of that leaves 1/(1 + s)
+    (term,) = report.json()["leading_error"]["uniform"]
+    assert (term["word"], term["coef"]) == ("D'", "(-1/2)/(sigma + 1)")
+
+
+def test_what_vanishes_with_the_step_costs_no_order():
+    report = analyse(program("1/(2*r1) + (sigma - sigma_next)**2/(3 + sigma)"))
+    assert {o["own_end"].value for o in report.orders.values()} == {2}
+    assert analyse(program("1/(2*r1) + sigma - sigma_next")).orders["uniform"]["own_end"].value == 2
+
+
+def test_the_levels_are_those_of_the_step():
+    sigmas = [5.0, 2.0, 0.5]
+    run = unroll(program(PART), [-log(s) for s in sigmas])
+    h, ratio = log(2.0 / 0.5), log(5.0 / 2.0) / log(2.0 / 0.5)
+    part = 1 / (2 * ratio) * 2.0 / (1 + 0.5)
+    weight = 1 - exp(-h)
+    # α = 1: the last step is σ₂/σ₁ x + (1 − e^{−h})((1 + part) D₁ − part D₀)
+    assert float(run.final[2]) == pytest.approx(weight * (1 + part), rel=1e-14)
+    before = float(run.calls[1].state[1]) * 0.5 / 2.0
+    assert float(run.final[1]) - before == pytest.approx(-weight * part, rel=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("steps/100", 'per = "step"'),
+        ("i/2", 'per = "step"'),
+        ("between(0, sigma, 1)", r"\[start\] and \[end\]"),
+        ("min(sigma, 1)", r"needs \[noise\]"),
+    ],
+)
+def test_names_without_an_order_are_refused_with_the_remedy(part, said):
+    with pytest.raises(SpecError, match=said):
+        parse_solver(LEANING.format(part))
+
+
+def test_a_velocity_rule_says_that_its_order_is_not_derived():
+    text = LEANING.format(PART).replace('"data"', '"velocity"\ncoordinate = "clock"')
+    with pytest.raises(SolvergenError, match="no order is derived for velocity"):
+        analyse(derive(parse_solver(text.replace("h*phi1*", ""))))
