@@ -21,6 +21,8 @@ from solvergen.gallery import load, names
 from solvergen.order import Explosion, StochasticReport, analyse, stochastic_report
 from solvergen.order.expansion.grid import CLASSES
 from solvergen.order.expansion.local_error import predictor_error
+from solvergen.order.ode.analyse import Analysis
+from solvergen.order.verdict import Order
 from solvergen.spec import parse_solver
 
 small = st.builds(Fraction, st.integers(-9, 9), st.integers(1, 7))
@@ -211,6 +213,14 @@ def test_unipc_4_has_two_leading_words_on_any_grid() -> None:
     report = analyse(derive(parse_solver(text)))
     symbolic = report.symbolic.json()
     assert {t["word"] for t in symbolic} == {"D^(5)", "J.D^(4)"}
+
+
+def test_errors_beyond_the_heaviest_words_are_bounded_not_zero() -> None:
+    analysis = Analysis(derive(load("ab3_lambda")), {}, ())
+    analysis.stop = 2
+    report = analysis.report()
+    assert report.orders["uniform"]["exact_start"] == Order(2, False)
+    assert (report.uniform.exponent, report.uniform.terms) == (3, ())
 
 
 SOME = names()[2::12]
