@@ -6,7 +6,9 @@ import pytest
 
 from solvergen.derive.program import derive
 from solvergen.errors import SolvergenError, SpecError
+from solvergen.gallery import load
 from solvergen.order.ode.analyse import Analysis, analyse
+from solvergen.order.sde.strength import silenced
 from solvergen.order.verdict import Order
 from solvergen.program.unroll import unroll
 from solvergen.spec.reader import parse_solver
@@ -71,6 +73,12 @@ def test_a_velocity_rule_says_that_its_order_is_not_derived():
     text = LEANING.format(PART).replace('"data"', '"velocity"\ncoordinate = "clock"')
     with pytest.raises(SolvergenError, match="no order is derived for velocity"):
         analyse(derive(parse_solver(text.replace("h*phi1*", ""))))
+
+
+def test_what_is_left_of_churn_without_noise_has_no_order_and_no_traceback():
+    quiet = silenced(derive(load("euler_churn_as_shipped_by_diffusers")))
+    with pytest.raises(SolvergenError, match="use `between`"):
+        analyse(quiet)
 
 
 def test_a_long_rule_in_time_is_answered_in_part():

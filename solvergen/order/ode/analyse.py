@@ -13,6 +13,7 @@ from ...algebra.series import coefficient
 from ...algebra.traced import symbol
 from ...errors import OrderError
 from ...expr.arithmetic import ONE
+from ...expr.arithmetic import function_names as names_in
 from ...program.model import Program
 from ..expansion import grid as grids
 from ..expansion.grid import ARBITRARY, CLASSES, SMOOTH, UNIFORM, Grid
@@ -103,6 +104,13 @@ class Analysis:
             self.symbolic = (*self.symbolic, "remaining")
             self.values["remaining"] = Fraction(1)
         if not {"sigma", "sigma_next"}.isdisjoint(program.free_symbols()):
+            used = {
+                name for step in program.steps for e in step.expressions for name in names_in(e)
+            }
+            if bent := used & {"between", "min", "log"}:
+                raise OrderError(
+                    f"{program.name}: no order is derived where weights of levels use `{min(bent)}`"
+                )
             if not program.kappa:
                 raise OrderError(
                     f"{program.name}: no order is derived for velocity solvers whose weights use `sigma`"
