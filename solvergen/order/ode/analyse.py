@@ -104,7 +104,10 @@ class Analysis:
             self.values["remaining"] = Fraction(1)
         if not {"sigma", "sigma_next"}.isdisjoint(program.free_symbols()):
             used = {
-                name for step in program.steps for e in step.expressions for name in function_names(e)
+                name
+                for step in program.steps
+                for e in step.expressions
+                for name in function_names(e)
             }
             if bent := used & {"between", "min", "log"}:
                 raise OrderError(
