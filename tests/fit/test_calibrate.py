@@ -317,8 +317,9 @@ def test_shipped_tables_beat_the_published_pairs_on_held_out_mixtures():
 
 
 @pytest.mark.nightly
-def test_fashion_is_calibrated_within_the_measures(tmp_path):
-    tuned = tune("gauss", "fashion", 5, cache=tmp_path)
+@pytest.mark.parametrize(("calls", "shipped_", "row_"), [(5, 0.9, 0.6), (8, 0.6, 0.5)])
+def test_fashion_is_calibrated_within_the_measures(calls, shipped_, row_, tmp_path):
+    tuned = tune("gauss", "fashion", calls, cache=tmp_path)
     unit = tuned.found.published[0].error
     first, row = tuned.found.stages
-    assert first.error < 0.9 * unit and row.error < 0.6 * unit
+    assert first.error < shipped_ * unit and row.error < row_ * unit
