@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .isolated import Limits, arriving, called
+from .isolated import arriving, called
 from .judge import judge
 from .mutants.judging import Outcome, campaign, causes_right, rates
 from .request import Request
