@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,17 +66,20 @@ def rows(verdicts: Sequence[Verdict]) -> dict[str, dict[str, Any]]:
 
 
 def changes(
-    old: dict[str, dict[str, Any]], new: dict[str, dict[str, Any]], *, partial: bool = False
+    old: dict[str, dict[str, Any]],
+    new: dict[str, dict[str, Any]],
+    *,
+    sought: Callable[[str], bool] = lambda target: True,
 ) -> list[Change]:
     """What differs, target by target.
 
     Args:
-        partial: whether targets that are only in the old report are of no interest.
+        sought: whether the new report would hold a target, if it were still there.
     """
     out = []
     for target in sorted({*old, *new}):
         if target not in new:
-            if not partial:
+            if sought(target):
                 out.append(Change(target, "removed", old=_said(old[target].get("status"))))
             continue
         if target not in old:

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,8 @@ def audit_command(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace, settings: dict[str, Any]) -> int:
     try:
-        verdicts = _verdicts(args, settings)
+        requests = _requests(args, settings)
+        verdicts = _verdicts(args, requests)
     except VerifyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -194,7 +196,7 @@ def _run(args: argparse.Namespace, settings: dict[str, Any]) -> int:
         path = getattr(args, name)
         if path is not None:
             path.write_text(_as_file(name, verdicts), encoding="utf-8")
-    return _against(args, verdicts) if args.baseline else machine.exit_code(verdicts)
+    return _against(args, requests, verdicts) if args.baseline else machine.exit_code(verdicts)
 
 
 def _as_file(name: str, verdicts: list[Any]) -> str:
@@ -210,22 +212,21 @@ def _as_file(name: str, verdicts: list[Any]) -> str:
     return makers[name](verdicts)
 
 
-def _against(args: argparse.Namespace, verdicts: list[Any]) -> int:
+def _against(args: argparse.Namespace, requests: Sequence[Any], verdicts: list[Any]) -> int:
     """Compare with the baseline, or write it; what is accepted there fails no more."""
     from . import baseline
 
+    def sought(target: str) -> bool:
+        return any(request.covers(target) for request in requests)
+
     found = baseline.rows(verdicts)
+    known = baseline.read(args.baseline) if args.baseline.exists() else {}
     if args.update:
-        known = baseline.read(args.baseline) if args.baseline.exists() else {}
-        baseline.write(args.baseline, {**known, **found})
+        kept = {target: row for target, row in known.items() if not sought(target)}
+        baseline.write(args.baseline, {**kept, **found})
         print(f"{args.baseline}: {len(found)} verdicts accepted", file=sys.stderr)
         return 0
-    try:
-        known = baseline.read(args.baseline)
-    except VerifyError as error:
-        print(f"error: {error}; write it with --update", file=sys.stderr)
-        return 2
-    changed = baseline.changes(known, found, partial=True)
+    changed = baseline.changes(known, found, sought=sought)
     for change in changed:
         print(f"baseline: {change.sentence()}", file=sys.stderr)
     if changed:
@@ -259,26 +260,40 @@ def _side(place: Path, args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     return versions_apart.judged_from(place, args.targets, more)
 
 
-def _verdicts(args: argparse.Namespace, settings: dict[str, Any]) -> list[Any]:
+def _requests(args: argparse.Namespace, settings: dict[str, Any]) -> list[Any]:
+    """What is to be judged; whatever would end the run after the judging is refused before it."""
+    from . import baseline
+    from .request import Request
+
     for target in args.targets:
         require(target)
     for path in (*(getattr(args, name) for name in FILES), args.record, args.baseline):
         _writable(path)
+    if args.html is not None:
+        from .report import site
+
+        site.require()
+    if args.baseline is not None and not args.update:
+        if not args.baseline.exists():
+            raise TargetError(f"{args.baseline}: there is no such file; write it with --update")
+        baseline.read(args.baseline)
+    options = parse_options(args.options)
+    claims = baseline.claims_of_project(Path.cwd())
+    return [
+        Request(t, options, args.convention, args.claim, settings, claims) for t in args.targets
+    ]
+
+
+def _verdicts(args: argparse.Namespace, requests: Sequence[Any]) -> list[Any]:
     record = args.record
     if args.cache is not None:
         args.cache.mkdir(parents=True, exist_ok=True)
         record = record or args.cache / "verdicts.jsonl"
-    options = parse_options(args.options)
     # a user's own module lies where the command is run
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    from .baseline import claims_of_project
-    from .sweep import Limits, Request, sweep
+    from .sweep import Limits, sweep
 
-    claims = claims_of_project(Path.cwd())
-    requests = [
-        Request(t, options, args.convention, args.claim, settings, claims) for t in args.targets
-    ]
     shown = sys.stderr.isatty()
 
     def progress(done: int, total: int, target: str) -> None:
@@ -297,10 +312,26 @@ def _verdicts(args: argparse.Namespace, settings: dict[str, Any]) -> list[Any]:
                 limits=Limits(args.timeout, int(args.memory * 2**30)),
                 every_option=args.sweep,
             )
+            made = [*made, *_gone(requests, made)]
             return [_stated(v) for v in made] if args.require_claim else made
     finally:
         if shown:
             print(file=sys.stderr)
+
+
+def _gone(requests: Sequence[Any], made: Sequence[Any]) -> list[Any]:
+    """Errors for the samplers that the project claims an order for, and that are not there."""
+    from .request import Request, one_sampler
+    from .settle import broken
+
+    text = "[tool.solvergen.claims] of pyproject.toml holds it to an order, and there is no such sampler"
+    return [
+        broken(Request(name, claim=order), "target", text)
+        for name, order in (requests[0].claims if requests else {}).items()
+        if any(request.covers(name) for request in requests)
+        and not any(one_sampler(name, verdict.target) for verdict in made)
+        and not any(verdict.status == "error" and verdict.reason == "target" for verdict in made)
+    ]
 
 
 def _stated(verdict: Any) -> Any:

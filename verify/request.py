@@ -37,9 +37,20 @@ class Request:
 
     def claimed(self, name: str) -> int | None:
         """What a target of this request is held to: the claim given, or the project's."""
-        bare = name.partition(" ")[0]
-        said = self.claims.get(name, self.claims.get(bare))
-        return self.claim if self.claim is not None else said
+        if self.claim is not None:
+            return self.claim
+        said = [order for key, order in self.claims.items() if one_sampler(key, name)]
+        return self.claims.get(name, said[0] if said else None)
+
+    def covers(self, name: str) -> bool:
+        """Whether a name is one that this request would judge, if there were such a sampler."""
+        bare, whole = name.partition(" ")[0], self.target.removesuffix("*").rstrip(":")
+        if name.removeprefix(bare) != self.name.removeprefix(self.target):
+            return False  # of other options
+        if Path(whole).is_dir():
+            return dotted(bare.partition(":")[0]).startswith(f"{dotted(whole)}.")
+        of_file = self.target.endswith((".py", ":*"))
+        return of_file and _one_place(bare.partition(":")[0], whole)
 
     @property
     def name(self) -> str:
@@ -54,6 +65,33 @@ class Request:
         data["versions"] = versions()
         data["judge"] = judge_digest()
         return hashlib.sha256(json.dumps(data, sort_keys=True, default=_named).encode()).hexdigest()
+
+
+def dotted(place: str) -> str:
+    """A file as the module that it would be imported as: src/mine/ab2.py is src.mine.ab2."""
+    return ".".join(
+        part for part in Path(place.removesuffix(".py")).parts if part not in (".", "/")
+    )
+
+
+def _one_place(first: str, second: str) -> bool:
+    """Whether a file and a module may be one; a file's folders may lie outside its package."""
+    one, two = dotted(first), dotted(second)
+    if first.endswith(".py") == second.endswith(".py"):
+        return one == two
+    return one == two or one.endswith(f".{two}") or two.endswith(f".{one}")
+
+
+def one_sampler(first: str, second: str) -> bool:
+    """Whether two names mean one sampler, by module or by file; options are not looked at.
+
+    >>> one_sampler("mine.ab2:sample", "src/mine/ab2.py:sample")
+    True
+    >>> one_sampler("mine.ab2:sample", "mine.ab3:sample")
+    False
+    """
+    (one, _, a), (two, _, b) = (name.partition(" ")[0].partition(":") for name in (first, second))
+    return a == b and _one_place(one, two)
 
 
 def _named(value: Any) -> str:

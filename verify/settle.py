@@ -77,8 +77,12 @@ def _with_remedy(verdict: Verdict) -> Verdict:
 
     def said(text: str) -> str:
         missing = re.search(r"No module named '([\w.]+)'", text)
-        remedy = f"; pip install {missing[1].partition('.')[0]}" if missing else ""
-        return text if not remedy or remedy in text else text + remedy
+        package = missing[1].partition(".")[0] if missing else ""
+        if not package or "pip install" in text:
+            return text
+        if verdict.target.partition(":")[0].partition(".")[0] == package:
+            return f"{text}; there is no {package}.py here, nor on Python's path"
+        return f"{text}; pip install {package}"
 
     findings = tuple(said(text) for text in verdict.findings)
     return dataclasses.replace(verdict, findings=findings)

@@ -220,6 +220,7 @@ def _file(path: Path, options: dict[str, Any], convention: str | None) -> list[T
         made = callable_target(
             vars(module)[name],
             name=_label(f"{path}:{name}", options),
+            claim=_stated_order(module, str(path)),
             options=options,
             convention=convention,
         )
@@ -240,8 +241,7 @@ def _emitted(module: types.ModuleType, name: str, options: dict[str, Any]) -> Ta
         raise TargetError(f"{name}: the module has no function sample(model, x, sigmas, ...)")
     stated = {key: getattr(module, key) for key in STATED if hasattr(module, key)}
     options = {**_strength(sample, stated), **options}
-    claim = stated.get("CLAIM") or {}
-    order = claim.get("order") if isinstance(claim, dict) else None
+    order = _stated_order(module, name)
     fitted = _fitted(sample, stated, options)
     if fitted is not None and order is None:
         order = stated.get("KEPT_ORDER")
@@ -250,7 +250,7 @@ def _emitted(module: types.ModuleType, name: str, options: dict[str, Any]) -> Ta
         run=fitted.held(int(stated["STEPS"]) // 2)
         if fitted
         else functions.adapted(sample, "k-diffusion", options),
-        claim=order if isinstance(order, int) else None,
+        claim=order,
         stated=stated,
         title=str(stated.get("TITLE") or stated.get("NAME") or name),
         path=getattr(module, "__file__", None),
@@ -262,6 +262,19 @@ def _emitted(module: types.ModuleType, name: str, options: dict[str, Any]) -> Ta
         if hasattr(module, "sample_adaptive")
         else None,
     )
+
+
+def _stated_order(module: types.ModuleType, name: str) -> int | None:
+    """The order that a file claims for its samplers: `CLAIM = 2`, or {"order": 2, …}.
+
+    Raises:
+        TargetError: a claim of another kind, which would otherwise claim nothing.
+    """
+    claim = getattr(module, "CLAIM", None)
+    order = claim.get("order") if isinstance(claim, dict) else claim
+    if order is None or (isinstance(order, int) and not isinstance(order, bool)):
+        return order
+    raise TargetError(f'{name}: CLAIM = {claim!r}: write an order, CLAIM = 2, or {{"order": 2}}')
 
 
 def _fitted(sample: Any, stated: dict[str, Any], options: dict[str, Any]) -> Fitted | None:

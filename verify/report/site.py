@@ -6,6 +6,7 @@ the page.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from functools import cache
 from pathlib import Path
@@ -47,6 +48,17 @@ def render(template: str, folder: Path | None = None, **values: Any) -> str:
         "chart_script": part(HERE / "charts.js"),
     }
     return environment.get_template(template).render(**shared, **values)
+
+
+def require() -> None:
+    """See that pages can be made, before anything is judged.
+
+    Raises:
+        PageError: names the package that is not installed.
+    """
+    for package, what in (("jinja2", "pages need"), ("bokeh", "charts need")):
+        if importlib.util.find_spec(package) is None:
+            raise PageError(f"{what} {package}; pip install 'solvergen[pages]'")
 
 
 @cache
