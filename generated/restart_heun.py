@@ -49,7 +49,8 @@ def grid(sigmas, alphas=None):
     sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
-            raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")
+            found = f"sigmas[{i}] = {s}" + (f", alphas[{i}] = {a}" if alphas is not None else "")
+            raise ValueError(f"levels must be finite and >= 0; found {found}")
         lam.append(math.log(a / s) if a and s else math.copysign(math.inf, a - s))
         falls = not i or lam[i - 1] < lam[i]
         if not (falls or lam[0] <= lam[i] < lam[i - 1] and i < len(alpha) - 1):
@@ -336,7 +337,8 @@ def check(x, denoised, call=0):
         source = "x, which it was given, is free of it"
         if not x.isfinite().all():
             source = "x, which it was given, is not finite either"
-        raise ValueError(f"the model returned {found} at call {call} ({source}); float16 overflows")
+        half = "; float16 overflows easily: try bfloat16" if denoised.dtype == torch.float16 else ""
+        raise ValueError(f"the model returned {found} at call {call} ({source}){half}")
 
 
 def check_noise(x, noise, dtype, first):

@@ -59,11 +59,13 @@ def grid(sigmas, alphas=None):
     sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
-            raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")
+            found = f"sigmas[{i}] = {s}" + (f", alphas[{i}] = {a}" if alphas is not None else "")
+            raise ValueError(f"levels must be finite and >= 0; found {found}")
         lam.append(math.log(a / s) if a and s else math.copysign(math.inf, a - s))
         if i and not lam[i - 1] < lam[i]:
             pair = f"sigmas[{i - 1}] = {sigma[i - 1]}, sigmas[{i}] = {s}"
-            raise ValueError(f"sigma / alpha must decrease at every step; found {pair}")
+            said = "sigma / alpha must decrease at every step, from noise to data"
+            raise ValueError(f"{said}; found {pair}")
     return alpha, sigma, lam
 
 
@@ -339,7 +341,8 @@ def check(x, denoised, call=0):
         source = "x, which it was given, is free of it"
         if not x.isfinite().all():
             source = "x, which it was given, is not finite either"
-        raise ValueError(f"the model returned {found} at call {call} ({source}); float16 overflows")
+        half = "; float16 overflows easily: try bfloat16" if denoised.dtype == torch.float16 else ""
+        raise ValueError(f"the model returned {found} at call {call} ({source}){half}")
 
 
 def rolled(model, x, plan, extra_args):

@@ -364,6 +364,8 @@ def solver(name: str) -> Solver:
 
     if not gallery.is_name(name):
         nearest = hint(name, gallery.names()) or "; see solvergen list"
+        if name.endswith(".toml"):
+            nearest = f'; a file is read by sg.read("{name}")'
         raise SpecError("no solver of that name in the gallery" + nearest, name)
     return read(gallery.CATALOG / f"{name}.toml")
 

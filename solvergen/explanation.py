@@ -96,7 +96,8 @@ def _claim(one: Entry) -> Iterator[str]:
     if not one.weak and (claimed := one.claim.get("order")) is not None:
         source = "the publication claims" if one.records else "claims"
         p, exact = one.order["arbitrary"]["own_end"]
-        found = f"is {'exactly' if exact else 'at least'} {p}" if p else "does not converge"
+        found = f"it is {'exactly' if exact else 'at least'} {p}" if p else "it does not converge"
+        found = f"refuted, {found}"
         if one.rounded and claimed == one.rounded[0] != p:
             found = "holds up to the residual"
         yield f"{source} order {claimed}: {'holds' if claimed == p else found}"

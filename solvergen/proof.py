@@ -98,10 +98,14 @@ class Proof:
         if report.rounded and claim.order == report.rounded.order:
             return ""
         held = "; ".join(str(b) for b in report.bottlenecks)
+        within = report.orders["arbitrary"]["exact_start"].value >= claim.order
+        remedy = "cure its start or end (solvergen cure)" if within else (
+            "see what its free numbers must be (solvergen conditions)"
+        )  # fmt: skip
         return (
             f"claims order {claim.order}, derived is {report.order}"
             + (f" ({held})" if held else "")
-            + '; correct it, cure it (solvergen cure), or set records = "publication" in [claim]'
+            + f'; correct it, {remedy}, or set records = "publication" in [claim]'
         )
 
     def _noise_fault(self) -> str:

@@ -13,7 +13,7 @@ import torch
 from .order.audit import CLASSES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """What the judge found about one target.
 
@@ -78,6 +78,20 @@ class Verdict:
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)
+
+    def __repr__(self) -> str:
+        orders = "/".join("-" if o is None else f"{o:g}" for o in self.audited.values())
+        return f"<Verdict {self.target}: {self.status}, order {orders}>"
+
+    def __str__(self) -> str:
+        orders = ", ".join(
+            f"{kind} grids {'-' if order is None else f'{order:g}'}"
+            for kind, order in self.audited.items()
+        )
+        claim = "" if self.claim is None else f"; claims {self.claim}"
+        return "\n    ".join(
+            [f"{self.target}: {self.status}; order on {orders}{claim}", *self.findings]
+        )
 
     def _repr_html_(self) -> str | None:
         # a notebook shows the verdict as text until the pages have been imported

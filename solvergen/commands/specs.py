@@ -14,6 +14,7 @@ from .parsing import command
 from .terminal import complain, say
 
 if TYPE_CHECKING:
+    from ..loading import Loaded
     from ..program.model import Program
 
 
@@ -129,13 +130,19 @@ def run_lint(args: argparse.Namespace) -> int:
             if is_recipe(target):
                 say(students.lint(target))
                 continue
-            program = load(target).program
+            loaded = load(target)
+            program = loaded.program
         except SpecError as error:
             failed += 1
             complain(f"error: {error}")
             continue
         calls = program.evaluations_per_step
-        for warning in (*inconsistent_rows(program), *advice(program), *_unstable(program)):
+        for warning in (
+            *inconsistent_rows(program),
+            *advice(program),
+            *_unstable(program),
+            *_refuted(loaded),
+        ):
             complain(f"warning: {target}: {warning}")
         say(
             f"{target}: ok; {program.integrand}, {calls} evaluation{'s' * (calls > 1)} per step, "
@@ -151,6 +158,18 @@ def _unstable(program: Program) -> list[str]:
     from ..order.ode.zero_stability import unstable
 
     return unstable(program)
+
+
+def _refuted(loaded: Loaded) -> list[str]:
+    """The claim that the orders refute; they are derived for specs of one's own that claim any."""
+    from ..catalogue import gallery_name
+
+    if loaded.solver.claim.order is None or gallery_name(loaded.path):
+        return []
+    from ..proof import proved
+
+    proof = proved(loaded)
+    return [] if proof.refused or not proof.claim_fault else [proof.claim_fault]
 
 
 def run_schema(args: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 # What stands out in the text that `explain` and `lint` print.
 _MARKS = (
     r"(?P<good>: holds$|: ok;)",
-    r"(?P<bad>^(error|the publication claims order \d+: is .*|claims order \d+: is .*))",
+    r"(?P<bad>^(error|(the publication )?claims order \d+: refuted.*))",
     r"(?P<warn>^(warning|held back by .*|no order is stated: .*))",
     r"(?P<head>^(order, proved|local error|stiff order|evaluations per step|parameter) )",
     r"(?P<caret>^ +\| +\^+$)",

@@ -15,6 +15,7 @@ from .diffusers_noise import noise_source
 from .diffusers_output import ONE_RESULT, StepOutput
 from .memory import Recycler
 
+HALF = "; float16 overflows easily: run the network in bfloat16 or float32"
 LARGE = 2**20  # entries of a state from which on memory is used again on a CPU
 
 
@@ -219,10 +220,8 @@ class PlanSteps(NoiseMixing):
         source = "the sample, which it was given, is free of it"
         if not bool(sample.isfinite().all()):
             source = "the sample, which it was given, is not finite either"
-        raise ValueError(
-            f"the model returned {found} at call {call} ({source}); float16 overflows: run the "
-            "network in bfloat16 or float32"
-        )
+        half = model_output.dtype == torch.float16
+        raise ValueError(f"the model returned {found} at call {call} ({source}){HALF * half}")
 
     def _look(self) -> None:
         """At the end of a run on a device: whether a model call was not finite, with one transfer."""
@@ -230,8 +229,8 @@ class PlanSteps(NoiseMixing):
         self._seen = []
         if bad:
             raise ValueError(
-                f"the model returned NaN or inf at call {bad[0]}, from a sample that was finite; "
-                "float16 overflows: run the network in bfloat16 or float32"
+                f"the model returned NaN or inf at call {bad[0]}, from a sample that was finite"
+                "; in float16 it may have overflowed: run the network in bfloat16 or float32"
             )
 
 

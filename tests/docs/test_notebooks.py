@@ -10,7 +10,7 @@ import pytest
 
 NOTEBOOKS = Path(__file__).parents[2] / "docs" / "notebooks"
 WANTED = {  # what the outputs of each must hold
-    "researcher": ["claims order 2: is exactly 1", "unknown key `teta`", "pass"],
+    "researcher": ["claims order 2: refuted, it is exactly 1", "unknown key `teta`", "pass"],
     "maintainer": ["must be multiplied by", "1 passed"],
     "engineer": ["import torch", "spread at the end 0.5", "largest"],
 }

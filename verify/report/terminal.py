@@ -189,4 +189,7 @@ def _causes(verdict: Verdict) -> list[str]:
     for cause in verdict.causes:
         seen.setdefault(cause["text"], []).append(cause["grid"])
     said = " ".join(verdict.findings)
-    return [f"    cause ({_on(grids)}): {text}" for text, grids in seen.items() if text not in said]
+    head = "why not more" if verdict.status == "pass" else "cause"
+    return [
+        f"    {head} ({_on(grids)}): {text}" for text, grids in seen.items() if text not in said
+    ]

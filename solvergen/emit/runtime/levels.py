@@ -24,7 +24,8 @@ def grid(sigmas, alphas=None):
     sigma, lam = sigma.tolist(), []
     for i, (a, s) in enumerate(zip(alpha, sigma)):
         if not (0 <= a < math.inf and 0 <= s < math.inf and a + s > 0):
-            raise ValueError(f"alpha, sigma must be finite and >= 0; at {i} they are {a}, {s}")
+            found = f"sigmas[{i}] = {s}" + (f", alphas[{i}] = {a}" if alphas is not None else "")
+            raise ValueError(f"levels must be finite and >= 0; found {found}")
         lam.append(math.log(a / s) if a and s else math.copysign(math.inf, a - s))
         if JUMPS:
             falls = not i or lam[i - 1] < lam[i]
@@ -35,7 +36,8 @@ def grid(sigmas, alphas=None):
         else:
             if i and not lam[i - 1] < lam[i]:
                 pair = f"sigmas[{i - 1}] = {sigma[i - 1]}, sigmas[{i}] = {s}"
-                raise ValueError(f"sigma / alpha must decrease at every step; found {pair}")
+                said = "sigma / alpha must decrease at every step, from noise to data"
+                raise ValueError(f"{said}; found {pair}")
     return alpha, sigma, lam
 
 

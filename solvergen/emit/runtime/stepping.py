@@ -99,7 +99,8 @@ def check(x, denoised, call=0):
         source = "x, which it was given, is free of it"
         if not x.isfinite().all():
             source = "x, which it was given, is not finite either"
-        raise ValueError(f"the model returned {found} at call {call} ({source}); float16 overflows")
+        half = "; float16 overflows easily: try bfloat16" if denoised.dtype == torch.float16 else ""
+        raise ValueError(f"the model returned {found} at call {call} ({source}){half}")
 
 
 def check_noise(x, noise, dtype, first):

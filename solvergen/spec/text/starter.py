@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _HEAD = """\
 #:schema solver.schema.json
+# solvergen schema > solver.schema.json, beside this file, and an editor knows every key.
 name        = "{name}"
 title       = "{name}"
 description = "Say in a sentence what is particular about this solver."
