@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .api import Explanation, Solver, read, solver
     from .errors import DeriveError, OrderError, SolvergenError, SpecError
-    from .fit.tune import calibrate
+    from .fit.pipelines import calibrate
     from .verdicts import audit
 
 __version__ = "0.1.0"
@@ -34,7 +34,7 @@ _PLACES = {
     "audit": "verdicts",
     "read": "api",
     "solver": "api",
-    "calibrate": "fit.tune",
+    "calibrate": "fit.pipelines",
     "DeriveError": "errors",
     "OrderError": "errors",
     "SolvergenError": "errors",

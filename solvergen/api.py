@@ -101,7 +101,7 @@ class Solver:
         try:
             return derive(self.spec, self._sibling)
         except DeriveError as error:
-            from .spec.document import dotted
+            from .spec.text.document import dotted
 
             where = f"{dotted(error.where)}: " if error.where else ""
             raise SpecError(where + error.message, str(self._path)) from None

@@ -94,7 +94,7 @@ def sibling(path: Path) -> Callable[[str], Solver]:
 
 def located(error: DeriveError | RecursionError, path: Path) -> SpecError:
     """A derivation error with the place in the spec that caused it."""
-    from .spec.locate import Locator
+    from .spec.text.locate import Locator
 
     if isinstance(error, RecursionError):
         return SpecError("expressions are nested too deeply to derive; simplify them", str(path))

@@ -57,7 +57,7 @@ class Proof:
     refused: str = ""
 
     @cached_property
-    def stated(self) -> dict[str, Any] | None:
+    def theory(self) -> dict[str, Any] | None:
         """What an emitted file states of the order; ``None`` where none can be derived."""
         if self.noise is not None:
             return {"weak": self.noise.json()}
@@ -65,7 +65,7 @@ class Proof:
             return None
         from .emit.torch_file import MAX_COEFFICIENT
 
-        return self.order.stated(longest=MAX_COEFFICIENT)
+        return self.order.theory(longest=MAX_COEFFICIENT)
 
     @cached_property
     def text(self) -> str:
@@ -73,7 +73,7 @@ class Proof:
         from .emit.torch_file import torch_file
 
         loaded = self.loaded
-        return torch_file(loaded.solver, loaded.program, self.stated, loaded.spec)
+        return torch_file(loaded.solver, loaded.program, self.theory, loaded.spec)
 
     @property
     def fault(self) -> str:

@@ -1,8 +1,8 @@
 """Targets in processes of their own: a hang, an exit, a flood of output or memory ends one verdict.
 
-Processes are forked from a server that has imported torch and the judge once. Each leads a session
-of its own, so that what it forks dies with it, and runs under limits on CPU time, wall time and
-memory; nothing that it does to torch reaches another target.
+Processes are forked from a server that has imported torch and the judge once. Each is supervised, so
+that what it starts dies with it, and runs under limits on CPU time, wall time and memory; nothing
+that it does to torch reaches another target.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import contextlib
 import json
 import multiprocessing
 import os
-import resource
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,24 +21,11 @@ from typing import Any
 from .report.finite import finite
 from .request import Request
 from .settle import broken, settle, verdict_of
+from .supervised import DONE, STOPPED, Limits, supervised
 from .verdict import Verdict
 
-GIBIBYTE = 2**30
 # wall time may pass without work on a loaded machine
 PATIENCE = 4.0
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one target may use.
-
-    Args:
-        seconds: of CPU time; a sleeping target has PATIENCE times as long.
-        memory: bytes beyond what the judge itself holds.
-    """
-
-    seconds: float = 120.0
-    memory: int = 4 * GIBIBYTE
 
 
 @dataclass
@@ -98,7 +84,7 @@ def _served(
                 index, argument = waiting.pop(0)
                 here, there = context.Pipe(duplex=False)
                 process = context.Process(
-                    target=_inside, args=(there, function, argument, limits), daemon=False
+                    target=supervised, args=(there, function, argument, limits), daemon=False
                 )
                 process.start()
                 there.close()
@@ -122,59 +108,26 @@ def _imported_once(todo: Sequence[tuple[int, Any]]) -> list[str]:
 
 
 def _collected(one: _Running, late: bool, limits: Limits) -> str | tuple[str, str]:
-    text: str | None = None
+    said = b""
     if one.pipe.poll():
         with contextlib.suppress(EOFError, OSError):
-            text = one.pipe.recv_bytes().decode()
+            said = one.pipe.recv_bytes()
     _end(one)
-    if text is not None:
-        return text
-    code = one.process.exitcode
-    if late or code == -signal.SIGXCPU:
-        spent = limits.seconds if not late else PATIENCE * limits.seconds
-        return "hang", f"not done after {spent:.0f} s: stopped"
-    if code in (-signal.SIGKILL, -signal.SIGSEGV, -signal.SIGABRT):
-        return (
-            "killed",
-            f"the process died of signal {-code}: out of memory, or a fault in native code",
-        )
-    return "exit", f"the process ended with code {code} before there was a verdict"
+    if said.startswith(DONE):
+        return said[len(DONE) :].decode()
+    if said.startswith(STOPPED):
+        reason, text = json.loads(said[len(STOPPED) :])
+        return reason, text
+    if late:
+        return "hang", f"not done after {PATIENCE * limits.seconds:.0f} s: stopped"
+    return "killed", "its processes were killed before there was a verdict"
 
 
 def _end(one: _Running) -> None:
-    """End a target's process and whatever it has started."""
-    if one.process.pid is not None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(one.process.pid, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(one.process.pid, signal.SIGKILL)
-    one.process.join(timeout=5)
+    """End a target's processes: its supervisor ends what the target has started, and itself."""
+    for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        if one.process.pid is not None and one.process.is_alive():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(one.process.pid, number)
+        one.process.join(timeout=patience)
     one.pipe.close()
-
-
-def _inside(
-    pipe: Connection, function: Callable[[Any], str], argument: Any, limits: Limits
-) -> None:
-    """The child: a session, limits and a silent terminal of its own."""
-    os.setsid()
-    silent = os.open(os.devnull, os.O_WRONLY)
-    for number in (1, 2):
-        os.dup2(silent, number)
-    seconds = int(limits.seconds)
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    held = _virtual_memory()
-    if held:
-        resource.setrlimit(resource.RLIMIT_AS, (held + limits.memory, held + limits.memory))
-    import torch
-
-    torch.set_num_threads(1)
-    pipe.send_bytes(function(argument).encode())
-
-
-def _virtual_memory() -> int:
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[0]) * resource.getpagesize()
-    except OSError:  # no such file on this system: no limit on memory there
-        return 0

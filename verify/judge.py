@@ -19,6 +19,7 @@ from .noise.jumps import audit_jumps, rises
 from .order.audit import CLASSES, Audit, audit
 from .order.claims import weigh
 from .order.stability import region
+from .probe.adaptive import embedded
 from .probe.place import line_of_step
 from .probe.tableau import FORMS
 from .probe.trace import Run
@@ -92,6 +93,12 @@ def _judged(
     verdict = _judge_drift(target, claim, audited, grids if rates else (), constants)
     if target.fitted is not None:
         verdict = _with_table(verdict, target.fitted)
+    if target.adaptive is not None or audited.amplitude < 1:
+        pair = embedded(target.adaptive or target.run)
+        # what bites at large outputs may be a clamp as well
+        if target.adaptive is not None or pair.order is not None:
+            told = (*verdict.findings, pair.sentence())
+            verdict = replace(verdict, findings=told, adaptive=pair.as_dict())
     if audited.status == "ok" and rises(target.run):
         verdict = _with_jumps(verdict, target, audited)
     return _conducted(verdict, target, audited) if conduct else verdict

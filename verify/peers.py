@@ -9,35 +9,20 @@ integrates no ODE on a grid of levels is listed at the end.
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import sys
 import warnings
-from collections.abc import Iterator
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-import torch
-
-from .errors import VerifyError
-from .judge import judge
 from .library import expanded
 from .peer_entries import NOISY, Entry, diffusers_entries, k_diffusion_entries
 from .report.terminal import moments, orders
 from .request import Request
-from .settle import settle
-from .targets import find
+from .supervised import Limits
+from .sweep import sweep
 from .verdict import Verdict
-
-
-def noisy_verdicts() -> Iterator[tuple[Entry, Verdict | str]]:
-    """Each entry of NOISY with its verdict; only what it claims for itself is weighed."""
-    for entry in NOISY:
-        try:
-            (target,) = find(entry[0], entry[1])
-        except VerifyError as error:
-            yield entry, str(error)
-            continue
-        yield entry, judge(target, rates=False)
 
 
 def _noisy_row(entry: Entry, verdict: Verdict) -> str:
@@ -59,18 +44,6 @@ def _noisy_row(entry: Entry, verdict: Verdict) -> str:
     found = "; ".join(f.replace("|", "/") for f in verdict.findings)
     cells = (name, shown, str(claim), tau, *parts, found)
     return "| " + " | ".join(cells) + " |"
-
-
-def verdicts(entries: Iterator[Entry]) -> Iterator[tuple[Entry, Verdict | str]]:
-    """Each entry with its verdict, or with the reason why there is none."""
-    for entry in entries:
-        text, options, claim = entry
-        try:
-            (target,) = find(text, options)
-        except VerifyError as error:
-            yield entry, str(error)
-            continue
-        yield entry, judge(target, claim=claim, grids=("uniform", "karras", "rough"))
 
 
 def _row(entry: Entry, verdict: Verdict) -> str:
@@ -135,9 +108,40 @@ HEAD = (
 )
 
 
-def table() -> str:
-    """The Markdown document."""
-    made = [*verdicts(k_diffusion_entries()), *verdicts(diffusers_entries())]
+RULE = {"grids": ("uniform", "karras", "rough"), "conduct": False}
+NOISE = {"rates": False, "conduct": False}
+REAL = {"rule": False}
+LIMITS = Limits(seconds=900.0)
+
+
+def requests() -> list[tuple[str, Entry, Request]]:
+    """Everything that is judged: section, entry, request."""
+
+    def made(section: str, entry: Entry, settings: dict[str, Any]) -> tuple[str, Entry, Request]:
+        text, options, claim = entry
+        # what noise claims is weighed by itself; only the rest is held to a claim
+        held = None if section == "noise" else claim
+        return section, entry, Request(text, options, claim=held, settings=settings)
+
+    out = [made("k_diffusion", e, RULE) for e in k_diffusion_entries()]
+    out += [made("diffusers", e, RULE) for e in diffusers_entries()]
+    out += [made("noise", e, NOISE) for e in NOISY]
+    for request in expanded(Request("diffusers:*"), True):
+        out.append(made("runs", (request.target, request.options, None), REAL))
+    return out
+
+
+def table(record: Path | None = None, jobs: int = 1) -> str:
+    """The Markdown document.
+
+    Args:
+        record: file of finished verdicts, to stop and resume.
+        jobs: processes.
+    """
+    asked = requests()
+    judged = sweep([r for _, _, r in asked], record=record, jobs=jobs, limits=LIMITS)
+    made = [(section, entry, v) for (section, entry, _), v in zip(asked, judged, strict=True)]
+    absent = [v.findings[0] for section, _, v in made if v.reason == "target" and section != "runs"]
     lines = [
         "# Shipped samplers, judged",
         "",
@@ -155,14 +159,16 @@ def table() -> str:
             "rounding."
         ),
     ]
-    for prefix, title in (("k_diffusion", "k-diffusion"), ("diffusers", "diffusers")):
+    for section, title in (("k_diffusion", "k-diffusion"), ("diffusers", "diffusers")):
         lines += ["", f"## {title}", "", HEAD]
-        shown = [(e, v) for e, v in made if e[0].startswith(prefix) and isinstance(v, Verdict)]
-        lines += [_row(e, v) for e, v in shown if not v.noise]
-    lines += _noisy_table()
-    lines += real_runs()
+        lines += [
+            _row(e, v) for s, e, v in made if s == section and not v.noise and v.reason != "target"
+        ]
+    noisy = [(e, v) for s, e, v in made if s == "noise" and v.reason != "target"]
+    lines += _noisy_table(noisy)
+    lines += real_runs([(e, v) for s, e, v in made if s == "runs"])
     lines += ["", "## Not samplers of an ODE on a grid of levels, or not loadable here", ""]
-    lines += [f"- {' '.join(v.split())}" for _, v in made if isinstance(v, str)]
+    lines += [f"- {text}" for text in dict.fromkeys(" ".join(t.split()) for t in absent)]
     return "\n".join(lines) + "\n"
 
 
@@ -172,9 +178,9 @@ NOISY_HEAD = (
 )
 
 
-def _noisy_table() -> list[str]:
+def _noisy_table(made: list[tuple[Entry, Verdict]]) -> list[str]:
     """Section of the samplers that draw noise."""
-    rows = [_noisy_row(e, v) for e, v in noisy_verdicts() if isinstance(v, Verdict)]
+    rows = [_noisy_row(e, v) for e, v in made]
     return [
         "",
         "## With noise",
@@ -196,15 +202,13 @@ def _noisy_table() -> list[str]:
 RUNS_HEAD = "| scheduler | options | check | found | run |\n|---|---|---|---|---|"
 
 
-def real_runs() -> list[str]:
+def real_runs(made: list[tuple[Entry, Verdict]]) -> list[str]:
     """Section of what schedulers do around their rule, for every option of the sweep."""
-    settings = {"rule": False}
     rows: list[str] = []
     known: set[tuple[str, str]] = set()
-    for request in expanded(Request("diffusers:*", settings=settings), True):
-        (verdict,) = settle(replace(request, settings=settings))
-        name = request.target.split(":")[1].removesuffix("Scheduler")
-        options = ", ".join(f"{k}={_short(v)}" for k, v in request.options.items())
+    for (target, chosen, _), verdict in made:
+        name = target.split(":")[1].removesuffix("Scheduler")
+        options = ", ".join(f"{k}={_short(v)}" for k, v in chosen.items())
         for found in verdict.conduct.get("findings", ()):
             text = " ".join(found["text"].replace("|", "/").split())
             if found["gravity"] == "remark" or (name, text) in known:
@@ -235,7 +239,15 @@ def _version(package: str) -> str:
         return "(unknown)"
 
 
-if __name__ == "__main__":
-    torch.set_num_threads(1)
+def main() -> None:
+    """Write the document to stdout."""
+    parser = argparse.ArgumentParser(prog="python -m verify.peers", description=table.__doc__)
+    parser.add_argument("--record", type=Path, help="file of finished verdicts, to stop and resume")
+    parser.add_argument("--jobs", type=int, default=1)
+    args = parser.parse_args()
     warnings.simplefilter("ignore")
-    sys.stdout.write(table())
+    sys.stdout.write(table(args.record, args.jobs))
+
+
+if __name__ == "__main__":
+    main()

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from .errors import TargetError, VerifyError
-from .isolated import Limits, called, judged
+from .isolated import called, judged
 from .library import expanded
 from .report.finite import finite
 from .request import Request
 from .settle import broken, settle, verdict_of
+from .supervised import Limits
 from .verdict import Verdict
 
 __all__ = ["Limits", "Request", "settle", "split", "sweep"]
@@ -39,7 +40,7 @@ def split(request: Request) -> list[Request]:
     return [dataclasses.replace(request, target=str(p)) for p in files]
 
 
-def _parts(
+def single(
     requests: Sequence[Request], every_option: bool, limits: Limits | None
 ) -> tuple[list[Request], dict[int, Verdict]]:
     """Requests for single samplers, and verdicts on those that could not be expanded.
@@ -113,7 +114,7 @@ def sweep(
         raise TargetError("--jobs must be at least 1, or -1 for all cores; got 0")
     alone = limits if backend is None else None
     parallel = None if alone else _parallel(jobs, backend)
-    parts, failed = _parts(requests, every_option, alone)
+    parts, failed = single(requests, every_option, alone)
     keys = [p.key() for p in parts]
     known = _recorded(record)
     results: dict[int, list[Verdict]] = {i: [v] for i, v in failed.items()}

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .conduct.adaptive import conduct_of_adaptive
 from .conduct.checks import Conduct
 from .conduct.schedulers import conduct_of_scheduler
 from .errors import ANYTHING, TargetError
 from .fitted.judging import Fitted
 from .hosts import functions
+from .hosts.adaptive import Adaptive, adaptive
 from .hosts.alone import k_diffusion_sampling, load_file
 from .hosts.schedulers import scheduler_run
 from .names import require
@@ -38,6 +40,7 @@ class Target:
         real: its real runs, where these are not those of a function on the caller's grid.
         fitted: a file with numbers for each of its steps; `run` then has those of one step at all.
         table: the module of a calibrated file, whose levels are its own, or None.
+        adaptive: the sampler, or a function of its file, that chooses its own steps, or None.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Target:
     real: Callable[[], Conduct] | None = None
     fitted: Fitted | None = None
     table: types.ModuleType | None = None
+    adaptive: Adaptive | None = None
 
 
 STATED = (
@@ -128,12 +132,15 @@ def callable_target(
         return _scheduler(sampler, title, options, claim)
     if callable(sampler):
         found = convention or functions.convention_of(sampler)
+        free = adaptive(sampler, options) if found == "k-diffusion-adaptive" else None
         return Target(
             title,
             functions.adapted(sampler, found, options),
             claim,
             title=title,
             quiet=_quiet(sampler, found, options),
+            real=(lambda: conduct_of_adaptive(free)) if free else None,
+            adaptive=free,
         )
     raise TargetError(f"{title}: neither a sampler function, a module nor a scheduler")
 
@@ -251,6 +258,9 @@ def _emitted(module: types.ModuleType, name: str, options: dict[str, Any]) -> Ta
         quiet=_quiet(sample, "k-diffusion", options),
         fitted=fitted,
         table=module if all(hasattr(module, name) for name in TABLE) else None,
+        adaptive=adaptive(module.sample_adaptive, options)
+        if hasattr(module, "sample_adaptive")
+        else None,
     )
 
 

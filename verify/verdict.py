@@ -43,6 +43,8 @@ class Verdict:
         table: of a file with numbers for each step: what they do at its own levels, and its errors
             there beside those of its base and of plain samplers.
         conduct: what real runs showed, as plain data of conduct.checks.Conduct.
+        adaptive: of a sampler that chooses its own steps: the order of its error estimate and the
+            power of its controller.
         path: source file, or None.
         line: line of that file at which steps are made, or None.
     """
@@ -68,6 +70,7 @@ class Verdict:
     noise: dict[str, Any] = field(default_factory=dict)
     table: dict[str, Any] = field(default_factory=dict)
     conduct: dict[str, Any] = field(default_factory=dict)
+    adaptive: dict[str, Any] = field(default_factory=dict)
     path: str | None = None
     line: int | None = None
     versions: dict[str, str] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from . import modular, series
+from . import flint_rationals, modular, series
 from .flint_series import INSTALLED, FlintSeries
 from .modular import ModularSeries, PrimeField
 from .quadrature import expanded
@@ -63,9 +63,11 @@ class SeriesRing:
         self.end = end = power * (limit + 1) + slack
         residues = FlintSeries if INSTALLED else ModularSeries
         one = Series(0, [ONE], end) if field is None else residues(0, [1], end, field)
+        rational = INSTALLED and field is None
+        one = flint_rationals.lifted(one) if rational else one
         self.x: Series = one.like(1, one.terms, end)
         self.h: Scalar = one.like(power, one.terms, end)
-        kind = series if field is None else modular
+        kind = modular if field else flint_rationals if rational else series
         self.functions: dict[str, Callable[..., Scalar]] = {
             "exp": kind.exp,
             "expm1": kind.expm1,

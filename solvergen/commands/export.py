@@ -45,7 +45,7 @@ def run_diffusers(args: argparse.Namespace) -> int:
     from ..writing import write
 
     loaded = load(args.spec)
-    text = diffusers_file(loaded.solver, loaded.program, proved(loaded).stated, loaded.spec)
+    text = diffusers_file(loaded.solver, loaded.program, proved(loaded).theory, loaded.spec)
     path = args.out or Path(f"{loaded.solver.name}_scheduler.py")
     changed = write(path, text)
     print(f"{'wrote' if changed else 'up to date:'} {path} ({class_name(loaded.solver.name)})")

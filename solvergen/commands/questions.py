@@ -68,8 +68,8 @@ def run_cure(args: argparse.Namespace) -> int:
     from ..order import analyse
     from ..order.questions.cure import cured_solver, cures
     from ..proof import order_report
-    from ..spec.edit import changed
     from ..spec.reader import parse_solver
+    from ..spec.text.edit import changed
     from ..writing import write
 
     loaded = load(args.spec)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SolvergenError, SpecError
-from ..spec.starter import FAMILIES
+from ..spec.text.starter import FAMILIES
 from .parsing import command
 from .terminal import complain, say
 
@@ -62,7 +62,7 @@ def add(commands: Any) -> None:
 def run_new(args: argparse.Namespace) -> int:
     """Write a starter spec; an existing file is left alone."""
     from ..spec.file_name import name_refusal
-    from ..spec.starter import starter
+    from ..spec.text.starter import starter
     from ..writing import write
 
     name, family = args.name, args.family or "interpolate"
@@ -155,8 +155,8 @@ def _unstable(program: Program) -> list[str]:
 
 def run_schema(args: argparse.Namespace) -> int:
     """The spec language for editors or for people."""
-    from ..spec.reference import reference
-    from ..spec.schema import json_schema
+    from ..spec.language.reference import reference
+    from ..spec.language.schema import json_schema
 
     print(reference() if args.markdown else json.dumps(json_schema(), indent=2, ensure_ascii=False))
     return 0

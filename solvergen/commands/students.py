@@ -183,7 +183,7 @@ def lint(target: str) -> str:
     except SolvergenError as error:
         raise SpecError(str(error), recipe.path) from None
     if found.refused:
-        from ..spec.locate import Locator
+        from ..spec.text.locate import Locator
 
         locator = Locator(Path(recipe.path).read_text(encoding="utf-8"))
         line, column, width = locator.find(("claim", "endpoint_error"))
@@ -234,4 +234,4 @@ def _scheduler() -> str:
     from ..proof import proved
 
     known = load("consistency_multistep")
-    return diffusers_file(known.solver, known.program, proved(known).stated, known.spec)
+    return diffusers_file(known.solver, known.program, proved(known).theory, known.spec)

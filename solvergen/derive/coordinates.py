@@ -18,8 +18,8 @@ from ..expr import functions as of_step
 from ..expr.arithmetic import ONE, ZERO, multiply, power, quotient
 from ..expr.functions import expm1, lift, log1p, phi, sqrt
 from ..program.row import KAPPA, Place
-from ..spec.locate import Path as KeyPath
 from ..spec.model import Schedule
+from ..spec.text.locate import Path as KeyPath
 from . import own_schedule
 
 LAM, H = Symbol("lam"), Symbol("h")

@@ -11,8 +11,8 @@ from ..expr import functions as own
 from ..expr.time import T, in_sympy
 from ..process.model import LAM as PROCESS_LAM
 from ..process.model import Process, ProcessError, simplified
-from ..spec.locate import Path as KeyPath
 from ..spec.model import Schedule
+from ..spec.text.locate import Path as KeyPath
 
 LAM = sp.Symbol("lam")
 

@@ -14,8 +14,8 @@ from ..expr.functions import lift
 from ..program.model import Program
 from ..program.row import KAPPA, Place, Row, depth
 from ..program.step import Step
-from ..spec.locate import Path as KeyPath
 from ..spec.model import Rule, Solver, Stage
+from ..spec.text.locate import Path as KeyPath
 from .blocks import check_blocks, check_coordinates, check_points
 from .borrowed import is_that_solver
 from .checks import check_corrector, check_draws, check_shared, check_states, check_zero

@@ -31,7 +31,7 @@ class World:
         mixture: with its exact denoiser, or None.
         points: (n, d) data, where there is no mixture, float32.
         labels: (n,) classes of the points, or None.
-        classes: number of classes that the student is told, 0 for none.
+        classes: number of classes that the student is conditioned on, 0 for none.
         sd: root mean square over coordinates of the standard deviation.
         shape: of one sample, for pictures.
     """

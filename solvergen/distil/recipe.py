@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from ..errors import SpecError, hint
-from ..spec.locate import Locator
+from ..spec.text.locate import Locator
 from .keys import BANKED, FORM, SYSTEMS, TABLES, Key
 
 CATALOG = Path(__file__).parent.parent / "recipes"

@@ -53,7 +53,7 @@ def denoiser(recipe: Recipe, world: World) -> Model:
     """D(x, sigma, **conditions): exact, or a trained student's.
 
     Raises:
-        SolvergenError: the folder is no student, or its student does not denoise.
+        SolvergenError: the folder does not hold a student, or its student does not denoise.
     """
     name = str(recipe.teacher["denoiser"])
     if name == "exact":
@@ -75,7 +75,9 @@ def denoiser(recipe: Recipe, world: World) -> Model:
     elif known in ("flow", "denoising-jump"):
         call = student.denoise
     else:
-        raise SolvergenError(f"{name}: a student of form `{known}` is no denoiser; give a dsm one")
+        raise SolvergenError(
+            f"{name}: a student of form `{known}` does not denoise; give a dsm one"
+        )
 
     def denoise(x: Tensor, sigma: Tensor, **extra: Any) -> Tensor:
         with torch.no_grad():

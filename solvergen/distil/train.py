@@ -212,7 +212,7 @@ def _set_rate(
 
 
 def _check_shapes(made: System) -> None:
-    """One loss before the first step: a network with another shape is told here.
+    """One loss before the first step: a network with another shape is reported here.
 
     Raises:
         TrainingError: the student's output does not have the shape of its state.

@@ -9,28 +9,28 @@ from fractions import Fraction
 from ..expr.functions import lift
 from ..program.model import Program
 from ..spec.model import Controller
-from .layout import Layout, clock_text
+from .file_plan import FilePlan
 from .python_text import listing, python
 from .specialise import Static, definition
-from .step_quantities import BLOCK
+from .step_quantities import BLOCK, clock_text
 from .step_text import StepText
 
 PAD = " " * 4
 
 
-def adaptive_part(layout: Layout, static: Static) -> str:
+def adaptive_part(plan: FilePlan, static: Static) -> str:
     """The definitions that an adaptive solver adds to its file.
 
     Returns:
         Source text; ``embedded``, ``attempt`` and ``sample_adaptive``.
     """
-    program, controller = layout.program, layout.program.controller
+    program, controller = plan.program, plan.program.controller
     assert controller is not None and program.embedded is not None
     keywords = "".join(f", {p.name}" for p in program.parameters)
     choices = {**static.choices, "PID": controller.kind == "pid"}
     chosen = replace(static, choices=choices, texts=_controlled(controller))
     run = [definition("adaptive", name, chosen) for name in ("attempt", "sample_adaptive")]
-    return "\n\n".join([_embedded(layout, keywords), *run])
+    return "\n\n".join([_embedded(plan, keywords), *run])
 
 
 def _controlled(controller: Controller) -> dict[str, str]:
@@ -57,15 +57,16 @@ def _controlled(controller: Controller) -> dict[str, str]:
     return {**shown, "FACTOR": " * ".join(powers) or "1"}
 
 
-def _embedded(layout: Layout, keywords: str) -> str:
+def _embedded(plan: FilePlan, keywords: str) -> str:
     """The function that weighs the embedded rule on a step between two levels."""
-    program = layout.program
+    program = plan.program
     assert program.embedded is not None
-    text = StepText(layout, replace(program.main, final=program.embedded))
+    text = StepText(plan, replace(program.main, final=program.embedded))
     weights = text.weights(text.step.final)
     named: list[str] = []
-    items = [text.base(named, layout.program.main.final)]
-    for number, source in enumerate(["n", *text.stages.values()]):
+    items = [text.base(named, plan.program.main.final)]
+    own = (text.stages[row.name] for row in text.step.stages)  # those before are not embedded
+    for number, source in enumerate(["n", *own]):
         items.append(text.item(named, f"w{number}", weights.get(source)))
     inner = [*text.offsets(), *text.functions(True), *text.functions(False), *named]
     inner += listing("return", items, BLOCK)

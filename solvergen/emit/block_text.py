@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from ..program.model import Program
-from ..program.step import Step
+from .file_plan import FilePlan
 
 PAD = " " * 4
 
 
-def kinds(program: Program) -> tuple[Step, ...]:
-    """The main step, then the other steps of the last blocks."""
-    rest = (step for steps in program.remainder for step in steps)
-    return tuple(dict.fromkeys((program.main, *rest)))
-
-
-def block_lines(program: Program) -> list[str]:
+def block_lines(plan: FilePlan) -> list[str]:
     """The list of blocks: where each begins and ends on the grid, and its kind (−1 is DDIM)."""
-    known = kinds(program)
+    program = plan.program
+    known = [branch.step for branch in (plan.branches[-1], *plan.branches[:-1])]
     number = {step: k for k, step in enumerate(known)}
     spans = program.main.spans
     chosen = [_listed([number[step] for step in rest]) for rest in program.remainder]

@@ -106,7 +106,7 @@ def diffusers_file(
         solver: the spec, for the header.
         program: what was derived from it.
         theory: the order report as plain data.
-        spec: what the header tells to export; the solver's name unless given.
+        spec: what the header says to export; the solver's name unless given.
     """
     remake = f"solvergen export diffusers {spec or solver.name}"
     sampler = sampler_text(torch_file(solver, program, theory), remake, IMPORTS)

@@ -66,8 +66,8 @@ def header(solver: Solver) -> list[str]:
         f"rms {float(fitted.held_out):.3g} on held-out starts" if fitted.held_out else "",
         f"{float(fitted.before):.3g} before" if fitted.before else "",
     ]
-    told = ", ".join(part for part in errors if part)
-    return [f"# fitted   on {fitted.problem} for {fitted.steps} steps{'; ' * bool(told)}{told}"]
+    known = ", ".join(part for part in errors if part)
+    return [f"# fitted   on {fitted.problem} for {fitted.steps} steps{'; ' * bool(known)}{known}"]
 
 
 def constants(program: Program, theory: Mapping[str, Any] | None) -> list[str]:

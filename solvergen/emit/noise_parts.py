@@ -6,7 +6,6 @@ from ..expr.arithmetic import symbols, symbols_outside_windows
 from ..expr.printing import show
 from ..program.model import Program
 from ..spec.model import Solver
-from .layout import Layout
 from .noise_text import PAD
 from .python_text import WIDTH, literal, python
 
@@ -16,14 +15,6 @@ RISING = (
     "sigmas: n + 1 values that fall, or rise to a level already passed, where noise is added; the\n"
     "        last may be 0. alphas: the same number, ones unless given."
 )
-
-
-def openings(layout: Layout) -> tuple[int, ...]:
-    """Kinds of the rows that begin a step: Langevin steps draw for themselves, at one grid point."""
-    if not any(step.chain for step in layout.program.steps):
-        return ()
-    opening = [call.kind for call in layout.calls if call.opens]
-    return (*opening, *([len(layout.calls)] if layout.norms else []))
 
 
 def on_path(solver: Solver) -> str:

@@ -11,20 +11,15 @@ from dataclasses import replace
 
 from sympy import Expr, Symbol
 
-from ..expr.arithmetic import ONE, ZERO, multiply, substitute, subtract, symbols
+from ..expr.arithmetic import ONE, multiply, substitute, subtract, symbols
 from ..program.model import Program
 from ..program.step import Step
-from .layout import Layout
+from .file_plan import FilePlan
 from .python_text import WIDTH, assign, python
 
 PAD = " " * 4
 # Symbols of the grid as the emitted planner calls them.
 GRID_NAMES = {"sigma": "q0", "sigma_next": "q1", "steps": "n"}
-
-
-def lifted(program: Program) -> bool:
-    """Whether noise may come before a model call."""
-    return program.jumps or any(step.churn is not None for step in program.steps)
 
 
 def listed(step: Step, index: int) -> tuple[str, ...]:
@@ -49,26 +44,10 @@ def uses_levels(step: Step) -> bool:
     return not used.isdisjoint(("sigma", "sigma_next"))
 
 
-def renews(program: Program) -> bool:
-    """Whether every step draws its state anew from the model's value, so that it may begin at α = 0."""
-    known = {"sigma_next", *(p.name for p in program.parameters)}
-    return all(
-        step.final.decay == ZERO
-        and not step.stages
-        and all(symbols(weight) <= known for weight in step.final.expressions)
-        for step in program.steps
-    )
-
-
-def opens(program: Program) -> bool:
-    """Whether a step from α = 0 ends in noise: an ancestral step has a lower level there too."""
-    return program.main.lower is not None
-
-
-def opening_lines(layout: Layout) -> list[str]:
+def opening_lines(plan: FilePlan) -> list[str]:
     """The ancestral step from α = 0: DDIM to its lower level, then noise; the model is called once."""
-    program, pad = layout.program, " " * 12
-    if not opens(program):
+    program, pad = plan.program, " " * 12
+    if not plan.opens:
         return []
     step = program.main
     assert step.lower is not None
@@ -80,7 +59,7 @@ def opening_lines(layout: Layout) -> list[str]:
     ]
     out.append(f"{pad}q0, q1 = math.inf, s1 / a1")
     out += scalar_lines(replace(step, positive=checked), 12)
-    call = next(c for c in layout.calls if c.evaluations == 1)
+    call = next(c for c in plan.calls if c.evaluations == 1)
     direct = "" if program.integrand == "data" else "0, 1, "
     missing = ", 0" * (len(call.sources) - 1)
     out += assign("s2", multiply(Symbol("a1"), local(step.lower)), 12)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .layout import CallSite, Layout
+from .file_plan import CallSite, FilePlan
 from .python_text import WIDTH, wrap_tuple
 
 PAD = " " * 4
@@ -16,10 +16,10 @@ LANGEVIN = """\
 """
 
 
-def step_function(layout: Layout) -> str:
+def step_function(plan: FilePlan) -> str:
     """The definition of `step`, one block for each kind of model call."""
-    names = ["_", "kind" if len(layout.calls) + layout.norms > 1 else "_", "_", "weights"]
-    stochastic = layout.program.stochastic
+    names = ["_", "kind" if len(plan.calls) + plan.norms > 1 else "_", "_", "weights"]
+    stochastic = plan.program.stochastic
     names += ["*_"] if stochastic else []
     drawn = [f"{PAD}noise: unit Gaussian tensors like x, one for each pair in row[4]."]
     lines = [
@@ -32,14 +32,14 @@ def step_function(layout: Layout) -> str:
         f'{PAD}"""',
         f"{PAD}{', '.join(names)} = row",
     ]
-    if layout.norms:
-        lines += LANGEVIN.format(kind=len(layout.calls)).splitlines()
-    for site in layout.calls:
-        if site is layout.calls[-1]:
-            lines += _site(layout, site, PAD)
+    if plan.norms:
+        lines += LANGEVIN.format(kind=len(plan.calls)).splitlines()
+    for site in plan.calls:
+        if site is plan.calls[-1]:
+            lines += _site(plan, site, PAD)
         else:
             lines.append(f"{PAD}if kind == {site.kind}:{_remark(site)}")
-            lines += _site(layout, site, PAD * 2)
+            lines += _site(plan, site, PAD * 2)
     return "\n".join(lines) + "\n"
 
 
@@ -49,19 +49,19 @@ def _remark(site: CallSite) -> str:
     return f"  # evaluation {site.index + 1} of {site.evaluations}"
 
 
-def _site(layout: Layout, site: CallSite, pad: str) -> list[str]:
+def _site(plan: FilePlan, site: CallSite, pad: str) -> list[str]:
     """The lines that consume one model output."""
-    direct = layout.program.integrand == "data"
-    now = layout.variable("n")
+    direct = plan.program.integrand == "data"
+    now = plan.variable("n")
     current = now if site.opens else f"k{site.index}"
     value = "denoised" if direct else "combine(weights[:2], (x, denoised), empty)"
     lines = [f"{pad}{current} = {value}"]
-    past = list(layout.past)
-    before = _live(layout, site, site.index - 1)
-    after = _live(layout, site, site.index)
+    past = list(plan.past)
+    before = _live(plan, site, site.index - 1)
+    after = _live(plan, site, site.index)
     start = "x" if site.opens else "base"
-    carries = _carries(layout)
-    drawn = ["*noise"] if _draws(layout) and site.opens else ["*known", "*noise"] if carries else []
+    carries = plan.carries
+    drawn = ["*noise"] if plan.draws and site.opens else ["*known", "*noise"] if carries else []
     carried = [] if not carries else ["noise" if site.opens else "(*known, *noise)"]
     if not site.opens:
         names = ["base", now, *before, *past, *(["known"] if carried else [])]
@@ -71,13 +71,13 @@ def _site(layout: Layout, site: CallSite, pad: str) -> list[str]:
         empty = f"torch.zeros_like({now})"
         fresh = f"({empty},)" if len(past) == 1 else f"[{empty} for _ in range({len(past)})]"
         lines.append(f"{pad}{_joined(past)} = memory or {fresh}")
-    values = _tuple([start, *(layout.variable(source) for source in site.sources), *drawn])
+    values = _tuple([start, *(plan.variable(source) for source in site.sources), *drawn])
     if site.closes:
         stages = [f"k{j}" for j in range(1, site.index + 1)]
-        split = layout.memory + layout.states
-        remembered = [now, *past][: layout.memory]
-        remembered += [start, *past[layout.memory : split]][: layout.states]
-        remembered += (stages + [now] * layout.carried)[: layout.carried]
+        split = plan.memory + plan.states
+        remembered = [now, *past][: plan.memory]
+        remembered += [start, *past[plan.memory : split]][: plan.states]
+        remembered += (stages + [now] * plan.carried)[: plan.carried]
     else:
         remembered = [start, now, *after, *past, *carried]
     if f"{current}," not in f"{values}{_tuple(remembered)},".replace(")", ","):
@@ -86,24 +86,11 @@ def _site(layout: Layout, site: CallSite, pad: str) -> list[str]:
     return lines + _return(f"combine({weights}, {values}, empty)", remembered, pad)
 
 
-def _live(layout: Layout, site: CallSite, made: int) -> list[str]:
+def _live(plan: FilePlan, site: CallSite, made: int) -> list[str]:
     """Of the first stages of a step, those that it still needs when the next output comes."""
-    later = [s for s in layout.calls if s.evaluations == site.evaluations and s.index > made]
-    used = {layout.variable(source) for s in later for source in s.sources}
-    return [f"k{j}" for j in range(1, made + 1) if j <= layout.carried or f"k{j}" in used]
-
-
-def _draws(layout: Layout) -> bool:
-    """Whether any row weighs a draw."""
-    steps = layout.program.steps
-    return any(step.chain or any(row.noise for row in step.rows) for step in steps)
-
-
-def _carries(layout: Layout) -> bool:
-    """Whether the draws of a row may serve later rows of its step."""
-    steps = layout.program.steps
-    drawn = any(row.noise for step in steps for row in step.rows)
-    return drawn and any(step.stages for step in steps)
+    later = [s for s in plan.calls if s.evaluations == site.evaluations and s.index > made]
+    used = {plan.variable(source) for s in later for source in s.sources}
+    return [f"k{j}" for j in range(1, made + 1) if j <= plan.carried or f"k{j}" in used]
 
 
 def _return(value: str, remembered: list[str], pad: str) -> list[str]:

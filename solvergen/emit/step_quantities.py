@@ -22,7 +22,7 @@ from ..expr.functions import expm1, lift, log1p
 from ..program.model import Program
 from ..program.row import Row, scale_terms
 from ..program.step import Step
-from .layout import CLOCKS, stage_names
+from .file_plan import stage_names
 from .noise_text import GRID_NAMES
 from .python_text import WIDTH, python
 
@@ -46,12 +46,21 @@ OFFSETS = {
     "gamma": "(lam[i + {k}] - lam[i]) / h",
     "Gamma": "(clock[i + {k}] - clock[i]) / H",
 }
+CLOCKS = {"data": "{a} / {s}", "noise": "{s} / {a}", "velocity": "{s} / ({a} + {s})"}
 # λ at a value of the clock.
 LAMBDA = {
     "data": "math.log({})",
     "noise": "-math.log({})",
     "velocity": "math.log(1 / ({}) - 1)",
 }
+
+
+def clock_text(program: Program) -> str:
+    """The integrand's clock at every grid point, as a list."""
+    bounded = {"data": "s", "noise": "a"}.get(program.integrand)
+    clock = CLOCKS[program.integrand].format(a="a", s="s")
+    clock += f" if {bounded} else math.inf" if bounded else ""
+    return f"[{clock} for a, s in zip(alpha, sigma)]"
 
 
 class StepQuantities:

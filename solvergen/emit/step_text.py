@@ -10,18 +10,18 @@ from ..expr.arithmetic import ONE, ZERO, multiply, negative, quotient, subtract
 from ..expr.functions import lift, sqrt
 from ..program.row import Row, Term, depth
 from ..program.step import Step
-from .layout import Layout, row_after, uses_clock
-from .noise_text import lifted, listed, local, needs_levels, noise_lines, renews, scalar_lines
+from .file_plan import FilePlan, row_after
+from .noise_text import listed, local, needs_levels, noise_lines, scalar_lines
 from .python_text import assign, listing, python
 from .step_quantities import BLOCK, StepQuantities
 
 
-def append_row(layout: Layout, kind: int, sigma: str, noise: str = "()", first: bool = True) -> str:
+def append_row(plan: FilePlan, kind: int, sigma: str, noise: str = "()", first: bool = True) -> str:
     """The line that adds one model call to the plan."""
-    weights = "corrected(weights, gap)" if layout.corrects else "weights"
-    if layout.program.stochastic:
+    weights = "corrected(weights, gap)" if plan.corrects else "weights"
+    if plan.program.stochastic:
         weights += f", {noise}"
-    if lifted(layout.program):
+    if plan.lifted:
         weights += ", lifts" if first else ", ()"
     return f"{' ' * BLOCK}plan.append((i, {kind}, {sigma}, {weights}))"
 
@@ -29,9 +29,9 @@ def append_row(layout: Layout, kind: int, sigma: str, noise: str = "()", first: 
 class StepText(StepQuantities):
     """The block of one kind of step: offsets, places, φ-functions, then weights call by call."""
 
-    def __init__(self, layout: Layout, step: Step) -> None:
-        super().__init__(layout.program, step)
-        self.layout = layout
+    def __init__(self, plan: FilePlan, step: Step) -> None:
+        super().__init__(plan.program, step)
+        self.plan = plan
         self.factors = {row.name: self.factor(row) for row in step.rows}
 
     def lines(self) -> list[str]:
@@ -41,7 +41,7 @@ class StepText(StepQuantities):
         for index in range(self.step.evaluations):
             row = row_after(self.step, index)
             calls += self.call_lines(index, row, weights[row])
-        if self.layout.corrects:
+        if self.plan.corrects:
             calls += self.corrector_lines()
         out = [*self.scalars(), *self.chain(), *self.offsets(), *self.functions(True), *places]
         out += [*self.functions(False), *calls]
@@ -65,17 +65,17 @@ class StepText(StepQuantities):
         """The numbers of a stochastic step, and where its deterministic part ends."""
         pad, step, out = " " * BLOCK, self.step, []
         if needs_levels(step):
-            start = "s0 / a0 if a0 else math.inf" if renews(self.program) else "s0 / a0"
+            start = "s0 / a0 if a0 else math.inf" if self.plan.renews else "s0 / a0"
             out.append(f"{pad}q0, q1 = {start}, s1 / a1")
         if self.churned:
-            if uses_clock(self.program):
+            if self.plan.clock:
                 out.append(f"{pad}H = clock[i + 1] - {self.clock('0')}")
         else:
             out += scalar_lines(step, BLOCK)
         if step.down is not None:
             out += assign("h", local(step.down), BLOCK)
             out.append(f"{pad}s2 = a1 * math.exp(-lam[i] - h)  # where the deterministic part ends")
-            if uses_clock(self.program):
+            if self.plan.clock:
                 out.append(f"{pad}H = {self.clock('2')} - clock[i]")
         return out
 
@@ -86,11 +86,11 @@ class StepText(StepQuantities):
         if chain is None:
             return []
         a, s = Symbol("a0"), Symbol("s0")
-        site = next(call for call in self.layout.calls if call.evaluations == 1)
+        site = next(call for call in self.plan.calls if call.evaluations == 1)
         kind, two = site.kind, sqrt(lift(2))
         if chain.rate is None:
             assert chain.snr is not None
-            kind, spread = len(self.layout.calls), two * s
+            kind, spread = len(self.plan.calls), two * s
             items = [python(multiply(two, local(chain.snr), s)), "a0"]
         else:
             rate = local(chain.rate)
@@ -103,7 +103,7 @@ class StepText(StepQuantities):
         out.append(f"{pad}weights = {', '.join(items)}")
         out += noise_lines([f"({self.item(out, 'g0', spread)}, q0, q0)"], BLOCK)
         row = f"i, {kind}, s0, weights, noise"
-        if not lifted(self.program):
+        if not self.plan.lifted:
             times = f" * {chain.repeats}" if chain.repeats > 1 else ""
             return [*out, f"{pad}plan += [({row})]{times}"]
         rest = [f"{pad}plan += [({row}, ())] * {chain.repeats - 1}"] if chain.repeats > 1 else []
@@ -131,7 +131,7 @@ class StepText(StepQuantities):
 
     def call_lines(self, index: int, row: Row, weights: dict[str, Expr]) -> list[str]:
         """The plan's row for one model call."""
-        call = self.layout.call(self.step, index)
+        call = self.plan.call(self.step, index)
         out: list[str] = []
         at = "0" if index == 0 else self.place(self.step.stages[index - 1])
         items = [*self.intake(at), self.base(out, row)]
@@ -147,7 +147,7 @@ class StepText(StepQuantities):
         called = f"s{at}"
         if index and (factor := self.step.stages[index - 1].level) != ONE:
             called = python(self.localise(multiply(Symbol(called), factor)))
-        return [*out, append_row(self.layout, call.kind, called, noise, first)]
+        return [*out, append_row(self.plan, call.kind, called, noise, first)]
 
     def draw(self, out: list[str], k: int, row: Row, name: str) -> str:
         """A draw's weight at a row and the levels between which it lies."""
@@ -192,10 +192,10 @@ class StepText(StepQuantities):
         if self.step.corrector is None:
             return [f"{pad}gap = ()"]
         weights = self.weights(self.step.corrector)
-        call = self.layout.call(self.step, self.step.evaluations - 1)
+        call = self.plan.call(self.step, self.step.evaluations - 1)
         front = 1 if self.program.integrand == "data" else 3
-        sources = ["n+1", "n", *(f"n-{k}" for k in range(1, self.layout.memory))]
-        sources += [f"k{j + 1}" for j in range(self.layout.carried)]
+        sources = ["n+1", "n", *(f"n-{k}" for k in range(1, self.plan.memory))]
+        sources += [f"k{j + 1}" for j in range(self.plan.carried)]
         out: list[str] = []
         items = []
         for number, source in enumerate(sources):

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from sympy import Expr, Symbol
 
-from ..expr.arithmetic import ZERO, function_name, terms_of, walk
-from ..program.model import Program
+from ..expr.arithmetic import terms_of
 from ..program.row import FURTHER
+from .file_plan import FilePlan
 from .python_text import assign
 from .specialise import Static, definition
 
 PAD = " " * 4
 
 
-def support(program: Program) -> list[str]:
+def support(plan: FilePlan) -> list[str]:
     """The fixed definitions that this solver needs."""
-    named = program.functions
-    expressions = [e for step in program.steps for e in step.expressions]
-    expressions += [row.place.fraction for step in program.steps for row in step.rows]
-    calls = {
-        function_name(node)
-        for expression in (*expressions, *named.values())
-        for node in walk(expression)
-    }
-    out = []
-    if calls_inside(program):
+    program, calls, out = plan.program, plan.functions, list[str]()
+    if plan.inside:
         out += [definition("levels", "level"), definition("levels", "recognise")]
     if "phi" in calls:
         out.append(definition("functions", "phi"))
@@ -35,16 +27,8 @@ def support(program: Program) -> list[str]:
         out.append(definition("functions", "integral"))
     if "riemann" in calls:
         out += [definition("functions", name) for name in ("left_sum", "riemann")]
-        counts = sorted(
-            {
-                int(node.args[-1])
-                for expression in expressions
-                for node in walk(expression)
-                if function_name(node) == "riemann"
-            }
-        )
-        out.append(f"SUMS = {{count: left_sum(count) for count in {tuple(counts)}}}\n")
-    for name, body in named.items():
+        out.append(f"SUMS = {{count: left_sum(count) for count in {plan.sums}}}\n")
+    for name, body in program.functions.items():
         lines = "\n".join(assign("return", body, len(PAD)))
         out.append(f'def {name}(x):\n{PAD}"""The spec\'s {name}(x)."""\n{lines}\n')
     further = [step.coordinate for step in program.steps if step.coordinate is not None]
@@ -53,7 +37,7 @@ def support(program: Program) -> list[str]:
     return out
 
 
-def _further(y: Expr, calls: set[str], kappa: int) -> list[str]:
+def _further(y: Expr, calls: frozenset[str], kappa: int) -> list[str]:
     """The definitions of a further coordinate y(λ)."""
     body = "\n".join(assign("return", y, len(PAD)))
     line = '"""The further variable of this solver at lambda."""'
@@ -74,14 +58,3 @@ def _rate(y: Expr) -> list[str]:
     terms = terms_of(y.diff(Symbol("lam")))
     lines = [line for k, term in enumerate(terms) for line in assign(f"rate{k}", term, 0)]
     return [*lines, f"rate = {' + '.join(f'rate{k}' for k in range(len(terms)))}"]
-
-
-def calls_inside(program: Program) -> bool:
-    """Whether the model is called between grid points, where α and σ must be known."""
-    inner = any(
-        not row.place.is_end and row.place.fraction != ZERO and not row.place.ahead
-        for step in program.steps
-        for row in step.stages
-    )
-    churned = any(step.churn is not None for step in program.steps)
-    return inner or churned or program.shrink is not None or program.controller is not None

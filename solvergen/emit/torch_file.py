@@ -13,14 +13,15 @@ from ..program.model import Program
 from ..spec.model import Parameter, Solver
 from . import fitted_parts, noise_parts, sweep_text
 from .adaptive import adaptive_part
+from .decisions import decide
+from .file_plan import FilePlan
 from .formula import update_lines
-from .layout import Layout, clock_text, lay_out, uses_clock
-from .noise_text import lifted
-from .planner import has_first, plan_lines
+from .planner import plan_lines
 from .python_text import WIDTH, literal, python
 from .specialise import Static, definition, wrapped
 from .step_function import step_function
-from .support import calls_inside, support
+from .step_quantities import clock_text
+from .support import support
 
 PAD = " " * 4
 MAX_COEFFICIENT = 60
@@ -38,23 +39,23 @@ def torch_file(
         solver: the spec, for the header.
         program: what was derived from it.
         theory: the order report as plain data, stated as constants for a judge to check.
-        spec: what the header tells to generate from; the solver's name unless given.
+        spec: what the header says to generate from; the solver's name unless given.
 
     Returns:
         Python source, already as a formatter would leave it; the same bytes for the same spec.
     """
-    layout = lay_out(program)
-    static = _static(solver, layout)
-    noisy, run = program.stochastic, _run(program)
+    plan = decide(program)
+    static = _static(solver, plan)
+    noisy, run = program.stochastic, plan.run
     stepping = ["check_state", "check", *(["check_noise"] if noisy else [])]
     stepping += ["same_path"] if static.choices["PATH"] else []
     planning = ["Plan", "places_of", "tensors", *(["stacked"] if static.choices["LINEAR"] else [])]
     planning += ["listed"] if noisy else []
     parts = [
-        _header(solver, program, spec or solver.name) + "\n" + _constants(solver, layout, theory),
+        _header(solver, program, spec or solver.name) + "\n" + _constants(solver, plan, theory),
         definition("levels", "grid", static),
-        *support(program),
-        *([definition("stepping", "corrected", static)] if layout.corrects else []),
+        *support(plan),
+        *([definition("stepping", "corrected", static)] if plan.corrects else []),
         *(definition("plan", name, static) for name in planning),
         *(
             [definition("plan", "numbers")]
@@ -62,34 +63,27 @@ def torch_file(
             else []
         ),
         *fitted_parts.definitions(program),
-        _coefficients(solver, layout),
+        _coefficients(solver, plan),
         definition("stepping", "combine"),
-        step_function(layout),
+        step_function(plan),
         *(definition("stepping", name) for name in stepping),
         *([definition("run", "rolled", static)] if static.choices["LINEAR"] else []),
         definition(run, "integrate", static),
         fitted_parts.sampling(definition(run, "sample", static), program),
-        *([adaptive_part(layout, static)] if program.controller else []),
+        *([adaptive_part(plan, static)] if program.controller else []),
     ]
     return "\n\n".join(parts)
 
 
-def _run(program: Program) -> str:
-    """The module of `runtime` whose loop the file has."""
-    if program.stochastic:
-        return "noisy_run"
-    return "swept_run" if sweep_text.swept(program) else "run"
-
-
-def _static(solver: Solver, layout: Layout) -> Static:
+def _static(solver: Solver, plan: FilePlan) -> Static:
     """What is static in the definitions of this file."""
-    program, openings = layout.program, noise_parts.openings(layout)
+    program, openings = plan.program, plan.openings
     strength = noise_parts.on_path(solver) if program.stochastic else ""
     choices = {
         "INTEGRAND": program.integrand,
         "JUMPS": program.jumps,
-        "LIFTED": lifted(program),
-        "LINEAR": not layout.norms,
+        "LIFTED": plan.lifted,
+        "LINEAR": not plan.norms,
         "NOISY": program.stochastic,
         "LANGEVIN": bool(openings),
         "PATH": bool(strength),
@@ -126,8 +120,8 @@ def _filled(text: str, width: int) -> str:
     return textwrap.fill(first + ".", width) + "\n\n" + textwrap.fill(rest, width)
 
 
-def _constants(solver: Solver, layout: Layout, theory: Mapping[str, Any] | None) -> str:
-    program = layout.program
+def _constants(solver: Solver, plan: FilePlan, theory: Mapping[str, Any] | None) -> str:
+    program = plan.program
     claims = {
         name: getattr(solver.claim, name) for name in ("order", "mean", "covariance", "strong")
     }
@@ -147,7 +141,7 @@ def _constants(solver: Solver, layout: Layout, theory: Mapping[str, Any] | None)
             f'SPEC_SHA256 = "{digest(program)}"',
             *_theory(theory, program),
             *fitted_parts.constants(program, theory),
-            *(sweep_text.repeats(layout) if sweep_text.swept(program) else []),
+            *(sweep_text.repeats(plan) if plan.swept else []),
             "",
         ]
     )
@@ -227,13 +221,13 @@ def _check(parameter: Parameter) -> list[str]:
     return [f"{PAD}if not {spaced}:", f"{PAD}{PAD}raise ValueError({message})"]
 
 
-def _coefficients(solver: Solver, layout: Layout) -> str:
-    program = layout.program
+def _coefficients(solver: Solver, plan: FilePlan) -> str:
+    program = plan.program
     keywords = "".join(f", {p.name}={_default(p)}" for p in program.parameters)
     grid = "sigmas=LEVELS" if program.levels else "sigmas"
     lines = [
         *wrapped(f"def coefficients({grid}, alphas=None{keywords}):").splitlines(),
-        f'{PAD}"""Plan every model call in float64: rows ({_entries(program)})."""',
+        f'{PAD}"""Plan every model call in float64: rows ({_entries(plan)})."""',
     ]
     lines += noise_parts.parameter_lines(solver, program)
     plain = [p for p in program.parameters if not p.per]
@@ -242,36 +236,37 @@ def _coefficients(solver: Solver, layout: Layout) -> str:
     lines += fitted_parts.lines(program)
     varying = [p for p in program.parameters if p.per]
     lines += [line for parameter in varying for line in _check(parameter)]
-    if calls_inside(program):
+    if plan.inside:
         lines.append(f"{PAD}gauge = recognise(alpha, sigma)")
     names, values = "n, plan", "len(lam) - 1, []"
-    if layout.corrects:
+    if plan.corrects:
         names, values = names + ", gap", values + ", ()"
-    if lifted(program):
+    if plan.lifted:
         names, values = names + ", lifts", values + ", []"
     lines.append(f"{PAD}{names} = {values}")
-    if has_first(program):
+    if plan.first:
         lines.append(
             f"{PAD}first = 1 if alpha[0] == 0 else 0  # history begins where lambda is finite"
         )
-    lines += _shrink(program)
-    if uses_clock(program):
+    lines += _shrink(plan)
+    if plan.clock:
         lines.append(f"{PAD}clock = {clock_text(program)}")
-    lines += plan_lines(layout)
+    lines += plan_lines(plan)
     lines.append(f"{PAD}return Plan({'listed(plan)' if program.stochastic else 'plan'})")
     return "\n".join(lines) + "\n"
 
 
-def _entries(program: Program) -> str:
+def _entries(plan: FilePlan) -> str:
     """What a row of the plan holds."""
-    drawn = ", draws" if program.stochastic else ""
-    return "step, kind, sigma, weights" + drawn + (", lifts" if lifted(program) else "")
+    drawn = ", draws" if plan.program.stochastic else ""
+    return "step, kind, sigma, weights" + drawn + (", lifts" if plan.lifted else "")
 
 
-def _shrink(program: Program) -> list[str]:
+def _shrink(plan: FilePlan) -> list[str]:
+    program = plan.program
     if program.shrink is None:
         return []
-    first = "first" if has_first(program) else "0"
+    first = "first" if plan.first else "0"
     at, to = (first, f"{first} + 1") if first == "first" else ("0", "1")
     exponent = python(program.shrink - lift(1))
     return [

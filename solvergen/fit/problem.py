@@ -52,7 +52,8 @@ class Problem:
         teacher: starts → exact ends, where they are known; otherwise they are computed.
         derivative: of the denoiser by x, where it is known; by forward mode otherwise.
         dtype: of the states.
-        chunk: samples that fit one model call.
+        chunk: samples that fit one model call; a multiple of `period`.
+        period: row r of a batch is conditioned as row r + period is, on a prompt or a label.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Problem:
     derivative: Derivative | None = None
     dtype: torch.dtype = torch.float32
     chunk: int = 64
+    period: int = 1
 
     def noise(self, n: int, seed: int) -> Tensor:
         """n initial states, the same for the same seed on every machine."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -12,29 +13,37 @@ from torch import Tensor
 
 from .objective import MeanLog, Pairs
 from .problem import Problem
-from .problems.families import family
+from .problems.families import EXACT, family
 from .published import best_published
 from .record import load_state, save_state
 from .run import Scaled
 from .shape import Numbers
 from .shipped import KINDS, Shipped
-from .squares import State, levenberg_marquardt
-from .table import Array, Table, adams
+from .squares import Loss, State, levenberg_marquardt
+from .table import Array, Table, frozen
 
-STARTS = {"image": 16, "generic": 32}
-RIDGE = 1e-3
-# Levels of the prototype at five calls, in deviations: where every search for few calls begins.
-SEEDS = {"image": (19.7, 6.7, 3.2, 1.29, 0.29), "generic": (5.87, 2.31, 1.10, 0.60, 0.27)}
+STARTS = {"image": 16, "network": 16, "generic": 32}
+# What a table is fitted on: parts of families, with how many problems and starts of each. Pictures are
+# mostly seen through imperfect networks: exact ones alone teach weights that no network bears.
+FITTED = {"image": (("image", EXACT, 8), ("network", 24, 8)), "generic": (("generic", 60, 32),)}
+JUDGED = {"image": (("network", 8, 8),), "generic": (("generic", 12, 32),)}
+RIDGE = {"image": 0.1, "generic": 1e-3}
+# Levels of the prototype, in deviations: where every search begins.
+SEEDS: dict[str, dict[int, tuple[float, ...]]] = {
+    "image": {5: (19.7, 6.7, 3.2, 1.29, 0.29), 8: (49, 15.8, 6.9, 4.5, 2.5, 1.3, 0.6, 0.15)},
+    "generic": {5: (5.87, 2.31, 1.10, 0.60, 0.27)},
+}
 
 Told = Callable[[str], None]
 
 
-def pairs_of(name: str, part: str, count: int | None = None) -> list[Pairs]:
-    """Starts and exact ends of the mixtures of a part of a family."""
+@functools.cache
+def pairs_of(name: str, part: str, count: int, starts: int) -> list[Pairs]:
+    """Starts and exact ends of so many problems of a part of a family."""
     found = []
     for mixture in family(name, part, count):
         problem = mixture.problem()
-        x = problem.noise(STARTS[name], 1)
+        x = problem.noise(starts, 1)
         found.append(Pairs.of(mixture.name, Scaled(problem), x, _ends(problem, x)))
     return found
 
@@ -51,13 +60,13 @@ def search(
 ) -> tuple[Table, dict[str, float]]:
     """Fit a table of so many calls.
 
-    The fit begins from Adams rules on several grids and from the tables of other numbers of calls;
-    three steps on a quarter of the problems show which start is best on the validation problems.
+    The fit begins from frozen Adams rules on several grids and from the tables of other numbers of
+    calls; three steps on a quarter of the problems show which is best on the validation problems.
 
     Args:
         kind: "gauss", "gauss_mix" or "gauss_sum".
         calls: N.
-        neighbours: fitted tables of other N.
+        neighbours: fitted tables of other N, to begin from as well.
         count: training mixtures; all of the family's unless given.
         iterations: most steps of Levenberg-Marquardt.
         state: file that keeps where the fit stands; an interrupted search goes on from it.
@@ -70,31 +79,33 @@ def search(
     begun = time.monotonic()
     name, sums = KINDS[kind]
     numbers = Numbers(calls, sums)
-    train, validation = pairs_of(name, "train", count), pairs_of(name, "validation")
-    judge = MeanLog(validation, numbers, 0.0, np.zeros(numbers.count))
-    belongs = {"kind": kind, "calls": calls, "problems": len(train), "starts": STARTS[name]}
+    train = _gathered(FITTED[name], "train", count)
+    validation = _gathered(JUDGED[name], "validation", None)
+    judge = MeanLog(validation, numbers, 0.0, np.zeros(numbers.count)).loss
+    belongs = {"kind": kind, "calls": calls, "problems": [pairs.name for pairs in train]}
     end = train[0].scaled.end
     keep = None if state is None else {k: state.with_suffix(f".{k}") for k in ("begin", "best")}
     if state is not None and keep is not None and state.is_file():
         begin = load_state(state, belongs)
         prior = numbers.of(
-            adams(numbers.table(load_state(keep["begin"], belongs).values).levels, end, 2)
+            frozen(numbers.table(load_state(keep["begin"], belongs).values).levels, end, 2)
         )
         kept = load_state(keep["best"], belongs)
         best = kept.values, kept.loss
         tell(f"{kind}_{calls}: goes on from step {begin.iteration}")
     else:
-        begin = _begin(train, judge, numbers, [*_seeds(name, calls, end), *neighbours], end, tell)
-        prior = numbers.of(adams(numbers.table(begin.values).levels, end, 2))
-        best = begin.values, judge.loss(begin.values)
+        starts = [*_seeds(name, calls, end), *neighbours]
+        begin = _begin(train, judge, numbers, starts, end, RIDGE[name], tell)
+        prior = numbers.of(frozen(numbers.table(begin.values).levels, end, 2))
+        best = begin.values, judge(begin.values)
         if keep is not None:
             save_state(keep["begin"], begin, belongs)
             save_state(keep["best"], State(*best), belongs)
-    objective = MeanLog(train, numbers, RIDGE, prior)
+    objective = MeanLog(train, numbers, RIDGE[name], prior)
     if begin.iteration == 0:
         begin = State(begin.values, objective.loss(begin.values))
     for at in levenberg_marquardt(objective.model, objective.loss, begin, iterations=iterations):
-        seen = judge.loss(at.values)
+        seen = judge(at.values)
         best = (at.values, seen) if seen < best[1] else best
         tell(f"{kind}_{calls}: step {at.iteration}, train {at.loss:.4f}, validation {seen:.4f}")
         if state is not None and keep is not None:
@@ -139,48 +150,56 @@ def compared(
 
 
 def made(
-    kind: str, calls: int, table: Table, fit: dict[str, float], held: dict[str, float]
+    kind: str, calls: int, table: Table, fit: dict[str, float], held: dict[str, dict[str, float]]
 ) -> Shipped:
-    """The result of a search as a table to ship."""
+    """The result of a search as a table to ship; `held` by family."""
     name, sums = KINDS[kind]
 
     def short(found: dict[str, float]) -> dict[str, float]:
         return {k: float(f"{v:.3g}") for k, v in found.items() if k != "seconds"}
 
-    figures = {"fit": short(fit), f"{name}/held-out over the best published pair": short(held)}
+    figures = {"fit": short(fit)}
+    for where, found in held.items():
+        figures[f"{where}/held-out over the best published pair"] = short(found)
     return Shipped(f"{kind}_{calls}", name, sums, table, figures)
 
 
 def _begin(
     train: Sequence[Pairs],
-    judge: MeanLog,
+    judge: Loss,
     numbers: Numbers,
     starts: Sequence[Table],
     end: float,
+    ridge: float,
     tell: Told,
 ) -> State:
-    """The start whose first steps promise most."""
-    few = train[:: max(1, len(train) // 12)]
+    """The start whose first steps promise most, as it is: steps on few problems learn them by heart."""
+    if len(starts) == 1:
+        return State(numbers.of(starts[0]), math.inf)
+    few = train[:: max(1, len(train) // 8)]
     found: list[tuple[float, Array]] = []
     for number, start in enumerate(starts):
         values = numbers.of(_resampled(start, numbers.calls, end))
-        objective = MeanLog(few, numbers, RIDGE, values)
+        objective = MeanLog(few, numbers, ridge, values)
         begin = State(values, objective.loss(values))
         at = [*levenberg_marquardt(objective.model, objective.loss, begin, iterations=3)][-1]
-        seen = judge.loss(at.values)
+        seen = judge(at.values)
         tell(f"start {number + 1}/{len(starts)}: validation {seen:.4f}")
-        found.append((seen, at.values))
+        found.append((seen, values))
     return State(min(found, key=lambda pair: pair[0])[1], math.inf)
 
 
 def _seeds(name: str, calls: int, end: float) -> list[Table]:
-    """Adams rules on the prototype's levels, and on levels uniform in flow time and in arctan σ."""
-    first, last = SEEDS[name][0], SEEDS[name][-1]
-    first, last = first * (calls / 5) ** 0.5, last * (5 / calls) ** 0.5
-    grids = [_stretched(SEEDS[name], calls, first, last)]
+    """Frozen Adams rules on the prototype's levels, and on levels uniform in flow time and in arctan σ."""
+    known = min(SEEDS[name], key=lambda have: abs(have - calls))
+    first, last = SEEDS[name][known][0], SEEDS[name][known][-1]
+    first, last = first * (calls / known) ** 0.5, last * (known / calls) ** 0.5
+    grids = [_stretched(SEEDS[name][known], calls, first, last)]
+    if name == "image":  # levels transfer from one set of pictures to another
+        return [frozen(grids[0], end, 2)]
     times = np.linspace(first / (first + 1), last / (last + 1), calls)
     grids.append([float(t / (1 - t)) for t in times])
-    return [adams(grid, end, 2) for grid in grids]
+    return [frozen(grid, end, 2) for grid in grids]
 
 
 def _stretched(levels: Sequence[float], calls: int, first: float, last: float) -> list[float]:
@@ -192,12 +211,20 @@ def _stretched(levels: Sequence[float], calls: int, first: float, last: float) -
 
 
 def _resampled(table: Table, calls: int, end: float) -> Table:
-    """A table as it is, or the levels of another number of calls with an Adams rule."""
+    """A table as it is, or the levels of another number of calls with a frozen Adams rule."""
     if table.calls == calls:
         return table
     grow = (calls / table.calls) ** 0.5
     ends = table.levels[0] * grow, table.levels[-1] / grow
-    return adams(_stretched(table.levels, calls, *ends), end, 2)
+    return frozen(_stretched(table.levels, calls, *ends), end, 2)
+
+
+def _gathered(parts: Sequence[tuple[str, int, int]], part: str, count: int | None) -> list[Pairs]:
+    """The problems of several families; of each at most `count`."""
+    found: list[Pairs] = []
+    for name, most, starts in parts:
+        found += pairs_of(name, part, min(most, count or most), starts)
+    return found
 
 
 def _ends(problem: Problem, x: Tensor) -> Tensor:

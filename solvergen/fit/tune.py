@@ -8,11 +8,12 @@ import math
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,10 +25,13 @@ from .file import INLINE, file_text
 from .problem import Problem
 from .problems.lookup import problem as looked_up
 from .record import save_tensors
+from .run import Scaled
 from .shipped import KINDS, Shipped, names, shipped
 from .table import Table, frozen, spread
 from .teacher import STEPS, taught
+from .whole import APART
 
+REACH = 0.9  # of the largest level, at which a first call may be
 # The whole table learns some tens of trajectories by heart; the last row does not.
 STARTS = {"last row": 40, "whole": 160}
 
@@ -172,13 +176,19 @@ def calibrate(
     starts = usual if starts is None else starts
     if starts < 2 or unused < 2:
         raise SolvergenError(f"--starts and --unused must be at least 2; found {starts}, {unused}")
-    _remembered(found, starts + unused, calls)
-    teach = taught(found, starts + unused, seed, steps=teacher_steps, cache=cache, tell=tell)
+    kept_out = (
+        1 if not whole else APART
+    )  # whole periods in the fit, in what judges it, in what is new
+    fits, new = (_whole_periods(n, found.period, k) for n, k in ((starts, kept_out), (unused, 1)))
+    _remembered(found, fits + new, calls)
+    teach = taught(found, fits + new, seed, steps=teacher_steps, cache=cache, tell=tell)
+    table, changed = within(start.table, Scaled(teach.problem))
+    start = replace(start, table=table)
     state = None if out is None else out.with_suffix(".state")
     measured = fitted(
         start,
         teach,
-        unused,
+        new,
         others=rules(start),
         whole=whole,
         iterations=iterations,
@@ -186,6 +196,8 @@ def calibrate(
         state=state,
         tell=tell,
     )
+    if changed:
+        measured = replace(measured, notes=(*measured.notes, changed))
     if state is not None:
         state.unlink(missing_ok=True)
     flags = f" --starts {starts}" * (starts != usual) + f" --seed {seed}" * (seed != 0)
@@ -193,6 +205,44 @@ def calibrate(
     remake += " --whole" if whole else " --last-row"
     title = out.stem if out is not None and out.stem.isidentifier() else f"{start.name}_tuned"
     return Tuned(title, measured, start, remake)
+
+
+def within(table: Table, scaled: Scaled) -> tuple[Table, str]:
+    """A table whose first call lies within a problem's range, with words where it had to be moved.
+
+    Models whose largest level is small (Stable Diffusion ends at 14.6) cannot be called at the first
+    levels of tables for images: then log σ is drawn together towards the last level.
+
+    >>> class Short:
+    ...     start, end = 14.6, 0.03
+    >>> moved, words = within(Table((29.2, 1.0), ((1.0,), (0.5, 0.5))), Short())
+    >>> [round(level, 3) for level in moved.levels], words[:37]
+    ([13.14, 1.0], 'levels drawn together: the first call')
+    """
+    first, last = table.levels[0], table.levels[-1]
+    most, least = REACH * scaled.start, scaled.end / REACH
+    if first <= most and last >= least or most <= max(last, least):
+        return table, ""
+    logs = np.log(np.asarray(table.levels))
+    low, high = math.log(max(last, least)), math.log(min(first, most))
+    moved = low + (logs - logs[-1]) * (high - low) / (logs[0] - logs[-1])
+    levels = tuple(float(v) for v in np.exp(moved))
+    words = (
+        f"levels drawn together: the first call was at {first:.3g} deviations, beyond the range's "
+        f"{scaled.start:.3g}"
+        if first > most
+        else f"levels drawn together: the last call was at {last:.3g} deviations, below the range"
+    )
+    return Table(levels, table.shares), words
+
+
+def _whole_periods(count: int, period: int, parts: int) -> int:
+    """A count raised to whole periods, in so many parts where rows are conditioned.
+
+    >>> _whole_periods(40, 1, 4), _whole_periods(40, 30, 1), _whole_periods(40, 30, 4)
+    (40, 60, 120)
+    """
+    return count if period == 1 else -(-count // (period * parts)) * period * parts
 
 
 def _remembered(problem: Problem, count: int, calls: int) -> None:

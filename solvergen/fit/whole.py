@@ -26,7 +26,7 @@ from .table import Array, Table
 DAMPINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 LONGEST = 0.5  # largest change of one number in one step
 LEAST = 5e-3  # relative gain on the starts kept out, below which the fit ends
-APART = 4  # every fourth start is kept out
+APART = 4  # every fourth start, or period of conditioned ones, is kept out
 
 Told = Callable[[str], None]
 
@@ -96,7 +96,8 @@ def _stepped(numbers: Numbers, inside: Pairs, outside: Pairs, at: State) -> Stat
 
 
 def _parted(pairs: Pairs) -> tuple[Pairs, Pairs]:
-    kept_out = np.arange(len(pairs.starts)) % APART == APART - 1
+    # whole periods, so that every row keeps its condition
+    kept_out = np.arange(len(pairs.starts)) // pairs.scaled.problem.period % APART == APART - 1
     return tuple(  # type: ignore[return-value]
         Pairs(pairs.name, pairs.scaled, pairs.starts[mask], pairs.ends[mask])
         for mask in (~kept_out, kept_out)

@@ -290,7 +290,7 @@ def gits(n: int, gamma: float = 1.15) -> list[float]:
 def optimal_steps(n: int, model: str = "flux") -> list[float]:
     """The published times of OptimalSteps and the end 0; other n by interpolation of log t.
 
-    The path for FLUX begins below 1: the model is told this time of a state that is pure noise.
+    The path for FLUX begins below 1: the model gets this time with a state that is pure noise.
 
     Args:
         n: number of steps.

@@ -193,10 +193,10 @@ SHAPES = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use
 
 
 def told_times(config: Any, family: str, time: torch.Tensor) -> torch.Tensor:
-    """Times of shaped levels as the network is told them.
+    """Times that the network gets for shaped levels.
 
     Where levels are not those of timesteps diffusers' multistep classes round times to the nearest
-    (Karras, Lu) or truncate them, so that the network is told another level. `timestep_rounding` is
+    (Karras, Lu) or truncate them, so the network gets another level. `timestep_rounding` is
     "nearest" (rounded where they round, else exact), "exact", or "diffusers".
     """
     rule = config.timestep_rounding

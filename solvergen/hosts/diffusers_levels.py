@@ -1,4 +1,4 @@
-"""Levels of a run of an exported scheduler, and the times that the model is told at them."""
+"""Levels of a run of an exported scheduler, and the times that the model gets at them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RunLevels:
         timesteps: Sequence[float] | None,
         sigmas: Sequence[float] | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Levels ρ with the final one, and the time that the model is told at each but the last."""
+        """Levels ρ with the final one, and the time that the model gets at each but the last."""
         config, family, train = self.config, self.family, self.config.num_train_timesteps
         given = timesteps if timesteps is not None else sigmas
         asked = [key for key in ("use_karras_sigmas", "use_exponential_sigmas") if config[key]]

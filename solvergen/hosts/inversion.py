@@ -172,7 +172,7 @@ def _report(residual: float, tolerance: float, sigma: Tensor, alpha: Tensor, cal
     warnings.warn(
         f"the step between levels {levels[1]} and {levels[0]} is not inverted: a residual of "
         f"{residual:.1e} is left after {calls} model calls, above {tolerance:.1e}. The step has "
-        f"h = {length:.2f}; below log 2 = 0.69 the iteration converges by itself: use a finer grid, "
+        f"h = {length:.2f}; below log 2 = 0.69 the iteration converges: use a finer grid, "
         "a greater refine, or a greater tolerance",
         NotInverted,
         stacklevel=3,

@@ -260,7 +260,7 @@ def round_trip(
         plan = module.coefficients(sigmas, alphas, **parameters)
         if any(row[4] or any(row[5:]) for row in plan):
             raise ValueError(
-                f"{module.NAME} draws noise, which no inversion knows; take a deterministic solver, "
+                f"{module.NAME} draws noise, which an inversion cannot know; take a deterministic solver, "
                 "or parameters that switch its noise off"
             )
     noise = invert(model, x, sigmas, alphas, refine=refine)

@@ -46,7 +46,7 @@ class Rate:
 
     Args:
         value: the power of h, a half-integer at times; ``None`` when the error vanishes identically.
-        exact: the power is no larger.
+        exact: whether this is the power itself, not a lower bound.
 
     >>> print(Rate(Fraction(2))), print(Rate(None)), Rate(Fraction(1, 2)).json()
     exactly 2

@@ -11,7 +11,7 @@ from ..expr.time import T
 from .bounds import within
 
 UNWIND, SOLVE = 400_000, 1_500_000  # Python calls allowed to one search
-DEGREE = 2  # cubics and quartics have closed forms that nobody wants to read
+DEGREE = 2  # closed forms of cubics and quartics are too long to read
 LEVEL = sp.Symbol("y", positive=True)
 
 

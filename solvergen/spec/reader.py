@@ -14,7 +14,6 @@ from sympy import Expr
 
 from ..errors import DeriveError, ExpressionError, SpecError, hint
 from .declare import Key, Raw, Table, fields_of, held, inline_of, keys_of, tables_of
-from .document import MAX_BYTES, Document
 from .kinds import KeyPath, shown
 from .language import TABLES, TOP_TABLES
 from .let import PLAIN, read_entry
@@ -22,6 +21,7 @@ from .model import Parameter, Solver
 from .names import reserved
 from .scope import Scope, Vocabulary, words
 from .tableau import written_out
+from .text.document import MAX_BYTES, Document
 
 _NO_STEP = (
     "there is no [step]; add the rule that ends the step, for example\n"

@@ -12,7 +12,7 @@ import pytest
 from solvergen import gallery
 from solvergen.cli import main
 from solvergen.spec import parse_solver
-from solvergen.spec.starter import FAMILIES
+from solvergen.spec.text.starter import FAMILIES
 
 ROOT = Path(__file__).parents[2]
 GOOD = 'name = "mine"\nintegrand = "data"\n[step]\nrule = "interpolate"\nnodes = ["n", "n-1"]\n'

@@ -1,4 +1,4 @@
-"""Recipes: those that come along are read; what is wrong is told with its line and a remedy."""
+"""Recipes: those that come along are read; mistakes are reported with their line and a remedy."""
 
 import pytest
 

@@ -313,7 +313,7 @@ key, on whole runs of 4, 10 and 20 steps and on one that begins at step 4 of 10,
 times and results to 1e-5 in float32. The nightly tests hold this page to it.
 
 * **=** levels, times and results are theirs;
-* **= t** levels are theirs, and the network is told the time of the level that it is at, where theirs
+* **= t** levels are theirs, and the network gets the time of the level that it is at, where theirs
   truncates it to an integer; with `timestep_rounding="diffusers"` everything is theirs. Times of Karras
   and Lu levels are rounded to the nearest integer where theirs are, unless two levels would have one
   time; `timestep_rounding="exact"` rounds none;

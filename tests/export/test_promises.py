@@ -1,4 +1,4 @@
-"""What exported schedulers promise their hosts: the level that is told, where runs begin, refusals."""
+"""What exported schedulers promise their hosts: the level that the model gets, where runs begin, refusals."""
 
 import copy
 import threading
@@ -16,7 +16,7 @@ SOLVERS = ("dpmpp_2m", "unipc_2_bh2", "euler_sigma", "heun_edm", "dpm2", "lcm", 
 
 
 def level_told(scheduler):
-    """The level that the network is told by each time, log ρ being linear between timesteps."""
+    """The level that each time means to the network, log ρ being linear between timesteps."""
     levels, time = scheduler._levels.log(), scheduler.timesteps.double()
     low = time.floor().long().clamp(0, len(levels) - 2)
     return (levels[low] + (levels[low + 1] - levels[low]) * (time - low)).exp()
@@ -48,7 +48,7 @@ def test_the_network_is_told_the_level_that_it_is_at(
     told, true = level_told(made), made._row_levels
     rounded = rounding == "nearest" and shape in ("use_karras_sigmas", "use_lu_lambdas")
     wide = made._levels.log().diff().max()  # the widest timestep, in log ρ
-    room = wide / 2 if rounded else 1e-4 * wide  # times are told in float32
+    room = wide / 2 if rounded else 1e-4 * wide  # times are passed in float32
     assert ((told / true).log().abs() < room + 1e-5).all()
     assert len(set(made.timesteps.tolist())) == len(set(true.tolist()))
 

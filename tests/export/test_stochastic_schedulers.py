@@ -99,7 +99,7 @@ def test_a_run_is_that_of_the_sampler(name, config, made, committed):
     if churn and plan[0][5]:  # pipelines begin at the level of the first call
         plan.made[0] = (*plan[0][:5], ())
     wanted = module.integrate(denoise, x, plan, noise_sampler=from_generator(x, source))
-    last = ours.sigmas[-1]  # a last step of length zero, where the grid has one, is no row
+    last = ours.sigmas[-1]  # a last step of length zero, where the grid has one, has no row
     assert (
         all(level.float() == last for _, level in calls)
         and (found - wanted).norm() < 1e-5 * wanted.norm()

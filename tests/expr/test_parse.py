@@ -243,7 +243,7 @@ def test_normal_form_keeps_the_value(text, h, r):
 
 
 def _by_hand(text, values):
-    """The value of a text by a stack machine over its own grammar: no Python evaluation."""
+    """The value of a string by a stack machine over its own grammar: no Python evaluation."""
     tokens = text.replace("(", " ( ").replace(")", " ) ").replace("**", " ^ ")
     for sign in "+*":
         tokens = tokens.replace(sign, f" {sign} ")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from solvergen.cli import main
-from solvergen.fit.frontier import papers, study
+from solvergen.fit.frontier import amed, papers, study
 from solvergen.fit.frontier.page import drawn, front, winners
 from solvergen.fit.frontier.runs import ends_of, ground, levels_of, measured, sampler, span_bound
 from solvergen.fit.problem import ProblemError
@@ -132,3 +132,18 @@ def test_tables_of_the_papers(capsys):
     assert plain.calls == 4 and analytic.calls == 5 and analytic.error != plain.error
     assert main(["tables", "--on", NAME, "--starts", "4"]) == 2
     assert "at least 8" in capsys.readouterr().err
+
+
+def test_the_plug_in_is_fitted_on_schedules_and_teachers(monkeypatch):
+    where = ground(NAME, 8)
+    for name, value in {"FITTED": 16, "HELD": 8, "ITERATIONS": 4, "TEACHERS": ("ipndm3",)}.items():
+        monkeypatch.setattr(amed, name, value)
+    monkeypatch.setattr(amed, "SCHEDULES", {"karras": "polynomial"})
+    plain, fitted = amed.schedule_rows(where, papers.uniform_time)
+    assert plain[1:] == tuple(
+        papers._shown(papers._at(where, "dpm_solver_2", n)) for n in (4, 6, 8)
+    )
+    assert all(float(b) < 0.5 * float(a) for a, b in zip(plain[1:], fitted[1:], strict=True))
+    teacher, exact = amed.teacher_rows(where)
+    on_karras = measured(sampler("ipndm3"), where, levels_of(where, 24)["karras"]).error
+    assert teacher[0] == "ipndm3" and teacher[1] == f"{on_karras:.3g}" and exact[2] == fitted[2]

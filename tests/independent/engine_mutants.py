@@ -1,143 +1,241 @@
-"""How many mutants of `derive`, `order` and `program` do the independent derivations kill?
+"""How many mutants of `derive`, `order` and `emit` do their tests kill?
 
-Usage: python tests/independent/engine_mutants.py [COUNT] [SEED]
+Usage: python tests/independent/engine_mutants.py [COUNT] [--seed N] [--room derive] [--only FILE:LINE]
 
-A mutant is one module with one operator or number changed. Each runs in a process of its own: the
-gallery entries below are derived, their rows and orders checked against sympy, and their order reports
-compared with what their emitted files state. A mutant that changes nothing of that survives.
+A mutant is one module with one operator, comparison, condition or number changed, chosen by the
+seed. Each runs in a process of its own, where an import hook puts the change in place of the module,
+against the tests that guard its room, the quickest first, up to the first failure. A mutant that
+passes them all survives, and is reported with its place. `EQUIVALENT` lists changes that mean the
+same, each with the reason.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
+import importlib.abc
+import importlib.util
+import os
 import random
-import subprocess
+import resource
 import sys
+import tempfile
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("derive", "order/expansion", "order/ode", "program/row.py")
-NOT = {"stability.py", "stiff.py", "report.py"}  # asked for by other commands than these checks
-NAMES = (
-    "ab3_lambda", "am3_lambda", "bdf_2", "deis_rhoab3", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m",
-    "dpm_solver_3", "heun_3", "hermite_2", "o_belm", "rk4_clock", "sa_solver_p3c4", "unipc_3_bh2",
-    "abm3_lambda_pec", "alpha_family_sigma", "dpmpp_2s_ancestral", "deis_tab3", "flow_euler",
-)  # fmt: skip
-SWAPS = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Lt: ast.GtE, ast.Gt: ast.LtE,
-    ast.LtE: ast.Gt, ast.GtE: ast.Lt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+GOLDEN = "tests/generated/test_golden.py"
+CORE = f"{GOLDEN}::test_the_first_gallery_is_current"
+EMITTED = f"{GOLDEN}::test_every_file_is_what_its_spec_emits"
+# Tests that guard a room, the quickest first.
+GUARDS = {
+    "derive": [
+        *("tests/derive", CORE, EMITTED, "tests/spec", "tests/program"),
+        *("tests/independent/test_rows.py", "tests/catalog/test_gallery.py"),
+        "tests/catalog/test_equivalences.py",
+    ],
+    "order": [
+        *("tests/order/test_identities.py", "tests/order/test_past_states.py", CORE),
+        *("tests/order/test_rounding.py", "tests/order/test_stiff.py", "tests/order/test_blocks.py"),
+        *("tests/order/test_engine.py", "tests/order/test_quadrature.py"),
+        *("tests/order/test_questions.py", "tests/order/test_stochastic.py"),
+        *("tests/order/test_oracle.py", "tests/order/test_two_routes.py"),
+        *("tests/order/test_measured.py", "tests/cli/test_theory_commands.py"),
+        *("tests/cli/test_divergence.py", "tests/certificates"),
+    ],
+    "emit": [
+        *("tests/emit/test_formula.py", "tests/emit/test_specialise.py", EMITTED, CORE),
+        *("tests/emit/test_names.py", "tests/emit/test_quadrature.py", "tests/emit/test_jumps.py"),
+        *("tests/emit/test_adaptive.py", "tests/export/test_command.py"),
+        *("tests/emit/test_meaning.py", "tests/cli/test_theory_commands.py", "tests/fit/test_specs.py"),
+    ],
 }  # fmt: skip
+SKIPPED = {"emit/runtime"}  # run-time pieces are judged by running what they emit
+SWAPS: dict[type[ast.AST], type[ast.AST]] = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Lt: ast.LtE, ast.Gt: ast.GtE,
+    ast.LtE: ast.Lt, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.And: ast.Or,
+    ast.Or: ast.And, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
+}  # fmt: skip
+# Changes that mean the same: (file, the changed line as it is, kind), and why.
+EQUIVALENT: dict[tuple[str, str, str], str] = {}
+CPU = 400  # seconds that a mutant may use: one that does not end is killed
 
 
 def sites(tree: ast.AST) -> list[tuple[ast.AST, str]]:
-    """Nodes of a module that can be changed, outside messages."""
-    found: list[tuple[ast.AST, str]] = []
-    skipped = {id(n) for r in ast.walk(tree) if isinstance(r, ast.Raise) for n in ast.walk(r)}
+    """Nodes of a module that can be changed, outside messages, assertions and annotations."""
+    out: set[int] = set()
     for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
-        if isinstance(node, ast.BinOp) and type(node.op) in SWAPS:
-            strings = (isinstance(s, (ast.JoinedStr, ast.Constant)) and not isinstance(getattr(s, "value", 0), int) for s in (node.left, node.right))  # fmt: skip
-            if not any(strings):
-                found.append((node, "operator"))
-        elif isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS:
-            found.append((node, "comparison"))
-        elif isinstance(node, ast.Constant) and type(node.value) is int:
-            found.append((node, "number"))
-    return found
+        parts: list[ast.AST | None] = []
+        if isinstance(node, ast.Raise | ast.Assert):
+            parts = [node]
+        elif isinstance(node, ast.FunctionDef):
+            parts = [node.returns, *(a.annotation for a in node.args.args), *node.decorator_list]
+        elif isinstance(node, ast.AnnAssign):
+            parts = [node.annotation]
+        out |= {id(inner) for part in parts if part for inner in ast.walk(part)}
+    return [
+        (node, kind) for node in ast.walk(tree) if id(node) not in out and (kind := _kind(node))
+    ]
+
+
+def _kind(node: ast.AST) -> str:
+    """What can be changed in a node."""
+    if isinstance(node, ast.BinOp) and type(node.op) in SWAPS:
+        return "" if _joins_text(node) else "operator"
+    if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in SWAPS:
+        return "comparison"
+    if isinstance(node, ast.BoolOp):
+        return "connective"
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        return "negation"
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        return "number"
+    return ""
+
+
+def _joins_text(node: ast.BinOp) -> bool:
+    """Whether an addition joins strings, where a difference has no meaning."""
+    return any(
+        isinstance(side, ast.JoinedStr)
+        or isinstance(side, ast.Constant)
+        and type(side.value) is str
+        for side in (node.left, node.right)
+    )
 
 
 def mutated(source: str, index: int) -> str:
     """The source with its site number `index` changed."""
     tree = ast.parse(source)
     node, kind = sites(tree)[index]
-    if kind == "operator":
-        node.op = SWAPS[type(node.op)]()  # type: ignore[attr-defined]
+    if kind == "number":
+        node.value += 1  # type: ignore[attr-defined]
+    elif kind == "negation":
+        inner = deepcopy(node.operand)  # type: ignore[attr-defined]
+        node.operand = ast.UnaryOp(ast.Not(), inner)  # type: ignore[attr-defined]
     elif kind == "comparison":
         node.ops[0] = SWAPS[type(node.ops[0])]()  # type: ignore[attr-defined]
     else:
-        node.value += 1  # type: ignore[attr-defined]
-    return ast.unparse(tree)
+        node.op = SWAPS[type(node.op)]()  # type: ignore[attr-defined]
+    return ast.unparse(ast.fix_missing_locations(tree))
 
 
-def modules() -> list[Path]:
-    """The modules that are changed."""
-    base = ROOT / "solvergen"
-    listed = [p for room in ROOMS for p in ([base / room] if room.endswith(".py") else sorted((base / room).glob("*.py")))]  # fmt: skip
-    return [p for p in listed if p.name not in NOT and sites(ast.parse(p.read_text()))]
+def modules(room: str) -> list[Path]:
+    """The modules of a room that are changed."""
+    found = sorted((ROOT / "solvergen" / room).rglob("*.py"))
+    return [p for p in found if not any(f"/{skipped}/" in p.as_posix() for skipped in SKIPPED)]
 
 
-def judge(path: Path, index: int) -> None:
-    """Run the checks with one module changed; raises where they find it."""
-    import importlib.abc
-    import importlib.util
+class Changed(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
+    """Imports one module with a change."""
 
-    dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    def __init__(self, path: Path, index: int) -> None:
+        self.path, self.index = path, index
+        self.name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
-    class Changed(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
-        def find_spec(self, name, where=None, target=None):
-            return importlib.util.spec_from_loader(name, self) if name == dotted else None
+    def find_spec(self, fullname, path=None, target=None):
+        """The changed module; none other."""
+        if fullname != self.name:
+            return None
+        return importlib.util.spec_from_file_location(fullname, self.path, loader=self)
 
-        def get_filename(self, fullname):
-            return str(path)
+    def get_filename(self, fullname: str) -> str:
+        """The module's own file."""
+        return str(self.path)
 
-        def get_data(self, where):
-            return mutated(path.read_text(encoding="utf-8"), index).encode()
+    def get_data(self, path: str) -> bytes:
+        """Its changed source."""
+        return mutated(self.path.read_text(encoding="utf-8"), self.index).encode()
 
-        def path_stats(self, where):
-            raise OSError  # never from a stored compilation
+    def path_stats(self, path: str):
+        """Never from a stored compilation."""
+        raise OSError
 
-    if index >= 0:
-        sys.meta_path.insert(0, Changed())
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-    from independent import test_orders, test_rows
-
-    from solvergen import gallery
-    from solvergen.loading import load
-    from solvergen.order import analyse
-
-    for name in (n for n in NAMES if n in gallery.names()):
-        test_rows.rows_checked(name, (1,))
-        test_orders.check(name)
-        known = test_orders.stated(name)
-        if known is None:
-            continue
-        report = analyse(load(name).program)
-        found = {g: {m: [o.value, o.exact] for m, o in cases.items()} for g, cases in report.orders.items()}  # fmt: skip
-        assert found == known, name
-        uniform = [(t["word"], t["coef"]) for t in report.uniform.json()]
-        assert uniform == stated_constants(name), name
+    def set_data(self, path: str, data: bytes, *, _mode: int = 0o666) -> None:
+        """Never stored either."""
 
 
-def stated_constants(name: str) -> list[tuple[str, str]]:
-    """The uniform leading error of an emitted file."""
-    tree = ast.parse((ROOT / "generated" / f"{name}.py").read_text(encoding="utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "LEADING_ERROR":
-            return [(t["word"], t["coef"]) for t in ast.literal_eval(node.value)["uniform"]]
-    return []
+def judge(path: Path, index: int, guards: list[str]) -> int:
+    """Run the guards on one changed module; pytest's exit code."""
+    import pytest
+
+    sys.dont_write_bytecode = True
+    sys.meta_path.insert(0, Changed(path, index))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU, CPU))
+    quiet = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not nightly"]
+    return int(pytest.main([*quiet, "--tb=line", *guards]))
 
 
-def main(count: int, seed: int) -> None:
-    every = [(p, i) for p in modules() for i in range(len(sites(ast.parse(p.read_text()))))]
-    chosen = random.Random(seed).sample(every, min(count, len(every)))
-    killed = 0
-    for path, index in chosen:
-        command = [sys.executable, __file__, "--judge", str(path), str(index)]
+def killed_by(path: Path, index: int, guards: list[str], log: Path) -> str:
+    """The test that kills a mutant; empty when it survives."""
+    child = os.fork()
+    if not child:
+        code = 99
         try:
-            done = subprocess.run(command, capture_output=True, timeout=300, check=False)
-            survived = done.returncode == 0
-        except subprocess.TimeoutExpired:
-            survived = False
-        killed += not survived
-        if survived:
-            node, kind = sites(ast.parse(path.read_text()))[index]
-            print(f"survived: {path.relative_to(ROOT)}:{node.lineno} {kind}", flush=True)  # type: ignore[attr-defined]
-    print(f"{killed} of {len(chosen)} mutants killed; {len(every)} sites")
+            with open(log, "w", encoding="utf-8") as out:
+                for stream in (1, 2):
+                    os.dup2(out.fileno(), stream)
+                code = judge(path, index, guards)
+        finally:
+            os._exit(code)
+    status = os.waitpid(child, 0)[1]
+    if status == 0:
+        return ""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    named = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+    return (named or [*lines[-1:], "does not end"])[0][:150]
+
+
+def place(path: Path, index: int) -> tuple[str, str, str, int]:
+    """File, line as it stands, kind and line number of a site."""
+    source = path.read_text(encoding="utf-8")
+    node, kind = sites(ast.parse(source))[index]
+    number: int = node.lineno  # type: ignore[attr-defined]
+    return path.relative_to(ROOT).as_posix(), source.splitlines()[number - 1].strip(), kind, number
+
+
+def chosen(count: int, seed: int, rooms: list[str], only: str) -> Iterator[tuple[str, Path, int]]:
+    """Room, module and site of the mutants, as many from each room."""
+    for room in rooms:
+        every = [
+            (room, p, i)
+            for p in modules(room)
+            for i in range(len(sites(ast.parse(p.read_text(encoding="utf-8")))))
+        ]
+        if only:
+            yield from (m for m in every if "{0}:{3}".format(*place(*m[1:])).endswith(only))
+        else:
+            yield from random.Random(seed).sample(every, min(count // len(rooms), len(every)))
+
+
+def main() -> None:
+    """Judge the mutants and print those that survive, then the rate."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("count", nargs="?", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--room", choices=GUARDS, action="append")
+    parser.add_argument("--only", default="", help="the mutants of one line, FILE:LINE")
+    args = parser.parse_args()
+    os.chdir(ROOT)
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+    import hypothesis  # noqa: F401  loaded once, before the forks
+    import mpmath  # noqa: F401
+    import pytest  # noqa: F401
+    import sympy  # noqa: F401
+    import torch  # noqa: F401
+
+    killed = total = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for room, path, index in chosen(args.count, args.seed, args.room or [*GUARDS], args.only):
+            file, line, kind, number = place(path, index)
+            if (file, line, kind) in EQUIVALENT:
+                continue
+            by = killed_by(path, index, GUARDS[room], Path(folder, "log"))
+            total, killed = total + 1, killed + bool(by)
+            said = f"killed by {by}" if by else "SURVIVED"
+            print(f"{file}:{number} {kind}: {line[:90]}\n    {said}", flush=True)
+    print(f"{killed} of {total} mutants killed ({killed / max(total, 1):.1%})")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--judge"]:
-        judge(Path(sys.argv[2]), int(sys.argv[3]))
-    else:
-        main(int(sys.argv[1]) if sys.argv[1:] else 60, int(sys.argv[2]) if sys.argv[2:] else 1)
+    main()

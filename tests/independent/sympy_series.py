@@ -22,7 +22,7 @@ KAPPA = {"data": 1, "noise": -1, "velocity": 0}
 
 
 class Unsupported(Exception):
-    """A weight that is no power series in h over the rationals."""
+    """A weight that is not a power series in h over the rationals."""
 
 
 def rational(value):

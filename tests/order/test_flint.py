@@ -7,12 +7,17 @@ import pytest
 
 from solvergen import gallery
 from solvergen.algebra import ring as rings
+from solvergen.algebra import series
 from solvergen.algebra.modular import PRIMES, ModularSeries, PrimeField, exp, log1p, phi
+from solvergen.algebra.series import Series
+from solvergen.algebra.surd import root
+from solvergen.algebra.traced import symbol
 from solvergen.errors import OrderError
 from solvergen.loading import load
 from solvergen.order import analyse
 
 pytest.importorskip("flint")
+from solvergen.algebra import flint_rationals
 from solvergen.algebra.flint_series import FlintSeries
 
 FIELD = PrimeField(PRIMES[3])
@@ -67,4 +72,45 @@ def test_analyses_agree(name, monkeypatch):
         return
     fast = analyse(program)
     monkeypatch.setattr(rings, "INSTALLED", False)
-    assert analyse(program).orders == fast.orders
+    plain = analyse(program)
+    assert plain.orders == fast.orders
+    assert plain.uniform.json() == fast.uniform.json()
+
+
+RATIONAL = {
+    "quotient": lambda kind, a, b: Fraction(5, 7) / b + a / b,
+    "power": lambda kind, a, b: a**3 * b**-2 - a.truncated(4),
+    "exp": lambda kind, a, b: kind.exp(a * a) * Fraction(-3, 4) + 2,
+    "log1p": lambda kind, a, b: kind.log1p(a.truncated(4) * a),
+    "phi": lambda kind, a, b: kind.phi(3, a - b * 2) * b,
+    "phi of a monomial": lambda kind, a, b: kind.phi(2, a.like(1, [Fraction(5, 3)], 7)),
+    "cancelled": lambda kind, a, b: a * b - b * a,
+}
+
+
+@pytest.mark.parametrize("name", RATIONAL)
+def test_rational_series_agree(name):
+    generator = random.Random(name)
+
+    def made():
+        low, end = generator.randrange(1, 3), generator.randrange(5, 12)
+        values = [Fraction(generator.randrange(-9, 99), 7 + k) for k in range(7)]
+        return Series(low, [Fraction(2, 3), *values], end)
+
+    for a, b in [(made(), made()) for _ in range(10)]:
+        ours = RATIONAL[name](series, a, b)
+        theirs = RATIONAL[name](flint_rationals, *map(flint_rationals.lifted, (a, b)))
+        assert isinstance(theirs, flint_rationals.RationalSeries) and same(ours, theirs)
+        assert ours.coefficient(ours.end - 1) == theirs.coefficient(ours.end - 1)
+
+
+def test_roots_and_symbols_leave_flint():
+    h = flint_rationals.lifted(Series(1, [Fraction(1)], 4))
+    for value in (root(Fraction(2)), symbol("r1", (Fraction(3, 7), Fraction(5, 11)))):
+        for found in (h * value + 1, 1 + value * h, (h + value) * h):
+            assert type(found) is Series and value in found.terms
+    assert h * Fraction(0) == 0 and not h - h
+    with pytest.raises(OrderError, match="division by zero"):
+        (h - h).reciprocal()
+    with pytest.raises(OrderError, match="does not vanish"):
+        flint_rationals.exp(1 + h)

@@ -9,8 +9,8 @@ import pytest
 
 from solvergen import gallery
 from solvergen.spec import parse_solver
-from solvergen.spec.edit import changed
 from solvergen.spec.model import End, Start
+from solvergen.spec.text.edit import changed
 
 VARIANTS = [
     {"start": Start(("res_2s", "res_3s"))},

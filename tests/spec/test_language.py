@@ -11,9 +11,9 @@ from solvergen import gallery, spec
 from solvergen.derive import derive
 from solvergen.spec import parse_solver
 from solvergen.spec.language import TABLES
-from solvergen.spec.reference import reference
-from solvergen.spec.schema import json_schema
-from solvergen.spec.starter import FAMILIES, starter
+from solvergen.spec.language.reference import reference
+from solvergen.spec.language.schema import json_schema
+from solvergen.spec.text.starter import FAMILIES, starter
 
 SCHEMA = json_schema()
 TOP = 'name = "x"\nintegrand = "data"\n'

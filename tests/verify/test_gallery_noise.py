@@ -9,17 +9,44 @@ from verify.targets import find
 
 FILES = sorted((Path(__file__).parents[2] / "generated").glob("*.py"))
 NOISY = [path for path in FILES if "\nNOISE = " in path.read_text(encoding="utf-8")]
-# A hundred moves a level, counted from single runs: minutes.
-LONG = {"annealed_langevin"}
-DAILY = [
-    pytest.param(path, marks=pytest.mark.nightly) if path.stem in LONG else path for path in NOISY
+# One of each shape: form of the noise, calls a step, history, what the weights weigh.
+SHAPES = {
+    "ddim_eta",
+    "ddim_jumps",
+    "dpm2_ancestral",
+    "dpmpp_2m_sde",
+    "dpmpp_2s_ancestral",
+    "er_sde_2",
+    "euler_ancestral",
+    "euler_churn",
+    "euler_churn_as_shipped_by_diffusers",
+    "heun_churn",
+    "lcm",
+    "predictor_corrector_ve",
+    "predictor_corrector_ve_snr",
+    "res_multistep_ancestral",
+    "restart_heun",
+    "reverse_diffusion_ve",
+    "sa_solver_sde_p3c4_pece",
+    "sde_dpm_solver_1",
+    "sde_dpm_solver_2m",
+    "sde_dpmpp_1",
+    "seeds_2",
+    "seeds_3",
+}
+GIVEN = [
+    path if path.stem in SHAPES else pytest.param(path, marks=pytest.mark.nightly) for path in NOISY
 ]
 # What has no linear map has no orders; this one draws only when it is told to.
 UNTOLD = {"predictor_corrector_ve_snr", "euler_churn_as_shipped_by_diffusers"}
 
 
-@pytest.mark.parametrize("path", DAILY, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", GIVEN, ids=lambda path: path.stem)
 def test_stated_orders_are_measured(path):
     (target,) = find(str(path))
     verdict = judge(target, rates=False)
     assert verdict.status == ("none" if path.stem in UNTOLD else "pass"), verdict.findings
+
+
+def test_every_shape_is_there():
+    assert {path.stem for path in NOISY} >= SHAPES

@@ -61,7 +61,7 @@ def test_the_response_is_the_error():
 def test_a_verdict_where_refinements_do_not_settle():
     name = "sde_dpmpp_3m_as_shipped_by_diffusers.py"
     (target,) = find(str(Path(__file__).parents[2] / "generated" / name))
-    verdict = judge(target, rates=False)
+    verdict = judge(target, rates=False, conduct=False)
     assert verdict.status == "pass"
     strong = verdict.noise["grids"]["uniform"]["strong"]
     assert strong["order"] == 0.5 and strong["slope"] is None
@@ -73,6 +73,6 @@ def test_a_response_smaller_than_the_errors_of_refinements_is_found():
     name = "er_sde_3_as_shipped_by_comfyui.py"
     (target,) = find(str(Path(__file__).parents[2] / "generated" / name))
     assert np.abs(lasting_weights(target.run, "uniform")).max() == pytest.approx(2 / 400, rel=1e-6)
-    grids = judge(target, rates=False).noise["grids"]
+    grids = judge(target, rates=False, conduct=False).noise["grids"]
     orders = {kind: (g["covariance"]["order"], g["strong"]["order"]) for kind, g in grids.items()}
     assert orders == {"uniform": (1, 0.5), "smooth": (1, 0.5), "arbitrary": (0, 0)}

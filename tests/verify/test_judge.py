@@ -18,6 +18,8 @@ from verify.targets import callable_target, find
 from . import handwritten as hand
 from .conftest import needs_diffusers, needs_k_diffusion
 
+# the rule alone: what real runs show is tested in test_conduct.py
+AUDIT = {"rates": False, "conduct": False}
 DDIM = """
 def sample(model, x, sigmas, extra_args=None, callback=None, disable=None, *, power=1):
     for s, t in zip(sigmas[:-1], sigmas[1:]):
@@ -72,7 +74,7 @@ def test_an_honest_file_passes_in_every_respect(folder):
 def test_a_wrong_constant_of_one_percent_is_refuted(folder):
     text = emitted(INTEGRAND="data", ORDER=TRUE_ORDER, LEADING_ERROR=leading("-101/200"))
     (folder / "good.py").write_text(text, encoding="utf-8")
-    verdict = judge(find(str(folder / "good.py"))[0], rates=False)
+    verdict = judge(find(str(folder / "good.py"))[0], **AUDIT)
     assert verdict.status == "fail"
     assert "stated -0.505, audited -0.5" in verdict.findings[0]
 
@@ -80,7 +82,7 @@ def test_a_wrong_constant_of_one_percent_is_refuted(folder):
 def test_a_wrong_statement_of_order_is_refuted(folder):
     wrong = {**TRUE_ORDER, "smooth": {**TRUE_ORDER["smooth"], "exact_start": [2, True]}}
     (folder / "good.py").write_text(emitted(ORDER=wrong), encoding="utf-8")
-    verdict = judge(find(str(folder / "good.py"))[0], rates=False)
+    verdict = judge(find(str(folder / "good.py"))[0], **AUDIT)
     assert verdict.status == "fail"
     assert verdict.findings == (
         "the file states order 2 (exact_start, smooth grids); the audit finds 1",
@@ -89,13 +91,13 @@ def test_a_wrong_statement_of_order_is_refuted(folder):
 
 def test_verdicts_are_the_same_again():
     target = callable_target(hand.frozen_adams, claim=4)
-    one, two = (machine.as_json([judge(target, grids=("rough",))]) for _ in range(2))
+    one, two = (machine.as_json([judge(target, grids=("rough",), conduct=False)]) for _ in range(2))
     assert one == two
 
 
 def test_one_bad_target_does_not_stop_the_others(folder):
     verdicts = sweep.sweep(
-        [sweep.Request(str(folder), settings={"rates": False})],
+        [sweep.Request(str(folder), settings=dict(AUDIT))],
     )
     by_name = {v.target.rsplit("/", 1)[-1]: v for v in verdicts}
     assert by_name["good.py"].status == "pass"
@@ -112,11 +114,11 @@ def test_a_sampler_that_exits_stops_nobody_and_ctrl_c_does(folder):
 
         return callable_target(sample, name="leaving")
 
-    verdict = judge(leaving(SystemExit(3)), rates=False)
+    verdict = judge(leaving(SystemExit(3)), **AUDIT)
     assert (verdict.status, verdict.reason) == ("error", "raises")
     assert "SystemExit: 3" in verdict.findings[0]
     with pytest.raises(KeyboardInterrupt):
-        judge(leaving(KeyboardInterrupt()), rates=False)
+        judge(leaving(KeyboardInterrupt()), **AUDIT)
     script = folder / "script.py"
     script.write_text("import sys\nsys.exit(0)\n", encoding="utf-8")
     (verdict,) = sweep.sweep([sweep.Request(str(script))])
@@ -125,7 +127,7 @@ def test_a_sampler_that_exits_stops_nobody_and_ctrl_c_does(folder):
 
 def test_a_stopped_sweep_is_resumed(folder, monkeypatch):
     record = folder / "record.jsonl"
-    requests = [sweep.Request(str(folder), settings={"rates": False})]
+    requests = [sweep.Request(str(folder), settings=dict(AUDIT))]
     first = sweep.sweep(requests, record=record)
     lines = record.read_text(encoding="utf-8").splitlines()
     # a stop in the middle of a line loses that line only
@@ -140,7 +142,7 @@ def test_a_stopped_sweep_is_resumed(folder, monkeypatch):
 
 def test_an_edited_file_is_judged_again(folder):
     record = folder / "record.jsonl"
-    request = sweep.Request(str(folder / "claims2.py"), settings={"rates": False})
+    request = sweep.Request(str(folder / "claims2.py"), settings=dict(AUDIT))
     assert sweep.sweep([request], record=record)[0].status == "fail"
     (folder / "claims2.py").write_text(emitted(CLAIM={"order": 1}), encoding="utf-8")
     assert sweep.sweep([request], record=record)[0].status == "pass"
@@ -148,7 +150,7 @@ def test_an_edited_file_is_judged_again(folder):
 
 def test_several_processes(folder):
     pytest.importorskip("joblib")
-    requests = [sweep.Request(str(folder), settings={"rates": False})]
+    requests = [sweep.Request(str(folder), settings=dict(AUDIT))]
     many = sweep.sweep(requests, jobs=2, backend="threading")
     assert machine.as_json(many) == machine.as_json(sweep.sweep(requests))
 
@@ -215,7 +217,7 @@ def test_a_strangers_words_cannot_break_the_page():
     def rude(model, x, sigmas):
         raise RuntimeError("<script>alert(1)</script>\x00 & ]]>")
 
-    verdict = judge(callable_target(rude))
+    verdict = judge(callable_target(rude), conduct=False)
     assert "<script>alert" not in page.page([verdict])
     ElementTree.fromstring(machine.as_junit([verdict]))
     assert "RuntimeError" in terminal.table([verdict])
@@ -239,7 +241,7 @@ def test_targets_that_are_none_say_why(text, message):
 @needs_k_diffusion
 def test_k_diffusion_runs_without_its_other_imports():
     (target,) = find("k_diffusion.sampling:sample_dpmpp_2m")
-    assert judge(target, rates=False).audited["arbitrary"] == 2
+    assert judge(target, **AUDIT).audited["arbitrary"] == 2
 
 
 @needs_diffusers
@@ -259,7 +261,7 @@ def test_k_diffusion_runs_without_its_other_imports():
 )
 def test_what_is_wrong_with_the_shipped_peers(name, options, expected, kinds):
     (target,) = find(f"diffusers:{name}", options)
-    verdict = judge(target, rates=False)
+    verdict = judge(target, **AUDIT)
     assert tuple(verdict.audited.values()) == expected
     assert {c["kind"] for c in verdict.causes} == kinds
     if kinds == {"moment"}:
@@ -272,7 +274,7 @@ def test_what_is_wrong_with_the_shipped_peers(name, options, expected, kinds):
 @needs_diffusers
 def test_single_precision_of_a_host_is_reported():
     (target,) = find("diffusers:IPNDMScheduler")
-    verdict = judge(target, grids=("uniform",))
+    verdict = judge(target, grids=("uniform",), conduct=False)
     assert 1e-9 < verdict.floor < 1e-5
     assert any("single-precision" in f for f in verdict.findings)
 
@@ -281,7 +283,7 @@ def test_a_sampler_in_single_precision_is_judged_and_told_so():
     def rounded(model, x, sigmas):
         return hand.heun(model, x.float(), sigmas.float()).to(x.dtype)
 
-    verdict = judge(callable_target(rounded), rates=False)
+    verdict = judge(callable_target(rounded), **AUDIT)
     assert set(verdict.audited.values()) == {2} and verdict.reason == ""
     assert any("single precision" in text for text in verdict.findings)
 
@@ -305,7 +307,7 @@ def test_order_zero_has_no_constant(folder):
     path = folder / "zero.py"
     path.write_text(emitted(**stated).replace("model(x,", "0 * model(x,"), encoding="utf-8")
     (target,) = find(str(path))
-    verdict = judge(target, grids=("uniform",))
+    verdict = judge(target, grids=("uniform",), conduct=False)
     assert (verdict.status, verdict.constants) == ("pass", {}), verdict.findings
 
 
@@ -322,6 +324,6 @@ def test_weights_that_diverge_contradict_no_statement(tmp_path):
     path = tmp_path / "diverging.py"
     path.write_text(torch_file(solver, program, analyse(program).stated()), encoding="utf-8")
     (target,) = find(str(path))
-    verdict = judge(target, rates=False)
+    verdict = judge(target, **AUDIT)
     assert set(verdict.audited.values()) == {0}
     assert not [text for text in verdict.findings if "states" in text or "leading" in text]

@@ -73,7 +73,7 @@ def emitted(tmp_path, order):
     from verify.targets import find
 
     (target,) = find(str(path))
-    return judge(target, rates=False)
+    return judge(target, rates=False, conduct=False)
 
 
 def test_what_a_file_states_of_rising_grids_is_weighed(tmp_path):

@@ -43,13 +43,25 @@ def sample_exits(model, x, sigmas):
     os._exit(7)
 
 def sample_forks(model, x, sigmas):
-    if os.fork() == 0:
-        time.sleep(60)
+    if not os.path.exists(__file__ + ".pid") and os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            with open(__file__ + ".pid", "w") as file:
+                file.write(str(os.getpid()))
+            time.sleep(60)
         os._exit(0)
+    while not os.path.exists(__file__ + ".pid"):
+        time.sleep(0.01)
     return sample_good(model, x, sigmas)
 
+def sample_multiplies(model, x, sigmas):
+    while True:
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+
 def sample_prints(model, x, sigmas):
-    os.write(1, b"noise" * 10000)
+    os.write(1, b"noise" * 1_000_000)
     return sample_good(model, x, sigmas)
 
 def sample_grows(model, x, sigmas):
@@ -82,8 +94,12 @@ def test_bad_targets_get_verdicts_of_their_own_and_the_others_go_on(tmp_path, ca
     )
     assert found["sample_grows"].status == "error"
     assert "pip install a_package_that_is_absent" in found["sample_lacks"].findings[0]
+    assert found["sample_multiplies"].reason == "forks"
     for name in ("good", "forks", "prints", "patches"):
         assert found[f"sample_{name}"].status == "pass", name
+    # it has left its session and outlived its parent
+    escaped = int((tmp_path / "bad.py.pid").read_text())
+    assert not Path(f"/proc/{escaped}").exists()
     assert "noise" not in capfd.readouterr().out
 
 

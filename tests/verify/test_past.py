@@ -151,7 +151,11 @@ def test_a_root_outside_the_circle_is_named(root):
 
 
 def test_an_unstable_rule_is_refuted():
-    verdict = judge(callable_target(functools.partial(two_step, gamma=-1.5), claim=1), rates=False)
+    verdict = judge(
+        callable_target(functools.partial(two_step, gamma=-1.5), claim=1),
+        rates=False,
+        conduct=False,
+    )
     assert verdict.status == "fail" and "not zero-stable" in verdict.findings[0]
 
 
@@ -170,7 +174,7 @@ def test_adams_rules_keep_one_state():
 
 
 def test_the_line_of_the_report():
-    verdict = judge(callable_target(bdf_2, claim=2), rates=False)
+    verdict = judge(callable_target(bdf_2, claim=2), rates=False, conduct=False)
     (line,) = terminal.past_lines(verdict)
     assert line.startswith(
         "past states: x[n+1] = 4/3 x[n] - 1/3 x[n-1] + ..., rho'(1) = 2/3; moduli of roots beside "

@@ -43,7 +43,8 @@ def run_of(sampler, **options):
 
 def judged(sampler, **options):
     claim = options.pop("claim", None)
-    return judge(callable_target(sampler, options=options), claim=claim)
+    target = callable_target(sampler, options=options)
+    return judge(target, claim=claim, rates=False, conduct=False)
 
 
 def said(verdict, part):
@@ -158,7 +159,7 @@ def test_a_run_too_large_to_be_traced_is_refused_before_it_is(monkeypatch):
         return x
 
     monkeypatch.setattr("verify.probe.noise_trace.record", None)
-    verdict = judge(callable_target(langevin), rates=False)
+    verdict = judge(callable_target(langevin), rates=False, conduct=False)
     assert (verdict.status, verdict.reason) == ("error", "size")
     assert "model calls" in verdict.findings[0] and "too large to be traced" in verdict.findings[0]
 
@@ -240,19 +241,19 @@ def sample(model, x, sigmas, extra_args=None, callback=None, disable=None, *, al
 """
 
 
-def emitted(folder, claim, orders):
+def emitted(folder, claim, orders, *, whole=False):
     table = {kind: orders for kind in ("uniform", "smooth", "arbitrary")}
     path = folder / "made.py"
     path.write_text(textwrap.dedent(EMITTED % (claim, table)), encoding="utf-8")
     (target,) = find(str(path))
-    return judge(target)
+    return judge(target, rates=whole, conduct=whole)
 
 
 RIGHT = {"mean": "exact", "covariance": [1, True], "strong": [1, True]}
 
 
 def test_an_emitted_file_is_held_to_its_statements(tmp_path):
-    verdict = emitted(tmp_path, {"mean": 1, "covariance": 1, "strong": 1}, RIGHT)
+    verdict = emitted(tmp_path, {"mean": 1, "covariance": 1, "strong": 1}, RIGHT, whole=True)
     assert (verdict.status, verdict.findings) == ("pass", ())
     assert verdict.noise["promise"] == {"uniform": 1, "smooth": 1, "arbitrary": 1}
 
@@ -346,9 +347,9 @@ def test_reports_of_noise(tmp_path):
 
 def test_lengths_that_follow_from_norms_are_named():
     (target,) = find(str(Path(__file__).parents[2] / "generated/predictor_corrector_ve_snr.py"))
-    verdict = judge(target, rates=False)
+    verdict = judge(target, rates=False, conduct=False)
     assert (verdict.status, verdict.reason) == ("none", "nonlinear")
-    assert judge(target, claim=1, rates=False).status == "error"
+    assert judge(target, claim=1, rates=False, conduct=False).status == "error"
 
 
 def test_misbehaviour_of_a_noisy_sampler_is_named():
@@ -404,5 +405,5 @@ def test_a_churn_per_step_has_no_strength_on_rough_grids():
 
 
 def test_a_target_is_any_run():
-    verdict = judge(Target("mine", run_of(hand.renoise)))
+    verdict = judge(Target("mine", run_of(hand.renoise)), rates=False, conduct=False)
     assert verdict.noise["kind"] == "anew" and verdict.status == "none"

@@ -27,6 +27,7 @@ CHECKS = {
     "start": "the same levels get the same weights wherever the grid starts and ends",
     "size": "the rule of a step is the same for small and for large steps",
     "level": "the rule of a step is the same at high and at low levels",
+    "tolerance": "errors fall with the tolerance",
     "warning": "the host warns of nothing",
 }
 

@@ -7,6 +7,7 @@ E[x0 | x]; what the host wants instead (eps, v, flow velocity, a scaled input) i
 CONVENTIONS = (
     "k-diffusion",
     "k-diffusion-ends",
+    "k-diffusion-adaptive",
     "edm",
     "diff-sampler",
     "comfyui",

@@ -15,6 +15,7 @@ from ..errors import TargetError
 from ..probe.noise_sources import hooked
 from ..probe.trace import Denoiser, Run
 from . import CONVENTIONS
+from .adaptive import adaptive
 from .strangers import comfyui, dpm_solver
 
 PREDICTIONS = ("data", "noise", "v", "velocity")
@@ -31,6 +32,8 @@ def convention_of(function: Callable[..., Any]) -> str:
         return "k-diffusion"
     if names[:5] == ["model", "x", "sigma_min", "sigma_max", "n"]:
         return "k-diffusion-ends"
+    if names[2:4] == ["sigma_min", "sigma_max"] and {"rtol", "atol"} <= set(names):
+        return "k-diffusion-adaptive"
     if "latents" in names and "t_steps" in names:
         return "diff-sampler"
     if "latents" in names and "num_steps" in names:
@@ -50,6 +53,7 @@ def adapted(function: Callable[..., Any], convention: str, options: dict[str, An
     makers: dict[str, Callable[..., Run]] = {
         "k-diffusion": _k_diffusion,
         "k-diffusion-ends": _k_diffusion_ends,
+        "k-diffusion-adaptive": _adaptive,
         "edm": _edm,
         "diff-sampler": _diff_sampler,
         "comfyui": comfyui,
@@ -102,6 +106,16 @@ def _k_diffusion_ends(function: Callable[..., Any], options: dict[str, Any]) -> 
         return out
 
     return run
+
+
+def _adaptive(function: Callable[..., Any], options: dict[str, Any]) -> Run:
+    """dpm_adaptive: its rule, one step for each interval of the grid."""
+    made = adaptive(function, options)
+    if made is None:
+        raise TargetError(
+            "k-diffusion-adaptive: wants f(model, x, sigma_min, sigma_max, ..., rtol, atol)"
+        )
+    return made.rule()
 
 
 class Net:

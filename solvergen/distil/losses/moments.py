@@ -57,6 +57,6 @@ class Moments(System):
         n = a.shape[1]
         off = 1 - torch.eye(n)
         inner = ((kernel(a, a) + kernel(b, b)) * off).sum((1, 2)) / (n * (n - 1))
-        # a pair that shares x0 and z is no independent one: it is left out of the cross term, too
+        # a pair that shares x0 and z is not independent: it is left out of the cross term, too
         cross = (kernel(a, b) * off).sum((1, 2)) / (n * (n - 1))
         return inner - 2 * cross

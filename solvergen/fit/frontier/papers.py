@@ -20,6 +20,7 @@ from ..run import Scaled, end
 from ..shipped import names, shipped
 from ..table import Array
 from ..teacher import levels as teacher_levels
+from . import amed
 from .runs import Ground, Point, ends_of, ground, levels_of, measured, sampler, table_point
 
 # FID on CIFAR-10 (EDM's network), as tabulated by GAS (2025), Table 2.
@@ -59,7 +60,8 @@ class Sheet:
 def sheets(where: Ground, tell: Told = lambda line: None) -> list[Sheet]:
     """All tables on one problem; the Fréchet distance where there is a classifier for it: on digits."""
     found = []
-    makers = [seven_steps, four_grids, few_calls, against_papers, sweet_spots, trajectories]
+    makers = [seven_steps, four_grids, few_calls, schedules, teachers]
+    makers += [against_papers, sweet_spots, trajectories]
     if where.name == "digits":
         makers.append(frechet)
     for make in makers:
@@ -126,10 +128,31 @@ def few_calls(where: Ground) -> Sheet:
         rows.append((f"{kind} (ours, own levels)", *cells))
     words = (
         "On EDM's grid. The analytic first step answers the first call by x (1 − σ/√(1 + σ²)) and is not "
-        "counted. AMED-Solver and its plug-in, whose places come from a network trained on the "
-        "sampled model's features, are not among the rows."
+        "counted. AMED's plug-in, fitted here, is in the tables of schedules and teachers."
     )
     return Sheet("3 to 9 evaluations", ("sampler", *map(str, budget)), rows, [words])
+
+
+def schedules(where: Ground) -> Sheet:
+    """AMED's Table 5: schedules, without and with the plug-in."""
+    words = (
+        "DPM-Solver-2, two calls a step. The plug-in's place of the inner evaluation and its factors on "
+        f"direction and level are fitted for each schedule on {amed.FITTED} trajectories, the same for "
+        "all samples; AMED learns them by sample."
+    )
+    rows = amed.schedule_rows(where, uniform_time)
+    return Sheet("Schedules (AMED, Table 5)", ("schedule", "4", "6", "8"), rows, [words])
+
+
+def teachers(where: Ground) -> Sheet:
+    """AMED's Table 4: what the plug-in learns from teachers."""
+    words = (
+        f"Six calls on EDM's grid; the plug-in is fitted on the ends that a teacher of "
+        f"{amed.TEACHER_CALLS} calls gives, and measured against exact ends. Without it: "
+        f"{_shown(_at(where, 'dpm_solver_2', 2 * amed.STEPS))}."
+    )
+    heads = ("teacher", "its own error", "the plug-in's")
+    return Sheet("Teachers (AMED, Table 4)", heads, amed.teacher_rows(where), [words])
 
 
 def against_papers(where: Ground) -> Sheet:

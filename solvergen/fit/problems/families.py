@@ -1,34 +1,38 @@
-"""Two families of exact mixtures, with training, validation and held-out parts by name and seed.
+"""Families of problems, with training, validation and held-out parts by name and seed.
 
 `generic`: random mixtures of 2 to 64 dimensions. `image`: mixtures fitted to scikit-learn's digits
-and to patches of its two photographs; their covariances are steep, as those of images are.
+and to patches of its two photographs; their covariances are steep, as those of images are. `network`:
+mixtures of the same parts of `image`, with errors as those of a trained network.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ..problem import ProblemError
+from .imperfect import Imperfect, imperfect
 from .mixture import Mixture, centred
 
 Array = NDArray[np.float64]
+EXACT = 8  # mixtures of image/train on which tables are fitted as they are
 PARTS = {"train": 0, "validation": 1, "held-out": 2}
 COUNTS = {
     "generic": {"train": 60, "validation": 12, "held-out": 21},
     "image": {"train": 32, "validation": 8, "held-out": 12},
+    "network": {"train": 24, "validation": 8, "held-out": 12},
 }
 
 
-def family(name: str, part: str, count: int | None = None) -> list[Mixture]:
-    """The mixtures of a part of a family.
+def family(name: str, part: str, count: int | None = None) -> Sequence[Mixture | Imperfect]:
+    """The problems of a part of a family.
 
     Args:
-        name: "generic" or "image".
+        name: "generic", "image" or "network".
         part: "train", "validation" or "held-out"; no mixture is in two of them.
         count: so many of them; all unless given.
 
@@ -37,10 +41,15 @@ def family(name: str, part: str, count: int | None = None) -> list[Mixture]:
     """
     if name not in COUNTS or part not in PARTS:
         raise ProblemError(
-            f"no mixtures `{name}/{part}`; families are generic and image, parts are "
+            f"no mixtures `{name}/{part}`; families are generic, image and network, parts are "
             "train, validation and held-out"
         )
-    made: Callable[[str, str, int], Mixture] = {"generic": _generic, "image": _image}[name]
+    makers: dict[str, Callable[[str, str, int], Mixture | Imperfect]] = {
+        "generic": _generic,
+        "image": _image,
+        "network": _network,
+    }
+    made = makers[name]
     return [made(f"{name}/{part}/{i}", part, i) for i in range(count or COUNTS[name][part])]
 
 
@@ -86,6 +95,13 @@ def _image(name: str, part: str, index: int) -> Mixture:
     means = np.stack([part.mean(0) for part in kept])
     spread = np.stack([part.var(0) + floor for part in kept])
     return centred(name, *map(torch.from_numpy, (weights / weights.sum(), means, spread)))
+
+
+def _network(name: str, part: str, index: int) -> Imperfect:
+    """A mixture of the image family, known with an error; those of `image` that train come first."""
+    at = index + EXACT * (part == "train")
+    mixture = _image(f"image/{part}/{at}", part, at)
+    return imperfect(name, mixture, [9, at, len(part)], 1000 * len(part) + at)
 
 
 @functools.cache

@@ -30,7 +30,8 @@ def problem(
     """The problem that a user names.
 
     Args:
-        name: `fashion` (also `fashion:label=3,guidance=2`), `digits`, `mixtures` (four Gaussians in
+        name: `fashion` (also `fashion:label=3,guidance=2`, or all labels and several scales in turn,
+            `fashion:label=all,guidance=1/2/3`), `digits`, `mixtures` (four Gaussians in
             the plane), `image` or `generic` (the
             first held-out mixture; `image/held-out/4` another), or `module:name`.
         std: deviation of the data, in place of what the problem says.
@@ -69,11 +70,13 @@ def adopted(made: Any, name: str) -> Problem:
         ProblemError: a part is missing or of another kind.
     """
     made = made() if isinstance(made, type) else made
+    if hasattr(made, "velocity") and not hasattr(made, "denoiser"):
+        made = Flow(made)
     missing = [k for k in ("denoiser", "shape", "sigma_max", "sigma_min") if not hasattr(made, k)]
     if missing:
         raise ProblemError(
             f"problem {name}: lacks {', '.join(missing)}; it needs denoiser(x, sigma), shape, "
-            "sigma_max and sigma_min"
+            "sigma_max and sigma_min, or velocity(x, t) and shape"
         )
     try:
         shape = tuple(int(n) for n in made.shape)
@@ -83,6 +86,7 @@ def adopted(made: Any, name: str) -> Problem:
     except (TypeError, ValueError) as error:
         raise ProblemError(f"problem {name}: {error}") from None
     dtype = getattr(made, "dtype", torch.float32)
+    period = int(getattr(made, "period", 1))
     try:
         torch.broadcast_shapes(mean.shape, shape)
     except RuntimeError:
@@ -105,8 +109,31 @@ def adopted(made: Any, name: str) -> Problem:
         starts=getattr(made, "starts", None),
         teacher=getattr(made, "teacher", None),
         dtype=dtype,
-        chunk=int(getattr(made, "chunk", 16)),
+        chunk=period * max(1, int(getattr(made, "chunk", 16)) // period),
+        period=period,
     )
+
+
+class Flow:
+    """An object with velocity(x, t), x = (1 − t) x0 + t ε, as one with a denoiser.
+
+    In ρ = t/(1 − t) and x/(1 − t) a flow is the process that all fits use.
+    """
+
+    def __init__(self, made: Any) -> None:
+        self.made = made
+        self.sigma_max = getattr(made, "sigma_max", 999.0)
+        self.sigma_min = getattr(made, "sigma_min", 0.001)
+
+    def __getattr__(self, key: str) -> Any:
+        return getattr(self.__dict__["made"], key)
+
+    def denoiser(self, x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        """E[x0 | x] = x_t − t v."""
+        time = sigma / (1 + sigma)
+        state = x / (1 + sigma)
+        answer: torch.Tensor = self.made.velocity(state, time)
+        return state - time * answer
 
 
 def _options(name: str, text: str) -> dict[str, Any]:
@@ -114,12 +141,22 @@ def _options(name: str, text: str) -> dict[str, Any]:
     for item in filter(None, text.split(",")):
         key, _, value = item.partition("=")
         try:
-            found[key] = {"label": int, "guidance": float}[key](value)
+            found[key] = {"label": _label, "guidance": _scales}[key](value)
         except (KeyError, ValueError):
             raise ProblemError(
-                f"problem {name}: `{item}` is not an option; write fashion:label=3,guidance=2"
+                f"problem {name}: `{item}` is not an option; write fashion:label=3,guidance=2 "
+                "or fashion:label=all,guidance=1/2/3"
             ) from None
     return found
+
+
+def _label(text: str) -> int | str:
+    return text if text == "all" else int(text)
+
+
+def _scales(text: str) -> float | tuple[float, ...]:
+    found = tuple(float(part) for part in text.split("/"))
+    return found[0] if len(found) == 1 else found
 
 
 def _mixture(name: str, ends: tuple[float, float] | None) -> Problem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -108,8 +109,15 @@ def centred(name: str, weights: Tensor, means: Tensor, variances: Tensor) -> Mix
     return Mixture(name, weights, means / scale, variances / scale**2)
 
 
+class Denoises(Protocol):
+    """What has a denoiser of states (b, d) at one level."""
+
+    def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """E[x0 | x]."""
+
+
 def exact_ends(
-    mixture: Mixture, x: Tensor, sigma_max: float, sigma_min: float, tolerance: float = 1e-6
+    mixture: Denoises, x: Tensor, sigma_max: float, sigma_min: float, tolerance: float = 1e-6
 ) -> Tensor:
     """Ends of the probability-flow ODE from σ_max to σ_min, by an adaptive method of order 5.
 

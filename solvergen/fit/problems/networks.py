@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,12 +16,17 @@ from ..problem import Problem, ProblemError
 FASHION = Path("tests/assets/fashion")
 
 
-def fashion(label: int | None = None, guidance: float = 1.0, folder: Path | None = None) -> Problem:
+def fashion(
+    label: int | Literal["all"] | None = None,
+    guidance: float | Sequence[float] = 1.0,
+    folder: Path | None = None,
+) -> Problem:
     """The network of tests/assets/fashion, which a checkout carries and a wheel does not.
 
     Args:
-        label: 0 to 9, or None for the unconditional model.
-        guidance: w in D(None) + w (D(label) − D(None)); needs a label where it is not 1.
+        label: 0 to 9, "all" for each in turn, or None for the unconditional model.
+        guidance: w in D(None) + w (D(label) − D(None)), or several in turn; needs a label where it
+            is not 1.
         folder: where the network lies.
 
     Raises:
@@ -35,9 +42,10 @@ def fashion(label: int | None = None, guidance: float = 1.0, folder: Path | None
             f"problem fashion: {where} is missing; it is part of a checkout of the project, "
             "not of the installed package"
         )
-    if label is not None and label not in range(10):
-        raise ProblemError(f"problem fashion: labels are 0 to 9; found {label}")
-    if guidance != 1 and label is None:
+    if label not in (None, "all", *range(10)):
+        raise ProblemError(f"problem fashion: labels are 0 to 9, or all; found {label}")
+    scales = (guidance,) if isinstance(guidance, int | float) else tuple(guidance)
+    if scales != (1,) and label is None:
         raise ProblemError(
             "problem fashion: guidance needs a label, as in fashion:label=3,guidance=2"
         )
@@ -53,16 +61,21 @@ def fashion(label: int | None = None, guidance: float = 1.0, folder: Path | None
     with safe_open(weights, "pt") as stream:
         std = float(stream.metadata()["residual_std"])
 
+    labels = tuple(range(10)) if label == "all" else (label,)
+    period = len(labels) * len(scales)
+
     def denoiser(x: Tensor, sigma: Tensor) -> Tensor:
         if label is None:
             return torch.as_tensor(net(x, sigma, None))
-        guided = torch.as_tensor(net(x, sigma, label))
-        if guidance == 1:
+        rows = torch.arange(len(x)) % period
+        guided = torch.as_tensor(net(x, sigma, torch.tensor(labels)[rows % len(labels)]))
+        if scales == (1,):
             return guided
         plain = torch.as_tensor(net(x, sigma, None))
-        return plain + guidance * (guided - plain)
+        weight = torch.tensor(scales, dtype=x.dtype)[rows // len(labels)]
+        return plain + weight.reshape(-1, 1, 1, 1) * (guided - plain)
 
-    tail = "" if label is None else f":label={label},guidance={guidance:g}"
+    tail = "" if label is None else f":label={label},guidance={'/'.join(f'{w:g}' for w in scales)}"
     return Problem(
         name=f"fashion{tail}",
         denoiser=denoiser,
@@ -71,5 +84,6 @@ def fashion(label: int | None = None, guidance: float = 1.0, folder: Path | None
         sigma_min=0.002,
         mean=tensors["data_mean"].reshape(1, 28, 28),
         std=std,
-        chunk=20,
+        chunk=period * max(1, 20 // period),
+        period=period,
     )

@@ -129,8 +129,8 @@ def fit(
     at, best, interrupted = run.whole(numbers, found[chosen][1], start, iterations)
     made = numbers.rounded(best.values)
     notes = []
-    after = _rms_of(problem, made, *inside)
-    held_out = _rms_of(problem, made, *outside)
+    after = rms_of(problem, made, *inside)
+    held_out = rms_of(problem, made, *outside)
     if not held_out < before:
         notes.append("the fit does not improve on the rule as given on held-out starts")
     if taught.error * _unit(problem) > NEARLY * held_out:
@@ -298,7 +298,7 @@ def _rms(problem: Problem, numbers: Numbers, values: Array, x: Tensor, ends: Ten
     return error if math.isfinite(error) else math.inf
 
 
-def _rms_of(problem: Problem, program: Program, x: Tensor, ends: Tensor) -> float:
+def rms_of(problem: Problem, program: Program, x: Tensor, ends: Tensor) -> float:
     found = end(problem, linear_of(program), x)
     return float(((found - ends).double() ** 2).mean().sqrt())
 

@@ -79,11 +79,11 @@ class Case:
         for slack in (3, 8, 20, 60):
             ring = SeriesRing(limit, self.power, slack, self.margin, field)
             grid, inner = in_blocks(self.program, self.grid(ring), self.spans)
-            setting = StepValues(
+            step_values = StepValues(
                 self.program.kappa, ring, grid, self.parameters(ring), self.coordinate, inner
             )
             try:
-                return run(Recursion(setting, limit))
+                return run(Recursion(step_values, limit))
             except PrecisionError:
                 continue
         raise OrderError(
@@ -140,7 +140,7 @@ class History:
         self, recursion: Recursion, step_at: Callable[[int], Step], first: int | None = None
     ) -> None:
         self.recursion, self.step_at, self.first = recursion, step_at, first
-        self.position = recursion.setting.grid.position
+        self.position = recursion.step_values.grid.position
         self.kept: dict[tuple[int, int], Words] = {}
         self.inner: dict[tuple[int, int], dict[str, Words]] = {}
 
@@ -169,7 +169,7 @@ class History:
                 self.recursion.stages(step, start, {}, made)
             else:
                 for row in step.stages:
-                    place = self.recursion.setting.place(row.place, start)
+                    place = self.recursion.step_values.place(row.place, start)
                     made[row.name] = self.recursion.evaluation({}, place)
             self.inner[site, back] = {f"{row.name}-1": made[row.name] for row in step.stages}
         return self.inner[site, back]

@@ -32,12 +32,12 @@ class Recursion:
     """Rows and steps of a program as maps between word expansions.
 
     Args:
-        setting: values of the weights.
+        step_values: values of the weights.
         limit: words up to this weight are kept.
     """
 
-    def __init__(self, setting: StepValues[WordRing], limit: int) -> None:
-        self.setting, self.limit, self.ring = setting, limit, setting.ring
+    def __init__(self, step_values: StepValues[WordRing], limit: int) -> None:
+        self.step_values, self.limit, self.ring = step_values, limit, step_values.ring
 
     def evaluation(self, error: Words, offset: Scalar) -> Words:
         """N at a state that deviates by `error` from the solution at `offset`."""
@@ -70,18 +70,22 @@ class Recursion:
             base: the error of the accepted state there.
             known: expansions of the evaluations it uses, by source.
         """
-        setting = self.setting
-        start, end = setting.grid.position(site), setting.place(row.place, site)
+        step_values = self.step_values
+        start, end = step_values.grid.position(site), step_values.place(row.place, site)
         total: Words = {}
         for origin, share, error in self.origins(row, site, start, base, known):
-            z = -setting.kappa * (end - origin) * self.ring.h if setting.kappa else Fraction(0)
+            z = (
+                -step_values.kappa * (end - origin) * self.ring.h
+                if step_values.kappa
+                else Fraction(0)
+            )
             decay = share * self.ring.functions["exp"](z)
             for word, value in error.items():
                 term = decay * value
                 total[word] = total[word] + term if word in total else term
             for k, exact in enumerate(self.exact(origin, end - origin, z)):
                 total[leaf(k)] = total.get(leaf(k), Fraction(0)) - share * exact
-        for source, factor in setting.weights(row, site):
+        for source, factor in step_values.weights(row, site):
             for word, value in known[source].items():
                 term = factor * value
                 total[word] = total[word] + term if word in total else term
@@ -94,11 +98,11 @@ class Recursion:
         """Offset, share and error of the accepted states that a row starts from."""
         if not row.carry:
             return [(start, Fraction(1), base)]
-        setting = self.setting
-        values = setting.at(site)
+        step_values = self.step_values
+        values = step_values.at(site)
         found = [(start, values.expr(row.decay), base)]
         for term in row.carry:
-            offset = setting.grid.position(site - depth(term.source))
+            offset = step_values.grid.position(site - depth(term.source))
             found.append((offset, values.expr(term.weight), known[term.source]))
         return found
 
@@ -130,7 +134,7 @@ class Recursion:
         """Add the evaluations at the stages of a step to those known."""
         for stage in step.stages:
             error = self.row(stage, site, base, known)
-            offset = self.setting.place(stage.place, site)
+            offset = self.step_values.place(stage.place, site)
             known[stage.name] = self.evaluation(error, offset)
 
     def corrected(
@@ -139,5 +143,5 @@ class Recursion:
         """The error of the accepted value, given the error of the predicted one."""
         if step.corrector is None:
             return predicted
-        known["n+1"] = self.evaluation(predicted, self.setting.grid.position(site + 1))
+        known["n+1"] = self.evaluation(predicted, self.step_values.grid.position(site + 1))
         return self.row(step.corrector, site, base, known)

@@ -159,20 +159,20 @@ def _bends(row: Row) -> bool:
 class SymbolValues(dict[str, Scalar]):
     """Values of the symbols h, theta1, Theta1, eta1, … of one step, made when first used."""
 
-    def __init__(self, setting: StepValues[Ring], site: int) -> None:
-        known = setting.parameters.items()
+    def __init__(self, step_values: StepValues[Ring], site: int) -> None:
+        known = step_values.parameters.items()
         super().__init__({k: v(site) if callable(v) else v for k, v in known})
         if "remaining" in self and site:
-            past = -setting.grid.position(site) * setting.ring.h
-            self["remaining"] = self["remaining"] * setting.ring.functions["exp"](past)
+            past = -step_values.grid.position(site) * step_values.ring.h
+            self["remaining"] = self["remaining"] * step_values.ring.functions["exp"](past)
         if "sigma" in self and site:
-            past = -setting.grid.position(site) * setting.ring.h
-            self["sigma"] = self["sigma"] * setting.ring.functions["exp"](past)
-        self.setting, self.site = setting, site
+            past = -step_values.grid.position(site) * step_values.ring.h
+            self["sigma"] = self["sigma"] * step_values.ring.functions["exp"](past)
+        self.step_values, self.site = step_values, site
         self.powers_of_y: list[list[Scalar]] = []
         self.kept: dict[Expr, Scalar] = {}
         self.functions: dict[str, Callable[..., Scalar]] = {
-            **setting.ring.functions,
+            **step_values.ring.functions,
             "moment": self.moment,
             "offset": self.offset,
             "fraction": self.fraction,
@@ -194,7 +194,7 @@ class SymbolValues(dict[str, Scalar]):
         elif digits and stem in ("gamma", "Gamma"):
             value = self._point(stem, int(digits))
         elif name == "sigma_next" and "sigma" in self:
-            value = self["sigma"] * self.setting.ring.functions["exp"](-self["h"])
+            value = self["sigma"] * self.step_values.ring.functions["exp"](-self["h"])
         elif name in ("sigma", "sigma_next"):
             raise OrderError(
                 "weights with `sigma` depend on the level, so they have no value in one step"
@@ -210,32 +210,32 @@ class SymbolValues(dict[str, Scalar]):
 
     def _point(self, stem: str, k: int) -> Scalar:
         """The k-th next grid point as a fraction of the step in λ or in the clock."""
-        setting, start = self.setting, self._position(self.site)
-        fraction = setting.inner(self.site, k)
-        if (stem == "gamma") == bool(setting.kappa):
+        step_values, start = self.step_values, self._position(self.site)
+        fraction = step_values.inner(self.site, k)
+        if (stem == "gamma") == bool(step_values.kappa):
             return fraction
-        target = start + fraction * setting.size(self.site)
-        if setting.kappa:
-            return setting.clock_offset(start, target) / self._clock(self.site, self.site + 1)
-        ends = [setting.along(_lam_of_clock, offset) for offset in (start, target)]
+        target = start + fraction * step_values.size(self.site)
+        if step_values.kappa:
+            return step_values.clock_offset(start, target) / self._clock(self.site, self.site + 1)
+        ends = [step_values.along(_lam_of_clock, offset) for offset in (start, target)]
         return (ends[1] - ends[0]) / self._lam(self.site, self.site + 1)
 
     def _position(self, site: int) -> Scalar:
-        return self.setting.grid.position(site)
+        return self.step_values.grid.position(site)
 
     def _lam(self, first: int, last: int) -> Scalar:
-        setting = self.setting
-        if setting.kappa:
-            return (self._position(last) - self._position(first)) * setting.ring.h
-        ends = (setting.along(_lam_of_clock, self._position(site)) for site in (last, first))
+        step_values = self.step_values
+        if step_values.kappa:
+            return (self._position(last) - self._position(first)) * step_values.ring.h
+        ends = (step_values.along(_lam_of_clock, self._position(site)) for site in (last, first))
         return next(ends) - next(ends)
 
     def _clock(self, first: int, last: int) -> Scalar:
-        setting = self.setting
-        if not setting.kappa:
+        step_values = self.step_values
+        if not step_values.kappa:
             return self._position(last) - self._position(first)
         base = self._position(self.site)
-        ends = [setting.clock_offset(base, self._position(site)) for site in (first, last)]
+        ends = [step_values.clock_offset(base, self._position(site)) for site in (first, last)]
         return ends[1] - ends[0]
 
     def _further(self, first: int, last: int) -> Scalar:
@@ -243,34 +243,36 @@ class SymbolValues(dict[str, Scalar]):
         return ends[1] - ends[0]
 
     def _y(self, offset: Scalar) -> Scalar:
-        return self.setting.along(self.setting.coordinate, offset)
+        return self.step_values.along(self.step_values.coordinate, offset)
 
     def offset(self, c: Scalar) -> Scalar:
         """Y at the fraction c of the step: (y(λ_n + c h) − y_n)/(y_{n+1} − y_n)."""
-        start, size = self._position(self.site), self.setting.size(self.site)
+        start, size = self._position(self.site), self.step_values.size(self.site)
         whole = self._further(self.site, self.site + 1)
         return (self._y(start + c * size) - self._y(start)) / whole
 
     def fraction(self, c: Scalar) -> Scalar:
         """Where Y = c: since Y is the fraction itself plus O(h), each round gains a power of h."""
         found = c
-        for _ in range(self.setting.ring.end + 1):
+        for _ in range(self.step_values.ring.end + 1):
             found = found + (c - self.offset(found))
         return found
 
     def slope(self, c: Scalar) -> Scalar:
         """d(clock)/dY at λ_n + c h, per clock step."""
-        setting = self.setting
-        place = self._position(self.site) + c * setting.size(self.site)
+        step_values = self.step_values
+        place = self._position(self.site) + c * step_values.size(self.site)
 
         def higher(j: int) -> Scalar:
-            return setting.coordinate(1 + j)
+            return step_values.coordinate(1 + j)
 
-        rate = ONE + setting.along(higher, place)
+        rate = ONE + step_values.along(higher, place)
         ends = self.site, self.site + 1
-        if not setting.kappa:
+        if not step_values.kappa:
             return self._further(*ends) / (rate * self._clock(*ends))
-        clock = setting.kappa * setting.ring.functions["exp"](setting.kappa * c * self["h"])
+        clock = step_values.kappa * step_values.ring.functions["exp"](
+            step_values.kappa * c * self["h"]
+        )
         return clock * self._further(*ends) / (rate * self._clock(*ends))
 
     def moment(self, m: int, c: Scalar) -> Scalar:
@@ -279,7 +281,7 @@ class SymbolValues(dict[str, Scalar]):
         Y is expanded in powers of the fraction ξ, then ∫_0^c ξ^j e^{zξ} dξ = j! c^{j+1} e^{zc}
         φ_{j+1}(−zc) with z = κh.
         """
-        ring, kappa = self.setting.ring, self.setting.kappa
+        ring, kappa = self.step_values.ring, self.step_values.kappa
         z = kappa * self["h"] if kappa else Fraction(0)
         exp, phi = ring.functions["exp"], ring.functions["phi"]
         total: Scalar = Fraction(0)
@@ -300,21 +302,21 @@ class SymbolValues(dict[str, Scalar]):
                 for j, right in enumerate(line):
                     if left and right:
                         longer[i + j] = longer[i + j] + left * right
-            self.powers_of_y.append(longer[: self.setting.ring.end + 1])
+            self.powers_of_y.append(longer[: self.step_values.ring.end + 1])
         return self.powers_of_y[m]
 
     def _line(self) -> list[Scalar]:
         """Coefficients of Y: y^(j) at the start of the step, by Taylor from the base point."""
-        setting = self.setting
-        start, step = self._position(self.site), setting.size(self.site) * setting.ring.h
+        step_values = self.step_values
+        start, step = self._position(self.site), step_values.size(self.site) * step_values.ring.h
         whole = self._further(self.site, self.site + 1)
         line: list[Scalar] = [Fraction(0)]
-        for j in range(1, setting.ring.end + 1):
+        for j in range(1, step_values.ring.end + 1):
 
             def higher(k: int, j: int = j) -> Scalar:
-                return setting.coordinate(j + k)
+                return step_values.coordinate(j + k)
 
-            slope = setting.coordinate(j) + setting.along(higher, start)
+            slope = step_values.coordinate(j) + step_values.along(higher, start)
             term = slope * step**j / factorial(j)
             if not term:
                 break

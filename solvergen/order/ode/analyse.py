@@ -12,8 +12,7 @@ from ...algebra.scalar import Scalar
 from ...algebra.series import coefficient
 from ...algebra.traced import symbol
 from ...errors import OrderError
-from ...expr.arithmetic import ONE
-from ...expr.arithmetic import function_names as names_in
+from ...expr.arithmetic import ONE, function_names
 from ...program.model import Program
 from ..expansion import grid as grids
 from ..expansion.grid import ARBITRARY, CLASSES, SMOOTH, UNIFORM, Grid
@@ -104,12 +103,10 @@ class Analysis:
             self.symbolic = (*self.symbolic, "remaining")
             self.values["remaining"] = Fraction(1)
         if not {"sigma", "sigma_next"}.isdisjoint(program.free_symbols()):
-            used = {
-                name for step in program.steps for e in step.expressions for name in names_in(e)
-            }
-            if bent := used & {"between", "min", "log"}:
+            if _switched(program):
                 raise OrderError(
-                    f"{program.name}: no order is derived where weights of levels use `{min(bent)}`"
+                    f"{program.name}: its weights switch at a level (between, min or log), so that they have "
+                    "no series there and no order is derived"
                 )
             if not program.kappa:
                 raise OrderError(
@@ -361,3 +358,10 @@ class Analysis:
     def shrink(self) -> Fraction:
         """The exponent of the shortened first step."""
         return shrink_exponent(self.program)
+
+
+def _switched(program: Program) -> bool:
+    """Whether weights switch at a level: they then have no series at an arbitrary one."""
+    rows = (row for step in program.steps for row in step.rows)
+    used = (function_names(e) for row in rows for e in row.expressions)
+    return any(not names.isdisjoint(("between", "min", "log")) for names in used)

@@ -31,8 +31,8 @@ def clock_method(program: Program) -> Program | None:
     if program.start or program.end or not _needs(program, "h", "phi"):
         return None
     values, ring = defaults(program), SeriesRing(6)
-    setting = StepValues(program.kappa, ring, uniform(), values)
-    rows = {row.name: _with_numbers(row, setting, program.kappa) for row in main.rows}
+    step_values = StepValues(program.kappa, ring, uniform(), values)
+    rows = {row.name: _with_numbers(row, step_values, program.kappa) for row in main.rows}
     if main.corrector or any(row is None for row in rows.values()):
         return None
     stages = tuple(row for stage in main.stages if (row := rows[stage.name]))
@@ -51,13 +51,13 @@ def _needs(program: Program, *allowed: str) -> bool:
     return {name.rstrip("0123456789") for name in names - parameters} <= set(allowed)
 
 
-def _with_numbers(row: Row, setting: StepValues[Ring], kappa: int) -> Row | None:
+def _with_numbers(row: Row, step_values: StepValues[Ring], kappa: int) -> Row | None:
     """A λ-gauge row in the clock gauge, when its weights are numbers there."""
-    ring = setting.ring
-    place = setting.place(row.place, 0)
+    ring = step_values.ring
+    place = step_values.place(row.place, 0)
     unit = ring.functions["phi"](1, kappa * ring.h) * ring.functions["exp"](-kappa * place * ring.h)
     terms = []
-    for source, weight_ in setting.weights(row, 0):
+    for source, weight_ in step_values.weights(row, 0):
         ratio = weight_ / unit
         if not isinstance(ratio, Series) or ratio.low != 0 or len(ratio.terms) != 1:
             return None

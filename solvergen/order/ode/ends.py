@@ -1,7 +1,7 @@
 """First and last steps: what they add to the global error, exactly.
 
 The numerical solution is expanded about the first (or the last regular) grid point with its errors
-carried from step to step, so that everything counts by itself: the local error of each first step,
+carried from step to step, so each error counts separately: the local error of each first step,
 evaluations at poorly predicted values that later correctors use, a shortened first step. What is
 left below h^{p+1} after all history is regular is the start's own contribution E; with m its
 exponent
@@ -124,7 +124,7 @@ class StartRun:
                 contributions.append(self.alone(i))
             predicted, error = self.step(i, error)
             self.accepted.append(error)
-            position = self.recursion.setting.grid.position(i + 1)
+            position = self.recursion.step_values.grid.position(i + 1)
             self.evaluations.append(self.recursion.evaluation(predicted, position))
         return error
 
@@ -237,7 +237,7 @@ def end_run(
         predicted, error = _advance(recursion, step, i, error, known, i + 1 == len(last))
         inner = before(step, known)
         accepted[i + 1] = error
-        made[i + 1] = recursion.evaluation(predicted, recursion.setting.grid.position(i + 1))
+        made[i + 1] = recursion.evaluation(predicted, recursion.step_values.grid.position(i + 1))
     return error
 
 

@@ -39,9 +39,9 @@ def accumulates(analysis: Analysed, exponent: int, length: int) -> bool:
     for site in range(length):
         found = local_error(case, exponent, analysis.predictor, site)
         errors.append({w: float(cast(SupportsFloat, coefficient(v, 0))) for w, v in found.items()})
-    setting = StepValues(analysis.program.kappa, SeriesRing(3), grid, analysis.values)
+    step_values = StepValues(analysis.program.kappa, SeriesRing(3), grid, analysis.values)
     factors = [
-        [float(f) for f in shares(analysis.program, setting, site)] for site in range(length)
+        [float(f) for f in shares(analysis.program, step_values, site)] for site in range(length)
     ]
     words = {word for error in errors for word in error}
     return any(_grows([error.get(word, 0.0) for error in errors], factors) for word in words)
@@ -57,8 +57,8 @@ def growth(analysis: Analysed) -> int:
     worst = 0
     for seed, length in product((79, 83), (2, 3, 4)):
         grid = grids.pattern(tuple(grids.generic_ratio(seed, i) for i in range(length)))
-        setting = StepValues(program.kappa, SeriesRing(3), grid, analysis.values)
-        factors = [[float(f) for f in shares(program, setting, site)] for site in range(length)]
+        step_values = StepValues(program.kappa, SeriesRing(3), grid, analysis.values)
+        factors = [[float(f) for f in shares(program, step_values, site)] for site in range(length)]
         for start in range(len(factors[0])):
             past = [float(k == start) for k in range(len(factors[0]))]
             sizes = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 
 from ...algebra.explosion import Explosion
 from ...program.model import Program
@@ -120,19 +121,17 @@ class OrderReport:
         table, case = self.orders[UNIFORM], self.analysis.case(UNIFORM)
         found: list[Bottleneck] = []
         exact = table["exact_start"].value
-        if table["own_start"].value < exact:
-            listed = start_contributions(case, exact)
+        start = table["own_start"]
+        if start.value < exact:  # none that counts lies beyond the order that is left
+            listed = start_contributions(case, start.value + (not start.exact))
             found += _worst("start", listed)
-        if table["own_end"].value < table["own_start"].value or self._end_binds(exact):
-            listed = end_contributions(case, exact, self.analysis.predictor)
-            found += _worst("end", listed)
+        predictor = self.analysis.predictor
+        # The last steps alone may lower the order, too.
+        part = end_error(case.deciding(), exact - 1, predictor) if exact > 1 else None
+        if part is not None or table["own_end"].value < start.value:
+            limit = exact if part is None else ceil(part.exponent)
+            found += _worst("end", end_contributions(case, limit, predictor))
         return tuple(found)
-
-    def _end_binds(self, exact: int) -> bool:
-        """Whether the last steps alone would also lower the order."""
-        case = self.analysis.case(UNIFORM)
-        part = end_error(case, exact - 1, self.analysis.predictor) if exact > 1 else None
-        return part is not None
 
     @property
     def error_norm(self) -> float | None:
@@ -164,13 +163,13 @@ class OrderReport:
             ``{"refused": reason}``.
         """
         return {
-            **self.stated(symbolic),
+            **self.theory(symbolic),
             "stiff_order": {"strong": self.stiff.strong, "weak": self.stiff.weak},
             "evaluations_per_step": self.evaluations_per_step,
             "history": self.history,
         }
 
-    def stated(self, symbolic: bool = True, longest: int | None = None) -> Document:
+    def theory(self, symbolic: bool = True, longest: int | None = None) -> Document:
         """What an emitted file states: ``order`` and ``leading_error`` of `json`.
 
         Args:
@@ -192,8 +191,8 @@ class OrderReport:
             kind: {mode: modes[mode].json() for mode in MODES}
             for kind, modes in self.orders.items()
         }
-        stated: Document = {"order": orders, "leading_error": leading}
-        return {**stated, "divergence": self.divergence} if self.divergence else stated
+        theory: Document = {"order": orders, "leading_error": leading}
+        return {**theory, "divergence": self.divergence} if self.divergence else theory
 
 
 def _worst(part: str, listed: list[Contribution]) -> list[Bottleneck]:

@@ -113,15 +113,15 @@ def stability(program: Program, parameters: Mapping[str, Fraction] | None = None
     ring = SeriesRing(3)
     values = {**defaults(program), **(parameters or {})}
     grid, inner = in_blocks(program, uniform())
-    setting = StepValues(program.kappa, ring, grid, values, inner=inner)
+    step_values = StepValues(program.kappa, ring, grid, values, inner=inner)
     step = program.main
     known: dict[str, _State] = {"n": _State({("P", 0): (Fraction(1),)})}
     for k in range(1, step.history + 1):
         known[f"n-{k}"] = _State({("P", k): (Fraction(1),)})
     known |= {f"{name}-1": _State({(name, 1): (Fraction(1),)}) for name in step.recalls}
     for stage in step.stages:
-        known[stage.name] = _row(setting, stage, known)
-    predicted = _row(setting, step.final, known)
+        known[stage.name] = _row(step_values, stage, known)
+    predicted = _row(step_values, step.final, known)
     if step.recalls:
         stages = {name: known[name] for name in step.recalls}
         return Stability(_with_stages(predicted, stages, step.history))
@@ -129,7 +129,7 @@ def stability(program: Program, parameters: Mapping[str, Fraction] | None = None
         # Evaluations are made at accepted values: P and Y are one sequence.
         return Stability(_single(predicted, step.history))
     known["n+1"] = predicted
-    return Stability(_coupled(predicted, _row(setting, step.corrector, known), step.history))
+    return Stability(_coupled(predicted, _row(step_values, step.corrector, known), step.history))
 
 
 class _State:
@@ -152,15 +152,15 @@ def _add(left: Polynomial, right: Polynomial) -> Polynomial:
     return tuple(a + b for a, b in zip(*pad, strict=True))
 
 
-def _row(setting: StepValues[Ring], row: Row, known: Mapping[str, _State]) -> _State:
+def _row(step_values: StepValues[Ring], row: Row, known: Mapping[str, _State]) -> _State:
     state = _State({("Y", 0): (Fraction(1),)})
     if row.carry:  # accepted states are where the model was evaluated: P and Y are one sequence
-        values = setting.at(0)
+        values = step_values.at(0)
         state = _State({("Y", 0): (limit(values.expr(row.decay)),)})
         for term in row.carry:
             past = _State({("P", depth(term.source)): (Fraction(1),)})
             state = state.plus(past, limit(values.expr(term.weight)), 0)
-    for source, weight in setting.weights(row, 0):
+    for source, weight in step_values.weights(row, 0):
         state = state.plus(known[source], limit(weight), 1)
     return state
 

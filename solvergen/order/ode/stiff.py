@@ -1,9 +1,7 @@
 """Stiff order: which errors vanish as functions of the step, not only as the step goes to zero.
 
 With the linear part −κ taken as large, the coefficient of a word must vanish identically in z =
-−κh. Coefficients live in the ring of sums of e^{ch} h^n over the rationals, where a sum is zero
-only if every term is: exponentials with different c are independent over the rational functions of
-h.
+−κh. Coefficients live in the ring of sums of e^{ch} h^n, see `algebra.exponentials`.
 
 Source: Hochbruck and Ostermann, SIAM J. Numer. Anal. 43 (2005), section 4: order p if the conditions
 of weight up to p − 1 hold identically (strong), and those of weight p with the outer weights at
@@ -19,6 +17,7 @@ from math import factorial
 
 from sympy import Expr
 
+from ...algebra.exponentials import ExpSum, H, exp, expm1, phi
 from ...algebra.scalar import Scalar
 from ...errors import OrderError
 from ...expr.arithmetic import function_names, symbols
@@ -49,122 +48,6 @@ class StiffOrder:
     reason: str = ""
 
 
-class ExpSum:
-    """Σ v e^{ch} h^n as {(c, n): v}.
-
-    >>> h = ExpSum({(Fraction(0), 1): Fraction(1)})
-    >>> bool(phi(1, h) * h - exp(h) + 1)
-    False
-    """
-
-    __slots__ = ("parts",)
-
-    def __init__(self, parts: dict[tuple[Fraction, int], Fraction]) -> None:
-        self.parts = {key: value for key, value in parts.items() if value}
-
-    def __bool__(self) -> bool:
-        return bool(self.parts)
-
-    def __add__(self, other: Scalar) -> ExpSum:
-        parts = dict(self.parts)
-        for key, value in _parts(other).items():
-            parts[key] = parts.get(key, Fraction(0)) + value
-        return ExpSum(parts)
-
-    __radd__ = __add__
-
-    def __neg__(self) -> ExpSum:
-        return ExpSum({key: -value for key, value in self.parts.items()})
-
-    def __sub__(self, other: Scalar) -> ExpSum:
-        return self + (-other)
-
-    def __rsub__(self, other: Scalar) -> ExpSum:
-        return -self + other
-
-    def __mul__(self, other: Scalar) -> ExpSum:
-        parts: dict[tuple[Fraction, int], Fraction] = {}
-        for (c, n), left in self.parts.items():
-            for (d, m), right in _parts(other).items():
-                key = (c + d, n + m)
-                parts[key] = parts.get(key, Fraction(0)) + left * right
-        return ExpSum(parts)
-
-    __rmul__ = __mul__
-
-    def reciprocal(self) -> ExpSum:
-        """1 over a single term.
-
-        Raises:
-            OrderError: a sum, which has no inverse in this ring.
-        """
-        if len(self.parts) != 1:
-            raise OrderError("weights divided by sums of exponentials: interpolation in a clock")
-        ((c, n), value), *_ = self.parts.items()
-        return ExpSum({(-c, -n): 1 / value})
-
-    def __truediv__(self, other: Scalar) -> ExpSum:
-        if isinstance(other, ExpSum):
-            return self * other.reciprocal()
-        return self * (Fraction(1) / other)
-
-    def __rtruediv__(self, other: Scalar) -> ExpSum:
-        return self.reciprocal() * other
-
-    def __pow__(self, exponent: int) -> Scalar:
-        base = self if exponent >= 0 else self.reciprocal()
-        result = ExpSum({(Fraction(0), 0): Fraction(1)})
-        for _ in range(abs(exponent)):
-            result = result * base
-        return result
-
-    def at_zero(self) -> Fraction:
-        """The value as h goes to 0 (poles must cancel, as they do in φ-functions)."""
-        return sum(
-            (v * c**-n / factorial(-n) for (c, n), v in self.parts.items() if n <= 0), Fraction(0)
-        )
-
-
-def _parts(value: Scalar) -> dict[tuple[Fraction, int], Fraction]:
-    if isinstance(value, ExpSum):
-        return value.parts
-    if isinstance(value, int | Fraction):
-        return {(Fraction(0), 0): Fraction(value)}
-    raise OrderError("weights with irrational factors")
-
-
-def _slope(z: Scalar) -> Fraction:
-    """c of z = c h."""
-    if not isinstance(z, ExpSum):
-        if z:
-            raise OrderError("functions of constants in the weights")
-        return Fraction(0)
-    if not z:
-        return Fraction(0)
-    if set(z.parts) != {(Fraction(0), 1)}:
-        raise OrderError("functions of other arguments than multiples of h in the weights")
-    return z.parts[Fraction(0), 1]
-
-
-def exp(z: Scalar) -> ExpSum:
-    """exp(c h)."""
-    return ExpSum({(_slope(z), 0): Fraction(1)})
-
-
-def expm1(z: Scalar) -> ExpSum:
-    """exp(c h) − 1."""
-    return exp(z) - 1
-
-
-def phi(k: int, z: Scalar) -> Scalar:
-    """φ_k(c h) = (e^{ch} − Σ_{i<k} (ch)^i/i!)/(ch)^k."""
-    c = _slope(z)
-    if not c:
-        return Fraction(1, factorial(k))
-    parts = {(Fraction(0), i - k): -(c ** (i - k)) / factorial(i) for i in range(k)}
-    return ExpSum({**parts, (c, -k): c**-k})
-
-
 def _refused(name: str, why: str = "not a sum of exponentials") -> Callable[..., Scalar]:
     def refuse(*_: Scalar) -> Scalar:
         raise OrderError(f"{name} in the weights or places: {why}")
@@ -176,7 +59,7 @@ class ExpRing:
     """Sums of e^{ch} h^n as the ring of an expansion; nothing is truncated."""
 
     def __init__(self) -> None:
-        self.h = ExpSum({(Fraction(0), 1): Fraction(1)})
+        self.h = H
         self.end = 0  # never asked for: no further coordinate is expanded here
         self.functions: dict[str, Callable[..., Scalar]] = {
             "exp": exp,
@@ -194,7 +77,7 @@ class ExpRing:
 
 
 class _OuterAtZero(StepValues[ExpRing]):
-    """A setting whose accepted row has its weights at z = 0."""
+    """Step values whose accepted row has its weights at z = 0."""
 
     outer: int = 0
 
@@ -241,14 +124,14 @@ def _names(weight_expr: Expr) -> set[str]:
 def _errors(program: Program, limit: int, outer: bool) -> Words:
     fine = generic(1) if program.main.uneven else uniform()
     grid, inner = in_blocks(program, fine)
-    setting = _OuterAtZero(program.kappa, ExpRing(), grid, defaults(program), inner=inner)
-    recursion = _AtZero(setting, limit) if outer else Recursion(setting, limit)
+    step_values = _OuterAtZero(program.kappa, ExpRing(), grid, defaults(program), inner=inner)
+    recursion = _AtZero(step_values, limit) if outer else Recursion(step_values, limit)
     if outer:
-        setting.outer = id(program.main.corrector or program.main.final)
+        step_values.outer = id(program.main.corrector or program.main.final)
     history = History(recursion, lambda _: program.main)
     level = 0
     if program.main.corrector:  # as in `local_error`: one step back costs one weight
-        predicted = recursion if not outer else Recursion(setting, limit)
+        predicted = recursion if not outer else Recursion(step_values, limit)
         first = History(predicted, lambda _: program.main).predicted(0, 0)
         level = limit - min(map(weight, first), default=limit)
     return history.accepted(0, level)
@@ -265,9 +148,9 @@ class _AtZero(Recursion):
     _closing = False
 
     def row(self, row: Row, site: int, base: Words, known: Mapping[str, Words]) -> Words:
-        setting = self.setting
-        assert isinstance(setting, _OuterAtZero)
-        self._closing = id(row) == setting.outer and site == 0
+        step_values = self.step_values
+        assert isinstance(step_values, _OuterAtZero)
+        self._closing = id(row) == step_values.outer and site == 0
         try:
             return super().row(row, site, base, known)
         finally:

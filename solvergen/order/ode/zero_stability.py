@@ -84,14 +84,14 @@ def accumulation(program: Program, parameters: Mapping[str, Scalar]) -> float:
     """
     if not program.main.past_states:
         return 1.0
-    setting = StepValues(program.kappa, SeriesRing(3), uniform(), parameters)
-    slope = 1 + sum(k * share for k, share in enumerate(shares(program, setting, 0)))
+    step_values = StepValues(program.kappa, SeriesRing(3), uniform(), parameters)
+    slope = 1 + sum(k * share for k, share in enumerate(shares(program, step_values, 0)))
     return float(1 / slope) if slope else float("inf")
 
 
-def shares(program: Program, setting: StepValues[Ring], site: int) -> list[Fraction]:
+def shares(program: Program, step_values: StepValues[Ring], site: int) -> list[Fraction]:
     """The factors of the row that ends a step on x, x−1, …, as h tends to 0."""
-    final, values = program.main.final, setting.at(site)
+    final, values = program.main.final, step_values.at(site)
     found = [Fraction(0)] * (program.main.history + 1)
     for source, weight in (("x", final.decay), *((t.source, t.weight) for t in final.carry)):
         found[depth(source)] += limit(values.expr(weight))

@@ -56,13 +56,13 @@ class Writer:
         self.terms = Terms(studied, self.limit)
 
     def write(self) -> Derivation:
-        parts = [self.setting(), self.exact(), *self.stages(), self.comparison()]
+        parts = [self.problem(), self.exact(), *self.stages(), self.comparison()]
         parts += [self.local(), self.shortcut(), self.total()]
         return Derivation(self.program.title or self.program.name, tuple(parts))
 
     # -- parts ---------------------------------------------------------------------------------
 
-    def setting(self) -> Part:
+    def problem(self) -> Part:
         if self.names.plain:
             equation = rf"y' = f(t, y), \qquad t = {CLOCKS[self.names.kappa]}, \quad h = \Delta t"
             meaning = (

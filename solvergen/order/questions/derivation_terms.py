@@ -68,7 +68,7 @@ class Terms:
             known = History(recursion, lambda _: main).known(0, 0)
             for stage in main.stages:
                 error = recursion.row(stage, 0, {}, known)
-                place = recursion.setting.place(stage.place, 0)
+                place = recursion.step_values.place(stage.place, 0)
                 known[stage.name] = recursion.evaluation(error, place)
                 made.append((stage.name, error, known[stage.name]))
             return {}

@@ -75,7 +75,7 @@ class PathErrors:
     correlated. A draw that belongs to no part of positive length is independent of the path.
 
     Args:
-        walk: a run's setting.
+        walk: a run's step_values.
         steps: the kind of step at each site from `first` on.
         first: site of the exact start.
     """

@@ -2,7 +2,7 @@
 
 On a Gaussian target a solver with noise is a linear recursion, and its errors are power series in
 √h with coefficients that depend on the target, the grid and the strength alone (see `gaussian`,
-`forms` and `moments`). Three orders are stated for each class of grids in λ:
+`gaussian_runs` and `moment_errors`). Three orders are stated for each class of grids in λ:
 
     mean         E u from a start off the marginal, against the reverse SDE of the solver's strength
     covariance   Var u from a start in the marginal: how well the marginal law is kept. From any other
@@ -12,7 +12,7 @@ On a Gaussian target a solver with noise is a linear recursion, and its errors a
 Jumps of the grid add noise exactly and keep the marginal law: orders hold between them. A scale that
 is not 1 breaks this by an error that no step size lessens. The reverse SDE's own strength is the limit τ² = lim Var/(2hσ̃²) of the solver's draws.
 
-What is rigorous: a rate is derived from the exact recursion, by the rule in `moments`; that a
+What is rigorous: a rate is derived from the exact recursion, by the rule in `moment_errors`; that a
 coefficient is not zero is certain up to rounding sixty digits below it. What is generic: a
 coefficient that vanishes to 38 digits at random points of target, level and grid is zero; "exact"
 is decided likewise, at finite steps. Orders on Gaussian targets bound those on others from above.

@@ -21,10 +21,10 @@ class StepSymbols(SymbolValues):
     level: Callable[[Scalar], Scalar]
 
     def _lam(self, first: int, last: int) -> Scalar:
-        return (self._position(last) - self._position(first)) * self.setting.ring.h
+        return (self._position(last) - self._position(first)) * self.step_values.ring.h
 
     def _clock(self, first: int, last: int) -> Scalar:
-        if self.setting.kappa:
+        if self.step_values.kappa:
             return super()._clock(first, last)
         ends = [velocity_clock(self.level(self._position(site))) for site in (first, last)]
         return ends[1] - ends[0]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .declare import Table, tables_of
-from .model import Solver
+from ..declare import Table, tables_of
+from ..model import Solver
 
 _TOP = Table(
     Solver, "(top of the file)", "What the solver is and which model output it integrates."

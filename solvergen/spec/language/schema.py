@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .declare import Key, Table
-from .kinds import EXACT_SCHEMA
-from .language import TABLES, TOP_TABLES
+from ..declare import Key, Table
+from ..kinds import EXACT_SCHEMA
+from . import TABLES, TOP_TABLES
 
 
 def json_schema() -> dict[str, Any]:

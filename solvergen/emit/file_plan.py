@@ -1,8 +1,9 @@
-"""The layout of an emitted file: which variables its update lines use, and which calls share them.
+"""The plan of an emitted file: everything that emission decides, declared once; printers only print it.
 
 A Program's steps are grouped by the number of model calls; the steps of one group run through the
 same lines, with zero weights where a step has fewer terms (a start-up step of a multistep method is
-the full update with missing history). Each model call of a group is one `Call`.
+the full update with missing history). Each model call of a group is one `CallSite`, and each kind of
+step one `Branch` of the loop over steps. `decisions.decide` makes the plan.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from ..program.row import Row, depth
 from ..program.step import Step
 
 LETTER = {"data": "d", "noise": "e", "velocity": "v"}
-CLOCKS = {"data": "{a} / {s}", "noise": "{s} / {a}", "velocity": "{s} / ({a} + {s})"}
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,25 @@ class CallSite:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Variables and call sites of an emitted file.
+class Branch:
+    """One kind of step in the loop over steps, and the steps that are of it.
+
+    Args:
+        step: the kind.
+        starts: numbers of the first steps that are of it.
+        ends: those of the last steps, counted from the end: 1 is the last.
+        deep: whether as a last step it needs more history than the first steps have built up.
+    """
+
+    step: Step
+    starts: tuple[int, ...] = ()
+    ends: tuple[int, ...] = ()
+    deep: bool = False
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """What an emitted file has: slots of memory, call sites, kinds of steps, functions.
 
     Args:
         memory: past evaluations that are remembered.
@@ -54,6 +71,20 @@ class Layout:
             predictor, whose weights the plan adds to those of the step's rows.
         carried: stage evaluations of the step before that such a gap, or a row, needs.
         states: past accepted states that are remembered.
+        branches: kinds of steps in the order in which they are asked for; the main one is the last.
+        first: whether history may begin after step 0, so that conditions count from `first`.
+        singular: ends of the schedule (α = 0, σ = 0) where λ is infinite and DDIM takes the step.
+        inside: whether the model is called between grid points.
+        clock: whether a row is written in the clock or placed in it.
+        length: whether h, the length of a step in λ, is needed.
+        lifted: whether noise may come before a model call.
+        renews: whether every step draws its state anew, so that it may begin at α = 0.
+        draws: whether a row weighs a draw.
+        carries: whether the draws of a row may serve later rows of its step.
+        openings: kinds of the rows that begin a step, where Langevin steps come before it.
+        swept: whether a run may end sweeps of an implicit rule early.
+        functions: names of the functions in weights, places and the spec's own functions.
+        sums: counts of parts of the Riemann sums among them.
     """
 
     program: Program
@@ -62,6 +93,20 @@ class Layout:
     corrects: bool = False
     carried: int = 0
     states: int = 0
+    branches: tuple[Branch, ...] = ()
+    first: bool = False
+    singular: tuple[str, ...] = ()
+    inside: bool = False
+    clock: bool = False
+    length: bool = False
+    lifted: bool = False
+    renews: bool = False
+    draws: bool = False
+    carries: bool = False
+    openings: tuple[int, ...] = ()
+    swept: bool = False
+    functions: frozenset[str] = frozenset()
+    sums: tuple[int, ...] = ()
 
     @property
     def letter(self) -> str:
@@ -81,6 +126,18 @@ class Layout:
         """Whether some Langevin steps are as long as norms say; their kind comes after all others."""
         return any(step.chain and step.chain.snr for step in self.program.steps)
 
+    @property
+    def opens(self) -> bool:
+        """Whether a step from α = 0 ends in noise: an ancestral step has a lower level there too."""
+        return self.program.main.lower is not None
+
+    @property
+    def run(self) -> str:
+        """The module of `runtime` whose loop the file has."""
+        if self.program.stochastic:
+            return "noisy_run"
+        return "swept_run" if self.swept else "run"
+
     def call(self, step: Step, index: int) -> CallSite:
         """The call site of a step's index-th model call."""
         return next(c for c in self.calls if c.evaluations == step.evaluations and c.index == index)
@@ -94,37 +151,6 @@ class Layout:
         return source.replace("before-k", "p")
 
 
-def lay_out(program: Program) -> Layout:
-    """Group a Program's steps into call sites."""
-    corrected = [step for step in program.steps if step.corrector]
-    depths = [_reach(step) + 1 for step in corrected]
-    memory = max([*(step.past_evaluations for step in program.steps), *depths])
-    carried = max((len(step.stages) for step in corrected), default=0)
-    gap = {f"n-{k}" for k in range(1, memory + 1)} | {f"before-k{j + 1}" for j in range(carried)}
-    carried = max([carried, *map(_recalled, program.steps)])
-    calls: list[CallSite] = []
-    for count in sorted({step.evaluations for step in program.steps} | {1}):
-        group = [step for step in program.steps if step.evaluations == count]
-        for index in range(count):
-            used = {s for step in group for s in _sources(step, index)} | {"n"}
-            calls.append(
-                CallSite(len(calls), count, index, _ordered(used | gap if corrected else used))
-            )
-    states = max(step.past_states for step in program.steps)
-    return Layout(program, tuple(calls), memory, bool(corrected), carried, states)
-
-
-def _reach(step: Step) -> int:
-    """How far back the final row and the corrector of a step look."""
-    rows = [step.final, *([step.corrector] if step.corrector else [])]
-    return max((depth(term.source) for row in rows for term in row.terms), default=0)
-
-
-def _recalled(step: Step) -> int:
-    """How many of the first stages of the step before the step needs."""
-    return max((i for i, row in enumerate(step.stages, 1) if row.name in step.recalls), default=0)
-
-
 def stage_names(step: Step) -> dict[str, str]:
     """Stage names of the spec to the variables ``k1``, ``k2`` … of the emitted file."""
     names = {row.name: f"k{i}" for i, row in enumerate(step.stages, 1)}
@@ -134,37 +160,3 @@ def stage_names(step: Step) -> dict[str, str]:
 def row_after(step: Step, index: int) -> Row:
     """The row that follows a step's index-th model call."""
     return (*step.stages, step.final)[index]
-
-
-def _sources(step: Step, index: int) -> set[str]:
-    names = stage_names(step)
-    row = row_after(step, index)
-    return {names.get(term.source, term.source) for term in (*row.terms, *row.carry)}
-
-
-def _ordered(sources: set[str]) -> tuple[str, ...]:
-    def rank(source: str) -> tuple[int, int]:
-        if source.startswith("before-k"):
-            return (1, int(source[8:]))
-        if source.startswith("x-"):
-            return (3, depth(source))
-        return (2, int(source[1:])) if source.startswith("k") else (0, depth(source))
-
-    return tuple(sorted(sources, key=rank))
-
-
-def uses_clock(program: Program) -> bool:
-    """Whether any row is written in the clock or placed in it."""
-    return any(
-        row.gauge == "clock" or (row.place.coordinate == "clock" and not row.place.is_end)
-        for step in program.steps
-        for row in step.rows
-    )
-
-
-def clock_text(program: Program) -> str:
-    """The integrand's clock at every grid point, as a list."""
-    bounded = {"data": "s", "noise": "a"}.get(program.integrand)
-    clock = CLOCKS[program.integrand].format(a="a", s="s")
-    clock += f" if {bounded} else math.inf" if bounded else ""
-    return f"[{clock} for a, s in zip(alpha, sigma)]"

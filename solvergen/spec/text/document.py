@@ -7,8 +7,8 @@ import tomllib
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
-from ..errors import Consequence, ExpressionError, SpecError
-from .kinds import KeyPath
+from ...errors import Consequence, ExpressionError, SpecError
+from ..kinds import KeyPath
 from .locate import Locator
 
 MAX_BYTES = 16 * 1024

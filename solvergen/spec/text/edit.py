@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .model import End, Solver, Start
+from ..model import End, Solver, Start
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument

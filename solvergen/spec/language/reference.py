@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..expr.parse import MAX_PARTS
-from .declare import Key, keys_of
-from .language import TABLES
-from .model import Rule
+from ...expr.parse import MAX_PARTS
+from ..declare import Key, keys_of
+from ..model import Rule
+from . import TABLES
 
 _INTRODUCTION = f"""\
 # The spec language
