@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
         "conditions",
         "find the parameter values that reach an order: solved, not sampled",
         "solvergen conditions dpm_solver_3 3",
-        "solvergen conditions mine.toml 3 --grid smooth   # enough on the grids that people use",
+        "solvergen conditions mine.toml 3 --grid smooth  # on grids as people use them",
     )
     solve.add_argument("spec", metavar="SPEC", help="a TOML file or a gallery solver's name")
     solve.add_argument("order", type=int, metavar="ORDER")

@@ -77,7 +77,7 @@ def test_a_velocity_rule_says_that_its_order_is_not_derived():
 
 def test_what_is_left_of_churn_without_noise_has_no_order_and_no_traceback():
     quiet = silenced(derive(load("euler_churn_as_shipped_by_diffusers")))
-    with pytest.raises(SolvergenError, match="use `between`"):
+    with pytest.raises(SolvergenError, match="switch at a level"):
         analyse(quiet)
 
 

@@ -103,15 +103,10 @@ class Analysis:
             self.symbolic = (*self.symbolic, "remaining")
             self.values["remaining"] = Fraction(1)
         if not {"sigma", "sigma_next"}.isdisjoint(program.free_symbols()):
-            used = {
-                name
-                for step in program.steps
-                for e in step.expressions
-                for name in function_names(e)
-            }
-            if bent := used & {"between", "min", "log"}:
+            if _switched(program):
                 raise OrderError(
-                    f"{program.name}: no order is derived where weights of levels use `{min(bent)}`"
+                    f"{program.name}: its weights switch at a level (between, min or log), so that they have "
+                    "no series there and no order is derived"
                 )
             if not program.kappa:
                 raise OrderError(
