@@ -358,3 +358,10 @@ class Analysis:
     def shrink(self) -> Fraction:
         """The exponent of the shortened first step."""
         return shrink_exponent(self.program)
+
+
+def _switched(program: Program) -> bool:
+    """Whether weights switch at a level: they then have no series at an arbitrary one."""
+    rows = (row for step in program.steps for row in step.rows)
+    used = (function_names(e) for row in rows for e in row.expressions)
+    return any(not names.isdisjoint(("between", "min", "log")) for names in used)
