@@ -45,7 +45,7 @@ def judged(
         todo: requests with their places.
         jobs: processes at a time.
     """
-    for index, text in _served(todo, jobs, limits, _judge_one):
+    for index, text in arriving(todo, jobs, limits, _judge_one):
         request = dict(todo)[index]
         if isinstance(text, str):
             yield index, [verdict_of(v) for v in json.loads(text)]
@@ -61,7 +61,7 @@ def called(
     Returns:
         The results; (reason, sentence) in place of one that did not come.
     """
-    made = dict(_served(list(enumerate(arguments)), jobs, limits, function))
+    made = dict(arriving(list(enumerate(arguments)), jobs, limits, function))
     return [made[i] for i in range(len(arguments))]
 
 
@@ -69,12 +69,13 @@ def _judge_one(request: Request) -> str:
     return json.dumps([finite(v.as_dict()) for v in settle(request)])
 
 
-def _served(
+def arriving(
     todo: Sequence[tuple[int, Any]],
     jobs: int,
     limits: Limits,
     function: Callable[[Any], str],
 ) -> Iterator[tuple[int, str | tuple[str, str]]]:
+    """As called(), each result with its place as soon as it is there."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([f"{__package__}.{m}" for m in _imported_once(todo)])
     waiting, running = list(todo), list[_Running]()

@@ -17,11 +17,11 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .isolated import called
+from .isolated import arriving, called
 from .judge import judge
 from .mutants.judging import Outcome, campaign, causes_right, rates
 from .request import Request
@@ -51,19 +51,14 @@ class Cost:
     status: str
 
 
-def costs(requests: Sequence[Request], jobs: int = 1) -> tuple[list[Cost], float]:
-    """CPU seconds of each target in a process of its own, and seconds of wall time for all."""
-    begun = time.monotonic()
-    made = called(_timed, requests, jobs, LIMITS)
-    wall = time.monotonic() - begun
-    out = []
-    for request, text in zip(requests, made, strict=True):
+def costs(requests: Sequence[Request], jobs: int = 1) -> Iterator[Cost]:
+    """CPU seconds of each target in a process of its own, as they are measured."""
+    for place, text in arriving(list(enumerate(requests)), jobs, LIMITS, _timed):
         if isinstance(text, str):
             seconds, status = json.loads(text)
         else:
             seconds, status = LIMITS.seconds, text[0]
-        out.append(Cost(request.name, float(seconds), str(status)))
-    return sorted(out, key=lambda c: -c.seconds), wall
+        yield Cost(requests[place].name, float(seconds), str(status))
 
 
 def _timed(request: Request) -> str:
@@ -146,15 +141,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, seed, why in found:
             print(f"{name}, seed {seed}: {why}")
         return int(bool(found))
-    made, wall = costs(requests, args.jobs)
-    spent = sum(c.seconds for c in made)
+    begun, made = time.monotonic(), []
+    for one in costs(requests, args.jobs):
+        made.append(one)
+        # a run that is stopped has measured what it has printed
+        print(f"{one.seconds:7.2f}  {one.name}: {one.status}", flush=True)
+    wall, spent = time.monotonic() - begun, sum(c.seconds for c in made)
     counts = Counter(c.status for c in made)
     print(
         f"{len(made)} targets: {spent:.0f} CPU s, {wall:.0f} s of wall time with {args.jobs} jobs; "
         + ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
     )
-    for cost in made[:SHOWN]:
-        print(f"{cost.seconds:7.2f}  {cost.name}: {cost.status}")
+    for one in sorted(made, key=lambda c: -c.seconds)[:SHOWN]:
+        print(f"{one.seconds:7.2f}  {one.name}: {one.status}")
     return int(bool(failed))
 
 

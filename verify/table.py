@@ -54,7 +54,7 @@ def judge_table(target: Target, module: ModuleType, claim: int | None) -> Verdic
 
 
 def _checked(module: ModuleType) -> tuple[list[str], list[str]]:
-    """What does not hold, and what is to be told in any case."""
+    """What does not hold, and what is reported in any case."""
     high, low = map(float, module.SIGMAS)
     mean = torch.as_tensor(module.MEAN, dtype=torch.float64)
     std = float(module.STD)

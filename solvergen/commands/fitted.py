@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,56 @@ def is_fitted(target: str) -> bool:
     from ..fit.fitted import is_fitted as found
 
     return found(target)
+
+
+def is_family(target: str) -> bool:
+    """Whether a target names a table of the family, such as gauss_8 or gauss_mix_5."""
+    return re.fullmatch(r"gauss(_mix|_sum)?_\d+", target) is not None
+
+
+def generate_family(names: list[str], folder: Path, check: bool) -> int:
+    """Write tables of the family as files, for a mean and deviation that the caller gives.
+
+    Returns:
+        1 where `check` is set and a file is missing or stale.
+    """
+    from ..writing import write
+
+    status = 0
+    for name in names:
+        path, made = folder / f"{name}.py", family_text(name)
+        if check:
+            current = path.is_file() and path.read_text(encoding="utf-8") == made
+            print(f"{path}: {'up to date' if current else f'stale; solvergen generate {name}'}")
+            status = max(status, 0 if current else 1)
+        elif write(path, made):
+            print(f"wrote {path}")
+    return status
+
+
+def family_text(name: str) -> str:
+    """The file of a table of the family: mean 0 and deviation 1 unless the caller says otherwise.
+
+    Raises:
+        SolvergenError: there is no such table.
+    """
+    from ..fit.file import file_text
+    from ..fit.shipped import shipped
+
+    kept = shipped(name)
+    held = kept.figures[f"{kept.family}/held-out over the best published pair"]
+    return file_text(
+        name,
+        f"{name}: {kept.table.calls} model calls, fitted on {kept.family} mixtures; give the data's "
+        "mean and std.",
+        kept.table,
+        0.0,
+        1.0,
+        (80.0, 0.002),
+        remake=f"solvergen generate {name}",
+        fitted=f"on {kept.family} mixtures; {held['mean']:.3g} of the best published pair on new ones",
+        sums=kept.sums,
+    )
 
 
 def explain(args: argparse.Namespace) -> int:

@@ -27,6 +27,7 @@ def add(commands: Any) -> None:
         "generate",
         "write torch files (the whole gallery by default)",
         "solvergen generate mine.toml --out samplers/",
+        "solvergen generate gauss_8 --out samplers/  # a fitted table of 8 calls",
         "solvergen generate dpmpp_2m --diff        # show what changes in ./generated",
         "solvergen generate --check                # for CI: exit code 1 if stale",
     )
@@ -77,6 +78,14 @@ def run_generate(args: argparse.Namespace) -> int:
     tables = [target for target in args.specs if fitted.is_fitted(target)]
     if tables:
         return _calibrated(tables, args)
+    family = [target for target in args.specs if fitted.is_family(target)]
+    if family:
+        if len(family) < len(args.specs):
+            raise SolvergenError(
+                f"{family[0]} is a fitted table, the others are specs: generate them by two commands"
+            )
+        _require_folder(args.out, args.check)
+        return fitted.generate_family(family, args.out, args.check)
     targets = args.specs or gallery.names()
     _require_folder(args.out, args.check)
     files: dict[Path, str] = {}

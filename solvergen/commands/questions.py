@@ -48,10 +48,16 @@ def add(commands: Any) -> None:
         "conditions",
         "find the parameter values that reach an order: solved, not sampled",
         "solvergen conditions dpm_solver_3 3",
+        "solvergen conditions mine.toml 3 --grid smooth   # enough on the grids that people use",
     )
     solve.add_argument("spec", metavar="SPEC", help="a TOML file or a gallery solver's name")
     solve.add_argument("order", type=int, metavar="ORDER")
     solve.add_argument("--for", dest="names", nargs="+", metavar="NAME", help="solve for these")
+    solve.add_argument(
+        "--grid",
+        choices=("uniform", "smooth", "arbitrary"),
+        help="where it is asked for; on any grid unless given, else on uniform ones",
+    )
     solve.set_defaults(handler=run_conditions)
 
 
@@ -164,6 +170,6 @@ def run_conditions(args: argparse.Namespace) -> int:
     from ..loading import load
     from ..order.questions.conditions import conditions
 
-    found = conditions(load(args.spec).program, args.order, args.names)
+    found = conditions(load(args.spec).program, args.order, args.names, args.grid)
     print("\n".join([str(found), *found.lines()]))
     return 0 if found.solutions else 1

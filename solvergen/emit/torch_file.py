@@ -192,7 +192,8 @@ def _short(leading: Mapping[str, Any]) -> dict[str, Any]:
     terms = leading.get("symbolic")
     listed = terms if isinstance(terms, list) else None
     long = listed is None or any(len(term["coef"]) > MAX_COEFFICIENT for term in listed)
-    return {key: value for key, value in leading.items() if not (key == "symbolic" and long)}
+    stated = {key: value for key, value in leading.items() if not (key == "symbolic" and long)}
+    return {key: value for key, value in stated.items() if isinstance(value, list)}
 
 
 def _number(value: Parameter) -> str:

@@ -88,10 +88,12 @@ class LeadingError:
         exponent: power of h: the order plus one.
         terms: (word, coefficient) pairs, simple words first; coefficients are fractions, surds, or
             expressions in step ratios, parameters and jets.
+        rest: words whose coefficients hold too many derivatives of a coordinate to be expanded.
     """
 
     exponent: int
     terms: tuple[tuple[Word, Scalar], ...]
+    rest: tuple[Word, ...] = ()
 
     @classmethod
     def of(cls, exponent: Fraction, terms: Mapping[Word, Scalar]) -> LeadingError:
@@ -142,7 +144,7 @@ class LeadingError:
         Source: Prince and Dormand, J. Comput. Appl. Math. 7 (1981), with words for trees.
         """
         values = [value for _, value in self.terms if isinstance(value, int | Fraction | Surd)]
-        if len(values) < len(self.terms):
+        if self.rest or len(values) < len(self.terms):
             return None
         return sqrt(sum(float(value) ** 2 for value in values))
 
@@ -153,6 +155,9 @@ class LeadingError:
             size = text[1:] if negative else f"({text})" if " " in text else text
             piece = spell(word) if size == "1" else f"{size} {spell(word)}"
             shown += (f" {'-' if negative else '+'} " if shown else "-" * negative) + piece
+        if self.rest:
+            words = ", ".join(map(spell, self.rest))
+            shown += f"{' + ' if shown else ''}… in {words}, which depend on the coordinate"
         return f"h^{self.exponent} [{shown}]"
 
 

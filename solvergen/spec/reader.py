@@ -256,6 +256,10 @@ class _Reader:
         if not key.kind.fits(value):
             example = f"{path[-1]} = {key.example}"
             wrong = f"must be {key.kind.phrase}, found {shown(value)}; for example: {example}"
+            if path[0] == "parameters" and path[-1] == "default" and isinstance(value, list):
+                wrong += (
+                    '. A number for each step is per = "step" with values = […], beside one default'
+                )
             self.fail(path, wrong)
         return key.kind.read(self, path, value)
 

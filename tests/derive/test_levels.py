@@ -6,7 +6,10 @@ import pytest
 
 from solvergen.derive.program import derive
 from solvergen.errors import SolvergenError, SpecError
-from solvergen.order.ode.analyse import analyse
+from solvergen.gallery import load
+from solvergen.order.ode.analyse import Analysis, analyse
+from solvergen.order.sde.strength import silenced
+from solvergen.order.verdict import Order
 from solvergen.program.unroll import unroll
 from solvergen.spec.reader import parse_solver
 
@@ -70,3 +73,24 @@ def test_a_velocity_rule_says_that_its_order_is_not_derived():
     text = LEANING.format(PART).replace('"data"', '"velocity"\ncoordinate = "clock"')
     with pytest.raises(SolvergenError, match="no order is derived for velocity"):
         analyse(derive(parse_solver(text.replace("h*phi1*", ""))))
+
+
+def test_what_is_left_of_churn_without_noise_has_no_order_and_no_traceback():
+    quiet = silenced(derive(load("euler_churn_as_shipped_by_diffusers")))
+    with pytest.raises(SolvergenError, match="use `between`"):
+        analyse(quiet)
+
+
+def test_a_long_rule_in_time_is_answered_in_part():
+    """AB7 in t: what its constant holds of the schedule is named, not expanded."""
+    text = (
+        'name = "long"\nintegrand = "data"\ncoordinate = "t"\n'
+        '[schedule]\nname = "vp-linear"\nbeta_min = "1/10"\nbeta_max = 20\n'
+        '[step]\nrule = "adams-bashforth"\nsteps = 7\n'
+    )
+    analysis = Analysis(derive(parse_solver(text)), {}, ())
+    assert analysis.local_orders()["uniform"] == Order(7, True)
+    shown = analysis.constants("uniform")
+    # the classical constant of Adams-Bashforth 7 holds in every coordinate
+    assert str(shown).startswith("h^8 [-5257/17280 D^(7) + … in D', ")
+    assert shown.norm() is None

@@ -123,6 +123,12 @@ def test_the_judge_agrees_and_sees_a_wrong_weight(tmp_path):
     assert statuses == ["pass", "fail"]
 
 
+def test_a_list_for_a_default_is_sent_to_values():
+    text = PEER + "[parameters.c]\ndefault = [1, 2]\n"
+    with pytest.raises(SolvergenError, match=r'per = "step" with values'):
+        parse_solver(text)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

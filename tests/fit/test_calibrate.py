@@ -252,6 +252,14 @@ def test_bad_problems_are_named(mixture, start):
         tune("gauss", good, 5, starts=1)
 
 
+def test_a_teacher_that_is_not_converged_is_named(mixture, start):
+    coarse = replace(mixture.problem(), teacher=None)
+    found = calibrate(start, taught(coarse, 16, 0, steps=8), 8, pairs=False)
+    assert any("give more --teacher-steps" in note for note in found.notes)
+    fine = calibrate(start, taught(mixture.problem(), 16, 0), 8, pairs=False)
+    assert not any("teacher" in note for note in fine.notes)
+
+
 def test_states_come_back_with_their_bits_and_foreign_ones_are_refused(tmp_path):
     state = State(np.asarray([0.1, 1 / 3]), 0.7, 1e-3, 4, 1, (0.9, 0.7))
     path = tmp_path / "fit.state"
@@ -309,8 +317,9 @@ def test_shipped_tables_beat_the_published_pairs_on_held_out_mixtures():
 
 
 @pytest.mark.nightly
-def test_fashion_is_calibrated_within_the_measures(tmp_path):
-    tuned = tune("gauss", "fashion", 5, cache=tmp_path)
+@pytest.mark.parametrize(("calls", "shipped_", "row_"), [(5, 0.9, 0.6), (8, 0.6, 0.5)])
+def test_fashion_is_calibrated_within_the_measures(calls, shipped_, row_, tmp_path):
+    tuned = tune("gauss", "fashion", calls, cache=tmp_path)
     unit = tuned.found.published[0].error
     first, row = tuned.found.stages
-    assert first.error < 0.9 * unit and row.error < 0.6 * unit
+    assert first.error < shipped_ * unit and row.error < row_ * unit

@@ -14,6 +14,7 @@ from solvergen.fit.exported import comfyui_text, diffusers_text
 from solvergen.fit.file import file_text
 from solvergen.fit.fitted import faults, is_fitted, read_fitted
 from solvergen.fit.record import RecordError
+from solvergen.fit.shipped import names, shipped
 from solvergen.fit.table import Table, adams
 
 
@@ -165,3 +166,29 @@ def test_a_node_takes_the_ends_of_a_schedule(made, tmp_path):
         for module, sigmas in ((module_of(made), levels[[0, -1]]), (module_of(path), levels))
     )
     assert torch.equal(plain, noded)
+
+
+def test_tables_of_the_family_are_files_too(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in names():
+        assert main(["generate", name, "--out", "."]) == 0
+        assert read_fitted(f"{name}.py").table == shipped(name).table
+        assert faults(read_fitted(f"{name}.py")) == []
+    module = module_of(tmp_path / "gauss_8.py")
+    mean, x = torch.tensor([0.5, -1.0, 2.0]), 80 * torch.randn(4, 3)
+    calls = []
+
+    def gaussian(x, sigma):
+        calls.append(float(sigma[0]))
+        return mean + 0.49 / (0.49 + sigma[:, None] ** 2) * (x - mean)
+
+    ends = module.sample(gaussian, x, (80.0, 0.002), mean=mean, std=0.7)
+    exact = mean + (x - mean) * ((0.49 + 0.002**2) / (0.49 + 80**2)) ** 0.5
+    assert torch.allclose(ends, exact, atol=1e-4) and len(calls) == 8
+    assert main(["generate", "--check", "gauss_8", "--out", "."]) == 0
+    assert main(["generate", "--check", "gauss_8", "--out", "elsewhere"]) != 0
+    capsys.readouterr()
+    assert main(["generate", "gauss_8", "ddim"]) == 2
+    assert "by two commands" in capsys.readouterr().err
+    assert main(["generate", "gauss_40"]) == 2
+    assert "no fitted table `gauss_40`" in capsys.readouterr().err

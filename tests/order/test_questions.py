@@ -314,3 +314,27 @@ def test_conditions_find_values_for_uniform_grids_where_none_serve_all():
 def test_conditions_say_that_the_own_start_holds_the_order():
     found = conditions(loaded(str(PUBLISHED / "amed_chain.toml")).program, 2)
     assert str(found) == "order 2: theta = 1/2, c = 1 + O(h^2) (its own start holds it at 1)"
+
+
+@pytest.mark.parametrize(
+    ("grid", "said"),
+    [
+        ("uniform", "on uniform grids: w = 1/2"),
+        ("smooth", "on smooth grids: w = 1/2"),
+        ("arbitrary", "no values"),
+    ],
+)
+def test_conditions_on_the_grids_that_are_asked_for(grid, said):
+    """A weight 1/(2 r₁) that is right at equal steps is right on smooth grids, and nowhere else."""
+    text = """
+    name = "leaning"
+    integrand = "data"
+    [parameters.w]
+    default = "1/5"
+    [step]
+    rule = "weights"
+    weights = { n = "h*phi1*(1 + w)", n-1 = "-h*phi1*w" }
+    [start]
+    using = ["ddim"]
+    """
+    assert said in str(conditions(derive(parse_solver(text)), 2, grid=grid))

@@ -125,9 +125,9 @@ def dynamic(model, x, sigmas):
     return _walk(bounded, x, sigmas)
 
 
-def told_rounded(model, x, sigmas):
-    """Levels rounded to two digits of their logarithm before the model is told."""
-    return _walk(lambda x, s: model(x, (s.log() * 200).round().div(200).exp()), x, sigmas)
+def told_rounded(model, x, sigmas, parts=200):
+    """Levels rounded to a part of their logarithm before the model is called there."""
+    return _walk(lambda x, s: model(x, (s.log() * parts).round().div(parts).exp()), x, sigmas)
 
 
 def all_off(model, x, sigmas, by=3e-6):

@@ -73,11 +73,11 @@ def test_nan_at_level_zero_is_said_and_refutes_no_order():
 @pytest.mark.parametrize(
     ("sampler", "claim"),
     [
-        (hand.ddim, 1),
+        pytest.param(hand.ddim, 1, marks=pytest.mark.nightly),
         (hand.heun, 2),
-        (hand.midpoint_2m, 2),
+        pytest.param(hand.midpoint_2m, 2, marks=pytest.mark.nightly),
         (functools.partial(hand.multistep, second=2.0), 2),
-        (hand.runge_kutta_4, 4),
+        pytest.param(hand.runge_kutta_4, 4, marks=pytest.mark.nightly),
         (hand.predictor_corrector, 3),
     ],
 )
@@ -113,12 +113,30 @@ def test_a_refusal_is_told_from_a_crash():
     ("name", "options", "check", "words"),
     [
         ("DDIMScheduler", {"timestep_spacing": "linspace"}, "handover", "28 training times"),
-        ("DDIMScheduler", {"timestep_spacing": "trailing"}, "handover", "training times away"),
+        pytest.param(
+            "DDIMScheduler",
+            {"timestep_spacing": "trailing"},
+            "handover",
+            "training times away",
+            marks=pytest.mark.nightly,
+        ),
         ("FlowMatchEulerDiscreteScheduler", {"shift": 3.0}, "shift", "shifted once, is 0.002994"),
         ("UniPCMultistepScheduler", {"lower_order_final": False}, "finite", "NaN"),
-        ("UniPCMultistepScheduler", {"solver_type": "bh1"}, "finite", "NaN"),
+        pytest.param(
+            "UniPCMultistepScheduler",
+            {"solver_type": "bh1"},
+            "finite",
+            "NaN",
+            marks=pytest.mark.nightly,
+        ),
         ("DEISMultistepScheduler", {"use_karras_sigmas": True}, "levels", "listed twice"),
-        ("SASolverScheduler", {"use_karras_sigmas": True}, "levels", "listed twice"),
+        pytest.param(
+            "SASolverScheduler",
+            {"use_karras_sigmas": True},
+            "levels",
+            "listed twice",
+            marks=pytest.mark.nightly,
+        ),
         ("EulerDiscreteScheduler", {"s_churn": 2.0}, "handover", "stands at level"),
         ("IPNDMScheduler", {}, "state", "`ets` holds 10 states after 10 steps and 30"),
         ("LMSDiscreteScheduler", {}, "begin", "before call 1 the state stands at level"),
@@ -134,10 +152,10 @@ def test_what_schedulers_do_around_their_rule_is_found(name, options, check, wor
     "name",
     [
         "DPMSolverMultistepScheduler",
-        "EulerDiscreteScheduler",
-        "HeunDiscreteScheduler",
+        pytest.param("EulerDiscreteScheduler", marks=pytest.mark.nightly),
+        pytest.param("HeunDiscreteScheduler", marks=pytest.mark.nightly),
         "EulerAncestralDiscreteScheduler",
-        "EDMEulerScheduler",
+        pytest.param("EDMEulerScheduler", marks=pytest.mark.nightly),
         "FlowMatchEulerDiscreteScheduler",
     ],
 )

@@ -84,7 +84,7 @@ def test_bad_targets_get_verdicts_of_their_own_and_the_others_go_on(tmp_path, ca
     made = sweep(
         [Request(str(path), claim=1, settings={"rates": False, "conduct": False})],
         jobs=2,
-        limits=Limits(seconds=4.0, memory=2**30),
+        limits=Limits(seconds=3.0, memory=2**30),
     )
     found = {v.target.partition(":")[2]: v for v in made}
     assert found["sample_busy"].reason == "hang"

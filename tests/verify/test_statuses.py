@@ -49,8 +49,9 @@ def test_snapped_levels_have_the_order_of_the_levels_meant_and_a_floor():
     found = audit(odd.told_rounded)
     assert set(found.orders().values()) == {2}
     assert 1e-3 < found.snapped < 3e-3 and "snapped" in found.notes[0]
-    verdict = judged(odd.told_rounded, 2)
+    verdict = judged(functools.partial(odd.told_rounded, parts=1000), 2)
     assert verdict.status == "pass" and any("snapped" in text for text in verdict.findings)
+    assert 1e-4 < verdict.audit["snapped"] < 6e-4
 
 
 def test_scalars_of_the_model_are_frozen():

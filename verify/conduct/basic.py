@@ -99,7 +99,7 @@ def levels(bench: Bench) -> Iterator[Finding]:
             continue
         told = seen.told[:, 0]
         if np.ptp(seen.told, axis=1).max() > 0:
-            yield Finding("levels", "samples of a batch are told different levels", case.words())
+            yield Finding("levels", "samples of one batch get different levels", case.words())
             return
         away = 0.0 if bench.noisy else snapped(seen)
         if away > 0:

@@ -9,11 +9,11 @@ from typing import Any
 CHECKS = {
     "finite": "results are finite on usual grids, for any number of steps",
     "zero": "a grid that ends in level 0 ends at the model's prediction, with no noise left",
-    "levels": "the model is told the levels of the grid, falling, none twice",
+    "levels": "the model is called at the levels of the grid, falling, none twice",
     "handover": "the level after a step is the level at which the next call is made",
     "last": "the run ends at the level that is configured",
     "shift": "a shift of the levels is applied once",
-    "begin": "a run that begins inside the list of times stands where the network is told, and ends alike",
+    "begin": "a run that begins inside the list of times starts at the level that the network is given, and ends like a whole run",
     "future": "no state has weight on an output that has not been made yet",
     "inputs": "the caller's x and sigmas stay as they were",
     "state": "nothing is kept from one run for the next of equal shape",

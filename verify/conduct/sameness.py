@@ -182,7 +182,7 @@ def dtype(bench: Bench) -> Iterator[Finding]:
             rounded = True
             at = np.unravel_index(int(np.abs(there.told / seen.told - 1).argmax()), seen.told.shape)
             text = (
-                f"the model is told level {there.told[at]:.6g} for {seen.told[at]:.6g}: levels are "
+                f"the model is called at level {there.told[at]:.6g}, not {seen.told[at]:.6g}: levels are "
                 f"rounded to {name}"
             )
             yield Finding("dtype", text, case.words(), REMARK)

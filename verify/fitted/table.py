@@ -43,7 +43,7 @@ def read(run: Run, levels: tuple[float, ...], form: str) -> tuple[Step, ...]:
 
     Raises:
         ConductError: the run misbehaves.
-        ValueError: its calls cannot be told apart by steps.
+        ValueError: its calls cannot be assigned to steps.
     """
     found = trace(run, np.asarray(levels))
     steps = len(levels) - 1

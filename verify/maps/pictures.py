@@ -1,7 +1,7 @@
 """Students of scikit-learn's digits: Frechet distance beside its floor, labels kept, pictures.
 
 No truth is known here: the distance is taken in the features of a small classifier trained on the data,
-and the distance of two halves of the data is the floor that no student can be told from.
+and the distance of two halves of the data is the floor: no student can do better.
 """
 
 from __future__ import annotations

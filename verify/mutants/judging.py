@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..errors import ANYTHING, MutantError, VerifyError
 from ..hosts.text import load_text
@@ -27,6 +28,8 @@ from ..rates import measure
 from ..targets import callable_target
 from ..verdict import Verdict
 from .mutations import POOR_START, Change, Row, plan_changes, source_changes
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -94,19 +97,26 @@ def _changed(plan: Callable[..., list[Row]], change: Change) -> Callable[..., li
 FINE = (192, 384)
 
 
-def effect(honest: Run, other: Run, order: int) -> tuple[str, float]:
+def ends(run: Run) -> list[Array]:
+    """End points on the grids of FINE."""
+    task = measure.problem("oracle")
+    return [measure.solve(run, task, grids.rough(n)) for n in FINE]
+
+
+def effect(honest: Sequence[Array], other: Run, order: int) -> tuple[str, float]:
     """What a mutant changes, by how its end points part from the honest ones.
+
+    Args:
+        honest: ends() of the honest sampler.
 
     Returns:
         ("order" | "constant" | "higher" | "equivalent", change relative to the honest error).
     """
     task = measure.problem("oracle")
     gaps, errors = [], []
-    for n in FINE:
-        sigmas = grids.rough(n)
-        right = measure.solve(honest, task, sigmas)
+    for n, right in zip(FINE, honest, strict=True):
         try:
-            wrong = measure.solve(other, task, sigmas)
+            wrong = measure.solve(other, task, grids.rough(n))
         except VerifyError:
             return "order", float("inf")
         gaps.append(float(np.sqrt(np.mean((wrong - right) ** 2))))
@@ -121,7 +131,7 @@ def effect(honest: Run, other: Run, order: int) -> tuple[str, float]:
     return ("constant" if slope < order + 0.5 else "higher"), shift
 
 
-def outcome(mutant: Mutant, honest: Run, order: int) -> Outcome:
+def outcome(mutant: Mutant, honest: Sequence[Array], order: int) -> Outcome:
     """Run the judge on one mutant, with the honest file's statements."""
     target = callable_target(mutant.module, name=f"{mutant.origin}: {mutant.name}")
     try:
@@ -172,8 +182,8 @@ def campaign(paths: Sequence[Path]) -> list[Outcome]:
         if not stated:
             raise MutantError(f"{path}: states no ORDER; make it with an order engine")
         order = int(stated["arbitrary"]["own_end"][0])
-        run = callable_target(honest).run
-        out += [outcome(m, run, order) for m in mutants(path)]
+        right = ends(callable_target(honest).run)
+        out += [outcome(m, right, order) for m in mutants(path)]
     return out
 
 

@@ -82,7 +82,7 @@ def approach(run: Run, sigmas: Array) -> Approach:
     if hit < 0.5 and gap < FURTHEST:
         raise ConductError(
             "grid",
-            f"the sampler snaps its grid: levels told are up to {gap:.2g} (relative) from the grid's, "
+            f"the sampler snaps its grid: the model is called at levels up to {gap:.2g} (relative) from the grid's, "
             "and so are its states; order conditions cannot be read on grids that shrink",
         )
     return Approach(run, trace, first)

@@ -141,7 +141,7 @@ def _condition(main: Local, order: int) -> Cause:
 def _with_weights(
     cause: Cause, family: list[Tableau], h: Array, steps: list[tuple[int, int]]
 ) -> Cause:
-    """With the weights that are wrong, where they can be told."""
+    """With the weights that are wrong, where they can be read."""
     for low, high in steps[:1]:
         try:
             said = wrong_weights(family, h, low, high)
@@ -204,7 +204,7 @@ def settled(found: dict[str, list[Cause]]) -> dict[str, list[Cause]]:
             f"moment of degree {cause.degree} is not integrated, and by how much depends on the "
             f"step ratios: local error h^{cause.degree + 1} in every step"
         )
-        # on equal steps the weights can be told all the same
+        # on equal steps the weights can be read all the same
         named = cause.text.partition("; ")[2]
         text += f"; {named}" if named else ""
         return replace(cause, factor=None, text=text)

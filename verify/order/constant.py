@@ -166,7 +166,7 @@ def _compared(
     (coarse, _), (fine, misfit) = pairs
     if coarse is None or fine is None:
         return without(
-            "not determined: predicted and accepted states cannot be told apart here", fit=misfit
+            "not determined: predicted and accepted states cannot be distinguished here", fit=misfit
         )
     # the ratio deviates by O(h)
     ratio = 2 * fine - coarse

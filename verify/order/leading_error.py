@@ -120,7 +120,7 @@ def differences(
     candidates = [rows]
     if any(_is_direct(row["tree"]) for row in rows):
         if kind != "uniform":
-            raise ClaimError("a predictor's error is not told apart on unequal steps")
+            raise ClaimError("a predictor's error cannot be separated on unequal steps")
         candidates.append(_seen_from_predicted(rows))
     made = [
         _compared(expected(c, kappa, order + 1, kind, shares), dict(found), dict(blurred))

@@ -37,6 +37,6 @@ def line_of_step(run: Run, path: str) -> int | None:
 
     try:
         run(denoiser, torch.ones(1, 4, 1, 1, dtype=torch.float64), torch.from_numpy(LEVELS.copy()))
-    except ANYTHING:  # what is wrong with it is told elsewhere
+    except ANYTHING:  # what is wrong with it is reported elsewhere
         pass
     return lines.most_common(1)[0][0] if lines else None

@@ -72,7 +72,7 @@ def measured(run: Run) -> SnappedOrder | None:
             out = run(mixture.model(), x, torch.from_numpy(sigmas))
             values = out.detach().double().reshape(START.shape).numpy()
             made.append((n, rate.root_mean_square(values - exact)))
-    except ANYTHING:  # what is wrong with it is told elsewhere
+    except ANYTHING:  # what is wrong with it is reported elsewhere
         return None
     floor = min(e for n, e in made if n in FINE)
     above = [(n, e) for n, e in made if n in COUNTS and e > CLEAR * floor]

@@ -29,6 +29,11 @@ def generic_coordinate(j: int) -> Fraction:
     return ONE if j == 1 else generic_ratio(43, j) - (j % 3)
 
 
+def another_coordinate(seed: int) -> Jet:
+    """Generic derivatives of other further coordinates, one for each seed."""
+    return lambda j: ONE if j == 1 else generic_ratio(83 + seed, j) - (j + seed) % 3
+
+
 def symbolic_coordinate(j: int) -> Scalar:
     """Derivatives y^(j)/y' of a further coordinate as symbols y2, y3, …"""
     if j == 1:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 
-from ...algebra.explosion import check
+from ...algebra.explosion import Explosion, check
 from ...algebra.ring import SeriesRing
 from ...algebra.scalar import Scalar
 from ...algebra.series import coefficient
-from ...algebra.traced import symbol, symbols_of
+from ...algebra.traced import symbol
 from ...errors import OrderError
 from ...expr.arithmetic import ONE, function_names
 from ...program.model import Program
@@ -26,8 +26,14 @@ from ..expansion.local_error import (
     predictor_error,
 )
 from ..expansion.surd_errors import leading_with_roots, radicands
-from ..expansion.symbol_values import Jet, Value, generic_coordinate, symbolic_coordinate
-from ..expansion.words import Word, spell
+from ..expansion.symbol_values import (
+    Jet,
+    Value,
+    another_coordinate,
+    generic_coordinate,
+    symbolic_coordinate,
+)
+from ..expansion.words import Word, reading_order, spell
 from ..verdict import LeadingError, Order
 from .ends import end_error, endings, shrink_exponent, start_error
 from .persistence import accumulates, growth
@@ -96,9 +102,17 @@ class Analysis:
             # `remaining` is an independent O(1) quantity
             self.symbolic = (*self.symbolic, "remaining")
             self.values["remaining"] = Fraction(1)
-        if not {"sigma", "sigma_next"}.isdisjoint(program.free_symbols()) and not _switched(
-            program
-        ):
+        if not {"sigma", "sigma_next"}.isdisjoint(program.free_symbols()):
+            used = {
+                name
+                for step in program.steps
+                for e in step.expressions
+                for name in function_names(e)
+            }
+            if bent := used & {"between", "min", "log"}:
+                raise OrderError(
+                    f"{program.name}: no order is derived where weights of levels use `{min(bent)}`"
+                )
             if not program.kappa:
                 raise OrderError(
                     f"{program.name}: no order is derived for velocity solvers whose weights use `sigma`"
@@ -230,11 +244,20 @@ class Analysis:
         return Order(max(0, int(found.exponent) - 1), True) if found else Order(self.stop, False)
 
     def certain(self, kind: str, exponent: int) -> bool:
-        """Whether a coefficient survives whatever the further coordinate is."""
-        found = self.leading(self.symbolic_case(kind), exponent)
-        return bool(found) and any(
-            not any(name[0] == "y" and name[1:].isdigit() for name in symbols_of(value))
-            for value in found.terms.values()  # type: ignore[union-attr]
+        """Whether a coefficient survives whatever the further coordinate is.
+
+        It then is the same for coordinates with generic derivatives, which is decided modulo a prime.
+        """
+        case = self.case(kind).deciding()
+        made = [
+            self.leading(replace(case, coordinate=another_coordinate(seed)), exponent)
+            for seed in (1, 2, 3)
+        ]
+        if not all(part and part.exponent == exponent for part in made):
+            return False
+        first, *others = [part.terms for part in made if part]
+        return any(
+            all(terms.get(word) == value for terms in others) for word, value in first.items()
         )
 
     def persists(self, exponent: int) -> bool:
@@ -289,11 +312,31 @@ class Analysis:
         exponent = int(found.exponent)
         free = kind != UNIFORM and self.program.main.uneven
         if free or self.symbolic or self.jets:
-            self.refuse_explosion(kind, exponent)
+            try:
+                self.refuse_explosion(kind, exponent)
+            except Explosion:
+                if kind != UNIFORM:
+                    raise
+                return self.partial(exponent)
             exact = self.leading(self.symbolic_case(kind), exponent)
         else:
             exact = self.rational(exponent)
         return LeadingError.of(found.exponent, exact.terms if exact else {})
+
+    def partial(self, exponent: int) -> LeadingError:
+        """The uniform leading error where it is the same for every coordinate; the other words alone."""
+        case = self.case(UNIFORM)
+        jets = [generic_coordinate, another_coordinate(1), another_coordinate(2)]
+        made = [self.leading(replace(case, coordinate=jet), exponent) for jet in jets]
+        first, *others = [part.terms if part else {} for part in made]
+        words = {word for terms in (first, *others) for word in terms}
+        alike = {
+            word: value
+            for word, value in first.items()
+            if all(terms.get(word) == value for terms in others)
+        }
+        rest = sorted(words - set(alike), key=reading_order)
+        return replace(LeadingError.of(Fraction(exponent), alike), rest=tuple(rest))
 
     def rational(self, exponent: int) -> Leading | None:
         """The uniform leading error without symbols, through residues where it has roots."""
@@ -312,16 +355,11 @@ class Analysis:
         history = main.history + points if kind == ARBITRARY else 0
         if self.program.main.corrector and kind == ARBITRARY:
             history = 2 * history + 1
+        if kind == UNIFORM and self.jets:  # the derivatives of the further coordinate alone
+            history = exponent - 1
         words = [spell(word) for word in rational.terms] if rational else []
         check(self.program.name, exponent, history + len(self.symbolic), words)
 
     def shrink(self) -> Fraction:
         """The exponent of the shortened first step."""
         return shrink_exponent(self.program)
-
-
-def _switched(program: Program) -> bool:
-    """Whether weights switch at a level: they then have no series at an arbitrary one."""
-    rows = (row for step in program.steps for row in step.rows)
-    used = (function_names(e) for row in rows for e in row.expressions)
-    return any(not names.isdisjoint(("between", "min", "log")) for names in used)

@@ -177,6 +177,8 @@ class OrderReport:
             longest: leave that out where a coefficient has more characters, or costs much to expand.
         """
         leading: Document = {"uniform": self.uniform.json()}
+        if self.uniform.rest:
+            leading["uniform"] = {"refused": f"{self.uniform}"}
         if symbolic:
             try:
                 whole = self.symbolic

@@ -8,7 +8,7 @@ the leading words are polynomials in these unknowns, and must vanish for all ste
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -96,13 +96,17 @@ class Conditions:
         return f"order {self.order}{where}: " + "; or ".join(map(str, self.solutions))
 
 
-def conditions(program: Program, order: int, names: Iterable[str] | None = None) -> Conditions:
+def conditions(
+    program: Program, order: int, names: Iterable[str] | None = None, grid: str | None = None
+) -> Conditions:
     """Solve the order conditions for a program's parameters.
 
     Args:
         program: a solver with parameters.
         order: the order that its main step shall have on any grid.
         names: the parameters to solve for; the others keep their defaults. All unless given.
+        grid: uniform, smooth or arbitrary: where the order is asked for. On any grid unless given, and
+            on uniform ones where no values reach it there.
 
     Returns:
         Equations and all solutions within the declared bounds.
@@ -126,6 +130,8 @@ def conditions(program: Program, order: int, names: Iterable[str] | None = None)
         raise OrderError(
             f"{program.name} has no parameter {', '.join(strange)}; it has {', '.join(known)}"
         )
+    if grid is not None:
+        return _conditions(program, order, chosen, grid)
     found = _conditions(program, order, chosen, ARBITRARY)
     if not found.solutions and program.main.uneven:
         uniform = _conditions(program, order, chosen, UNIFORM)
@@ -157,7 +163,7 @@ def _limits(program: Program, order: int, solution: Solution) -> tuple[str, ...]
             "on smooth grids too" if exact[SMOOTH] >= order else f"on smooth grids {exact[SMOOTH]}"
         )
         said.append(f"{smooth}, on any grid {exact[ARBITRARY]}")
-    kind = ARBITRARY if exact[ARBITRARY] >= order else UNIFORM
+    kind = next((k for k in (ARBITRARY, SMOOTH) if exact[k] >= order), UNIFORM)
     for mode, part in (("own_start", "start"), ("own_end", "end")):
         if (held := report.orders[kind][mode].value) < order:
             said.append(f"its own {part} holds it at {held}")
@@ -176,12 +182,13 @@ def _case(program: Program, order: int, chosen: tuple[str, ...], kind: str) -> C
             values[name] = Series(0, terms, ring.end)
         return values
 
-    free = program.main.uneven and kind == ARBITRARY
-    grid = (
-        (lambda ring: grids.symbolic(program.main.spans))
-        if free
-        else (lambda ring: grids.uniform())
-    )
+    spans = program.main.spans
+    made: dict[str, Callable[[SeriesRing], grids.Grid]] = {
+        UNIFORM: lambda ring: grids.uniform(),
+        ARBITRARY: lambda ring: grids.symbolic(spans),
+        SMOOTH: lambda ring: grids.smooth(grids.symbolic_jet, ring.x / spans, ring.end),
+    }
+    grid = made[kind if program.main.uneven else UNIFORM]
     return Case(program, grid, parameters, symbolic_coordinate)
 
 
