@@ -164,7 +164,7 @@ NOTES = (
         "EulerDiscrete",
         "interpolation_type",
         None,
-        "theirs has n + 1 levels and tells the times of other levels; ours tells their own",
+        "theirs has n + 1 levels and passes the times of other levels; ours passes their own",
     ),
     ("DDPM", "rescale_betas_zero_snr", None, "from α = 0 ours takes the limit without noise"),
     ("TCD", "clip_sample", None, "theirs does not use it; ours does"),

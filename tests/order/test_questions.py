@@ -15,6 +15,7 @@ from solvergen.gallery import load
 from solvergen.loading import load as loaded
 from solvergen.order import analyse
 from solvergen.order.ode.stability import stability
+from solvergen.order.questions import cure
 from solvergen.order.questions.compare import compare
 from solvergen.order.questions.conditions import conditions
 from solvergen.order.questions.cure import cured_solver, cures
@@ -139,6 +140,19 @@ def test_shrinking_the_first_step_needs_the_exponent_that_is_named() -> None:
     less = replace(load("dpmpp_3m").start, shrink=Fraction(5, 4))
     order = analyse(derive(replace(load("dpmpp_3m"), start=less))).orders["uniform"]["own_start"]
     assert (order.value, order.exact) == (2, False)  # h^{5/2}
+
+
+def test_larger_exponents_are_tried_where_the_least_does_not_suffice(monkeypatch) -> None:
+    tried = []
+
+    def no_cure(kind, text, changed, report, derivation):  # type: ignore[no-untyped-def]
+        if kind == "shrink":
+            tried.append(changed.start.shrink)
+        return iter(())
+
+    monkeypatch.setattr(cure, "_improved", no_cure)
+    assert cures(load("dpmpp_3m"), kind="shrink") == []
+    assert tried == [Fraction(3, 2), 2, 3]
 
 
 def test_the_preferred_cure_is_listed_first() -> None:

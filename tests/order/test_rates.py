@@ -1,0 +1,57 @@
+"""How rates follow from what steps add to an error: every case of the rule, on small series."""
+
+from fractions import Fraction
+
+import pytest
+
+from solvergen.algebra.fixed import TINY, UNIT, FixedSeries
+from solvergen.order.sde.moment_errors import Added, capped, exponent, known, least
+from solvergen.order.verdict import Rate
+
+
+def series(low, *values, end=8):
+    return FixedSeries(low, [value * UNIT for value in values], end)
+
+
+NONE = FixedSeries(0, [], 8)
+
+
+@pytest.mark.parametrize(
+    ("singles", "period", "remainder", "rate", "seen"),
+    [
+        # h² a step is order 1; what adds up to nothing over a period is a lower bound.
+        ([series(4, 1)], [series(4, 1)], [NONE], Rate(Fraction(1)), True),
+        ([series(4, 1), series(4, -1)], [NONE], [NONE], Rate(Fraction(1), False), True),
+        ([series(4, 1), series(4, -1)], [series(6, 1)], [NONE], Rate(Fraction(1), False), True),
+        # The error of the last steps binds where it is larger.
+        ([series(6, 1)], [series(6, 1)], [series(2, 1)], Rate(Fraction(1)), True),
+        ([series(4, 1), series(4, -1)], [NONE], [series(2, 1)], Rate(Fraction(1)), True),
+        ([series(4, 1), series(4, -1)], [NONE], [series(3, 1)], Rate(Fraction(1), False), True),
+        ([NONE], [NONE], [series(4, 1)], Rate(Fraction(2)), True),
+        ([NONE], [NONE], [series(7, 1)], Rate(Fraction(3), False), True),
+        # Nothing is seen: known up to h⁴, so each step adds at most that.
+        ([NONE], [NONE], [NONE], Rate(Fraction(3), False), False),
+    ],
+)
+def test_the_rate_of_what_steps_add(singles, period, remainder, rate, seen):
+    assert Added(singles, period, remainder, power=2).rate() == (rate, seen)
+
+
+def test_exponents_are_of_the_least_power_that_does_not_vanish():
+    assert exponent([series(3, 1), series(2, 1, 5), Fraction(0)], 2) == 1
+    assert exponent([NONE, Fraction(1)], 2) is None
+    small = FixedSeries(1, [4 * TINY, UNIT], 8)
+    assert (exponent([small], 1), exponent([small], 1, tiny=4 * TINY)) == (1, 2)
+    assert exponent([small], 1, tiny=UNIT) is None
+    assert known([series(3, 1, end=6), NONE], 2) == 3
+
+
+def test_the_least_rate_binds():
+    half, one = Rate(Fraction(1, 2), False), Rate(Fraction(1))
+    assert least([one, half, Rate(None)]) == half
+    assert least([Rate(Fraction(1), False), one]) == one
+    assert least([Rate(None)]) == Rate(None)
+    assert capped(one, [NONE], 2) == one
+    assert capped(one, [series(1, 1)], 2) == Rate(Fraction(1, 2))
+    assert capped(one, [series(2, 1)], 2, root=2) == Rate(Fraction(1, 2))
+    assert capped(one, [series(4, 1)], 2) == one
