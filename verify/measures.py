@@ -21,11 +21,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .isolated import Limits, arriving, called
+from .isolated import arriving, called
 from .judge import judge
 from .mutants.judging import Outcome, campaign, causes_right, rates
 from .request import Request
 from .settle import settle
+from .supervised import Limits
 from .sweep import single
 from .targets import find
 

@@ -16,11 +16,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from .isolated import Limits
 from .library import expanded
 from .peer_entries import NOISY, Entry, diffusers_entries, k_diffusion_entries
 from .report.terminal import moments, orders
 from .request import Request
+from .supervised import Limits
 from .sweep import sweep
 from .verdict import Verdict
 

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from .errors import TargetError, VerifyError
-from .isolated import Limits, called, judged
+from .isolated import called, judged
 from .library import expanded
 from .report.finite import finite
 from .request import Request
 from .settle import broken, settle, verdict_of
+from .supervised import Limits
 from .verdict import Verdict
 
 __all__ = ["Limits", "Request", "settle", "split", "sweep"]
