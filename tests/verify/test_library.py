@@ -13,12 +13,12 @@ from verify.command import main
 from verify.errors import TargetError
 from verify.hosts.functions import adapted
 from verify.hosts.scheduler_options import swept
-from verify.isolated import Limits
 from verify.library import expanded
 from verify.order.audit import audit
 from verify.report import sarif, summary
 from verify.request import Request
 from verify.settle import settle
+from verify.supervised import Limits
 from verify.sweep import sweep
 from verify.verdict import Verdict
 from verify.versions_apart import packages_of

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from verify import measures
-from verify.isolated import Limits
 from verify.mutants.judging import Outcome
 from verify.request import Request
+from verify.supervised import Limits
 
 TWO = """
 def sample_right(model, x, sigmas):
