@@ -62,7 +62,7 @@ def teacher_rows(where: Ground) -> list[Row]:
     """The plug-in of three steps, fitted on the ends of teachers of 24 calls and on exact ones."""
     program, large = _program(), ground(where.name, FITTED + HELD, 1)
     levels = levels_of(where, STEPS)["karras"]
-    rows = []
+    rows: list[Row] = []
     for teacher in TEACHERS:
         module = sampler(teacher)
         fine = levels_of(where, TEACHER_CALLS // int(module.EVALUATIONS_PER_STEP))["karras"]
