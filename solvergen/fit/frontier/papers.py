@@ -138,7 +138,8 @@ def schedules(where: Ground) -> Sheet:
     words = (
         "DPM-Solver-2, two calls a step. The plug-in's place of the inner evaluation and its factors on "
         f"direction and level are fitted for each schedule on {amed.FITTED} trajectories, the same for "
-        "all samples; AMED learns them by sample."
+        "all samples; AMED learns them by sample. The fit keeps the first minimum that it finds: where "
+        "more calls do worse than fewer, that is why."
     )
     rows = amed.schedule_rows(where, uniform_time)
     return Sheet("Schedules (AMED, Table 5)", ("schedule", "4", "6", "8"), rows, [words])
