@@ -7,7 +7,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +106,8 @@ def _digest_of_code(target: str) -> str:
     if path.is_file():
         return hashlib.sha256(path.read_bytes()).hexdigest()
     package = head.partition(".")[0]
-    try:
-        return importlib.metadata.version(package.replace("_", "-"))
-    except importlib.metadata.PackageNotFoundError:
-        pass
+    if version := _released(package):
+        return version
     try:
         found = importlib.util.find_spec(package)
     except (ImportError, ValueError):
@@ -125,7 +123,16 @@ def _digest_of_code(target: str) -> str:
     return made.hexdigest()
 
 
-@lru_cache(maxsize=1)
+@cache
+def _released(package: str) -> str:
+    """The version of an installed package; empty for a module of one's own."""
+    try:
+        return importlib.metadata.version(package.replace("_", "-"))
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+@cache
 def judge_digest() -> str:
     """Digest of the judge's own sources: another judge may say something else."""
     made = hashlib.sha256()

@@ -45,14 +45,13 @@ def measured(recipe, seed):
 
 def lines(table):
     """A row a recipe: seconds, then least and greatest over seeds of what its examiner measured."""
-    yield "| recipe | seeds | seconds | endpoint error | law (KS) | shares off by | spread | refuted by |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| recipe | seeds | seconds | endpoint error | law (KS) | shares off by | refuted by |"
+    yield "|---|---|---|---|---|---|---|"
     for recipe in dict.fromkeys(row["recipe"] for row in table):
         rows = [row for row in table if row["recipe"] == recipe]
         seen = [{check["name"]: check for check in row["checks"]} for row in rows]
         cells = [span([row["seconds"] for row in rows], "{:.0f}")]
-        for name, form in (("endpoint error", "{:.2%}"), ("law", "{:.4f}"), ("modes", "{:.3f}"),
-                           ("spread", "{:.2f}")):  # fmt: skip
+        for name, form in (("endpoint error", "{:.2%}"), ("law", "{:.4f}"), ("modes", "{:.3f}")):
             cells.append(span([checks[name]["figure"] for checks in seen if name in checks], form))
         refuted = {
             name for checks in seen for name, one in checks.items() if one["status"] == "refuted"
