@@ -322,7 +322,7 @@ def test_weights_that_diverge_contradict_no_statement(tmp_path):
     solver = parse_solver(f'name = "diverging"\nintegrand = "data"\n[step]\n{rule}\n')
     program = derive(solver)
     path = tmp_path / "diverging.py"
-    path.write_text(torch_file(solver, program, analyse(program).stated()), encoding="utf-8")
+    path.write_text(torch_file(solver, program, analyse(program).theory()), encoding="utf-8")
     (target,) = find(str(path))
     verdict = judge(target, **AUDIT)
     assert set(verdict.audited.values()) == {0}
