@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..errors import ANYTHING, VerifyError
+from ..errors import ANYTHING, ConductError, VerifyError
 from ..probe.noise_sources import Source, replaced
 from ..probe.trace import Run
 from ..probe.watch import IMAGE, Layout, Watched, watch
@@ -17,6 +17,8 @@ from ..probe.watch import IMAGE, Layout, Watched, watch
 Array = NDArray[np.float64]
 
 HIGH, LOW = 14.6, 0.03
+# model calls of a run whose weights are told; their table is a square of them
+LONGEST = 1500
 # how samplers say no; anything else that they raise is a crash
 REFUSALS = (VerifyError, ValueError, NotImplementedError, TypeError, AssertionError)
 
@@ -159,10 +161,16 @@ class Bench:
             return Refused(f"{type(error).__name__}: {error}", crash)
 
     def linear(self, case: Case) -> Watched | Refused:
-        """The run of a case on a sample with values enough to tell the weights of every call."""
+        """The run of a case on a sample with values enough to tell the weights of every call.
+
+        Raises:
+            ConductError: the run is so long that its weights would fill the memory.
+        """
         seen = self.seen(case)
         if isinstance(seen, Refused):
             return seen
+        if seen.calls > LONGEST:
+            raise ConductError("size", f"{seen.calls} model calls: too many to tell their weights")
         more = -(-2 * (seen.calls + 4) // int(np.prod(case.shape)))
         if seen.calls + 4 <= int(np.prod(case.shape)):
             return seen

@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 
 LADDER = (16, 32, 64, 128, 256)
 FEWEST = 4
-MOST_CALLS = 4000  # a trace is a square of them
+MOST_CALLS = 2400  # a trace is a square of them
 CLASS_GRID = {"uniform": "uniform", "smooth": "smooth", "arbitrary": "rough"}
 PARTS = 4
 EXACT = 1e-11
