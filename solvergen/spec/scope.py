@@ -18,7 +18,7 @@ _SWITCH = (
     "the first and last steps in [start] and [end]"
 )
 _COUNTED = (
-    "is no quantity of one step, so that no order could be proved; numbers that differ from step to step "
+    "is not a quantity of one step, so no order could be proved; numbers that differ from step to step "
     'are a parameter with per = "step" and values = […]'
 )
 # Names that weights do not have in deterministic rules, and what to do instead.

@@ -17,7 +17,7 @@ from ..probe.watch import IMAGE, Layout, Watched, watch
 Array = NDArray[np.float64]
 
 HIGH, LOW = 14.6, 0.03
-# model calls of a run whose weights are told; their table is a square of them
+# most model calls of a run whose weights are read; their table is a square of them
 LONGEST = 1500
 # how samplers say no; anything else that they raise is a crash
 REFUSALS = (VerifyError, ValueError, NotImplementedError, TypeError, AssertionError)
@@ -170,7 +170,9 @@ class Bench:
         if isinstance(seen, Refused):
             return seen
         if seen.calls > LONGEST:
-            raise ConductError("size", f"{seen.calls} model calls: too many to tell their weights")
+            raise ConductError(
+                "size", f"{seen.calls} model calls: too many for their weights to be read"
+            )
         more = -(-2 * (seen.calls + 4) // int(np.prod(case.shape)))
         if seen.calls + 4 <= int(np.prod(case.shape)):
             return seen
