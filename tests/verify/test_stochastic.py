@@ -6,7 +6,10 @@ import functools
 import itertools
 import json
 import math
+import sys
 import textwrap
+import types
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,7 @@ from verify.noise.moments import steps
 from verify.noise.restart import exact_start
 from verify.noise.strong import laid, on_one_path, strong, strong_parts
 from verify.noise.weak import ladder, weak
+from verify.probe import noise_sources
 from verify.probe.noise_trace import trace_noise
 from verify.report import machine, page, terminal
 from verify.targets import Target, callable_target, find
@@ -46,6 +50,15 @@ def judged(sampler, **options):
     claim = options.pop("claim", None)
     target = callable_target(sampler, options=options)
     return judge(target, claim=claim, rates=False, conduct=False)
+
+
+def test_a_module_with_the_number_of_one_that_is_gone_is_looked_at(monkeypatch):
+    module, gone = types.ModuleType("with_a_tree"), types.ModuleType("gone")
+    module.BrownianTreeNoiseSampler = type("BrownianTreeNoiseSampler", (), {})
+    monkeypatch.setitem(noise_sources._TREELESS, id(module), weakref.ref(gone))
+    monkeypatch.setitem(sys.modules, "with_a_tree", module)
+    del gone
+    assert module in noise_sources._with_trees()
 
 
 def said(verdict, part):

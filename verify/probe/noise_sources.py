@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -186,20 +187,23 @@ class _Tree:
         return self.source.answer(self.like, levels, (one, two))
 
 
-# modules that were looked through before: thousands are loaded, and each run would look again
-_TREELESS: set[int] = set()
+# modules that were looked through before: thousands are loaded, and each run would look again; by
+# reference, since the next module may get the number of one that is gone
+_TREELESS: dict[int, weakref.ref[Any]] = {}
 
 
 def _with_trees() -> list[Any]:
     """Loaded modules that define or import a Brownian tree."""
     found = []
     for module in list(sys.modules.values()):
-        if id(module) in _TREELESS:
+        known = _TREELESS.get(id(module))
+        if known is not None and known() is module:
             continue
         if _has_tree(module):
             found.append(module)
         else:
-            _TREELESS.add(id(module))
+            with contextlib.suppress(TypeError):  # a stranger's object in sys.modules
+                _TREELESS[id(module)] = weakref.ref(module)
     return found
 
 
