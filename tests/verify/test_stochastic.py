@@ -59,6 +59,19 @@ def test_a_module_with_the_number_of_one_that_is_gone_is_looked_at(monkeypatch):
     monkeypatch.setitem(sys.modules, "with_a_tree", module)
     del gone
     assert module in noise_sources._with_trees()
+    one, two = (noise_sources.replaced(noise_sources.Source((1,))) for _ in range(2))
+    with one, two:
+        pass
+    assert isinstance(module.BrownianTreeNoiseSampler, type)
+    assert module in noise_sources._with_trees()
+
+
+@needs_k_diffusion
+def test_a_tree_is_replaced_in_a_module_that_sys_modules_holds_no_more(monkeypatch):
+    (target,) = find(K + "dpmpp_2m_sde")
+    for name in [name for name in sys.modules if name.endswith("k_diffusion.sampling")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert judge(target, rates=False, conduct=False).noise
 
 
 def said(verdict, part):

@@ -105,6 +105,7 @@ class Source:
 
 
 _ACTIVE: ContextVar[Source | None] = ContextVar("noise_source", default=None)
+_OPEN: ContextVar[contextlib.ExitStack | None] = ContextVar("noise_swaps", default=None)
 _SCALE: ContextVar[float] = ContextVar("noise_scale", default=1.0)
 
 
@@ -131,6 +132,10 @@ def hooked(function: Callable[..., Any], options: dict[str, Any], x: Tensor) -> 
         return {}
     code = getattr(inner, "__code__", None)
     if code is not None and TREE in code.co_names:
+        stack, space = _OPEN.get(), inner.__globals__
+        if stack is not None and isinstance(space.get(TREE), type):
+            # of a module that is no longer the one under its name in sys.modules
+            stack.enter_context(_swapped(space, source))
         return {}
     return {"noise_sampler": source.sampler(x)}
 
@@ -141,11 +146,13 @@ def replaced(source: Source) -> Iterator[Source]:
     token = _ACTIVE.set(source)
     with contextlib.ExitStack() as stack:
         for module in _with_trees():
-            stack.enter_context(_swapped(module, source))
+            stack.enter_context(_swapped(vars(module), source))
         stack.enter_context(_Normal(source))
+        opened = _OPEN.set(stack)
         try:
             yield source
         finally:
+            _OPEN.reset(opened)
             _ACTIVE.reset(token)
 
 
@@ -209,20 +216,21 @@ def _with_trees() -> list[Any]:
 
 def _has_tree(module: Any) -> bool:
     # do not trigger lazy imports by reading module attributes
-    return isinstance(getattr(module, "__dict__", {}).get(TREE), type)
+    # nor is it a class where a block around this one has swapped it
+    return callable(getattr(module, "__dict__", {}).get(TREE))
 
 
 @contextlib.contextmanager
-def _swapped(module: Any, source: Source) -> Iterator[None]:
+def _swapped(space: dict[str, Any], source: Source) -> Iterator[None]:
     def made(x: Tensor, *_: Any, transform: Callable[[Any], Any] = lambda t: t, **__: Any) -> _Tree:
         return _Tree(source, x, transform)
 
-    before = getattr(module, TREE)
-    setattr(module, TREE, made)
+    before = space[TREE]
+    space[TREE] = made
     try:
         yield
     finally:
-        setattr(module, TREE, before)
+        space[TREE] = before
 
 
 def _number(value: Any) -> float:
