@@ -99,9 +99,9 @@ class Proof:
             return ""
         held = "; ".join(str(b) for b in report.bottlenecks)
         within = report.orders["arbitrary"]["exact_start"].value >= claim.order
-        remedy = "cure its start or end (solvergen cure)" if within else (
-            "see what its free numbers must be (solvergen conditions)"
-        )  # fmt: skip
+        remedy = "see what its free numbers must be (solvergen conditions)"
+        if within:
+            remedy = "cure its start or end (solvergen cure)"
         return (
             f"claims order {claim.order}, derived is {report.order}"
             + (f" ({held})" if held else "")

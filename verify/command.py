@@ -176,7 +176,7 @@ def audit_command(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace, settings: dict[str, Any]) -> int:
     try:
-        requests = _requests(args, settings)
+        requests, accepted = _requests(args, settings), _accepted(args)
         verdicts = _verdicts(args, requests)
     except VerifyError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -196,7 +196,9 @@ def _run(args: argparse.Namespace, settings: dict[str, Any]) -> int:
         path = getattr(args, name)
         if path is not None:
             path.write_text(_as_file(name, verdicts), encoding="utf-8")
-    return _against(args, requests, verdicts) if args.baseline else machine.exit_code(verdicts)
+    if args.baseline is None:
+        return machine.exit_code(verdicts)
+    return _against(args, accepted, requests, verdicts)
 
 
 def _as_file(name: str, verdicts: list[Any]) -> str:
@@ -212,7 +214,27 @@ def _as_file(name: str, verdicts: list[Any]) -> str:
     return makers[name](verdicts)
 
 
-def _against(args: argparse.Namespace, requests: Sequence[Any], verdicts: list[Any]) -> int:
+def _accepted(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """The rows of the baseline, read before anything is judged.
+
+    Raises:
+        TargetError: it cannot be read, or is to be compared with and is not there.
+    """
+    from . import baseline
+
+    if args.baseline is None or (args.update and not args.baseline.exists()):
+        return {}
+    if not args.baseline.exists():
+        raise TargetError(f"{args.baseline}: there is no such file; write it with --update")
+    return baseline.read(args.baseline)
+
+
+def _against(
+    args: argparse.Namespace,
+    known: dict[str, dict[str, Any]],
+    requests: Sequence[Any],
+    verdicts: list[Any],
+) -> int:
     """Compare with the baseline, or write it; what is accepted there fails no more."""
     from . import baseline
 
@@ -220,7 +242,6 @@ def _against(args: argparse.Namespace, requests: Sequence[Any], verdicts: list[A
         return any(request.covers(target) for request in requests)
 
     found = baseline.rows(verdicts)
-    known = baseline.read(args.baseline) if args.baseline.exists() else {}
     if args.update:
         kept = {target: row for target, row in known.items() if not sought(target)}
         baseline.write(args.baseline, {**kept, **found})
@@ -273,10 +294,6 @@ def _requests(args: argparse.Namespace, settings: dict[str, Any]) -> list[Any]:
         from .report import site
 
         site.require()
-    if args.baseline is not None and not args.update:
-        if not args.baseline.exists():
-            raise TargetError(f"{args.baseline}: there is no such file; write it with --update")
-        baseline.read(args.baseline)
     options = parse_options(args.options)
     claims = baseline.claims_of_project(Path.cwd())
     return [

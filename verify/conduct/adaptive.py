@@ -17,7 +17,7 @@ from ..hosts.adaptive import Adaptive
 from ..problems import grids
 from ..rates.measure import Problem, error, problem
 from .bench import REFUSALS
-from .checks import BREACH, REMARK, SAID, Conduct, Finding
+from .checks import BREACH, REMARK, SAID, Conduct, Finding, conduct
 
 Array = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ class _Runs:
     """Runs of one sampler on one mixture."""
 
     def __init__(self, sampler: Adaptive) -> None:
-        self.sampler, self.task, self.made = sampler, problem("oracle"), 0
+        self.sampler, self.task, self.runs = sampler, problem("oracle"), 0
 
     def start(self, high: float) -> Tensor:
         """One state of four values for each sample."""
@@ -42,7 +42,7 @@ class _Runs:
 
     def end(self, x: Tensor, high: float, low: float) -> Tensor:
         """The result of one run; each value of a state is a sample of the mixture."""
-        self.made += 1
+        self.runs += 1
         known, calls = self.task.mixture.model(), 0
 
         def model(state: Tensor, sigma: Tensor, **named: object) -> Tensor:
@@ -57,29 +57,6 @@ class _Runs:
 
         ends = torch.tensor([high, low], dtype=torch.float64)
         return self.sampler.whole()(model, x, ends)
-
-
-def conduct_of_adaptive(sampler: Adaptive) -> Conduct:
-    """Run a sampler that chooses its steps as people run it: from end to end, at its tolerances."""
-    runs = _Runs(sampler)
-    held: list[str] = []
-    findings: list[Finding] = []
-    skipped: list[tuple[str, str]] = []
-    for name, check in (
-        ("finite", finite),
-        ("state", state),
-        ("samples", samples),
-        ("tolerance", tolerance),
-    ):
-        try:
-            found = list(check(runs))
-        except ANYTHING as raised:
-            skipped.append((name, f"{type(raised).__name__}: {raised}"))
-            continue
-        findings += found
-        if not found:
-            held.append(name)
-    return Conduct(tuple(held), tuple(findings), tuple(skipped), runs.made)
 
 
 def _words(high: float, low: float) -> str:
@@ -131,8 +108,16 @@ def tolerance(runs: _Runs) -> Iterator[Finding]:
     errors = [
         error(runs.sampler.whole(**{relative: t, absolute: t}), task, ends) for t in TOLERANCES
     ]
-    runs.made += len(errors)
+    runs.runs += len(errors)
     power = float(np.polyfit(np.log(TOLERANCES), np.log(errors), 1)[0])
     if power < FALLS:
         text = f"errors on a mixture fall as the power {round(power, 2) + 0.0:g} of the tolerance"
         yield Finding("tolerance", text, f"{relative} = {absolute} = {TOLERANCES}")
+
+
+CHECKED = {"finite": finite, "state": state, "samples": samples, "tolerance": tolerance}
+
+
+def conduct_of_adaptive(sampler: Adaptive) -> Conduct:
+    """Run a sampler that chooses its steps as people run it: from end to end, at its tolerances."""
+    return conduct(CHECKED, _Runs(sampler))

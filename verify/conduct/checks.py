@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
+
+from ..errors import ANYTHING
 
 # name -> what is held to
 CHECKS = {
@@ -88,6 +91,32 @@ class Conduct:
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)
+
+
+class Runs(Protocol):
+    """What counts its runs: a bench of a sampler."""
+
+    runs: int
+
+
+Bench = TypeVar("Bench", bound=Runs)
+
+
+def conduct(checks: Mapping[str, Callable[[Bench], Iterator[Finding]]], bench: Bench) -> Conduct:
+    """Hold a sampler to every check; one that cannot be made is skipped, with the reason."""
+    held: list[str] = []
+    findings: list[Finding] = []
+    skipped: list[tuple[str, str]] = []
+    for name, check in checks.items():
+        try:
+            found = list(check(bench))
+        except ANYTHING as error:
+            skipped.append((name, f"{type(error).__name__}: {error}"))
+            continue
+        findings += found
+        if not found:
+            held.append(name)
+    return Conduct(tuple(held), tuple(findings), tuple(skipped), bench.runs)
 
 
 def _gravity(finding: Finding) -> int:

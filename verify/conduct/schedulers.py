@@ -13,7 +13,7 @@ from ..hosts.real_case import RealRun
 from ..hosts.real_run import Host
 from . import scheduler_levels
 from .bench import LAYOUTS, Refused
-from .checks import BREACH, REMARK, SAID, Conduct, Finding
+from .checks import BREACH, REMARK, SAID, Conduct, Finding, conduct
 from .scheduler_bench import RealBench
 
 COUNTS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 25, 30, 40, 50, 60)
@@ -205,20 +205,8 @@ def conduct_of_scheduler(scheduler: Any, options: dict[str, Any]) -> Conduct:
         scheduler: name in diffusers, class, or instance.
         options: of the constructor and of step().
     """
-    held: list[str] = []
-    findings: list[Finding] = []
-    skipped: list[tuple[str, str]] = []
     try:
         bench = RealBench(Host(scheduler, options))
     except ANYTHING as error:
         return Conduct(skipped=(("finite", f"{type(error).__name__}: {error}"),))
-    for name, check in CHECKED.items():
-        try:
-            found = list(check(bench))
-        except ANYTHING as error:
-            skipped.append((name, f"{type(error).__name__}: {error}"))
-            continue
-        findings += found
-        if not found:
-            held.append(name)
-    return Conduct(tuple(held), tuple(findings), tuple(skipped), bench.runs)
+    return conduct(CHECKED, bench)

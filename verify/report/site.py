@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import PageError
 
 HERE = Path(__file__).parent / "templates"
+NEEDED = {"jinja2": "pages need", "bokeh": "charts need"}
 
 
 def render(template: str, folder: Path | None = None, **values: Any) -> str:
@@ -32,7 +33,7 @@ def render(template: str, folder: Path | None = None, **values: Any) -> str:
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
     except ModuleNotFoundError as error:
-        raise PageError("pages need jinja2; pip install 'solvergen[pages]'") from error
+        raise _absent("jinja2") from error
     folders = [HERE] if folder is None else [folder, HERE]
     environment = Environment(
         loader=FileSystemLoader(folders),
@@ -56,9 +57,13 @@ def require() -> None:
     Raises:
         PageError: names the package that is not installed.
     """
-    for package, what in (("jinja2", "pages need"), ("bokeh", "charts need")):
+    for package in NEEDED:
         if importlib.util.find_spec(package) is None:
-            raise PageError(f"{what} {package}; pip install 'solvergen[pages]'")
+            raise _absent(package)
+
+
+def _absent(package: str) -> PageError:
+    return PageError(f"{NEEDED[package]} {package}; pip install 'solvergen[pages]'")
 
 
 @cache
@@ -71,7 +76,7 @@ def charts() -> Any:
     try:
         from bokeh.resources import Resources
     except ModuleNotFoundError as error:
-        raise PageError("charts need bokeh; pip install 'solvergen[pages]'") from error
+        raise _absent("bokeh") from error
     text = "\n".join(Resources(mode="inline", components=["bokeh", "bokeh-api"]).js_raw)
     return _verbatim(text.replace("</script", "<\\/script"))
 
