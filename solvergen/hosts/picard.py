@@ -100,12 +100,13 @@ def sample_parallel(
             taken = min(window - len(run.calls), len(rows))
             run.enter(rows[:taken])
             del rows[:taken]
-            found.rounds, found.evaluated = found.rounds + 1, found.evaluated + len(run.calls)
+            found.rounds += 1
             if callback is not None:
                 first = run.calls[0].row
                 level = {"sigma": first[2], "sigma_hat": first[2]}
                 callback({"x": run.front.to(x.dtype), "i": first[0], **level})
             run.round(tolerance)
+    found.evaluated = run.evaluated
     return run.front.to(x.dtype), found
 
 
