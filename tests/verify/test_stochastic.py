@@ -8,6 +8,7 @@ import json
 import math
 import sys
 import textwrap
+import threading
 import types
 import weakref
 from pathlib import Path
@@ -64,6 +65,37 @@ def test_a_module_with_the_number_of_one_that_is_gone_is_looked_at(monkeypatch):
         pass
     assert isinstance(module.BrownianTreeNoiseSampler, type)
     assert module in noise_sources._with_trees()
+
+
+def test_blocks_of_two_threads_that_end_in_any_order_leave_the_tree_as_it_was(monkeypatch):
+    class BrownianTreeNoiseSampler:
+        def __init__(self, x, **_):
+            self.source = "its own"
+
+    module = types.ModuleType("with_a_tree")
+    module.BrownianTreeNoiseSampler = BrownianTreeNoiseSampler
+    monkeypatch.setitem(sys.modules, "with_a_tree", module)
+    both, ended = threading.Barrier(2, timeout=10), threading.Event()
+    seen = {}
+
+    def run(name, first):
+        source = noise_sources.Source((1,))
+        with noise_sources.replaced(source):
+            both.wait()
+            seen[name] = module.BrownianTreeNoiseSampler(torch.zeros(1)).source is source
+            both.wait()
+            if not first:
+                ended.wait(10)
+        if first:
+            ended.set()
+
+    runs = [threading.Thread(target=run, args=(name, name == "one")) for name in ("one", "two")]
+    for thread in runs:
+        thread.start()
+    for thread in runs:
+        thread.join()
+    assert seen == {"one": True, "two": True}
+    assert module.BrownianTreeNoiseSampler is BrownianTreeNoiseSampler
 
 
 @needs_k_diffusion

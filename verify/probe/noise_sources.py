@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -133,9 +134,9 @@ def hooked(function: Callable[..., Any], options: dict[str, Any], x: Tensor) -> 
     code = getattr(inner, "__code__", None)
     if code is not None and TREE in code.co_names:
         stack, space = _OPEN.get(), inner.__globals__
-        if stack is not None and isinstance(space.get(TREE), type):
+        if stack is not None and TREE in space:
             # of a module that is no longer the one under its name in sys.modules
-            stack.enter_context(_swapped(space, source))
+            stack.enter_context(_swapped(space))
         return {}
     return {"noise_sampler": source.sampler(x)}
 
@@ -146,7 +147,7 @@ def replaced(source: Source) -> Iterator[Source]:
     token = _ACTIVE.set(source)
     with contextlib.ExitStack() as stack:
         for module in _with_trees():
-            stack.enter_context(_swapped(vars(module), source))
+            stack.enter_context(_swapped(vars(module)))
         stack.enter_context(_Normal(source))
         opened = _OPEN.set(stack)
         try:
@@ -220,17 +221,41 @@ def _has_tree(module: Any) -> bool:
     return callable(getattr(module, "__dict__", {}).get(TREE))
 
 
-@contextlib.contextmanager
-def _swapped(space: dict[str, Any], source: Source) -> Iterator[None]:
-    def made(x: Tensor, *_: Any, transform: Callable[[Any], Any] = lambda t: t, **__: Any) -> _Tree:
-        return _Tree(source, x, transform)
+@dataclass
+class _Swap:
+    """A tree that is replaced in one namespace for as long as any block, of any thread, needs it."""
 
-    before = space[TREE]
-    space[TREE] = made
+    space: dict[str, Any]
+    tree: Callable[..., Any]
+    blocks: int = 0
+
+    def made(self, x: Tensor, *args: Any, **options: Any) -> Any:
+        """The stand-in of the source of whoever asks; the tree itself outside every block."""
+        source = _ACTIVE.get()
+        if source is None:
+            return self.tree(x, *args, **options)
+        return _Tree(source, x, options.get("transform", lambda t: t))
+
+
+# by the number of the namespace, which its swap keeps alive; blocks of two threads end in any order,
+# so that none may put back what it found
+_SWAPS: dict[int, _Swap] = {}
+_SWAPPING = threading.Lock()
+
+
+@contextlib.contextmanager
+def _swapped(space: dict[str, Any]) -> Iterator[None]:
+    with _SWAPPING:
+        swap = _SWAPS.setdefault(id(space), _Swap(space, space[TREE]))
+        swap.blocks += 1
+        space[TREE] = swap.made
     try:
         yield
     finally:
-        space[TREE] = before
+        with _SWAPPING:
+            swap.blocks -= 1
+            if not swap.blocks:
+                space[TREE] = _SWAPS.pop(id(space)).tree
 
 
 def _number(value: Any) -> float:
