@@ -4,6 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+# Tests and commands start hundreds of interpreters: what is compiled once is kept.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-all lint check bench bench-gpu docs clean
 
 $(READY): pyproject.toml constraints.txt

@@ -98,12 +98,14 @@ SILENT = [
     ("sa_solver_sde_p1", {"tau": 0}, "ddim"),
     ("sa_solver_sde_p2", {"tau": 0}, "ab2_lambda"),
     ("sa_solver_sde_p3", {"tau": 0}, "ab3_lambda"),
-    ("sa_solver_sde_p4", {"tau": 0}, "ab4_lambda"),
+    pytest.param("sa_solver_sde_p4", {"tau": 0}, "ab4_lambda", marks=pytest.mark.nightly),
     ("sa_solver_sde_p1c1", {"tau": 0}, "sa_solver_p1c1"),
     ("sa_solver_sde_p2c2", {"tau": 0}, "sa_solver_p2c2"),
-    ("sa_solver_sde_p3c3", {"tau": 0}, "sa_solver_p3c3"),
-    ("sa_solver_sde_p3c4", {"tau": 0}, "sa_solver_p3c4"),
-    ("sa_solver_sde_p3c4_pece", {"tau": 0}, "sa_solver_p3c4_pece"),
+    pytest.param("sa_solver_sde_p3c3", {"tau": 0}, "sa_solver_p3c3", marks=pytest.mark.nightly),
+    pytest.param("sa_solver_sde_p3c4", {"tau": 0}, "sa_solver_p3c4", marks=pytest.mark.nightly),
+    pytest.param(
+        "sa_solver_sde_p3c4_pece", {"tau": 0}, "sa_solver_p3c4_pece", marks=pytest.mark.nightly
+    ),
     ("seeds_1", {"eta": 0}, "ddim"),
     ("seeds_2", {"eta": 0}, "dpmpp_2s"),
     ("seeds_2_phi2", {"eta": 0}, "dpmpp_2s_taylor"),

@@ -134,11 +134,14 @@ def same(found, meant):
     assert (found - wanted).abs().max() < 1e-12 * max(1, wanted.abs().max())
 
 
+LONG = {"annealed_langevin"}  # a hundred stages a step
+
+
 def files():
     """Every file on one kind of grid, by turns; on the other at night."""
     for turn, name in enumerate(gallery.names()):
         for zero in (False, True):
-            later = [pytest.mark.nightly] if turn % 2 != zero else []
+            later = [pytest.mark.nightly] if turn % 2 != zero or name in LONG else []
             yield pytest.param(name, zero, marks=later)
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from functools import cache
 from pathlib import Path
 
+from solvergen import gallery
+
 GENERATED = Path(__file__).parents[2] / "generated"
 # Constants that decide what a host sees: their values are data, except the integrand.
-_SEEN = {"INTEGRAND", "SPANS", "NOISE"}
+_SEEN = re.compile(r"^(INTEGRAND = .*|SPANS = |NOISE = )", re.MULTILINE)
 _WRITTEN = {"coefficients", "embedded", "step", "sample", "sample_adaptive", "numbers"}
+# A function to the line before the next unindented one: its name, its signature, its body.
+_FUNCTION = re.compile(r"^def (\w+)(\((?:[^)]*\)) ?.*?:\n)((?:(?:[ \t].*)?\n)*)", re.MULTILINE)
+_SAID = re.compile(r'"""[\s\S]*?"""|#.*')
+_NAME = re.compile(r"(?<![.\w])[A-Za-z_]\w*")
 
 
 def shape(source: str) -> tuple[object, ...]:
@@ -18,19 +23,15 @@ def shape(source: str) -> tuple[object, ...]:
 
     A planner and a step count by the names that they use (λ or clock, φ, levels of stages, draws,
     memory, corrections) with indices and parameters left out; the fixed functions count word for word.
+    Read as text: parsing all of the gallery takes ten seconds.
     """
-    parts: list[object] = []
-    tree, lines = ast.parse(source), source.splitlines()
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name in _WRITTEN:
-            given = {arg.arg for arg in (*node.args.kwonlyargs, *node.args.args)}
-            names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - given
-            parts.append((node.name, frozenset(re.sub(r"_?[a-z]?\d+", "", n) for n in names)))
-        elif isinstance(node, ast.FunctionDef):
-            parts.append((node.name, *lines[node.body[0].end_lineno : node.end_lineno]))
-        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in _SEEN:
-            known = node.value if node.targets[0].id == "INTEGRAND" else None
-            parts.append((node.targets[0].id, known and ast.dump(known)))
+    parts: list[object] = list(_SEEN.findall(source))
+    for name, signature, body in _FUNCTION.findall(source):
+        runs = _SAID.sub("", body)
+        if name in _WRITTEN:
+            names = set(_NAME.findall(runs)) - set(_NAME.findall(signature))
+            runs = frozenset(re.sub(r"_?[a-z]?\d+", "", one) for one in names)
+        parts.append((name, runs))
     return tuple(parts)
 
 
@@ -42,3 +43,10 @@ def representatives() -> tuple[str, ...]:
         if path.stem != "__init__":
             found.setdefault(shape(path.read_text(encoding="utf-8")), path.stem)
     return tuple(found.values())
+
+
+@cache
+def with_parameters() -> tuple[str, ...]:
+    """Gallery solvers with parameters, by the tables of their specs."""
+    specs = (gallery.CATALOG / f"{name}.toml" for name in gallery.names())
+    return tuple(p.stem for p in specs if re.search(r"^\[parameters\b", p.read_text("utf-8"), re.M))

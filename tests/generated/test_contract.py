@@ -175,10 +175,7 @@ def test_bad_grids_are_refused_before_the_model_is_called(name, committed, start
             committed(name).sample(model, start, SIGMAS, alphas=alphas)
 
 
-PARAMETRISED = [name for name in gallery.names() if gallery.load(name).parameters]
-
-
-@pytest.mark.parametrize("name", PARAMETRISED)
+@pytest.mark.parametrize("name", with_parameters())
 def test_parameters_are_keywords_with_bounds(name, committed, mixture, start):
     sample = committed(name).sample
     for parameter in gallery.load(name).parameters:
@@ -318,7 +315,10 @@ class Sampler(torch.nn.Module):
         return self.run(model, x, self.plan)
 
 
-@pytest.mark.parametrize("name", LOOPS)
+EXPORTED = [n if n != "pndm" else pytest.param(n, marks=pytest.mark.nightly) for n in LOOPS]
+
+
+@pytest.mark.parametrize("name", EXPORTED)
 def test_exports(name, committed, start):
     torch.manual_seed(3)
     sampler, x = Sampler(committed(name), ZERO), start.float()

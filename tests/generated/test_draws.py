@@ -11,9 +11,10 @@ from solvergen import gallery
 from solvergen.derive import derive
 from solvergen.hosts.brownian import BrownianPath, data_clock, noise_clock
 from solvergen.hosts.runs import walk
+from tests.generated.shapes import with_parameters
 
 LEVELS = [14.0, 5.0, 2.0, 0.5, 0.1, 0.0]
-NAMES = [name for name in gallery.names() if gallery.load(name).parameters]
+NAMES = with_parameters()
 EDGES = {"s_tmin", "s_tmax", "low", "high"}
 
 

@@ -37,19 +37,20 @@ def start(seeds):
     return 10 * noise_of(seeds, (4,), dtype=torch.float64)
 
 
-def work(rank, name, folder):
+def work(rank, names, folder):
     """One rank: its share of the seeds; its own weights are replaced by those of rank 0."""
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2
     )
-    spread = DistributedDataParallel(sampler(name, seed=rank))
-    with torch.no_grad():
-        mine = spread(start(SEEDS[rank::2]))
-    shares = [torch.empty_like(mine) for _ in range(2)]
-    torch.distributed.all_gather(shares, mine)
-    if rank == 0:
-        torch.save(torch.stack(shares, 1).flatten(0, 1), f"{folder}/samples.pt")
+    for name in names:
+        spread = DistributedDataParallel(sampler(name, seed=rank))
+        with torch.no_grad():
+            mine = spread(start(SEEDS[rank::2]))
+        shares = [torch.empty_like(mine) for _ in range(2)]
+        torch.distributed.all_gather(shares, mine)
+        if rank == 0:
+            torch.save(torch.stack(shares, 1).flatten(0, 1), f"{folder}/{name}.pt")
     torch.distributed.barrier()
     # A thread of gloo that drops a tensor while the interpreter shuts down aborts the process, and
     # DDP keeps such threads alive: what was to be done is done, so nothing is shut down.
@@ -60,16 +61,17 @@ def work(rank, name, folder):
     not (torch.distributed.is_available() and torch.distributed.is_gloo_available()),
     reason="this torch was built without gloo",
 )
-@pytest.mark.parametrize("name", ["dpmpp_2m", "unipc_2_bh2"])
-def test_two_ranks_give_the_samples_of_one(name, tmp_path, monkeypatch):
+def test_two_ranks_give_the_samples_of_one(tmp_path, monkeypatch):
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
-    torch.multiprocessing.spawn(work, (name, str(tmp_path)), nprocs=2)
-    found = torch.load(tmp_path / "samples.pt", weights_only=True)
-    with torch.no_grad():
-        alone = sampler(name, seed=0)(start(SEEDS))
-        other = sampler(name, seed=1)(start(SEEDS))
-    assert torch.allclose(found, alone, rtol=1e-12, atol=1e-12)
-    assert not torch.allclose(found, other)
+    names = ("dpmpp_2m", "unipc_2_bh2")
+    torch.multiprocessing.spawn(work, (names, str(tmp_path)), nprocs=2)
+    for name in names:
+        found = torch.load(tmp_path / f"{name}.pt", weights_only=True)
+        with torch.no_grad():
+            alone = sampler(name, seed=0)(start(SEEDS))
+            other = sampler(name, seed=1)(start(SEEDS))
+        assert torch.allclose(found, alone, rtol=1e-12, atol=1e-12)
+        assert not torch.allclose(found, other)
 
 
 def test_accelerate_prepares_a_sampler():

@@ -141,7 +141,7 @@ def test_leapfrog_errors_are_predicted():
     assert found["ok"] and found["ratio"] == pytest.approx(1.0, abs=0.02)
 
 
-@pytest.mark.parametrize("root", [1.02, 1.5, 3.0, 5.0])
+@pytest.mark.parametrize("root", [1.02, 1.5, 3.0, pytest.param(5.0, marks=pytest.mark.nightly)])
 def test_a_root_outside_the_circle_is_named(root):
     found = grids_of(two_step, gamma=-root)
     for grid in found.values():

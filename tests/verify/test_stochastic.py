@@ -235,7 +235,7 @@ def test_a_wrong_variance_is_named_and_sized():
     assert any(t.startswith("the mean decays as at tau^2 = 1,") for t in verdict.findings)
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e-3])
+@pytest.mark.parametrize("scale", [pytest.param(1.0, marks=pytest.mark.nightly), 1e-3])
 def test_noise_that_belongs_to_no_strength_is_seen_whatever_its_size(scale):
     def spoilt(model, x, sigmas):
         for s, t in itertools.pairwise(sigmas):
@@ -373,6 +373,7 @@ def windowed(model, x, sigmas, scale=1.0, noise_sampler=None):
     return x
 
 
+@pytest.mark.nightly  # the wrong one below takes the same way
 def test_noise_inside_a_window_is_judged_part_by_part():
     verdict = judged(windowed, claim=1)
     assert verdict.status == "pass"
