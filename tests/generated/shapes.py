@@ -49,4 +49,6 @@ def representatives() -> tuple[str, ...]:
 def with_parameters() -> tuple[str, ...]:
     """Gallery solvers with parameters, by the tables of their specs."""
     specs = (gallery.CATALOG / f"{name}.toml" for name in gallery.names())
-    return tuple(p.stem for p in specs if re.search(r"^\[parameters\b", p.read_text("utf-8"), re.M))
+    return tuple(
+        p.stem for p in specs if re.search(r"^\[parameters\b", p.read_text("utf-8"), re.MULTILINE)
+    )

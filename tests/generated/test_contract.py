@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from solvergen import gallery
 
-from .shapes import GENERATED, representatives, shape
+from .shapes import GENERATED, representatives, shape, with_parameters
 
 NAMES = representatives()  # one file of each shape: files that differ in numbers run the same code
 LOOPS = ("dpmpp_2m", "unipc_3_bh2", "pndm", "heun_edm")  # one call a step, corrected, mixed, staged
