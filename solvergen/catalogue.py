@@ -60,6 +60,7 @@ class Entry:
         rounded: where its numbers are rounded, the order they were made for, and the residuals in words.
         varying: parameters with a number for each step, for all of which the orders hold.
         table: what its own numbers do at its own levels, in lines.
+        ways: of a solver that switches along the run, the order of each of its kinds of steps.
         divergence: that it does not converge, where, and why; empty where it does.
     """
 
@@ -93,6 +94,7 @@ class Entry:
     rounded: tuple[int, str] | None = None
     varying: tuple[str, ...] = ()
     table: tuple[str, ...] = ()
+    ways: tuple[str, ...] = ()
     divergence: str = ""
 
     @cached_property
@@ -240,6 +242,7 @@ def _proved(proof: Proof) -> dict[str, Any]:
         "bottlenecks": tuple(str(bottleneck) for bottleneck in report.bottlenecks),
         "rounded": rounded and (rounded.order, str(rounded)),
         "divergence": report.divergence,
+        "ways": tuple(f"where {', '.join(decided)}: {order}" for decided, order in report.ways),
     }
 
 
@@ -328,7 +331,7 @@ def _entry(data: Mapping[str, Any]) -> Entry:
         "parameters": {name: tuple(known) for name, known in data["parameters"].items()},
         "leading": tuple(map(tuple, data.get("leading", ()))),
     }
-    lists = ("warnings", "local_error", "stiff", "bottlenecks", "rounded", "varying", "table")
+    lists = ("warnings", "local_error", "stiff", "bottlenecks", "rounded", "varying", "table", "ways")
     frozen |= {name: tuple(data[name]) for name in lists if data.get(name)}
     return Entry(**{**data, **frozen})
 

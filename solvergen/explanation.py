@@ -46,12 +46,18 @@ def _orders(one: Entry) -> Iterator[str]:
             label = "uniform grid in the clock"
         cells = (short(*one.order[kind][mode]) for mode in MODES)
         yield f"  {label:22}" + "".join(f"{cell:>14}" for cell in cells)
+    if one.ways:
+        yield "its weights switch along the run; the order of its steps"
+        yield from (f"  {way}" for way in one.ways)
     if one.divergence:
         yield one.divergence
     if one.rounded:
         yield f"rounded      {one.rounded[1]}"
     uniform, symbolic = one.local_error
-    yield f"local error  {uniform}   (uniform grid)"
+    which = "uniform grid, in the weakest steps" if one.ways else "uniform grid"
+    yield f"local error  {uniform}   ({which})"
+    if "Nh" in uniform or "ih" in uniform:
+        yield "             Nh = steps h and ih = i h: lengths of the run and of the part of it before the step"
     if symbolic.startswith("("):  # why it was not expanded
         yield f"             {symbolic[1:-1]}"
     elif symbolic:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from sympy import Expr
+
 from ..errors import DeriveError
+from ..expr.arithmetic import ZERO, substitute, symbols
+from ..expr.functions import lift
+from ..expr.printing import show
 from ..program.row import Place, Row
 from ..program.step import Step
 from ..spec.model import Solver
+
+COUNTED = frozenset({"steps", "i"})
 
 
 def check_states(solver: Solver, steps: Sequence[Step]) -> None:
@@ -88,3 +95,29 @@ def check_zero(solver: Solver, steps: Sequence[Step]) -> None:
                 "step must be a fraction of it in the clock",
                 ("end", "zero"),
             )
+
+
+def check_counts(solver: Solver, steps: Sequence[Step]) -> None:
+    """Rules that count steps need steps of one interval each, and weights that exist in the first one."""
+    used = {name for step in steps for row in step.rows for e in row.expressions for name in symbols(e)}
+    if solver.noise or used.isdisjoint(COUNTED):
+        return
+    name, where = min(used & COUNTED), (*solver.step.where, "weights")
+    if solver.spans > 1 or solver.controller:
+        raise DeriveError(
+            f"`{name}` counts steps of one interval each, on a grid that is known beforehand; remove `spans` "
+            "or [controller]",
+            where,
+        )
+    opening: dict[str, Expr] = {"i": ZERO, "steps": lift(max(len(steps), 2))}
+    first = steps[1] if solver.start.using else steps[0]
+    for row in first.rows:
+        for expression in row.expressions:
+            try:
+                substitute(expression, opening)
+            except ZeroDivisionError:
+                raise DeriveError(
+                    f"{show(expression)} divides by zero in the first step, where i = 0; count from i + 1, or "
+                    "say in [start] using = […] which solver takes that step",
+                    where,
+                ) from None

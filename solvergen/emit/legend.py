@@ -79,6 +79,7 @@ _STOCHASTIC = {
     "σ↓ = αₙ₊₁ e^(−λₙ − h↓)",
     "churn": "x̃ₙ = xₙ + √(σ̂ₙ² − σₙ²) z before the call, σ̂ₙ = σₙ (1 + raised); λₙ is then that of σ̂ₙ",
     "sigma": "sigma, sigma_next = σ/α at n, n+1",
+    "counts": "steps: how many the run has; i: the number of the step, from 0",
 }
 _STOCHASTIC_LATEX = {
     "draw": r"z \sim \mathcal{N}(0, I)",
@@ -87,6 +88,7 @@ _STOCHASTIC_LATEX = {
     "churn": r"\tilde{x}_n = x_n + \sqrt{\hat{\sigma}_{n}^2 - \sigma_{n}^2}\,z"
     r"\text{ before the call, }\hat{\sigma}_{n} = \sigma_{n} (1 + \mathrm{raised})",
     "sigma": r"\mathrm{sigma}, \mathrm{sigma\_next} = \sigma/\alpha\text{ at }n, n+1",
+    "counts": r"\mathrm{steps}\text{: how many the run has; }i\text{: the number of the step, from 0}",
 }
 
 
@@ -155,6 +157,8 @@ def _scalars(steps: Sequence[Step], latex: bool) -> list[str]:
         used = {name for _, value in step.lets for name in symbols(value)}
         if step.draws or step.churn is not None:
             lets.append(table["draw"])
+        if _names(step) & {"steps", "i"}:
+            lets.append(table["counts"])
         if used & {"sigma", "sigma_next"} or any("sigma" in e for e in _names(step)):
             lets.append(table["sigma"])
         lines |= dict.fromkeys(text if latex else text.replace("-", "−") for text in lets)

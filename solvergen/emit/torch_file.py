@@ -163,7 +163,7 @@ def _theory(theory: Mapping[str, Any] | None, program: Program) -> list[str]:
     }
     said = str(theory.get("divergence", ""))
     divergence = [f"# {line}" for line in textwrap.wrap(said[:1].upper() + said[1:], WIDTH - 2)]
-    if "remaining" in program.free_symbols():
+    if not {"remaining", "steps", "i"}.isdisjoint(program.free_symbols()):
         return [
             "# Weights change along the run: this order is proved at each place of a grid, and no run",
             "# on short grids can confirm it. [p, True] is exactly p, [p, False] at least p.",
@@ -175,7 +175,7 @@ def _theory(theory: Mapping[str, Any] | None, program: Program) -> list[str]:
         *divergence,
         *literal("ORDER = ", order),
     ]
-    if program.varying:  # the error of a step depends on its numbers
+    if program.varying or "ways" in theory:  # the error of a step depends on which one it is
         return stated
     # A step of several intervals is compared with no single one of them.
     if program.main.spans > 1 or not theory["order"]["uniform"]["exact_start"]["order"]:

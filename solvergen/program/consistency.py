@@ -66,7 +66,8 @@ def _values(step: Step, program: Program) -> dict[str, Any]:
     """Values of the symbols of a short step among equal ones."""
     kappa = program.kappa
     values: dict[str, Any] = {p.name: float(p.default) for p in program.parameters}
-    values |= {"h": STEP, "sigma": 1.0, "sigma_next": math.exp(-STEP), "steps": 1 / STEP}
+    values |= {"h": STEP, "sigma": 1.0, "sigma_next": math.exp(-STEP)}
+    values |= {"steps": 1 / STEP, "i": 1 / (2 * STEP)}
     for name, expression in step.lets:
         values[name] = evaluate(expression, values, _FUNCTIONS, float)
     if step.down is not None:
@@ -115,6 +116,8 @@ def is_one(expr: Expr, parameters: Mapping[str, Fraction]) -> bool:
         values |= {
             "remaining": point / 2,
             "sigma": 1 + point,
+            "steps": 30 + point,
+            "i": 9 + point,
             "sigma_next": math.exp(-point) * (1 + point),
         }
         if abs(float(evaluate(expr, values, _FUNCTIONS, float)) - 1) > 1e-9:

@@ -37,8 +37,8 @@ linear part alone; with factors c_k and `decay` (then the factor on the current 
 
     gauge "clock"    Y_i = decay Y_n + Σ_k c_k Y_{n−k} + (clock_{n+1} − clock_n) Σ_j w_j f_j
 
-Further symbols, in `lets` of a step and in the rows of an explicit form: sigma and sigma_next, which
-are σ/α at n and n+1, and steps, the number of steps of the run.
+Further symbols, in `lets` of a step and in explicit weights: sigma and sigma_next, which are σ/α at n
+and n+1, steps, the number of steps of the run, and i, the number of the step, from 0.
 """
 
 from __future__ import annotations

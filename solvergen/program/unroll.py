@@ -171,7 +171,8 @@ class Run:
             return state
         sigma = mpmath.exp(-start)
         values = {"h": stop - start, "sigma": sigma, "sigma_next": mpmath.exp(-stop)}
-        values |= {"steps": mpmath.mpf(len(self.lam) - 1), **self.numbers(i)}
+        values |= {"steps": mpmath.mpf(len(self.lam) - 1), "i": mpmath.mpf(i)}
+        values |= self.numbers(i)
         for name, expression in step.lets:
             values[name] = evaluate(expression, values, ELEMENTARY, number)
         if step.down is not None:

@@ -180,9 +180,9 @@ def scalar_names() -> dict[str, Expr]:
     return {name: Symbol(name) for name in ("h", "sigma", "sigma_next", "steps")}
 
 
-def level_names() -> dict[str, Expr]:
-    """Names for the levels of a step: σ/α at its ends."""
-    return {name: Symbol(name) for name in ("sigma", "sigma_next")}
+def run_names() -> dict[str, Expr]:
+    """Names for where a deterministic step lies: σ/α at its ends, the number of steps, and its own."""
+    return {name: Symbol(name) for name in ("sigma", "sigma_next", "steps", "i")}
 
 
 def scalar_functions() -> dict[str, Callable[..., Expr]]:
@@ -209,7 +209,7 @@ def scalar_functions() -> dict[str, Callable[..., Expr]]:
 
 def language_names() -> set[str]:
     """All names and functions that expressions of a spec may use without declaring them."""
-    names = {*weight_names({}), *scalar_names()}
+    names = {*weight_names({}), *scalar_names(), *run_names()}
     return names | {*FUNCTIONS, *weight_functions(), *scalar_functions()}
 
 

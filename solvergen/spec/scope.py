@@ -11,20 +11,14 @@ from sympy import Expr, Symbol
 from ..expr import time
 from ..expr.binders import BOUND
 from ..expr.parse import Functions, parse
-from .names import level_names, scalar_functions, scalar_names, weight_functions, weight_names
+from .names import run_names, scalar_functions, scalar_names, weight_functions, weight_names
 
-_SWITCH = (
-    "needs [noise]; what is proved of a deterministic rule holds at every level, so write the rules of "
-    "the first and last steps in [start] and [end]"
-)
-_COUNTED = (
-    "is not a quantity of one step, so no order could be proved; numbers that differ from step to step "
-    'are a parameter with per = "step" and values = […]'
-)
-# Names that weights do not have in deterministic rules, and what to do instead.
-ELSEWHERE = {
-    **{name: _SWITCH for name in ("between", "min", "log")},
-    **{name: _COUNTED for name in ("steps", "i", "N")},
+# Names that people write and weights do not have, and what to do instead.
+ELSEWHERE = {"N": "is not a name here; the number of steps of the run is `steps`"}
+WITH_NOISE = {
+    **ELSEWHERE,
+    "i": "counts the steps in deterministic rules only; a strength that changes along the run is a window "
+    "of [noise]",
 }
 
 
@@ -48,7 +42,7 @@ class Scope:
         abbreviations: of [let], each with what it stands for.
         functions: of [let], each as what applies it.
         unsure: names whose own declaration is wrong; what uses them is not reported beside that.
-        stochastic: whether the spec has [noise], whose weights may use the grid.
+        stochastic: whether the spec has [noise], whose rules do not count steps.
     """
 
     stochastic: bool = False
@@ -77,7 +71,7 @@ class Scope:
                 return symbols
             case Vocabulary.STEP:
                 return {**scalar_names(), **symbols}
-        grid = scalar_names() if self.stochastic else level_names()
+        grid = scalar_names() if self.stochastic else run_names()
         bound: dict[str, Expr] = {BOUND.name: BOUND} if vocabulary is Vocabulary.FUNCTION else {}
         return {**grid, **weight_names(symbols), **self.abbreviations, **bound}
 
@@ -90,15 +84,13 @@ class Scope:
                 return time.FUNCTIONS
             case Vocabulary.STEP:
                 return scalar_functions()
-        grid = scalar_functions() if self.stochastic else {}
-        return {**weight_functions(), **grid, **self.functions}
+        return {**weight_functions(), **scalar_functions(), **self.functions}
 
     def explained(self, name: str) -> str:
         """Why a name, or the one that a call begins with, is unknown here; empty where unexplained."""
         name = next(iter(words(name)), "")
-        if self.stochastic or name not in ELSEWHERE:
-            return ""
-        return f"`{name}` {ELSEWHERE[name]}"
+        known = WITH_NOISE if self.stochastic else ELSEWHERE
+        return f"`{name}` {known[name]}" if name in known else ""
 
     def doubtful(self, text: str) -> bool:
         """Whether a piece of text uses a name whose own declaration is wrong."""

@@ -199,6 +199,10 @@ class SymbolValues(dict[str, Scalar]):
             raise OrderError(
                 "weights with `sigma` depend on the level, so they have no value in one step"
             )
+        elif name in ("steps", "i"):
+            raise OrderError(
+                f"weights with `{name}` depend on the whole run, so they have no value in one step"
+            )
         elif name == "remaining":
             raise OrderError(
                 "`remaining` depends on the whole run, so it has no value within a single step"

@@ -12,7 +12,7 @@ from ...algebra.scalar import Scalar
 from ...algebra.series import coefficient
 from ...algebra.traced import symbol
 from ...errors import OrderError
-from ...expr.arithmetic import ONE, function_names
+from ...expr.arithmetic import ONE
 from ...program.model import Program
 from ..expansion import grid as grids
 from ..expansion.grid import ARBITRARY, CLASSES, SMOOTH, UNIFORM, Grid
@@ -38,6 +38,8 @@ from ..verdict import LeadingError, Order
 from .ends import end_error, endings, shrink_exponent, start_error
 from .persistence import accumulates, growth
 from .report import OrderReport
+from .run_places import COUNTS, counted, counts
+from .switches import branches, logarithmic, switched, weakest
 from .zero_stability import zero_stability
 
 WITH_STAGES = 9  # heaviest words expanded for steps with stages: 1,842 of them
@@ -73,7 +75,11 @@ def analyse(
     Raises:
         OrderError: weights that cannot be expanded, with the reason.
     """
-    return Analysis(program, parameters or {}, symbolic).report()
+    if not switched(program):
+        return Analysis(program, parameters or {}, symbolic).report()
+    ways = branches(program)
+    reports = [Analysis(way.program, parameters or {}, symbolic).report() for way in ways]
+    return weakest(program, ways, reports)
 
 
 class Analysis:
@@ -103,17 +109,25 @@ class Analysis:
             self.symbolic = (*self.symbolic, "remaining")
             self.values["remaining"] = Fraction(1)
         if not {"sigma", "sigma_next"}.isdisjoint(program.free_symbols()):
-            if _switched(program):
-                raise OrderError(
-                    f"{program.name}: its weights switch at a level (between, min or log), so that they have "
-                    "no series there and no order is derived"
-                )
             if not program.kappa:
                 raise OrderError(
                     f"{program.name}: no order is derived for velocity solvers whose weights use `sigma`"
                 )
             self.symbolic = (*self.symbolic, "sigma")  # σ/α at the base point, any level
             self.values["sigma"] = Fraction(1)
+        if switched(program):
+            raise OrderError(
+                f"{program.name}: its weights switch along the run (between or min), so that a step has no "
+                "one series; its order is derived for each way in which they are decided"
+            )
+        if logarithmic(program):
+            raise OrderError(
+                f"{program.name}: no order is derived for weights with log, which has no rational values; log1p "
+                "of what vanishes with h has a series"
+            )
+        self.counts = counts(program)
+        if self.counts:
+            self.symbolic = (*self.symbolic, *COUNTS)
         self.jets = any(step.coordinate is not None for step in program.steps)
         self.stop = WITH_STAGES if program.main.stages else LARGEST
 
@@ -164,7 +178,19 @@ class Analysis:
             name: self.point(i, seed) if name in self.free else grids.generic_ratio(61 + seed, i)
             for i, name in enumerate(self.symbolic)
         }
-        return Case(self.program, made[kind], lambda ring: {**self.values, **points})
+        return Case(self.program, made[kind], self.parameters(points))
+
+    def parameters(self, points: Mapping[str, Value]) -> Callable[[SeriesRing], Mapping[str, Value]]:
+        """The value of every parameter, from the ring; those of `steps` and `i` times h are points."""
+
+        def known(ring: SeriesRing) -> Mapping[str, Value]:
+            if not self.counts:
+                return {**self.values, **points}
+            length, gone = (points[name] for name in COUNTS)
+            assert not callable(length) and not callable(gone)
+            return {**self.values, **points, **counted(ring, length, gone)}
+
+        return known
 
     @staticmethod
     def point(index: int, seed: int) -> Callable[[int], Fraction]:
@@ -178,15 +204,17 @@ class Analysis:
             ARBITRARY: lambda ring: grids.symbolic(self.spans),
             SMOOTH: lambda ring: grids.smooth(grids.symbolic_jet, ring.x / self.spans, ring.end),
         }
-        points = {
+        points: dict[str, Value] = {
             name: symbol(self.shown(name), (grids.generic_ratio(67, i), grids.generic_ratio(71, i)))
             for i, name in enumerate(self.symbolic)
         }
         jets: Jet = symbolic_coordinate if self.jets else generic_coordinate
-        return Case(self.program, made[kind], lambda ring: {**self.values, **points}, jets)
+        return Case(self.program, made[kind], self.parameters(points), jets)
 
     def shown(self, name: str) -> str:
         """A parameter's name in constants: apart from step ratios r1, … and jets y2, …, eta."""
+        if name in COUNTS:
+            return {"steps": "Nh", "i": "ih"}[name]
         taken = name.rstrip("0123456789") in ("r", "y", "eta", "eta_")
         return f"{name}_" if taken and (self.program.main.history or self.jets) else name
 
@@ -358,10 +386,3 @@ class Analysis:
     def shrink(self) -> Fraction:
         """The exponent of the shortened first step."""
         return shrink_exponent(self.program)
-
-
-def _switched(program: Program) -> bool:
-    """Whether weights switch at a level: they then have no series at an arbitrary one."""
-    rows = (row for step in program.steps for row in step.rows)
-    used = (function_names(e) for row in rows for e in row.expressions)
-    return any(not names.isdisjoint(("between", "min", "log")) for names in used)

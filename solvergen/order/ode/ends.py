@@ -24,6 +24,7 @@ from ...program.step import Step, stages_before
 from ..expansion.grid import Grid, from_steps
 from ..expansion.local_error import Case, History, Leading, first_error, leading
 from ..expansion.recursion import Recursion, Words
+from .run_places import FIRST, before_end, counts, from_start
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def shrink_exponent(program: Program) -> Fraction:
 
 
 def start_case(case: Case) -> Case:
-    """The same case with the program's shortened first step."""
+    """The same case from the start of the run, with the program's shortened first step."""
+    case = from_start(case)
     exponent = shrink_exponent(case.program)
     if exponent == 1:
         return case
@@ -72,7 +74,7 @@ def start_step(program: Program, i: int) -> Step:
 
 def _start_length(program: Program, limit: int) -> int:
     """How many steps a run takes until what the first ones leave is regular, up to h^limit."""
-    regular = len(program.start) + program.main.history + 1
+    regular = len(program.start) + program.main.history + 1 + FIRST * counts(program)
     # A poor first stage is felt in every later one, each time with one more power of h.
     return regular + (limit if stages_before(program.main.stages) else 0)
 
@@ -132,7 +134,8 @@ class StartRun:
 def start_error(case: Case, order: int) -> Leading | None:
     """The leading error that the first steps leave, up to h^order; ``None`` when there is none."""
     program = case.program
-    if not program.start or len(program.start) < program.main.history:
+    opens = bool(program.start) or counts(program)
+    if not opens or len(program.start) < program.main.history:
         return None
     longer = start_case(case)
     extra = 2 if longer.margin else 0
@@ -161,7 +164,7 @@ def end_error(case: Case, order: int, predictor: int) -> Leading | None:
     """The leading error that the last steps add, up to h^order; ``None`` when there is none."""
     worst: Leading | None = None
     for last in endings(case.program):
-        ending = replace(case, spans=tuple(step.spans for step in last))
+        ending = replace(before_end(case, len(last)), spans=tuple(step.spans for step in last))
 
         def expand(limit: int, last: tuple[Step, ...] = last, ending: Case = ending) -> Words:
             return ending.expand(limit, lambda r: end_run(r, case.program, last, limit, predictor))
@@ -183,7 +186,8 @@ def end_contributions(case: Case, limit: int, predictor: int) -> list[Contributi
             return end_run(recursion, program, last, limit, predictor, single)
 
         if last:
-            replace(case, spans=tuple(step.spans for step in last)).expand(limit, run)
+            ending = replace(before_end(case, len(last)), spans=tuple(s.spans for s in last))
+            ending.expand(limit, run)
             listed += _listed(
                 single,
                 1,
@@ -203,6 +207,8 @@ def last_steps(program: Program) -> tuple[Step, ...]:
     """The last steps; a PEC solver ends on a predicted value even when it names none."""
     if not program.end and program.main.corrector:
         return (replace(program.main, corrector=None),)
+    if counts(program) and not program.end:
+        return (program.main,) * FIRST
     return program.end
 
 

@@ -30,11 +30,14 @@ class OrderReport:
             exact values), ``own_start`` (the solver's own first steps) and ``own_end`` (its own first and
             last steps).
         analysis: the computation behind it, for what is derived later.
+        ways: of a solver that switches along the run, each way in which its switches may be decided with
+            its order; the analysis is then that of the weakest.
     """
 
     program: Program
     orders: Mapping[str, Mapping[str, Order]]
     analysis: Analysed
+    ways: tuple[tuple[tuple[str, ...], Order], ...] = ()
 
     def __repr__(self) -> str:
         return f"<OrderReport {self.program.name}: {self.order}>"
@@ -71,7 +74,7 @@ class OrderReport:
     @cached_property
     def stiff(self) -> StiffOrder:
         """The stiff order of the main step."""
-        return stiff_order(self.program, self.orders[ARBITRARY]["exact_start"].value)
+        return stiff_order(self.analysis.program, self.orders[ARBITRARY]["exact_start"].value)
 
     @property
     def evaluations_per_step(self) -> int:
@@ -86,7 +89,7 @@ class OrderReport:
     @property
     def zero_stability(self) -> ZeroStability:
         """The root condition on the first characteristic polynomial."""
-        return zero_stability(self.program, self.analysis.values)
+        return zero_stability(self.analysis.program, self.analysis.values)
 
     @cached_property
     def divergence(self) -> str:
@@ -192,6 +195,10 @@ class OrderReport:
             for kind, modes in self.orders.items()
         }
         theory: Document = {"order": orders, "leading_error": leading}
+        if self.ways:
+            theory["ways"] = [
+                {"decided": list(decided), **order.json()} for decided, order in self.ways
+            ]
         return {**theory, "divergence": self.divergence} if self.divergence else theory
 
 

@@ -60,9 +60,10 @@ def certificate(program: Program, highest: int = HIGHEST) -> Document:
             f"{program.name}: it uses stages of the step before; certificates are for steps that use "
             "evaluations at grid points and their own stages"
         )
-    if not {"sigma", "sigma_next"}.isdisjoint(program.free_symbols()):
+    if not {"sigma", "sigma_next", "steps", "i"}.isdisjoint(program.free_symbols()):
         raise NotCertified(
-            f"{program.name}: its weights depend on the level; certificates are for those of h and ratios"
+            f"{program.name}: its weights depend on the level or on the number of the step; certificates are "
+            "for those of h and ratios"
         )
     variable = _variable(program, program.main)
     name, made, program = program.name, digest(program), _seen_in(program, variable)

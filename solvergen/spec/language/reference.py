@@ -18,8 +18,25 @@ h_{{n−k}}/h_n in the rule's coordinate), `phi1`, `phi2`, … (φ_k(−κh), κ
 `phi(k, c)` (φ_k(−κch)), `exp`, `expm1`, `log1p`, `sqrt`, the parameters and the abbreviations of `[let]`;
 `g1`, `g2`, … (where the next points of the grid lie, as fractions of the step in the rule's coordinate)
 `remaining` (σ/α at n over that at the first point where it is finite), `sigma` and `sigma_next` (σ/α where
-the step begins and ends). With `[noise]` they also know `steps` (how many the run has), `log`, `min` and
-`between(low, x, high)`, which is 1 where low <= x <= high and 0 elsewhere.
+the step begins and ends), `steps` (how many the run has), `log`, `min` and `between(low, x, high)`, which
+is 1 where low <= x <= high and 0 elsewhere. Without `[noise]` there is also `i`, the number of the step,
+from 0. A rule that switches (`between`, `min`) has the order of its weakest kind of step at least, and
+`explain` shows that of each; orders of rules that count steps hold for long runs at every place of them:
+
+```toml
+[let]  # Heun's rule between two levels, Euler elsewhere
+inside = "between(1/10, sigma, 5)"
+
+[[stage]]
+name  = "end"
+at    = 1
+rule  = "interpolate"
+nodes = ["n"]
+
+[step]
+rule    = "weights"
+weights = {{ n = "h*phi1 - h*phi2*inside", end = "h*phi2*inside" }}
+```
 
 Weights without a closed form: `integral(f, a, b)` is the integral of f from a to b, where f is an
 expression in `x`, smooth up to its ends (1/sqrt(x) from 0 is not) and without integrals of its own; it
