@@ -331,7 +331,16 @@ def _entry(data: Mapping[str, Any]) -> Entry:
         "parameters": {name: tuple(known) for name, known in data["parameters"].items()},
         "leading": tuple(map(tuple, data.get("leading", ()))),
     }
-    lists = ("warnings", "local_error", "stiff", "bottlenecks", "rounded", "varying", "table", "ways")
+    lists = (
+        "warnings",
+        "local_error",
+        "stiff",
+        "bottlenecks",
+        "rounded",
+        "varying",
+        "table",
+        "ways",
+    )
     frozen |= {name: tuple(data[name]) for name in lists if data.get(name)}
     return Entry(**{**data, **frozen})
 

@@ -99,7 +99,9 @@ def check_zero(solver: Solver, steps: Sequence[Step]) -> None:
 
 def check_counts(solver: Solver, steps: Sequence[Step]) -> None:
     """Rules that count steps need steps of one interval each, and weights that exist in the first one."""
-    used = {name for step in steps for row in step.rows for e in row.expressions for name in symbols(e)}
+    used = {
+        name for step in steps for row in step.rows for e in row.expressions for name in symbols(e)
+    }
     if solver.noise or used.isdisjoint(COUNTED):
         return
     name, where = min(used & COUNTED), (*solver.step.where, "weights")

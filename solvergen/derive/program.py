@@ -18,7 +18,14 @@ from ..spec.model import Rule, Solver, Stage
 from ..spec.text.locate import Path as KeyPath
 from .blocks import check_blocks, check_coordinates, check_points
 from .borrowed import is_that_solver
-from .checks import check_corrector, check_counts, check_draws, check_shared, check_states, check_zero
+from .checks import (
+    check_corrector,
+    check_counts,
+    check_draws,
+    check_shared,
+    check_states,
+    check_zero,
+)
 from .context import Context
 from .coordinates import further, located, resolve
 from .corrected import closed, swept

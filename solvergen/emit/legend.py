@@ -157,7 +157,7 @@ def _scalars(steps: Sequence[Step], latex: bool) -> list[str]:
         used = {name for _, value in step.lets for name in symbols(value)}
         if step.draws or step.churn is not None:
             lets.append(table["draw"])
-        if _names(step) & {"steps", "i"}:
+        if not step.stochastic and _names(step) & {"steps", "i"}:
             lets.append(table["counts"])
         if used & {"sigma", "sigma_next"} or any("sigma" in e for e in _names(step)):
             lets.append(table["sigma"])

@@ -180,7 +180,9 @@ class Analysis:
         }
         return Case(self.program, made[kind], self.parameters(points))
 
-    def parameters(self, points: Mapping[str, Value]) -> Callable[[SeriesRing], Mapping[str, Value]]:
+    def parameters(
+        self, points: Mapping[str, Value]
+    ) -> Callable[[SeriesRing], Mapping[str, Value]]:
         """The value of every parameter, from the ring; those of `steps` and `i` times h are points."""
 
         def known(ring: SeriesRing) -> Mapping[str, Value]:

@@ -13,7 +13,9 @@ from ..expansion.local_error import Case
 from ..expansion.symbol_values import Value
 
 COUNTS = ("steps", "i")
-FIRST = 3  # first and last steps followed beside those that need history: each has numbers of its own
+FIRST = (
+    3  # first and last steps followed beside those that need history: each has numbers of its own
+)
 
 
 def counts(program: Program) -> bool:
@@ -48,9 +50,7 @@ def before_end(case: Case, count: int) -> Case:
     return _moved(case, moved)
 
 
-def _moved(
-    case: Case, number: Callable[[Mapping[str, Value]], Callable[[int], Scalar]]
-) -> Case:
+def _moved(case: Case, number: Callable[[Mapping[str, Value]], Callable[[int], Scalar]]) -> Case:
     if not counts(case.program):
         return case
     inside = case.parameters

@@ -13,8 +13,19 @@ from dataclasses import dataclass, replace
 from sympy import Expr, Symbol
 
 from ...errors import OrderError
-from ...expr.arithmetic import ONE, ZERO, children, function_name, function_names, rebuild, walk
+from ...expr.arithmetic import (
+    ONE,
+    ZERO,
+    children,
+    function_name,
+    function_names,
+    rebuild,
+    symbols,
+    walk,
+)
+from ...expr.evaluation import evaluate
 from ...expr.printing import show
+from ...program.functions import ELEMENTARY, number
 from ...program.model import Program
 from ...program.row import Row
 from ...program.step import Step
@@ -69,6 +80,8 @@ def _decided(one: Branch) -> Iterator[Branch]:
         return
     parts = children(switch)
     if function_name(switch) == "min":
+        if not any(map(symbols, parts)):
+            parts = (min(parts, key=lambda part: evaluate(part, {}, ELEMENTARY, number)),)
         for value in parts:
             said = f"{show(switch)} = {show(value)}"
             yield Branch(_with(one.program, switch, value), (*one.decided, said))
