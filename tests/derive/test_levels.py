@@ -5,7 +5,7 @@ from math import exp, log
 import pytest
 
 from solvergen.derive.program import derive
-from solvergen.errors import SolvergenError, SpecError
+from solvergen.errors import SolvergenError
 from solvergen.gallery import load
 from solvergen.order.ode.analyse import Analysis, analyse
 from solvergen.order.sde.strength import silenced
