@@ -15,6 +15,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -26,6 +27,8 @@ from .verdict import Verdict
 
 # wall time may pass without work on a loaded machine
 PATIENCE = 4.0
+# the linear algebra under numpy, scipy and torch reads these when it is loaded
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass
@@ -78,6 +81,8 @@ def arriving(
     """As called(), each result with its place as soon as it is there."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([f"{__package__}.{m}" for m in _imported_once(todo)])
+    with _one_thread():
+        forkserver.ensure_running()
     waiting, running = list(todo), list[_Running]()
     try:
         while waiting or running:
@@ -99,6 +104,24 @@ def arriving(
     finally:
         for one in running:
             _end(one)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Whatever is started inside the block computes in one thread; this process keeps its own setting.
+
+    Tables are small: threads would only wait for each other, at several times the CPU time.
+    """
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _imported_once(todo: Sequence[tuple[int, Any]]) -> list[str]:

@@ -20,6 +20,7 @@ from .order.audit import CLASSES, Audit, audit
 from .order.claims import weigh
 from .order.stability import region
 from .probe.adaptive import embedded
+from .probe.noise_sources import strayed
 from .probe.place import line_of_step
 from .probe.tableau import FORMS
 from .probe.trace import Run
@@ -59,7 +60,10 @@ def judge(
     Returns:
         A Verdict; misbehaviour of the target is in it, never raised.
     """
-    verdict = _judged(target, claim, grids, rates, constants, conduct, rule, seed)
+    asked = target, claim, grids, rates, constants, conduct, rule, seed
+    verdict = _judged(*asked)
+    if strayed():
+        verdict = _judged(*asked)
     if target.path is None or verdict.status in ("pass", "none"):
         return verdict
     return replace(verdict, line=line_of_step(target.run, target.path))

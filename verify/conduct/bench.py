@@ -107,6 +107,17 @@ class Refused:
     crash: bool
 
 
+def _values(case: Case) -> int:
+    """Number of values of one sample."""
+    return int(np.prod(case.shape))
+
+
+def _wider(case: Case, calls: int) -> Case:
+    """The case on samples that tell the weights of so many calls."""
+    more = -(-2 * (calls + 4) // _values(case))
+    return replace(case, shape=(case.shape[0] * more, *case.shape[1:]))
+
+
 class Bench:
     """Runs the cases of one sampler; equal cases once.
 
@@ -119,6 +130,7 @@ class Bench:
     def __init__(self, run: Run, *, amplitude: float = 1.0, noisy: bool = False) -> None:
         self.run, self.amplitude, self.noisy = run, amplitude, noisy
         self.runs = 0
+        self.density = 0.0  # model calls for each step of the grid, in the last run
         self._known: dict[Case, Watched | Refused] = {}
 
     def case(self, **named: Any) -> Case:
@@ -128,7 +140,9 @@ class Bench:
     def seen(self, case: Case) -> Watched | Refused:
         """The run of a case, or how it was refused; each case is run once."""
         if case not in self._known:
-            self._known[case] = self.again(case)
+            seen = self._known[case] = self.again(case)
+            if isinstance(seen, Watched):
+                self.density = seen.calls / (len(seen.sigmas) - 1)
         return self._known[case]
 
     def again(self, case: Case) -> Watched | Refused:
@@ -166,6 +180,12 @@ class Bench:
         Raises:
             ConductError: the run is so long that its weights would fill the memory.
         """
+        expected = round(self.density * (len(case.sigmas) - 1))
+        if len(case.sigmas) > 1 and _values(case) < expected + 4 <= LONGEST:
+            # as many runs before have shown, the shape that was asked for would not do
+            wide = self.seen(_wider(case, expected))
+            if isinstance(wide, Refused) or wide.calls + 4 <= wide.first.shape[1]:
+                return wide
         seen = self.seen(case)
         if isinstance(seen, Refused):
             return seen
@@ -173,10 +193,7 @@ class Bench:
             raise ConductError(
                 "size", f"{seen.calls} model calls: too many for their weights to be read"
             )
-        more = -(-2 * (seen.calls + 4) // int(np.prod(case.shape)))
-        if seen.calls + 4 <= int(np.prod(case.shape)):
-            return seen
-        return self.seen(replace(case, shape=(case.shape[0] * more, *case.shape[1:])))
+        return seen if seen.calls + 4 <= _values(case) else self.seen(_wider(case, seen.calls))
 
     def like(self, case: Case, **named: Any) -> Watched | Refused:
         """The run of a changed case."""

@@ -72,8 +72,8 @@ def _k_diffusion(function: Callable[..., Any], options: dict[str, Any]) -> Run:
     quiet = {"disable": True} if _accepts(function, "disable") else {}
 
     def run(denoiser: Denoiser, x: Tensor, sigmas: Tensor) -> Tensor:
-        noise = hooked(function, options, x)
-        return finished(function(denoiser, x, sigmas, **quiet, **noise, **options))
+        with hooked(function, options, x) as noise:
+            return finished(function(denoiser, x, sigmas, **quiet, **noise, **options))
 
     return run
 

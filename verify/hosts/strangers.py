@@ -80,9 +80,9 @@ def comfyui(function: Callable[..., Any], options: dict[str, Any]) -> Run:
         }
         named = any(p.kind is p.VAR_KEYWORD for p in known.values())
         given = {k: v for k, v in given.items() if named or k in known}
-        noise = hooked(function, options, x)
         model = ComfyModel(denoiser, sigmas)
-        out: Tensor = function(model, x, sigmas, **given, **noise, **options)
+        with hooked(function, options, x) as noise:
+            out: Tensor = function(model, x, sigmas, **given, **noise, **options)
         return out
 
     return run

@@ -14,8 +14,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ConductError
 from ..order.conditions import LADDER
-from ..probe.noise_trace import trace_noise
+from ..probe.noise_trace import count, trace_noise
 from ..probe.trace import Run
 from ..problems import grids
 from .moments import VARIANCES
@@ -38,8 +39,12 @@ def lasting_weights(run: Run, kind: str) -> Array | None:
     None when they vanish with the step, or when a step calls the model more than once.
     """
     known: list[Array] = []
+    # calls and draws are those of the steps: counted once
+    size = count(run, grids.local(kind, STEPS, LADDER[0], WHERE))
+    if size[0] != STEPS:
+        return None
     for h in LADDER:
-        weights = _weights(run, grids.local(kind, STEPS, h, WHERE))
+        weights = _weights(run, grids.local(kind, STEPS, h, WHERE), size)
         if weights is None or not weights[:, 1:].any():  # a rule without history has no response
             return None
         known.append(weights)
@@ -51,8 +56,11 @@ def lasting_weights(run: Run, kind: str) -> Array | None:
     return out - out.sum(axis=1, keepdims=True) / np.maximum((out != 0).sum(axis=1), 1)[:, None]
 
 
-def _weights(run: Run, sigmas: Array) -> Array | None:
-    t = trace_noise(run, sigmas)
+def _weights(run: Run, sigmas: Array, size: tuple[int, int]) -> Array | None:
+    try:
+        t = trace_noise(run, sigmas, size=size)
+    except ConductError:  # a window of the noise begins or ends inside
+        t = trace_noise(run, sigmas)
     made = t.drift
     if made.calls != STEPS or not t.noisy:
         return None

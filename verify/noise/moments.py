@@ -100,8 +100,7 @@ def steps(traced: NoiseTrace) -> Steps:
     kept = _carried_on(traced, rows)
     rows, grid = rows[kept], grid[kept]
     levels = np.concatenate([traced.drift.sigmas[:1], traced.drift.nodes[rows]])
-    seen = np.abs(noise) > 1e-14
-    first = np.where(seen.any(axis=0), seen.argmax(axis=0), len(noise))
+    first = _first_rows(noise)
     strength, columns = np.zeros(len(rows)), []
     before = -1
     for i, row in enumerate(rows):
@@ -113,6 +112,13 @@ def steps(traced: NoiseTrace) -> Steps:
     return Steps(rows, grid, levels, strength, tuple(columns))
 
 
+def _first_rows(noise: Array) -> Rows:
+    """(m,) the first row that each draw reaches; the number of rows where it reaches none."""
+    seen = np.abs(noise) > 1e-14
+    out: Rows = np.where(seen.any(axis=0), seen.argmax(axis=0), len(noise))
+    return out
+
+
 def _carried_on(traced: NoiseTrace, rows: Rows) -> NDArray[np.bool_]:
     """Which of these states the run goes on from.
 
@@ -121,8 +127,9 @@ def _carried_on(traced: NoiseTrace, rows: Rows) -> NDArray[np.bool_]:
     """
     noise, start = traced.independent, traced.drift.start
     kept = np.ones(len(rows), dtype=bool)
+    first = _first_rows(noise)
     for i, (low, row) in enumerate(itertools.pairwise(rows), start=1):
-        new = (np.abs(noise[row]) > 1e-14) & ~(np.abs(noise[: low + 1]) > 1e-14).any(axis=0)
+        new = (np.abs(noise[row]) > 1e-14) & (first > low)
         if i == len(rows) - 1 or not new.any() or start[row] == 0:
             continue
         ahead = noise[rows[-1], new]

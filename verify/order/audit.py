@@ -194,7 +194,13 @@ def _audited(
     families = {kind: family_of(made, noise, form, after) for kind, made in traces.items()}
     heed(families, STEPS)
     clock = families[classes[0]][-1].form
-    gap = far_reach(run, clock, after, noise, where, tracer)
+
+    def expected(steps: int) -> int | None:
+        # so many as the two runs above had, and as many more as the steps are
+        made = calls + (steps - STEPS) * (calls - half) / (STEPS - STEPS // 2)
+        return round(made) if made == round(made) else None
+
+    gap = far_reach(run, clock, after, noise, where, tracer, expected)
     lone: tuple[tuple[int, int], ...] = ()
     if gap is not None:
         lone = lone_steps(run, tracer, clock, after, noise, where)

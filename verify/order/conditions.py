@@ -96,48 +96,113 @@ def _groups(known: Sequence[Word], weight: int, first: int) -> Iterator[tuple[Wo
                 yield (word, *rest)
 
 
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """The words of one weight, side by side.
+
+    Args:
+        places: among the words of the forest.
+        leaves: (m,) leaves at the root.
+        children: (m, p) places of the children, one for each time that a child appears; after the last
+            of them, the place of a one.
+        divisor: (m,) product of the factorials.
+        leaf: place of the word without children, or None.
+        weight: of each word.
+    """
+
+    places: slice
+    leaves: NDArray[np.int64]
+    children: NDArray[np.int64]
+    divisor: Array
+    leaf: int | None
+    weight: int
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """All words up to a weight, laid out so that those of one weight are computed at once."""
+
+    words: tuple[Word, ...]
+    layers: tuple[Layer, ...]
+
+
+@lru_cache(maxsize=32)
+def forest(limit: int, constants: bool, drift: bool) -> Forest:
+    """The forest of words()."""
+    chosen = words(limit, constants, drift)
+    place = {word: i for i, word in enumerate(chosen)}
+    layers, first = [], 0
+    for weight, group in itertools.groupby(chosen, key=lambda word: word.weight):
+        same = list(group)
+        most = max(len(w.children) for w in same)
+        children = np.full((len(same), most), len(chosen))
+        for row, word in zip(children, same, strict=True):
+            row[: len(word.children)] = [place[c] for c in word.children]
+        divisor = [
+            math.factorial(w.leaves)
+            * math.prod(math.factorial(times) for times in Counter(w.children).values())
+            for w in same
+        ]
+        leaf = next((i for i, w in enumerate(same, first) if not w.children and not w.drift), None)
+        layers.append(
+            Layer(
+                slice(first, first + len(same)),
+                np.asarray([w.leaves for w in same]),
+                children,
+                np.asarray(divisor, dtype=np.float64),
+                leaf,
+                weight,
+            )
+        )
+        first += len(same)
+    return Forest(chosen, tuple(layers))
+
+
 def values(
     tableau: Tableau,
     exact: int,
     result: int,
     unit: float,
-    chosen: Sequence[Word],
+    chosen: Forest,
     view: dict[int, float] | None = None,
     restored: Sequence[int] = (),
-) -> dict[Word, float]:
+) -> Array:
     """Value of every word at row `result`, when row `exact` and all before it are exact.
 
     Args:
         restored: later rows that are exact too, rising; stages between them keep the errors that they
             have from there, which the steps after may use. One past state only.
         unit: clock difference that counts as one.
-        chosen: words with children before parents.
+        chosen: the words.
         view: rows and the weights to add up their values with, instead of row `result` alone.
+
+    Returns:
+        One value for each word of the forest.
     """
     rows = slice(exact + 1, result + 1)
-    t = (tableau.c - tableau.c[exact]) / unit
+    t = (tableau.c[: result + 1] - tableau.c[exact]) / unit
     a, known = tableau.since(exact, result)
     a = a / unit
-    k = len(t[:result])
-    found: dict[Word, Array] = {}
-    for word in chosen:
-        e = np.zeros(len(t))
-        if word.drift:
-            e[rows] = known.sum(axis=1) - 1
+    count = len(chosen.words)
+    powers = t[:, None] ** np.arange(max((x.weight for x in chosen.layers), default=0) + 1)
+    e = np.zeros((result + 1, count + 1))
+    e[:, count] = 1.0  # what stands for a child that a word does not have
+    for layer in chosen.layers:
+        if layer.weight == 0:
+            e[rows, layer.places] = (known.sum(axis=1) - 1)[:, None]
         else:
-            inner = t[:k] ** word.leaves / math.factorial(word.leaves)
-            for child, times in Counter(word.children).items():
-                inner = inner * found[child][:k] ** times / math.factorial(times)
-            e[rows] = a @ inner
-            if not word.children:
-                power = word.leaves + 1
-                exact_move = t[rows] ** power - known @ t[: exact + 1] ** power
-                e[rows] -= exact_move / math.factorial(power)
-        for low, high in itertools.pairwise((*restored, len(e))):
-            e[low:high] -= e[low]
-        found[word] = e
-    view = view or {result: 1.0}
-    return {word: sum(w * float(e[row]) for row, w in view.items()) for word, e in found.items()}
+            inner = powers[:result, layer.leaves] / layer.divisor
+            for column in layer.children.T:
+                inner *= e[:result, column]
+            e[rows, layer.places] = a @ inner
+            if layer.leaf is not None:
+                moved = powers[rows, layer.weight] - known @ powers[: exact + 1, layer.weight]
+                e[rows, layer.leaf] -= moved / math.factorial(layer.weight)
+        for low, high in itertools.pairwise((*restored, result + 1)):
+            e[low:high, layer.places] -= e[low, layer.places].copy()
+    seen = view or {result: 1.0}
+    out: Array = np.asarray(list(seen.values())) @ e[list(seen), :count]
+    return out
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..probe.past_states import PERIOD, recursion
 from ..probe.tableau import Tableau, accepted_row
-from .conditions import Local, Word, exponent, values, words
+from .conditions import Local, exponent, forest, values
 
 Array = NDArray[np.float64]
 # rows and the weights with which their errors are added up
@@ -65,13 +65,12 @@ class LocalErrors:
         view: View | None = None,
         restored: tuple[int, ...] = (),
     ) -> Local:
-        chosen = words(depth, self.constants, self.drift)
-        table: dict[Word, list[float]] = {w: [] for w in chosen}
+        chosen = forest(depth, self.constants, self.drift)
+        table = []
         for t in self.family:
             unit = (t.c[-1] - t.c[0]) / STEPS
-            for word, value in values(t, exact, result, unit, chosen, view, restored).items():
-                table[word].append(value)
-        made = {w: np.asarray(v) for w, v in table.items()}
+            table.append(values(t, exact, result, unit, chosen, view, restored))
+        made = dict(zip(chosen.words, np.stack(table, axis=1), strict=True))
         return exponent(self.h, made, depth, self.noise)
 
     def main(self) -> tuple[Local, tuple[int, int]]:

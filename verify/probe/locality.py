@@ -10,6 +10,7 @@ away on both; numbers of steps are equal modulo twelve, since some methods take 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Sequence
 
@@ -61,6 +62,7 @@ def far_reach(
     noise: float,
     where: float,
     tracer: Callable[..., Trace] = trace,
+    calls: Callable[[int], int | None] = lambda steps: None,
 ) -> float | None:
     """Relative difference of a step's weights on the two grids; None when it is rounding.
 
@@ -69,13 +71,25 @@ def far_reach(
         after: see Trace.accepted.
         noise: relative rounding of the sampler's weights.
         tracer: trace(), or another one with its arguments.
+        calls: number of model calls to expect of so many steps, or None.
     """
-    plain = (in_form(tracer(run, sigmas), form, after) for sigmas in pair(where))
+    plain = (
+        in_form(_traced(run, sigmas, tracer, calls(len(sigmas) - 1)), form, after)
+        for sigmas in pair(where)
+    )
     one, two = (rewritten(t, shape_of(t, noise)) for t in plain)
     gap = difference(one, two)
     # weights that grow along the run cancel in the step, and their rounding does not
     grown = max(float(np.abs(t.a).sum(axis=1).max() / abs(t.c[-1] - t.c[0])) for t in (one, two))
     return gap if gap > max(TOLERANCE, 300 * noise * grown) else None
+
+
+def _traced(run: Run, sigmas: Array, tracer: Callable[..., Trace], calls: int | None) -> Trace:
+    """A trace; the calls are counted only where another number was expected."""
+    if calls is not None:
+        with contextlib.suppress(ConductError):
+            return tracer(run, sigmas, calls=calls)
+    return tracer(run, sigmas)
 
 
 def difference(one: Tableau, two: Tableau, before: tuple[int, int] = BEFORE) -> float:

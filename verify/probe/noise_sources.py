@@ -60,6 +60,7 @@ class Source:
         self.shape = shape
         self.table = table
         self.draws: list[Draw] = []
+        self.normal = 0  # of the draws, those that were asked of torch
         self.calls = 0
 
     def answer(
@@ -79,7 +80,7 @@ class Source:
         draw = Draw(self.calls, levels, times)
         self.draws.append(draw)
         values = _SCALE.get() * self.value(draw)
-        return torch.from_numpy(values).to(like.dtype, copy=True).reshape(self.shape)
+        return torch.from_numpy(values).to(like.dtype).reshape(self.shape)
 
     def value(self, draw: Draw) -> Array:
         """The numbers of one draw, flattened.
@@ -107,6 +108,10 @@ class Source:
 
 _ACTIVE: ContextVar[Source | None] = ContextVar("noise_source", default=None)
 _OPEN: ContextVar[contextlib.ExitStack | None] = ContextVar("noise_swaps", default=None)
+# functions that draw by argument or from a tree alone; those of which that has turned out wrong
+_QUICK: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()
+_STRAYED: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()
+_FRESH: list[bool] = []
 _SCALE: ContextVar[float] = ContextVar("noise_scale", default=1.0)
 
 
@@ -120,14 +125,47 @@ def draws_scaled(factor: float) -> Iterator[None]:
         _SCALE.reset(token)
 
 
-def hooked(function: Callable[..., Any], options: dict[str, Any], x: Tensor) -> dict[str, Any]:
-    """The `noise_sampler` argument to give to a function while a source is in place, or {}.
+@contextlib.contextmanager
+def hooked(
+    function: Callable[..., Any], options: dict[str, Any], x: Tensor
+) -> Iterator[dict[str, Any]]:
+    """The `noise_sampler` argument to give to a function inside the block, or {}.
 
-    A function whose own default is a Brownian tree keeps it: the tree's correlations are its own.
+    A function that has asked only this argument, or a Brownian tree, in a whole run before is taken to
+    go on so: torch's own draws, to intercept which makes each operation several times slower, are
+    then left alone. Should it draw from torch after all, strayed() says so.
     """
     source = _ACTIVE.get()
-    if source is None or "noise_sampler" in options:
-        return {}
+    if source is None:
+        yield {}
+        return
+    given = {} if "noise_sampler" in options else _argument(function, source, x)
+    if function not in _QUICK:
+        yield given
+        if source.draws and not source.normal and function not in _STRAYED:
+            _QUICK.add(function)
+        return
+    before = torch.default_generator.get_state()
+    with torch._C.DisableTorchFunction():
+        yield given
+    if not torch.equal(before, torch.default_generator.get_state()):
+        _QUICK.discard(function)
+        _STRAYED.add(function)
+        _FRESH.append(True)
+
+
+def strayed() -> bool:
+    """Whether, since this was last asked, a run has drawn where no draw was expected any more.
+
+    What was judged of it then is void. The next runs of the same function are watched in full.
+    """
+    found = bool(_FRESH)
+    _FRESH.clear()
+    return found
+
+
+def _argument(function: Callable[..., Any], source: Source, x: Tensor) -> dict[str, Any]:
+    """A function whose own default is a Brownian tree keeps it: the tree's correlations are its own."""
     inner = inspect.unwrap(function)
     if "noise_sampler" not in inspect.signature(inner).parameters:
         return {}
@@ -167,9 +205,10 @@ class _Normal(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        out = func(*args, **(kwargs or {}))
+        out = func(*args, **kwargs) if kwargs else func(*args)
         if func not in NORMAL or tuple(out.shape) != self.source.shape:
             return out
+        self.source.normal += 1
         unit = self.source.answer(out)
         if func in STANDARD:
             return unit

@@ -64,11 +64,13 @@ def _fewest(t: Tableau, row: int, past: list[int], tolerance: float) -> tuple[in
 def _misfit(t: Tableau, row: int, past: list[int], old: int) -> tuple[Array, float]:
     """Weights on past states that explain a row's old outputs, and what is left, in steps."""
     step = abs(t.c[-1] - t.c[0]) / max(len(t.accepted) - 1, 1)
-    table = np.concatenate([1 + t.drift[:, None], t.a[:, :old] / step], axis=1)
-    weights, *_ = np.linalg.lstsq(table[past].T, table[row], rcond=None)
+    rows = [*past, row]
+    table = np.concatenate([1 + t.drift[rows, None], t.a[rows, :old] / step], axis=1)
+    known, sought = table[:-1], table[-1]
+    weights, *_ = np.linalg.lstsq(known.T, sought, rcond=None)
     # rounding of states that grow is not a misfit
-    rounding = ROUNDING * float(np.abs(table[past]).max())
-    return weights, float(np.abs(table[past].T @ weights - table[row]).max()) - rounding
+    rounding = ROUNDING * float(np.abs(known).max())
+    return weights, float(np.abs(known.T @ weights - sought).max()) - rounding
 
 
 def rewritten(t: Tableau, shape: Shape | None) -> Tableau:

@@ -34,11 +34,18 @@ WIDTH = 512
 
 
 @lru_cache(maxsize=4096)
-def answers(seed: int, call: int, count: int, amplitude: float) -> Array:
-    """(SAMPLES, count) values of one model call: rearrangements of one set, mean 0.1, spread 1."""
-    values = np.random.default_rng([seed, count]).standard_normal(count) + 0.1
-    table = np.broadcast_to(values, (SAMPLES, count))
+def answers(seed: int, call: int, count: int, amplitude: float, samples: int = SAMPLES) -> Array:
+    """(samples, count) values of one model call: rearrangements of one set, mean 0.1, spread 1.
+
+    A sample has the same values however many there are.
+    """
+    table = np.broadcast_to(_set(seed, count), (samples, count))
     return amplitude * np.random.default_rng([seed, count, call]).permuted(table, axis=1)
+
+
+@lru_cache(maxsize=64)
+def _set(seed: int, count: int) -> Array:
+    return np.random.default_rng([seed, count]).standard_normal(count) + 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,12 +154,12 @@ def watch(
         seen.append(_flat(x))
         level = torch.as_tensor(sigma).detach().to(torch.float64).reshape(-1).numpy()
         told.append(np.broadcast_to(level, full[:1]).copy())
-        made = answers(seed, len(seen) - 1, size, amplitude)[chosen]
+        made = answers(seed, len(seen) - 1, size, amplitude, chosen.stop)[chosen]
         out = torch.from_numpy(made.copy()).to(x.dtype).reshape(full)
-        given.append(_flat(out))
+        given.append(made if out.dtype == torch.float64 else _flat(out))
         return out
 
-    start = answers(seed + 7919, 0, size, amplitude)[chosen] * float(sigmas[0])
+    start = answers(seed + 7919, 0, size, amplitude, chosen.stop)[chosen] * float(sigmas[0])
     x = torch.from_numpy(start.copy()).to(dtype).reshape(full)
     x = layout(x) if layout is not None else x
     levels = torch.from_numpy(sigmas.copy())

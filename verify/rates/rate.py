@@ -31,6 +31,8 @@ CLEAR = 100.0
 STUCK = 0.75
 FLAT = 0.05
 LESS = 0.85
+# powers that a fit may have
+TRIED: Array = np.arange(0.4, 8.6, 0.01)
 
 
 @dataclass(frozen=True)
@@ -176,16 +178,15 @@ def _series_fit(n: Array, table: Array, floor: float) -> tuple[float | None, flo
     """
     size = np.sqrt(np.mean(table**2, axis=1))
     norm = size + floor
-    weighted = table / norm[:, None]
+    # sums of squares over the columns are those over this triangle
+    errors = np.linalg.qr((table / norm[:, None]).T, mode="r").T
     h = n[-1] / n
-    terms = 3 if len(n) > FEWEST else 2
-    tried: list[tuple[float, float, float]] = []
-    for q in np.arange(0.4, 8.6, 0.01):
-        basis = np.stack([h ** (q + k) for k in range(terms)], axis=1) / norm[:, None]
-        found, *_ = np.linalg.lstsq(basis, weighted, rcond=None)
-        misfit = float(np.sqrt(np.mean((basis @ found - weighted) ** 2)))
-        share = float(np.sqrt(np.mean(found[0] ** 2)) / size[-1])
-        tried.append((round(float(q), 2), misfit, share))
+    powers = TRIED[:, None] + np.arange(3 if len(n) > FEWEST else 2)
+    bases = h[:, None] ** powers[:, None, :] / norm[:, None]
+    found = np.linalg.pinv(bases, rcond=len(n) * np.finfo(float).eps) @ errors
+    misfits = np.sqrt(((bases @ found - errors) ** 2).sum(axis=(1, 2)) / table.size)
+    shares = np.sqrt((found[:, 0] ** 2).sum(axis=1) / table.shape[1]) / size[-1]
+    tried = list(zip(TRIED.round(2).tolist(), misfits.tolist(), shares.tolist(), strict=True))
     # a small q with a vanishing coefficient fits too: the first term must carry part of the error
     visible = [VISIBLE < share < 5 for _, _, share in tried]
     lows = [
