@@ -158,8 +158,8 @@ def require_linear(run: Run, made: Sequence[NoiseTrace]) -> None:
         ConductError: "nonlinear".
     """
     short = min(made, key=lambda t: t.drift.calls)
-    size = short.drift.calls, len(short.draws)
-    again = trace_noise(run, short.drift.sigmas, size=size, seed=1)
+    asked = short.drift.calls, len(short.draws)
+    again = trace_noise(run, short.drift.sigmas, size=asked, seed=1)
     pairs = ((short.drift.weights, again.drift.weights), (short.weights, again.weights))
     moved = max(float(np.abs(one - two).max(initial=0.0)) for one, two in pairs)
     size = max(1.0, float(np.abs(short.drift.weights).max(initial=0.0)))

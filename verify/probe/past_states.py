@@ -12,9 +12,10 @@ these weights as h goes to zero, multiplied over one period of the step ratios.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -40,51 +41,64 @@ DOUBLINGS = 12
 
 def shape_of(t: Tableau, noise: float = 0.0) -> Shape | None:
     """How the rows of a tableau are put together; None when each goes on from one state alone."""
-    found = []
+    found, table, states = [], _rows(t), t.states
     for row in range(1, len(t.c)):
-        past = [r for r in t.states if r < row][::-1]
-        found.append(_fewest(t, row, past, max(FITS, 300 * noise)))
-    if any(f is None for f in found) or all(f is not None and f[0] == 1 for f in found):
-        return None
-    return (None, *found)
+        past = [r for r in states if r < row][::-1]
+        found.append(_fewest(table, row, past, max(FITS, 300 * noise)))
+        if found[-1] is None:
+            return None
+    return None if all(f is not None and f[0] == 1 for f in found) else (None, *found)
 
 
-def _fewest(t: Tableau, row: int, past: list[int], tolerance: float) -> tuple[int, int] | None:
-    tried = [(k, d) for k in range(1, min(STATES, len(past)) + 1) for d in range(DEPTH + 1)]
+@lru_cache(maxsize=STATES + 1)
+def _tried(most: int) -> tuple[tuple[int, int], ...]:
+    """(past states, levels before the newest) to try, the shortest rule first."""
+    pairs = itertools.product(range(1, most + 1), range(DEPTH + 1))
+    return tuple(sorted(pairs, key=lambda pair: (sum(pair), pair)))
+
+
+def _fewest(table: Array, row: int, past: list[int], tolerance: float) -> tuple[int, int] | None:
     # a past state that is damped looks like outputs: the shortest rule is the right one
-    for states, depth in sorted(tried, key=lambda pair: (sum(pair), pair)):
+    for states, depth in _tried(min(STATES, len(past))):
         old = past[depth] if depth < len(past) else 0
         if states > 1 and old < states:
             continue
-        if _misfit(t, row, past[:states], old)[1] < tolerance:
+        if _misfit(table, row, past[:states], old)[1] < tolerance:
             return states, depth
     return None
 
 
-def _misfit(t: Tableau, row: int, past: list[int], old: int) -> tuple[Array, float]:
-    """Weights on past states that explain a row's old outputs, and what is left, in steps."""
+def _rows(t: Tableau) -> Array:
+    """(k+1, k+1) weights of the start value and of the outputs, per step."""
     step = abs(t.c[-1] - t.c[0]) / max(len(t.accepted) - 1, 1)
-    rows = [*past, row]
-    table = np.concatenate([1 + t.drift[rows, None], t.a[rows, :old] / step], axis=1)
-    known, sought = table[:-1], table[-1]
-    weights, *_ = np.linalg.lstsq(known.T, sought, rcond=None)
+    return np.concatenate([1 + t.drift[:, None], t.a / step], axis=1)
+
+
+def _misfit(table: Array, row: int, past: list[int], old: int) -> tuple[Array, float]:
+    """Weights on past states that explain a row's old outputs, and what is left, in steps."""
+    known, sought = table[past, : old + 1], table[row, : old + 1]
+    if len(past) == 1:
+        size = float(known[0] @ known[0])
+        weights = known @ sought / size if size else np.zeros(1)
+    else:
+        weights = np.asarray(np.linalg.lstsq(known.T, sought, rcond=None)[0])
     # rounding of states that grow is not a misfit
     rounding = ROUNDING * float(np.abs(known).max())
-    return weights, float(np.abs(known.T @ weights - sought).max()) - rounding
+    return weights, float(np.abs(weights @ known - sought).max()) - rounding
 
 
 def rewritten(t: Tableau, shape: Shape | None) -> Tableau:
     """The tableau with every row written on past states and on outputs that it knows."""
     if shape is None:
         return t
-    past, own = np.zeros((len(t.c), len(t.c))), np.zeros_like(t.a)
+    past, own, table = np.zeros((len(t.c), len(t.c))), np.zeros_like(t.a), _rows(t)
     for row, form in enumerate(shape):
         if form is None:
             continue
         states, depth = form
         known = [r for r in t.states if r < row][::-1]
         old = known[depth] if depth < len(known) else 0
-        weights = _misfit(t, row, known[:states], old)[0]
+        weights = _misfit(table, row, known[:states], old)[0]
         past[row, known[:states]] = weights
         own[row, old:] = t.a[row, old:] - weights @ t.a[known[:states], old:]
     return replace(t, past=past, own=own)

@@ -179,7 +179,7 @@ def _series_fit(n: Array, table: Array, floor: float) -> tuple[float | None, flo
     size = np.sqrt(np.mean(table**2, axis=1))
     norm = size + floor
     # sums of squares over the columns are those over this triangle
-    errors = np.linalg.qr((table / norm[:, None]).T, mode="r").T
+    errors = np.asarray(np.linalg.qr((table / norm[:, None]).T, mode="r")).T
     h = n[-1] / n
     powers = TRIED[:, None] + np.arange(3 if len(n) > FEWEST else 2)
     bases = h[:, None] ** powers[:, None, :] / norm[:, None]
