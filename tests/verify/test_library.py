@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from verify.command import main
 from verify.errors import TargetError
 from verify.hosts.functions import adapted
 from verify.hosts.scheduler_options import swept
+from verify.isolated import THREADS
 from verify.library import expanded
 from verify.order.audit import audit
 from verify.report import sarif, summary
@@ -75,12 +77,17 @@ def sample_patches(model, x, sigmas):
 
 def sample_lacks(model, x, sigmas):
     import a_package_that_is_absent
+
+def sample_threads(model, x, sigmas):
+    named = [os.environ.get(n) for n in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")]
+    raise RuntimeError(f"threads: {torch.get_num_threads()}, {named}")
 """
 
 
 def test_bad_targets_get_verdicts_of_their_own_and_the_others_go_on(tmp_path, capfd):
     path = tmp_path / "bad.py"
     path.write_text(BAD)
+    before = {name: os.environ.get(name) for name in THREADS}
     made = sweep(
         [Request(str(path), claim=1, settings={"rates": False, "conduct": False})],
         jobs=2,
@@ -95,6 +102,9 @@ def test_bad_targets_get_verdicts_of_their_own_and_the_others_go_on(tmp_path, ca
     assert found["sample_grows"].status == "error"
     assert "pip install a_package_that_is_absent" in found["sample_lacks"].findings[0]
     assert found["sample_multiplies"].reason == "forks"
+    # threads of small tables wait for each other; the caller's own setting stays
+    assert "threads: 1, ['1', '1']" in found["sample_threads"].findings[0]
+    assert {name: os.environ.get(name) for name in THREADS} == before
     for name in ("good", "forks", "prints", "patches"):
         assert found[f"sample_{name}"].status == "pass", name
     # it has left its session and outlived its parent

@@ -40,6 +40,7 @@ ORACLE = {
         (Path(__file__).parents[1] / "data" / "order_oracle.json").read_text(encoding="utf-8")
     )["sde_methods"]
 }
+SHORT, LONG = np.geomspace(10.0, 0.1, 6), np.geomspace(10.0, 0.1, 16)
 K = "k_diffusion.sampling:sample_"
 
 
@@ -96,6 +97,22 @@ def test_blocks_of_two_threads_that_end_in_any_order_leave_the_tree_as_it_was(mo
         thread.join()
     assert seen == {"one": True, "two": True}
     assert module.BrownianTreeNoiseSampler is BrownianTreeNoiseSampler
+
+
+def test_a_sampler_that_draws_elsewhere_in_long_runs_is_watched_again():
+    def two_sources(model, x, sigmas, *, noise_sampler=None):
+        return hand.sde_adams(
+            model, x, sigmas, noise_sampler=noise_sampler if len(sigmas) < 12 else None
+        )
+
+    run, honest = run_of(two_sources), run_of(hand.sde_adams)
+    for _ in range(2):
+        trace_noise(run, SHORT)
+    assert not noise_sources.strayed()
+    unseen = trace_noise(run, LONG, size=(15, 0))
+    assert noise_sources.strayed() and not unseen.noisy
+    seen, right = trace_noise(run, LONG), trace_noise(honest, LONG)
+    assert np.array_equal(seen.weights, right.weights) and not noise_sources.strayed()
 
 
 @needs_k_diffusion
