@@ -69,6 +69,11 @@ EQUIVALENT = {
         "kept.sort(key=lambda one: (-one[2], one[0], reading_order(one[1])))",
         "number",
     ): "the second key tells apart residuals that are equal to the last bit, of which there are none",
+    (
+        "solvergen/emit/diffusers_file.py",
+        'interval="EVALUATIONS_PER_STEP" + (f" // {spans}" if spans > 1 else ""),',
+        "comparison",
+    ): "a division by one",
 }
 CPU = 240  # seconds that a mutant may use, several times what its guards take
 
