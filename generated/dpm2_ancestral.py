@@ -5,11 +5,11 @@
 #          xₙ₊₁ = αₙ₊₁/αₙ xₙ + αₙ₊₁ Δ ε[mid] + σₙ₊₁ up z₁
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
 #          up = η s_noise sqrt(−expm1(−2 h))
-#          h↓ = 2 h − log1p(expm1(2 h) (η + 1) (1 − η))/2 is the length of the deterministic part,
-#              to which θₖ and stages are relative; σ↓ = αₙ₊₁ e^(−λₙ − h↓)
+#          h↓ = 2 h − log1p(expm1(2 h) (η + 1) (1 − η))/2 is the length of the deterministic part;
+#              σ↓ = αₙ₊₁ e^(−λₙ − h↓)
 #          z ~ N(0, I), a draw of its own for each index and step
-#          λ[mid] = λₙ + 1/2 h
-#          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
+#          λ[mid] = λₙ + 1/2 h↓
+#          clock = σ/α, Δ = clock(λₙ + h↓) − clockₙ
 """DPM2 ancestral. Midpoint in log sigma to a lower level, noise up to the level of the step."""
 
 import math

@@ -4,8 +4,8 @@
 # update   xₙ₊₁ = σ↓/σₙ xₙ + αₙ₊₁ h↓ φ₁(−h↓) Dₙ + σₙ₊₁ up z₁
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
 #          up = η s_noise sqrt(−expm1(−2 h))
-#          h↓ = 2 h − log1p(expm1(2 h) (η + 1) (1 − η))/2 is the length of the deterministic part,
-#              to which θₖ and stages are relative; σ↓ = αₙ₊₁ e^(−λₙ − h↓)
+#          h↓ = 2 h − log1p(expm1(2 h) (η + 1) (1 − η))/2 is the length of the deterministic part;
+#              σ↓ = αₙ₊₁ e^(−λₙ − h↓)
 #          z ~ N(0, I), a draw of its own for each index and step
 #          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z
 """Euler ancestral.

@@ -6,8 +6,7 @@
 #          lower = sigma_next (1 − η (1 − sigma_next/sigma)/(sigma_next + 1))/(η sigma_next (1 −
 #              sigma_next/sigma)/(sigma_next + 1) + 1)
 #          up = s_noise sqrt(1 − min(1, lower/sigma_next)²)
-#          h↓ = log(sigma/lower) is the length of the deterministic part, to which θₖ and stages are
-#              relative; σ↓ = αₙ₊₁ e^(−λₙ − h↓)
+#          h↓ = log(sigma/lower) is the length of the deterministic part; σ↓ = αₙ₊₁ e^(−λₙ − h↓)
 #          z ~ N(0, I), a draw of its own for each index and step
 #          sigma, sigma_next = σ/α at n, n+1
 #          φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z

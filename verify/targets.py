@@ -187,7 +187,7 @@ def _named(text: str, options: dict[str, Any], convention: str | None) -> Target
     made = callable_target(
         thing, name=_label(text, options), options=options, convention=convention
     )
-    with_path = inspect.getsourcefile(thing) if callable(thing) else None
+    with_path = inspect.getsourcefile(inspect.unwrap(thing)) if callable(thing) else None
     return Target(**{**made.__dict__, "path": with_path})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from sympy import Symbol
@@ -75,8 +76,7 @@ _MEANINGS_LATEX = {
 
 _STOCHASTIC = {
     "draw": "z ~ N(0, I), a draw of its own for each index and step",
-    "down": "h↓ = DOWN is the length of the deterministic part, to which θₖ and stages are relative; "
-    "σ↓ = αₙ₊₁ e^(−λₙ − h↓)",
+    "down": "h↓ = DOWN is the length of the deterministic part; σ↓ = αₙ₊₁ e^(−λₙ − h↓)",
     "churn": "x̃ₙ = xₙ + √(σ̂ₙ² − σₙ²) z before the call, σ̂ₙ = σₙ (1 + raised); λₙ is then that of σ̂ₙ",
     "sigma": "sigma, sigma_next = σ/α at n, n+1",
     "counts": "steps: how many the run has; i: the number of the step, from 0",
@@ -96,13 +96,17 @@ def legend(program: Program, steps: Sequence[Step] = (), latex: bool = False) ->
     """What the symbols in the formulas of some steps (all unless given) mean; those that occur."""
     steps = steps or program.steps
     rows = [row for step in steps for row in step.rows]
-    places = _places(rows, latex)
+    lower = any(step.down is not None for step in steps)
+    places = [_lowered(text, latex) if lower else text for text in _places(rows, latex)]
     keys = _present(steps, any("clock" in text for text in places))
     spans = {step.spans for step in steps}
     table = _MEANINGS_LATEX if latex else _MEANINGS
     clock = (_CLOCKS_LATEX if latex else _CLOCKS)[program.integrand]
     reach = " or ".join(map(str, sorted(spans, reverse=True)))
-    lines = [table[key].replace("CLOCK", clock).replace("SPANS", reach) for key in keys]
+    meant = {
+        key: _lowered(table[key], latex) if lower and key != "lam" else table[key] for key in keys
+    }
+    lines = [text.replace("CLOCK", clock).replace("SPANS", reach) for text in meant.values()]
     lines[1:1] = [*_scalars(steps, latex), *_functions(steps, latex), *places]
     if {"eta", *FURTHER} & set(keys):
         lines += _coordinates(steps, latex)
@@ -114,6 +118,15 @@ def legend(program: Program, steps: Sequence[Step] = (), latex: bool = False) ->
         output = (OUTPUT_LATEX if latex else OUTPUT)[program.integrand]
         lines.append(table["hat"].replace("D", output))
     return lines
+
+
+def _lowered(text: str, latex: bool) -> str:
+    """A meaning in the deterministic part of an ancestral step, which ends at λₙ + h↓."""
+    ends = {r"clock}_{n+1}": r"clock}(\lambda_{n} + h)", "y_{n+1}": r"y(\lambda_{n} + h)"}
+    for end, lower in (ends if latex else {"ₙ₊₁": "(λₙ + h)"}).items():
+        text = text.replace(end, lower)
+    length = (LATEX if latex else UNICODE).name("h_lower")
+    return re.sub(r"(?<![A-Za-z\\])h(?![A-Za-z])", lambda _: length, text)
 
 
 def _varying(program: Program, latex: bool) -> str:

@@ -30,7 +30,7 @@ def weigh_noise(
     """(status, reason, findings): claims first, then what falls short of the deterministic part.
 
     Args:
-        claim: weak order to hold it to; the covariance is held to two at most, its ceiling.
+        claim: weak order to hold it to, in mean and in covariance.
         stated: constants of an emitted file; CLAIM and WEAK_ORDER are weighed.
         mixture: class -> weak order on a mixture, where densities could be carried.
     """
@@ -82,7 +82,7 @@ def claims(claim: int | None, stated: dict[str, Any]) -> dict[str, Any]:
     weak = claim if claim is not None else said.get("order")
     if isinstance(weak, int):
         out.setdefault("mean", weak)
-        out.setdefault("covariance", min(weak, CEILING))
+        out.setdefault("covariance", weak)
     return out
 
 
