@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 from collections.abc import Iterator
 from typing import Any
 
+from ..errors import SolvergenError
+from . import judging, students
 from .parsing import command
 
 SHELLS = ("bash", "zsh", "fish")
@@ -29,7 +32,12 @@ def add(commands: Any) -> None:
 
 def run_completion(args: argparse.Namespace, commands: Any) -> int:
     """Print the script."""
-    known = {name: list(_options(parser)) for name, parser in commands.choices.items()}
+    whole = argparse.ArgumentParser().add_subparsers()
+    with contextlib.suppress(SolvergenError):  # without the judge's packages, its names alone
+        judging.add(whole, "audit")
+        students.add(whole, "examine")
+    parsers = {**commands.choices, **whole.choices}
+    known = {name: list(dict(_options(parser)).items()) for name, parser in parsers.items()}
     helps = {action.dest: action.help or "" for action in commands._choices_actions}
     write = _fish if args.shell == "fish" else _bash
     zsh = ["autoload -U +X bashcompinit && bashcompinit"] * (args.shell == "zsh")
@@ -38,8 +46,11 @@ def run_completion(args: argparse.Namespace, commands: Any) -> int:
 
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
-    """The long options of a command, each with its help."""
+    """The long options of a command and of those within it, each with its help."""
     for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from _options(inner)
         for option in action.option_strings:
             if option.startswith("--"):
                 yield option, action.help or ""

@@ -164,10 +164,11 @@ def _refuted(loaded: Loaded) -> list[str]:
     """The claim that the orders refute; they are derived for specs of one's own that claim any."""
     from ..catalogue import gallery_name
 
-    if loaded.solver.claim.order is None or gallery_name(loaded.path):
-        return []
-    from ..proof import proved
+    from ..proof import CLAIMED, proved
 
+    claim = loaded.solver.claim
+    if all(getattr(claim, name) is None for name in CLAIMED) or gallery_name(loaded.path):
+        return []
     proof = proved(loaded)
     return [] if proof.refused or not proof.claim_fault else [proof.claim_fault]
 

@@ -139,6 +139,9 @@ def test_bash_completes_commands_options_and_solvers(capsys: pytest.CaptureFixtu
     assert completed("expla") == ["explain"]
     assert "--falls-short" in completed("list", "--f")
     assert completed("explain", "dpm") == ["dpmpp_2m"]
+    assert completed("audit", "--bas") == ["--baseline"]
+    assert completed("examine", "--cl") == ["--claim"]
+    assert completed("export", "--o") == ["--out"]
 
 
 COMMANDS = [

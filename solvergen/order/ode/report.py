@@ -42,6 +42,17 @@ class OrderReport:
     def __repr__(self) -> str:
         return f"<OrderReport {self.program.name}: {self.order}>"
 
+    def __str__(self) -> str:
+        if self.divergence:
+            return self.divergence
+        on = {
+            "on uniform grids": self.orders[UNIFORM]["own_end"],
+            "after an exact start": self.orders[ARBITRARY]["exact_start"],
+        }
+        better = [f"{where} {order}" for where, order in on.items() if order != self.order]
+        shown = f"order {self.order}, on any grid, with its own start and end"
+        return f"{shown} ({', '.join(better)})" if better else shown
+
     @property
     def order(self) -> Order:
         """The order that a user gets on any grid, with the solver's own start and end."""
