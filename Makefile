@@ -25,7 +25,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/.demo
-	$(BIN)/python -m solvergen demo --out demo
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m solvergen demo --out demo
 
 test: $(READY)
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not nightly'

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
 from .errors import DeriveError, SolvergenError, SpecError
+from .installing import install
 
 if TYPE_CHECKING:
     import torch
@@ -264,9 +265,7 @@ class Solver:
             fitted = fit_spec(self._loaded, model, steps, Path(out), **options)
             fitted.write(Path(out))
         except ModuleNotFoundError as error:
-            raise SolvergenError(
-                f"a fit needs {error.name}; pip install 'solvergen[fit]'"
-            ) from None
+            raise SolvergenError(f"a fit needs {error.name}; {install('fit')}") from None
         return read(out)
 
     def plot_error(self, *beside: Solver | str, axes: Any = None) -> Any:

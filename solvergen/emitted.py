@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from .errors import SolvergenError
+from .installing import install
 
 if TYPE_CHECKING:
     from .catalogue import Entry
@@ -25,9 +26,7 @@ def imported(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except ModuleNotFoundError as error:
-        raise SolvergenError(
-            f"{error.name} is not installed; pip install 'solvergen[verify]'"
-        ) from None
+        raise SolvergenError(f"{error.name} is not installed; {install('verify')}") from None
     return module
 
 

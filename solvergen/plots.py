@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .errors import SolvergenError
+from .installing import install
 from .trial import COUNTS, Trial, order_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def new_axes() -> Any:
     try:
         from matplotlib import pyplot
     except ModuleNotFoundError:
-        raise SolvergenError("plots need matplotlib; pip install 'solvergen[demo]'") from None
+        raise SolvergenError(f"plots need matplotlib; {install('demo')}") from None
     return pyplot.subplots(figsize=(5.6, 4.0), layout="constrained")[1]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .errors import SolvergenError
+from .installing import install
 
 if TYPE_CHECKING:
     from solvergen.verify.verdict import Verdict
@@ -65,4 +66,4 @@ def judge_at_hand(what: str = "the judge needs") -> Iterator[None]:
 
         yield
     except ModuleNotFoundError as error:
-        raise SolvergenError(f"{what} {error.name}; pip install 'solvergen[verify]'") from None
+        raise SolvergenError(f"{what} {error.name}; {install('verify')}") from None

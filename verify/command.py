@@ -338,7 +338,7 @@ def _verdicts(args: argparse.Namespace, requests: Sequence[Any]) -> list[Any]:
 
 def _gone(requests: Sequence[Any], made: Sequence[Any]) -> list[Any]:
     """Errors for the samplers that the project claims an order for, and that are not there."""
-    from .request import Request, one_sampler
+    from .request import Request, speaks_of
     from .settle import broken
 
     text = "[tool.solvergen.claims] of pyproject.toml holds it to an order, and there is no such sampler"
@@ -346,7 +346,7 @@ def _gone(requests: Sequence[Any], made: Sequence[Any]) -> list[Any]:
         broken(Request(name, claim=order), "target", text)
         for name, order in (requests[0].claims if requests else {}).items()
         if any(request.covers(name) for request in requests)
-        and not any(one_sampler(name, verdict.target) for verdict in made)
+        and not any(speaks_of(name, verdict.target) for verdict in made)
         and not any(verdict.status == "error" and verdict.reason == "target" for verdict in made)
     ]
 

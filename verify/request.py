@@ -39,7 +39,8 @@ class Request:
         """What a target of this request is held to: the claim given, or the project's."""
         if self.claim is not None:
             return self.claim
-        said = [order for key, order in self.claims.items() if one_sampler(key, name)]
+        exact = {key: order for key, order in self.claims.items() if one_sampler(key, name)}
+        said = [*exact.values(), *(o for key, o in self.claims.items() if speaks_of(key, name))]
         return self.claims.get(name, said[0] if said else None)
 
     def covers(self, name: str) -> bool:
@@ -92,6 +93,16 @@ def one_sampler(first: str, second: str) -> bool:
     """
     (one, _, a), (two, _, b) = (name.partition(" ")[0].partition(":") for name in (first, second))
     return a == b and _one_place(one, two)
+
+
+def speaks_of(key: str, name: str) -> bool:
+    """Whether a key of the claims means a sampler: by its name, or by its whole file or module.
+
+    >>> speaks_of("src/mine/ab2.py", "mine.ab2:sample"), speaks_of("mine.ab2:other", "mine.ab2:sample")
+    (True, False)
+    """
+    function = name.partition(" ")[0].partition(":")[2]
+    return one_sampler(key if ":" in key or not function else f"{key}:{function}", name)
 
 
 def _named(value: Any) -> str:

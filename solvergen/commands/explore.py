@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SolvergenError
+from ..installing import install
 from . import parsing
 
 
@@ -47,9 +48,7 @@ def run_explore(args: argparse.Namespace) -> int:
 
         from ..explore.page import page
     except ModuleNotFoundError as error:
-        raise SolvergenError(
-            f"`explore` needs {error.name}; pip install 'solvergen[verify,pages]'"
-        ) from None
+        raise SolvergenError(f"`explore` needs {error.name}; {install('verify,pages')}") from None
     if args.learn:
         from .explore_students import learn
 

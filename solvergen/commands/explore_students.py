@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SolvergenError
 from ..explore.learning import KEPT, RECIPES, line
+from ..installing import install
 from .terminal import shown
 
 if TYPE_CHECKING:
@@ -40,9 +41,7 @@ def learn(out: Path = KEPT) -> Path:
 
         from ..distil.recipe import read_recipe
     except ModuleNotFoundError as error:
-        raise SolvergenError(
-            f"training needs {error.name}; pip install 'solvergen[train,verify]'"
-        ) from None
+        raise SolvergenError(f"training needs {error.name}; {install('train,verify')}") from None
     recipes = {
         name: read_recipe(RECIPES / f"{name}.toml") for name in ("consistency", "progressive")
     }

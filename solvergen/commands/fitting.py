@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SolvergenError
+from ..installing import install
 from .parsing import command
 
 
@@ -212,7 +213,7 @@ def needs(*packages: str) -> None:
 
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
-        raise SolvergenError(f"this needs {', '.join(missing)}; pip install 'solvergen[fit]'")
+        raise SolvergenError(f"this needs {', '.join(missing)}; {install('fit')}")
 
 
 def progress(line: str) -> None:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..installing import install
 from .listing import add_filters, chosen
 from .parsing import command
 
@@ -51,9 +52,7 @@ def run_gallery(args: argparse.Namespace) -> int:
     try:
         text = page(entries, measured)
     except ModuleNotFoundError as error:
-        raise SolvergenError(
-            f"`gallery` needs {error.name}; pip install 'solvergen[pages]'"
-        ) from None
+        raise SolvergenError(f"`gallery` needs {error.name}; {install('pages')}") from None
     write(args.html, text)
     print(f"wrote {args.html}: {len(entries)} solvers")
     return 0

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from ..errors import SolvergenError
+from ..installing import install
 
 NAMES = {
     "verify": "measure and audit samplers, and check their claims",
@@ -29,7 +30,5 @@ def add(commands: Any, chosen: str | None) -> None:
     try:
         from solvergen.verify.command import add_parsers
     except ModuleNotFoundError as error:
-        raise SolvergenError(
-            f"`{chosen}` needs {error.name}; pip install 'solvergen[verify]'"
-        ) from None
+        raise SolvergenError(f"`{chosen}` needs {error.name}; {install('verify')}") from None
     add_parsers(commands)

@@ -163,7 +163,6 @@ def _unstable(program: Program) -> list[str]:
 def _refuted(loaded: Loaded) -> list[str]:
     """The claim that the orders refute; they are derived for specs of one's own that claim any."""
     from ..catalogue import gallery_name
-
     from ..proof import CLAIMED, proved
 
     claim = loaded.solver.claim

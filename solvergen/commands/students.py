@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SolvergenError, SpecError
+from ..installing import install
 from .parsing import command
 
 
@@ -50,9 +51,7 @@ def add(commands: Any, chosen: str | None) -> None:
     try:
         from solvergen.verify.maps.command import add_parser
     except ModuleNotFoundError as error:
-        raise SolvergenError(
-            f"`examine` needs {error.name}; pip install 'solvergen[verify]'"
-        ) from None
+        raise SolvergenError(f"`examine` needs {error.name}; {install('verify')}") from None
     add_parser(commands)
 
 
@@ -158,9 +157,7 @@ def _require_torch() -> None:
         import safetensors.torch  # noqa: F401
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
-        raise SolvergenError(
-            f"training needs {error.name}; pip install 'solvergen[train,verify]'"
-        ) from None
+        raise SolvergenError(f"training needs {error.name}; {install('train,verify')}") from None
 
 
 def lint(target: str) -> str:

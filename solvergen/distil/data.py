@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import SolvergenError
+from ..installing import install
 from .recipe import Recipe
 from .seeds import Draws
 
@@ -92,9 +93,7 @@ def named_mixture(name: str) -> Any:
     try:
         from solvergen.verify.problems.named import MIXTURES
     except ModuleNotFoundError as error:
-        raise SolvergenError(
-            f"training needs {error.name}; pip install 'solvergen[train,verify]'"
-        ) from None
+        raise SolvergenError(f"training needs {error.name}; {install('train,verify')}") from None
     if name in MIXTURES:
         return MIXTURES[name]()
     if ":" in name:

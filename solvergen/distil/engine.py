@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SolvergenError
+from ..installing import install
 
 
 class Engine(Protocol):
@@ -59,9 +60,7 @@ class Accelerated:
         try:
             from accelerate import Accelerator
         except ModuleNotFoundError:
-            raise SolvergenError(
-                "--accelerate needs accelerate; pip install 'solvergen[train]'"
-            ) from None
+            raise SolvergenError(f"--accelerate needs accelerate; {install('train')}") from None
         self.inner = Accelerator(cpu=True)
         self.rank, self.world = self.inner.process_index, self.inner.num_processes
 

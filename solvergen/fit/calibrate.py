@@ -87,7 +87,21 @@ class Calibration:
                 f"{stage.name:<20}  {stage.error:.4g}    {over}     {span:6.3f}      {own:6.3f}   "
                 f"{stage.table.gain():6.2f} {stage.calls:>7} {stage.seconds:8.1f}"
             )
+        yield "rms on starts that no fit saw; over best, span bound (each sample with the last row that suits"
+        yield "it) and on its own (the starts of the fit) in units of the best published pair"
         yield from self.notes
+        yield from self._verdict()
+
+    def _verdict(self) -> Iterator[str]:
+        """What is written, and whether it is worth writing."""
+        best = self.best
+        yield f"written: {best.name}, the least rms"
+        if not self.published or best.error < self.published[0].error:
+            return
+        first, over = self.published[0], best.error / self.published[0].error - 1
+        untried = {"whole"} - {stage.name for stage in self.stages}
+        advice = "try --whole or more --starts, or use" if untried else "use"
+        yield f"it is {over:.1%} worse than {first.rule} on {first.grid}: {advice} that"
 
 
 def calibrate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..installing import install
 from .arguments import real
 
 
@@ -28,7 +29,7 @@ def beta_quantile(p: float, a: float, b: float, upper: bool = False) -> float:
         from scipy import special
     except ImportError as error:
         raise ImportError(
-            "grids at quantiles of a beta distribution need scipy: pip install 'solvergen[grids]'"
+            f"grids at quantiles of a beta distribution need scipy: {install('grids')}"
         ) from error
     if p == 0.5 and a == b:
         return 0.5  # by symmetry; the inverse stops a rounding away

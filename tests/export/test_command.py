@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from solvergen.cli import main
+from solvergen.emit.diffusers_family import family_of
 
 
 def imported(path):
@@ -114,3 +115,10 @@ def test_text_is_as_a_formatter_leaves_it(name, tmp_path):
     main(["export", "comfyui", str(tmp_path / "nodes"), name, *others])
     options = ["format", "--check", "--isolated", "--line-length", "100", str(tmp_path)]
     assert subprocess.run([sys.executable, "-m", "ruff", *options], check=False).returncode == 0
+
+
+def test_a_start_by_runge_kutta_is_skipped_where_a_solver_has_none():
+    found = {name: family_of(name) for name in ("pndm", "pndm_rk", "pndm_as_shipped_by_diffusers")}
+    assert found["pndm"] == ("PNDM", {"skip_prk_steps": False})
+    assert found["pndm_rk"] == ("PNDM", {"skip_prk_steps": False})
+    assert found["pndm_as_shipped_by_diffusers"] == ("PNDM", {"skip_prk_steps": True})

@@ -11,12 +11,13 @@ import torch
 
 from solvergen.cli import main
 from solvergen.errors import SolvergenError
-from solvergen.fit.calibrate import calibrate, last_row_of, span_bound
+from solvergen.fit.calibrate import Calibration, Stage, calibrate, last_row_of, span_bound
 from solvergen.fit.differences import calls, differences
 from solvergen.fit.objective import Pairs
 from solvergen.fit.problem import Problem, ProblemError, checked, moments
 from solvergen.fit.problems.families import family
 from solvergen.fit.problems.lookup import problem as looked_up
+from solvergen.fit.published import Pair
 from solvergen.fit.record import RecordError, load_state, load_tensors, save_state, save_tensors
 from solvergen.fit.run import Scaled, end, jacobian
 from solvergen.fit.search import compared, search
@@ -72,6 +73,17 @@ def test_calibration_gains_stage_by_stage(mixture, start):
     assert found.best is whole
     text = "\n".join(found.lines())
     assert "best published pair" in text and "span bound" in text
+    assert "written: whole, the least rms" in text and "worse than" not in text
+
+
+def test_a_calibration_that_loses_says_so(mixture, start):
+    pair = Pair("ddim", "karras", 0.1)
+    stage = Stage("last row", start.table, 0.103, 0.1, 0.1, 1.0, 1)
+    lost = Calibration(mixture.problem(), 5, (stage,), (pair,), None, None)
+    said = [*lost.lines()][-1]
+    assert said == (
+        "it is 3.0% worse than ddim on karras: try --whole or more --starts, or use that"
+    )
 
 
 def test_differences_are_the_derivatives(mixture, start):

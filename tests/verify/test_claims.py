@@ -84,10 +84,17 @@ def test_pages_are_asked_for_before_anything_is_judged(folder, monkeypatch, caps
     write(folder / "mine.py", "sample")
     monkeypatch.setattr("verify.report.site.importlib.util.find_spec", lambda name: None)
     assert main(["audit", "mine.py", "--html", "page.html"]) == 2
-    assert "pip install 'solvergen[pages]'" in capsys.readouterr().err
+    assert "pip install -c constraints.txt -e '.[pages]'" in capsys.readouterr().err
 
 
 def test_a_mistyped_module_is_not_to_be_installed(folder, capsys):
     assert main(["audit", "nomod_of_mine:sample", "--jobs", "1"]) == 2
     said = " ".join(capsys.readouterr().out.split())
     assert "there is no nomod_of_mine.py here" in said and "pip install" not in said
+
+
+def test_a_key_of_a_file_speaks_for_all_of_its_samplers():
+    claims = {"src/mine.py": 1, "mine:sample_b": 2}
+    request = Request("mine:*", claims=claims)
+    assert [request.claimed(f"mine:sample_{n}") for n in "ab"] == [1, 2]
+    assert request.claimed("yours:sample_a") is None

@@ -63,7 +63,11 @@ def require() -> None:
 
 
 def _absent(package: str) -> PageError:
-    return PageError(f"{NEEDED[package]} {package}; pip install 'solvergen[pages]'")
+    root = Path(__file__).parents[2]
+    command = "pip install 'solvergen[pages]'"
+    if (root / "constraints.txt").is_file():  # a checkout: an index may not have it
+        command = f"cd {root} && pip install -c constraints.txt -e '.[pages]'"
+    return PageError(f"{NEEDED[package]} {package}; {command}")
 
 
 @cache
