@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
     fit.add_argument(
         "--on", required=True, metavar="PROBLEM", help="mixtures, digits, fashion, module:name …"
     )
-    fit.add_argument("--steps", required=True, type=int, metavar="N")
+    fit.add_argument("--steps", required=True, type=int, metavar="N", help="steps to fit for")
     fit.add_argument("--out", required=True, type=Path, metavar="FILE.toml", help="the fitted spec; "
                      "its torch file and a JSON record are written beside it")  # fmt: skip
     fit.add_argument(
@@ -34,10 +34,12 @@ def add(commands: Any) -> None:
     )
     fit.add_argument("--starts", type=int, default=256, help="trajectories to fit on (256)")
     fit.add_argument("--held-out", type=int, default=256, help="more, to choose on (256)")
-    fit.add_argument("--seed", type=int, default=0)
+    fit.add_argument("--seed", type=int, default=0, help="of the starts (0)")
     fit.add_argument("--iterations", type=int, default=40, help="most steps of the fit (40)")
     fit.add_argument("--ridge", type=float, default=1e-5, help="on departures (0.00001)")
-    fit.add_argument("--teacher-steps", type=int, default=120, metavar="N")
+    fit.add_argument(
+        "--teacher-steps", type=int, default=120, metavar="N", help="steps of the teacher (120)"
+    )
     fit.add_argument("--std", type=float, help="deviation of the data, where you know it")
     fit.add_argument("--threads", type=int, default=1, help="of torch; 1 gives the same bits again")
     fit.add_argument("--no-cache", action="store_true", help="keep no trajectories")

@@ -81,3 +81,13 @@ def test_a_function_and_the_integral_inside_it_have_variables_of_their_own() -> 
         '[step]\nrule = "weights"\nweights = { n = "f(h)" }\n'
     )
     assert "f(y) = ∫[0, y] (exp(−x)) dx" in legend(derive(parse_solver(text)))
+
+
+def test_stages_and_past_points_of_an_ancestral_step_are_in_units_of_its_deterministic_part() -> (
+    None
+):
+    """Of two points, the weight of the past one is found by θ = (λₙ − λₙ₋₁)/h↓, not by h."""
+    said = terminal(program("res_multistep_ancestral"))
+    assert "θₖ = (λₙ − λₙ₋ₖ)/h↓" in said and "h = λₙ₊₁ − λₙ" in said
+    said = terminal(program("dpm2_ancestral"))
+    assert "λ[mid] = λₙ + 1/2 h↓" in said and "Δ = clock(λₙ + h↓) − clockₙ" in said

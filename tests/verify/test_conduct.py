@@ -5,7 +5,7 @@ import functools
 import pytest
 
 from verify.conduct.bench import Bench
-from verify.conduct.checks import CHECKS
+from verify.conduct.checks import CHECKS, Conduct, Finding
 from verify.conduct.sameness import ranges
 from verify.conduct.schedulers import conduct_of_scheduler
 from verify.judge import judge
@@ -191,3 +191,17 @@ def test_dtype_of_levels_is_a_remark():
 
     notes = found(judged(rounded, 1), "remark")
     assert "bfloat16" in notes["dtype"]["text"]
+
+
+def test_what_may_follow_from_a_kept_state_is_one_line():
+    one = [
+        Finding(name, f"{name} is wrong", "N = 5") for name in ("inputs", "state", "shape", "dtype")
+    ]
+    lines = Conduct(findings=tuple(one)).sentences()
+    assert [line.partition(":")[0] for line in lines] == [
+        "real run, inputs",
+        "real run, state",
+        "real run",
+    ]
+    assert lines[-1].startswith("real run: 2 checks that compare runs fail too")
+    assert len(Conduct(findings=tuple(one[2:])).sentences()) == 2

@@ -266,6 +266,13 @@ def test_noise_that_belongs_to_no_strength_is_seen_whatever_its_size(scale):
     assert any("needs none" in cause["text"] for cause in verdict.causes)
 
 
+def test_a_number_claimed_is_held_in_mean_and_covariance():
+    """The mean of a linear step is exact, and holds any claim; the covariance is of order one."""
+    assert judged(hand.ddim_eta, claim=1).status == "pass"
+    verdict = judged(hand.ddim_eta, claim=7)
+    assert verdict.status == "fail" and "claims covariance order 7; it is 1" in verdict.findings[0]
+
+
 def test_a_missing_share_is_named():
     verdict = judged(hand.seeds_2, share=False, claim=2)
     assert verdict.status == "fail"

@@ -34,6 +34,19 @@ CHECKS = {
     "warning": "the host warns of nothing",
 }
 
+# those that compare one run with another
+COMPARED = {
+    "repeat",
+    "samples",
+    "shape",
+    "layout",
+    "dtype",
+    "outputs",
+    "steps",
+    "start",
+    "size",
+    "level",
+}
 
 # a check is broken; a reader must know; of use to somebody
 GRAVITY = BREACH, SAID, REMARK = ("breach", "said", "remark")
@@ -86,7 +99,18 @@ class Conduct:
     def sentences(self) -> tuple[str, ...]:
         """Breaches, then what a reader must know; remarks are for the long reports."""
         grave = sorted((f for f in self.findings if f.gravity != REMARK), key=_gravity)
-        return tuple(f.sentence() for f in grave)
+        if not any(f.check == "state" and f.gravity == BREACH for f in grave):
+            return tuple(f.sentence() for f in grave)
+        # two runs of what remembers the last one differ, whatever they were to show
+        fails = list(dict.fromkeys(f.check for f in grave if f.check in COMPARED))
+        kept = [f.sentence() for f in grave if f.check not in COMPARED]
+        if fails:
+            checks, fail = ("check", "fails") if len(fails) == 1 else ("checks", "fail")
+            kept.append(
+                f"real run: {len(fails)} {checks} that compare runs {fail} too, which may be what is left "
+                f"of the run before: {', '.join(fails)}"
+            )
+        return tuple(kept)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

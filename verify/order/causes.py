@@ -115,7 +115,11 @@ def limit_cause(family: list[Tableau], main: Local, at: tuple[int, int]) -> Caus
     counts = [nodes_used(family, low, high) for low, high in _steps_between(family[0], *at)]
     nodes = f"a step uses {max(counts)} node{'s' if max(counts) > 1 else ''}; " if counts else ""
     degree = _lowest_degree(main)
-    moment = f"moment of degree {degree} is not integrated: " if degree is not None else ""
+    moment = (
+        f"moment of degree {degree} is integrated only up to h^{order}: "
+        if degree is not None
+        else ""
+    )
     text = f"{moment}{nodes}the order condition of {words} fails at h^{order + 1} in every step"
     return Cause("every", "limit", degree, None, order, text)
 
