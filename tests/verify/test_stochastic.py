@@ -267,9 +267,8 @@ def test_noise_that_belongs_to_no_strength_is_seen_whatever_its_size(scale):
 
 
 def test_a_number_claimed_is_held_in_mean_and_covariance():
-    """The mean of a linear step is exact, and holds any claim; the covariance is of order one."""
-    assert judged(hand.ddim_eta, claim=1).status == "pass"
-    verdict = judged(hand.ddim_eta, claim=7)
+    """The mean of a first-order rule at full strength is exact, and holds any claim."""
+    verdict = judged(hand.sde_adams, claim=7)
     assert verdict.status == "fail" and "claims covariance order 7; it is 1" in verdict.findings[0]
 
 
