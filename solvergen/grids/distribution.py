@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..installing import install
 from .arguments import real
 
 
@@ -29,7 +28,7 @@ def beta_quantile(p: float, a: float, b: float, upper: bool = False) -> float:
         from scipy import special
     except ImportError as error:
         raise ImportError(
-            f"grids at quantiles of a beta distribution need scipy: {install('grids')}"
+            "grids at quantiles of a beta distribution need scipy: pip install 'solvergen[grids]'"
         ) from error
     if p == 0.5 and a == b:
         return 0.5  # by symmetry; the inverse stops a rounding away
