@@ -27,6 +27,7 @@ ROOMS = (
     "diffusers_noise.py",
     "diffusers_output.py",
     "diffusers_compiled.py",
+    "diffusers_sums.py",
     "diffusers_walk.py",
     "diffusers_mixing.py",
     "diffusers_step.py",
@@ -35,10 +36,12 @@ ROOMS = (
 )
 IMPORTS = """from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import itertools
 import math
+import operator
 import os
 import shutil
 import threading

@@ -24,7 +24,8 @@ class CompiledSteps:
 
     def _counted(self) -> bool:
         """Whether the steps of this run were compiled, so that a tensor counts them."""
-        return bool(self._memory) and self._memory[0].dtype == torch.int64
+        held = self._memory[0] if self._memory else None
+        return held is not None and held.dtype == torch.int64
 
     def _compilable(self, index: int) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Matrices of all steps from an index on, and their weights of sample and model output.
@@ -37,7 +38,7 @@ class CompiledSteps:
             if self.history and index:
                 assert self._grid_levels is not None
                 tail = self._grid_levels[self._rows[index][0] :]
-                plan = self.plan(tail)[0]  # type: ignore[attr-defined]
+                plan = self.plan(tail, len(self._row_levels) > len(self._rows))[0]  # type: ignore[attr-defined]
         except (ValueError, IndexError):  # too few levels are left to begin there
             return None
         tensors = getattr(plan, "tensors", None)

@@ -117,7 +117,12 @@ class RunLevels:
         time = level * train
         if config.timestep_rounding == "diffusers" and config.shift is None:
             time = time.floor()
-        return torch.cat([level, level.new_zeros(1)]), time
+        final = level.new_zeros(1)
+        if config.shift is None and config.final_sigmas_type == "sigma_min":
+            final = level[-1:]
+            if self.family in OF_THE_TABLE:
+                final = final.minimum(self._levels[:1])
+        return torch.cat([level, final]), time
 
     def _times(self, levels: torch.Tensor, known: dict[float, float]) -> torch.Tensor:
         """The model's time at the level of each row: that of its grid point, or between two.
@@ -155,3 +160,5 @@ OF_THE_SPACING = (
     "KDPM2AncestralDiscrete",
     "DPMSolverSDE",
 )
+# Families whose flow levels end, with sigma_min, where those of the variance-preserving table do.
+OF_THE_TABLE = ("DPMSolverMultistep", "DPMSolverSinglestep")

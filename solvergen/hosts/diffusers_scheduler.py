@@ -234,7 +234,7 @@ class GridScheduler(RunLevels, PlanSteps, SavedWithFile, ConfigMixin):  # type: 
             level = self._undershot(level, time)
         still = len(level) > 1 and bool(level[-1] == level[-2])  # a last step of length zero
         grid = level[:-1] if still else level
-        rows, levels = self.plan(grid) if len(grid) > 1 else ([], level.new_zeros(0))
+        rows, levels = self.plan(grid, still) if len(grid) > 1 else ([], level.new_zeros(0))
         if still:
             levels = torch.cat([levels, level[-1:]])
         times = self._times(levels, known)

@@ -13,6 +13,7 @@ from .diffusers_grid import threshold
 from .diffusers_mixing import NoiseMixing
 from .diffusers_noise import noise_source
 from .diffusers_output import ONE_RESULT, StepOutput
+from .diffusers_sums import SummedStep, summed_steps
 from .memory import Recycler
 
 HALF = "; float16 overflows easily: run the network in bfloat16 or float32"
@@ -100,11 +101,27 @@ class PlanSteps(NoiseMixing):
         index, walk = self._step_index, self._walk
         if index is None or eta is not None or self._plan_eta is not None or index not in walk:
             index, walk = self._place(timestep, eta)
-        self._check(model_output, sample, first=self._step_index is None)
+        first = self._step_index is None
+        self._check(model_output, sample, first)
         x, output = sample, model_output
         if x.element_size() < 4 or output.dtype != x.dtype:
             wide = torch.promote_types(x.dtype, torch.float32)
             x, output = x.to(wide), output.to(wide)
+        if first:
+            self._sums = self._summed(index, x)
+        if self._sums is not None:
+            made = self._sums[index]
+            following, self._memory, seen = made(output, x, self._memory)
+            self._walk, self._step_index = walk, index + 1
+            over = index + 1 not in walk
+            if first or over:
+                self._left(over)
+            if following.dtype != sample.dtype:
+                following = following.to(sample.dtype)
+            if not return_dict and self.family in ONE_RESULT:
+                return (following,)
+            denoised = seen if made.factor == 1 else seen * made.factor
+            return self._result(following, denoised.to(sample.dtype), return_dict)
         empty = self._recycled(x) if x.numel() >= LARGE else None
         kind, row, intake = walk[index]
         denoised = self.convert_model_output(output, x, intake, empty)
@@ -130,14 +147,28 @@ class PlanSteps(NoiseMixing):
         for keep, spread, *levels in lifts[0] if lifts else ():  # noise before the next call
             following = keep * following + spread * draw(levels)
         self._walk, self._memory, self._step_index = walk, memory, index + 1
-        self._thread = threading.get_ident() if ahead is not None else None
         if following.dtype != sample.dtype:
             following, denoised = following.to(sample.dtype), denoised.to(sample.dtype)
-        if ahead is None:
+        self._left(ahead is None)
+        return self._result(following, denoised, return_dict)
+
+    def _left(self, over: bool) -> None:
+        """Whose the run is after this step; at its end, the look at what the model returned."""
+        self._thread = None if over else threading.get_ident()
+        if over:
             self._empty = None
             if self._seen:
                 self._look()
-        return self._result(following, denoised, return_dict)
+
+    def _summed(self, index: int, x: torch.Tensor) -> dict[int, SummedStep] | None:
+        """The steps of a run from an index on as sums; None where they are more, or the state large.
+
+        Large states take the sampler's own step, which writes to memory that exists.
+        """
+        if self._clips or self._consistent or x.numel() >= LARGE:
+            return None
+        moves = self._moves if index == (self._begin_index or 0) else self._compilable(index)
+        return None if moves is None else summed_steps(*moves, index)
 
     def _owned(self) -> None:
         """Refuse a step from another thread, and one of a run whose steps are compiled."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 
 from .diffusers_compiled import CompiledSteps
 from .diffusers_noise import strength_of
+from .diffusers_sums import SummedStep
 from .memory import Recycler
 
 
@@ -68,6 +70,7 @@ class PlanWalk(CompiledSteps):
         self._begin_index: int | None = None
         self._thread: int | None = threading.get_ident()
         self._moves = None
+        self._sums: dict[int, SummedStep] | None = None
         self._empty: Recycler | None = None
         self._clips = bool(self.config.thresholding or self.config.clip_sample)
         self._learned = self.config.variance_type in ("learned", "learned_range")
@@ -105,8 +108,16 @@ class PlanWalk(CompiledSteps):
         alpha = (1 + level**2).rsqrt()
         return alpha, torch.where(level.isinf(), torch.ones_like(level), level * alpha)
 
-    def plan(self, level: torch.Tensor) -> tuple[list[Any], torch.Tensor]:
-        """The sampler's plan on a grid of levels, and the level of each of its rows."""
+    def plan(self, level: torch.Tensor, still: bool = False) -> tuple[Any, torch.Tensor]:
+        """The sampler's plan on a grid of levels, and the level of each of its rows.
+
+        still: a step of length zero comes after. It is the last one of their classes, and the one
+            that is lowered: ours is planned with a step in its place, whose rows are left out.
+        """
+        if still and self.method.get("lower_order_final"):
+            rows, levels = self.plan(torch.cat([level, level[-1:] / 2]))
+            count = next(k for k, row in enumerate(rows) if row[0] == len(level) - 1)
+            return _cut(rows, count), levels[:count]
         alpha, sigma = self.scales(level)
         if self.velocity and self.config.use_flow_sigmas:
             # A rule in the velocity is regular where alpha is 0, but files take a DDIM step there,
@@ -165,7 +176,7 @@ class PlanWalk(CompiledSteps):
         if opening < len(self._rows):
             rows, kind = self._rows[opening:], ""
             if self.history and opening:
-                fresh, levels = self.plan(self._grid_levels[rows[0][0] :])
+                fresh, levels = self.plan(self._grid_levels[rows[0][0] :], self._still())
                 known = self._row_levels[opening:]
                 same = len(levels) == len(known) and torch.allclose(levels, known, rtol=1e-9)
                 rows, kind = (fresh, "") if same else (rows, "fill")
@@ -180,18 +191,22 @@ class PlanWalk(CompiledSteps):
     def _close(self, chosen: dict[int, tuple[str, Any]]) -> None:
         """Make the last step one of DDIM, where the config asks for it (`closing`)."""
         last, config = len(self._rows) - 1, self.config
-        short = self.lowers() and len(self._row_levels) < 15
+        short = self.lowers() and len(self._row_levels) < 15 and not self._still()
         lower = short and config.lower_order_final in (None, True)
         if last in chosen and (lower or config.euler_at_final):
             ends = self._grid_levels[-2:].tolist()  # type: ignore[index]
             chosen[last] = ("ddim", self._ddim(*ends))
+
+    def _still(self) -> bool:
+        """Whether the last step has no length, and so no row."""
+        return len(self._row_levels) > len(self._rows)
 
     @classmethod
     def lowers(cls) -> bool:
         """Whether a last step of DDIM is what `lower_order_final` means for this solver."""
         known = "solver_order" in cls.method and not cls.method.get("lower_order_final")
         once = cls.calls == cls.history == 1 and not cls.draws
-        return cls.family == "DPMSolverMultistep" and known and once
+        return cls.family in ("DPMSolverMultistep", "DEISMultistep") and known and once
 
     def _end(self, opening: int) -> float:
         """Level at which the step before this row ends, before noise leads up from there."""
@@ -247,3 +262,15 @@ class PlanWalk(CompiledSteps):
         if index not in walk:
             raise ValueError("the run is over; call set_timesteps to begin another")
         return index, walk
+
+
+def _cut(rows: Any, count: int) -> Any:
+    """The first rows of a plan, with the matrices of these rows."""
+    if isinstance(rows, list):
+        return rows[:count]
+    cut = copy.copy(rows)
+    for name in ("steps", "kinds", "parts", "made"):
+        setattr(cut, name, getattr(rows, name)[:count])
+    if rows.tensors is not None:
+        cut.tensors = tuple(part[:count] for part in rows.tensors)
+    return cut

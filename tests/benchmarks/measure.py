@@ -133,6 +133,7 @@ def loop(module, x, compiled=False):
 def exported(name, x, cls=None):
     """One step of a scheduler, ours (exported) or diffusers' own, in the middle of a run."""
     if cls is None:
+        from solvergen.emit.diffusers_family import family_of
         from solvergen.hosts.diffusers_scheduler import GridScheduler
 
         module = importlib.import_module(f"solvergen.generated.{name}")
@@ -145,7 +146,7 @@ def exported(name, x, cls=None):
             "draws": hasattr(module, "NOISE"),
             "velocity": module.INTEGRAND == "velocity",
             "solver": module.NAME,
-            "family": "",
+            "family": family_of(name)[0],
             "method": {},
         }
         made = type("Exported", (GridScheduler,), members)()

@@ -4,6 +4,7 @@
 """
 
 import inspect
+import itertools
 import logging
 import warnings
 from pathlib import Path
@@ -24,7 +25,7 @@ PEERS = {
         {},
     ),
     "unipc_2_bh2_as_shipped_by_diffusers": ("UniPCMultistep", VP, {}),
-    "deis_logrho2_as_shipped_by_diffusers": ("DEISMultistep", VP, {}),
+    "deis_logrho2": ("DEISMultistep", VP, {}),
     "sa_solver_sde_p2c2_as_shipped_by_diffusers": ("SASolver", VP, {}),
     "ddim": ("DDIM", PLAIN, {}),
     "ddim_eta": ("DDIM", PLAIN, {"eta": 0.7}),
@@ -113,85 +114,138 @@ WITH = {
     "sigma_min": {"use_karras_sigmas": True},
     "sigma_max": {"use_karras_sigmas": True},
 }
-FLOW_TERMINAL = {"prediction_type": "flow_prediction", "use_flow_sigmas": True}
-RUNS = ((4, 0), (10, 0), (20, 0), (10, 4))
+FLOW = {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": 3.0}
+# What pipelines do with a scheduler: counts of steps, and the step to begin at (or to split at).
+SCENES = {
+    "SD": ((6, 0), (10, 0), (20, 0)),
+    "img2img": ((10, 4),),
+    "split": ((10, 6),),
+    "flow": ((6, 0), (10, 0)),
+    "flow img2img": ((10, 4),),
+    "dynamic": ((10, 0),),
+    "LCM": ((4, 0), (7, 0)),
+}
 SIGMA = ("Euler", "Heun", "LMS", "KDPM2")
-# Where theirs is left on purpose: (family, key, value), None for any; the reason.
+MIDDLE, FLOWS = ("img2img", "split", "flow img2img"), ("flow", "flow img2img", "dynamic")
+CLIPS = (
+    "thresholding",
+    "dynamic_thresholding_ratio",
+    "sample_max_value",
+    "clip_sample",
+    "clip_sample_range",
+)
+# Where theirs is left on purpose: family, scenes, keys and value, None for any; the reason.
 NOTES = (
     (
         "DDIM",
-        "timestep_spacing",
-        "linspace",
+        None,
+        ("timestep_spacing",),
+        None,
         "theirs steps to t − T // n, not to the next timestep",
     ),
     (
         "PNDM",
+        MIDDLE,
         None,
         None,
-        (
-            "theirs steps to t − T // n, combines v before it is converted, and begins "
-            "in the middle with half of its repeated first step"
-        ),
+        "theirs begins in the middle with half of its repeated first step",
+    ),
+    ("PNDM", None, ("prediction_type",), None, "theirs combines v before it is converted"),
+    ("PNDM", None, ("timestep_spacing",), None, "theirs steps to t − T // n"),
+    (
+        "PNDM",
+        None,
+        ("skip_prk_steps",),
+        None,
+        "a default of theirs does not choose a method: this file skips the Runge-Kutta steps",
     ),
     (
         "LMSDiscrete",
+        MIDDLE,
         None,
         None,
-        (
-            "theirs integrates its weights by quadrature to 1e-4, and begins in "
-            "the middle with weights of a history that it does not have"
-        ),
+        "theirs begins in the middle with weights of a history that it does not have",
+    ),
+    ("LMSDiscrete", None, None, None, "theirs integrates its weights by quadrature to 1e-4"),
+    (
+        "DPMSolverSinglestep",
+        MIDDLE,
+        None,
+        None,
+        "from inside a step ours goes to its end by DDIM; theirs goes on with a history it lacks",
     ),
     (
         "DPMSolverSinglestep",
         None,
+        ("final_sigmas_type",),
         None,
-        (
-            "from inside a step ours goes to its end by DDIM; theirs "
-            "goes on with a history that it does not have"
-        ),
+        "where 3 divides the number of steps ours lowers its last three only if they end at 0",
     ),
     (
         "SASolver",
         None,
         None,
-        (
-            "theirs draws noise between timesteps 200 and 800 (tau_func), ours "
-            "along the whole run; the strength is set by `solver_parameters`"
-        ),
+        None,
+        "theirs draws noise between timesteps 200 and 800 (tau_func), ours along the whole run",
     ),
     (
         "EulerDiscrete",
-        "interpolation_type",
+        None,
+        ("interpolation_type",),
         None,
         "theirs has n + 1 levels and passes the times of other levels; ours passes their own",
     ),
-    ("DDPM", "rescale_betas_zero_snr", None, "from α = 0 ours takes the limit without noise"),
-    ("TCD", "clip_sample", None, "theirs does not use it; ours does"),
-    ("TCD", "thresholding", None, "theirs does not use it; ours does"),
-    ("TCD", "dynamic_thresholding_ratio", None, "theirs does not use it; ours does"),
-    ("TCD", "sample_max_value", None, "theirs does not use it; ours does"),
-    ("TCD", "clip_sample_range", None, "theirs does not use it; ours does"),
-    ("LCM", "rescale_betas_zero_snr", None, "as far as float32 holds α of the first level"),
+    (
+        "DDPM",
+        None,
+        ("rescale_betas_zero_snr",),
+        None,
+        "from α = 0 ours takes the limit without noise",
+    ),
+    ("TCD", None, CLIPS, None, "theirs does not use it; ours does"),
+    (
+        "LCM",
+        None,
+        ("rescale_betas_zero_snr",),
+        None,
+        "as far as float32 holds α of the first level",
+    ),
     (
         "DPMSolverMultistep",
-        "final_sigmas_type",
+        None,
+        ("final_sigmas_type",),
         None,
         "a solver with noise is not lowered at its end",
     ),
     (
-        "DEISMultistep",
+        "UniPCMultistep",
+        FLOWS,
+        ("final_sigmas_type",),
         None,
-        None,
-        (
-            "theirs ends flow levels above 0 and lowers a step of length zero; "
-            "ours ends at 0 and lowers the last step that has a length"
-        ),
+        "theirs ends with a step of length zero, and corrects the state once more in it",
     ),
-    ("HeunDiscrete", "beta_schedule", None, "float32 at levels above 1000, in theirs"),
-    ("EulerAncestralDiscrete", "beta_schedule", None, "float32 at levels above 1000, in theirs"),
-    ("EulerDiscrete", "rescale_betas_zero_snr", None, "float32 at level 4096, in theirs"),
-    ("EulerAncestralDiscrete", "rescale_betas_zero_snr", None, "float32 at level 4096, in theirs"),
+    (
+        "DEISMultistep",
+        FLOWS,
+        None,
+        None,
+        "theirs takes logarithms of flow levels near 1 in float32: 1e-4",
+    ),
+    ("HeunDiscrete", None, ("beta_schedule",), None, "float32 at levels above 1000, in theirs"),
+    (
+        "EulerAncestralDiscrete",
+        None,
+        ("beta_schedule", "rescale_betas_zero_snr"),
+        None,
+        "float32 at levels above 1000, in theirs",
+    ),
+    (
+        "EulerDiscrete",
+        None,
+        ("rescale_betas_zero_snr",),
+        None,
+        "float32 at level 4096, in theirs",
+    ),
 )
 
 
@@ -209,13 +263,21 @@ def keys_of(family):
     return {name: p.default for name, p in found.items() if name != "self"}
 
 
-def config_of(family, base, key, value):
-    given = {**base, **({key: value} if key else {}), **WITH.get(key, {})}
-    if key == "shift_terminal" and family == "UniPCMultistep":
-        given |= FLOW_TERMINAL
-    if key in ("use_dynamic_shifting", "time_shift_type") and "use_flow_sigmas" in keys_of(family):
-        given |= FLOW_TERMINAL
-    return {k: v for k, v in given.items() if k in keys_of(family)}
+def config_of(name, scene, key=None, value=None):
+    """The config of their class in a scene, or None where it knows no such scene."""
+    family, base, _ = PEERS[name]
+    known, alone = keys_of(family), family.startswith("FlowMatch")
+    flow = scene in ("flow", "flow img2img", "dynamic")
+    if alone and not flow or flow and not (alone or "use_flow_sigmas" in known):
+        return None
+    if scene == "dynamic" and "use_dynamic_shifting" not in known:
+        return None
+    if scene == "LCM" and family not in ("LCM", "TCD"):
+        return None
+    given = {**base, **(FLOW if flow and not alone else {})}
+    given |= {"use_dynamic_shifting": True} if scene == "dynamic" else {}
+    given |= {**({key: value} if key else {}), **WITH.get(key, {})}
+    return {k: v for k, v in given.items() if k in known}
 
 
 def whole(scheduler, count, start=0, options=None, stop=None, x=None, split=None, **given):
@@ -246,47 +308,73 @@ def whole(scheduler, count, start=0, options=None, stop=None, x=None, split=None
     return x / size(first + len(times))
 
 
-def outcome(cls, name, key, value, runs=RUNS):
-    """(word, worst difference of results) of a key's value.
+def close(one, other):
+    """Whether two lists of times or levels are one to rounding."""
+    pair = one.double(), other.double()
+    return len(one) == len(other) and torch.allclose(*pair, rtol=1e-5, atol=1e-3)
+
+
+def run_of(make, scene, count, start, options, given):
+    """(the schedulers of a run, its last state) in a scene."""
+    made = make()
+    if scene != "split":
+        return [made], whole(made, count, start, options, **given)
+    middle, refiner = whole(made, count, 0, options, stop=start, **given), make()
+    return [made, refiner], whole(refiner, count, start, options, x=middle, **given)
+
+
+def outcome(cls, name, key, value, scene="SD", runs=None):
+    """(word, worst difference of results) of a key's value in a scene; None where there is none.
 
     "same": levels, times and results are theirs. "exact": the same levels, and the times of these
     levels, where theirs are truncated to integers. "refused": ours refuses in words; "theirs": their
     class refuses or fails. "other": anything else, which a note must explain.
     """
-    family, base, options = PEERS[name]
+    family, _, options = PEERS[name]
     theirs_class = getattr(diffusers, f"{family}Scheduler")
-    config = config_of(family, base, key, value)
+    config = config_of(name, scene, key, value)
+    if config is None:
+        return None
     given = {"mu": 0.9} if config.get("use_dynamic_shifting") else {}
+    given |= {"original_inference_steps": 100, "strength": 0.8} if scene == "LCM" else {}
     worst, words = 0.0, set()
-    for count, start in runs:
+    for count, start in runs or SCENES[scene]:
         try:
-            theirs = theirs_class(**config)
-            wanted = whole(theirs, count, start, options, **given)
-        except (ValueError, NotImplementedError, AttributeError, RuntimeError, TypeError):
+            (theirs, *_), wanted = run_of(
+                lambda: theirs_class(**config), scene, count, start, options, given
+            )
+        except (
+            ValueError,
+            NotImplementedError,
+            AttributeError,
+            RuntimeError,
+            TypeError,
+            AssertionError,
+        ):
             words.add("theirs")
             continue
         if not wanted.isfinite().all():
             words.add("theirs")
             continue
+
+        def ours_of(held=theirs.config, count=count, start=start, **more):
+            return run_of(
+                lambda: cls(name).from_config(held, **more), scene, count, start, options, given
+            )
+
         try:
-            ours = cls(name).from_config(theirs.config)
-            found = whole(ours, count, start, options, **given)
+            (ours, *_), found = ours_of()
         except ValueError as error:
             assert len(str(error).split()) > 4
             words.add("refused")
             continue
-        same_times = len(theirs.timesteps) == len(ours.timesteps) and torch.allclose(
-            theirs.timesteps.double(), ours.timesteps.double(), rtol=1e-5, atol=1e-3
-        )
         word = "same"
-        if not same_times:
-            ours = cls(name).from_config(theirs.config, timestep_rounding="diffusers")
-            found = whole(ours, count, start, options, **given)
-            word = "exact"
-            if len(theirs.timesteps) != len(ours.timesteps) or not torch.allclose(
-                theirs.timesteps.double(), ours.timesteps.double(), atol=1e-3
-            ):
-                word = "other"
+        if not close(theirs.timesteps, ours.timesteps):
+            (ours, *_), found = ours_of(timestep_rounding="diffusers")
+            word = "exact" if close(theirs.timesteps, ours.timesteps) else "other"
+        levels = getattr(theirs, "sigmas", None)
+        if levels is not None and len(levels) == len(theirs.timesteps) + 1:
+            word = word if close(levels, ours.sigmas) else "other"
         difference = float((found - wanted).norm() / wanted.norm())
         worst = max(worst, difference)
         words.add(word if difference < 1e-5 else "other")
@@ -295,10 +383,11 @@ def outcome(cls, name, key, value, runs=RUNS):
     return (words.pop() if len(words) == 1 else "other"), worst
 
 
-def note_of(family, key, value):
+def note_of(family, scene, key, value):
     """The index of the note that explains a difference, or None."""
-    for index, (of, on, at, _) in enumerate(NOTES):
-        if of == family and on in (None, key) and at in (None, value):
+    for index, (of, where, on, at, _) in enumerate(NOTES):
+        fits = of == family and at in (None, value)
+        if fits and (where is None or scene in where) and (on is None or key in on):
             return index
     return None
 
@@ -309,8 +398,13 @@ HEAD = """# Exported schedulers and diffusers' own
 An exported scheduler stands in for a class of diffusers: from the same config it has the same levels,
 times and defaults, and where the method is the same, the same results. The table is made by
 `python -m tests.export.matrix`, which runs a solver of each family beside its class for every config
-key, on whole runs of 4, 10 and 20 steps and on one that begins at step 4 of 10, and compares levels,
-times and results to 1e-5 in float32. The nightly tests hold this page to it.
+key, and compares levels, times and results to 1e-5 in float32. The nightly tests hold this page to it.
+
+Each key is tried as pipelines use a scheduler: a whole run of 6, 10 and 20 steps (SD); one that begins at
+step 4 of 10 (img2img); one of 10 that a base stops at step 6 and the refiner's own scheduler goes on with
+(split); on flow levels (flow, flow img2img); with dynamic shifting (dynamic); with
+`original_inference_steps` and `strength` (LCM). A cell holds for all of these that its class knows;
+after a semicolon stands what holds for the one that is named.
 
 * **=** levels, times and results are theirs;
 * **= t** levels are theirs, and the network gets the time of the level that it is at, where theirs
@@ -347,36 +441,50 @@ next one opens. Solvers with one call a step are cut between steps.
 """
 
 
+def cell_of(cls, names, family, key, used, unexplained):
+    """What the table says of a key in a family; new notes are added to those used."""
+    by_scene = {}
+    for scene in SCENES:
+        found = []
+        for name, value in itertools.product(names, KEYS[key]):
+            result = outcome(cls, name, key, value, scene)
+            if result is None:
+                continue
+            cell = CELLS.get(result[0])
+            if cell is None:
+                index = note_of(family, scene, key, value)
+                if index is None:
+                    unexplained.append((name, scene, key, value, result))
+                    continue
+                used += [] if index in used else [index]
+                cell = str(used.index(index) + 1)
+            found.append(cell)
+        if found:
+            by_scene.setdefault(", ".join(dict.fromkeys(found)), []).append(scene)
+    usual = max(by_scene or {"?": ""}, key=lambda text: len(by_scene[text]))
+    others = [f"{', '.join(s)}: {text}" for text, s in by_scene.items() if text != usual]
+    return "; ".join([usual, *others])
+
+
 def document(cls):
     """The page, from runs of everything."""
     columns = list(dict.fromkeys(family for family, _, _ in PEERS.values()))
     by_family = {c: [n for n, (family, _, _) in PEERS.items() if family == c] for c in columns}
-    used, rows = [], []
+    used, rows, unexplained = [], [], []
     for key in [*KEYS, *WORDS]:
         cells = []
         for family in columns:
             if key not in keys_of(family):
                 cells.append("·")
-                continue
-            if key in WORDS:
+            elif key in WORDS:
                 cells.append(WORDS[key].split(":")[0])
-                continue
-            found = []
-            for name in by_family[family]:
-                for value in KEYS[key]:
-                    word, worst = outcome(cls, name, key, value)
-                    cell = CELLS.get(word)
-                    if cell is None:
-                        index = note_of(family, key, value)
-                        assert index is not None, (name, key, value, worst)
-                        used += [] if index in used else [index]
-                        cell = str(used.index(index) + 1)
-                    found.append(cell)
-            cells.append(", ".join(dict.fromkeys(found)))
+            else:
+                cells.append(cell_of(cls, by_family[family], family, key, used, unexplained))
         rows.append(f"| `{key}` | " + " | ".join(cells) + " |")
+    assert not unexplained, unexplained
     head = "| key | " + " | ".join(columns) + " |"
     lines = [HEAD + head, "|---" * (len(columns) + 1) + "|", *rows, ""]
-    lines += [f"{k + 1}. {NOTES[i][0]}: {NOTES[i][3]}." for k, i in enumerate(used)]
+    lines += [f"{k + 1}. {NOTES[i][0]}: {NOTES[i][-1]}." for k, i in enumerate(used)]
     words = [f"* `{key}` is {value}." for key, value in WORDS.items()]
     return "\n".join([*lines, "", *words]) + "\n" + TAIL
 

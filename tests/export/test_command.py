@@ -27,11 +27,13 @@ def test_diffusers_file_stands_alone(tmp_path, capsys):
     assert "Unipc2Bh2Scheduler" in capsys.readouterr().out
     known = {
         "__future__",
+        "copy",
         "dataclasses",
         "functools",
         "inspect",
         "itertools",
         "math",
+        "operator",
         "os",
         "shutil",
         "threading",
