@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,6 +69,14 @@ class RunLevels:
                 return level, self._continuous(level[:-1], time)
         level, time = self._ended(level, time, shaped=False)
         return level, self._continuous(level[:-1], time)
+
+    def _first_size(self, level: torch.Tensor) -> float:
+        """The size of the noise that a run begins with: σ of its state, or 1, as their classes have it."""
+        config, first = self.config, float(level[0])
+        of_sigma = self.family in OF_THE_SPACING and config.timestep_spacing != "leading"
+        if not of_sigma or config.use_flow_sigmas or math.isinf(first):
+            return 1.0
+        return first / math.hypot(1.0, first)
 
     def _continuous(self, level: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         """log σ / 4 in place of the time, for networks that were trained with it."""

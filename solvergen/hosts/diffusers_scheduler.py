@@ -248,6 +248,7 @@ class GridScheduler(RunLevels, PlanSteps, SavedWithFile, ConfigMixin):  # type: 
         ends = torch.cat([levels, level[-1:]]).float()
         self.sigmas = 1 - ends if self.config.invert_sigmas else ends
         self.num_inference_steps = len(time)
+        self.init_noise_sigma = self._first_size(level)
         self.reset(rows, levels, grid)
         self._told, self._moves = told.tolist(), self._compilable(0)
         self._made, self._plan_eta = made, self._eta

@@ -140,11 +140,15 @@ class PlanWalk(CompiledSteps):
         """Where a run that begins at this time begins: at the opening of a step.
 
         Times are equal for one level only: at the end of a step and where the next one opens. A run
-        that goes through a level more than once begins at its first passage.
+        that goes through a level more than once begins at its first passage. A time that a host has
+        cast, to int64 or to a half, is the one that is it in that dtype, if there is one.
         """
         times = self.timesteps if schedule_timesteps is None else schedule_timesteps
-        found = (times.cpu() == torch.as_tensor(timestep).cpu()).nonzero().flatten().tolist()
+        times, given = times.cpu(), torch.as_tensor(timestep).cpu()
+        found = (times == given).nonzero().flatten().tolist()
         if not found:
+            found = (times.to(given.dtype) == given).nonzero().flatten().tolist()
+        if not found or len(set(times[found].tolist())) > 1:
             raise ValueError(
                 f"timestep {float(timestep)} is not in the schedule; use scheduler.timesteps"
             )

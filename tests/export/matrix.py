@@ -139,7 +139,7 @@ NOTES = (
     (
         "DDIM",
         None,
-        ("timestep_spacing",),
+        ("timestep_spacing", "rescale_betas_zero_snr"),
         None,
         "theirs steps to t − T // n, not to the next timestep",
     ),
@@ -228,6 +228,13 @@ NOTES = (
         "DEISMultistep",
         FLOWS,
         None,
+        None,
+        "theirs takes logarithms of flow levels near 1 in float32: 1e-4",
+    ),
+    (
+        "DEISMultistep",
+        None,
+        ("use_flow_sigmas", "flow_shift"),
         None,
         "theirs takes logarithms of flow levels near 1 in float32: 1e-4",
     ),
@@ -432,9 +439,20 @@ it and 0.1109, 0.0089, 0 without).
 by: `timesteps[i * order]` opens step i. Where steps have different numbers of model calls, `order` is an
 integer whose products are looked up in the plan, so that strength and `denoising_start` begin at a step.
 
-**Splitting a run of Heun's method** by `denoising_end` and `denoising_start` cuts inside a step, with
-these classes as with diffusers': pipelines cut by time, and the end of a step has the time at which the
-next one opens. Solvers with one call a step are cut between steps.
+**Splitting a run of Heun's method** by `denoising_end` and `denoising_start` cuts inside a step: pipelines
+cut by time, and the end of a step has the time at which the next one opens. The base then stops after the
+first call of a step, and the refiner takes that state for one of the level where the step began, with
+diffusers' class as with ours; results differ, since theirs holds x0 + σ ε there and ours α x0 + σ ε. Split
+runs of solvers with one call a step, which are cut between steps; the matrix above splits Heun there too.
+
+**Noise to begin with.** `init_noise_sigma` is that of the class: schedulers of Euler, Heun, LMS and KDPM2 begin
+at σ of the first level with `linspace` and `trailing`, which is 0.998 of unit noise at σ = 14.6, others at 1.
+
+**Shift of flow models.** `shift` has the default of FlowMatchEulerDiscreteScheduler, 1; a Stable Diffusion 3
+pipeline's own config says 3, and `from_config` takes it over.
+
+**Dtypes of times.** `step` and `index_for_timestep` find a time that a host has cast to int64 or to a half; one
+that several times become is refused.
 
 **Loading a saved pipeline.** `save_pretrained` puts the scheduler's file beside its config, so that
 `DiffusionPipeline.from_pretrained(folder, trust_remote_code=True)` loads the pipeline again.
@@ -456,8 +474,9 @@ def cell_of(cls, names, family, key, used, unexplained):
                 if index is None:
                     unexplained.append((name, scene, key, value, result))
                     continue
-                used += [] if index in used else [index]
-                cell = str(used.index(index) + 1)
+                text = f"{family}: {NOTES[index][-1]}"
+                used += [] if text in used else [text]
+                cell = str(used.index(text) + 1)
             found.append(cell)
         if found:
             by_scene.setdefault(", ".join(dict.fromkeys(found)), []).append(scene)
@@ -484,7 +503,7 @@ def document(cls):
     assert not unexplained, unexplained
     head = "| key | " + " | ".join(columns) + " |"
     lines = [HEAD + head, "|---" * (len(columns) + 1) + "|", *rows, ""]
-    lines += [f"{k + 1}. {NOTES[i][0]}: {NOTES[i][-1]}." for k, i in enumerate(used)]
+    lines += [f"{k + 1}. {text}." for k, text in enumerate(used)]
     words = [f"* `{key}` is {value}." for key, value in WORDS.items()]
     return "\n".join([*lines, "", *words]) + "\n" + TAIL
 

@@ -1,5 +1,7 @@
 """Exported schedulers inside diffusers' own pipelines, on tiny models with random weights."""
 
+import copy
+
 import pytest
 import torch
 
@@ -114,6 +116,22 @@ def test_diffusion_transformer(name, scheduler, vae):
     assert images.shape == (2, 8, 8, 3)
 
 
+def sd3():
+    torch.manual_seed(0)
+    return diffusers.SD3Transformer2DModel(
+        sample_size=8,
+        patch_size=1,
+        in_channels=4,
+        num_layers=1,
+        attention_head_dim=4,
+        num_attention_heads=2,
+        joint_attention_dim=8,
+        caption_projection_dim=8,
+        pooled_projection_dim=8,
+        out_channels=4,
+    ).eval()
+
+
 @pytest.mark.parametrize(
     ("name", "peer", "given"),
     [
@@ -126,19 +144,7 @@ def test_diffusion_transformer(name, scheduler, vae):
     ],
 )
 def test_flow_matching(name, peer, given, scheduler, vae):
-    torch.manual_seed(0)
-    transformer = diffusers.SD3Transformer2DModel(
-        sample_size=8,
-        patch_size=1,
-        in_channels=4,
-        num_layers=1,
-        attention_head_dim=4,
-        num_attention_heads=2,
-        joint_attention_dim=8,
-        caption_projection_dim=8,
-        pooled_projection_dim=8,
-        out_channels=4,
-    ).eval()
+    transformer = sd3()
     theirs = getattr(diffusers, f"FlowMatch{peer}DiscreteScheduler")(shift=3.0)
     nothing = {
         f"{kind}{i}": None for kind in ("text_encoder", "tokenizer") for i in ("", "_2", "_3")
@@ -162,3 +168,108 @@ def test_flow_matching(name, peer, given, scheduler, vae):
         found.append(images)
     close = 1e-5 if name in ("ddim", "flow_euler") or "heun_as" in name else 0.05
     assert (found[1] - found[0]).norm() < close * found[0].norm()
+
+
+def flux():
+    torch.manual_seed(0)
+    return diffusers.FluxTransformer2DModel(
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        joint_attention_dim=8,
+        pooled_projection_dim=8,
+        axes_dims_rope=(2, 2, 4),
+    ).eval()
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "config"),
+    [
+        ("StableDiffusion3Img2ImgPipeline", {"shift": 3.0}),
+        ("FluxImg2ImgPipeline", {"shift": 3.0}),
+        ("FluxImg2ImgPipeline", {"use_dynamic_shifting": True}),
+    ],
+)
+def test_flow_matching_from_an_image_is_diffusers(pipeline, config, scheduler, vae):
+    theirs = diffusers.FlowMatchEulerDiscreteScheduler(**config)
+    cls, count = getattr(diffusers, pipeline), 3 if "3" in pipeline else 2
+    parts = [f"{kind}{i}" for kind in ("text_encoder", "tokenizer") for i in ("", "_2", "_3")]
+    nothing = dict.fromkeys(part for part in parts if count == 3 or "3" not in part)
+    transformer = sd3() if count == 3 else flux()
+    vae = copy.deepcopy(vae)
+    vae.register_to_config(shift_factor=0.1)
+    image, found = torch.rand(1, 3, 16, 16, generator=draw(1)), []
+    for chosen in (theirs, scheduler("flow_euler").from_config(theirs.config)):
+        pipe = cls(transformer=transformer, vae=vae, scheduler=chosen, **nothing)
+        pipe.set_progress_bar_config(disable=True)
+        found.append(
+            pipe(
+                prompt_embeds=torch.rand(1, 4, 8, generator=draw(2)),
+                pooled_prompt_embeds=torch.rand(1, 8, generator=draw(3)),
+                image=image,
+                height=16,
+                width=16,
+                strength=0.6,
+                num_inference_steps=7,
+                guidance_scale=1.0,
+                generator=draw(),
+                output_type="latent",
+            ).images
+        )
+    assert found[0].isfinite().all()
+    assert (found[1] - found[0]).norm() < 1e-5 * found[0].norm()
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("euler_sigma", diffusers.EulerDiscreteScheduler),
+        ("dpmpp_2m", diffusers.DPMSolverMultistepScheduler),
+    ],
+)
+@pytest.mark.parametrize("part", [0.5, 0.7])
+def test_a_base_and_a_refiner_split_a_run_as_diffusers_do(name, theirs, part, scheduler, vae):
+    """SDXL's denoising_end and denoising_start, each pipeline with a scheduler of its own.
+
+    Not for Heun: pipelines cut by time, so that the base stops inside a step, and the refiner takes
+    its state for one of the level where the step began; theirs in x0 + σ ε, ours in α x0 + σ ε.
+    """
+    torch.manual_seed(0)
+    unet = diffusers.UNet2DConditionModel(
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        sample_size=8,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=16,
+        attention_head_dim=4,
+        norm_num_groups=4,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=56,
+    ).eval()
+    parts = [f"{kind}{i}" for kind in ("text_encoder", "tokenizer") for i in ("", "_2")]
+    words = {
+        "prompt_embeds": torch.rand(1, 4, 16, generator=draw(1)),
+        "pooled_prompt_embeds": torch.rand(1, 8, generator=draw(2)),
+        "guidance_scale": 1.0,
+        "num_inference_steps": 8,
+        "output_type": "latent",
+    }
+    found, config = [], theirs(**LATENT).config
+    for make in (theirs.from_config, scheduler(name).from_config):
+        base, refiner = (
+            cls(unet=unet, vae=vae, scheduler=make(config), **dict.fromkeys(parts))
+            for cls in (
+                diffusers.StableDiffusionXLPipeline,
+                diffusers.StableDiffusionXLImg2ImgPipeline,
+            )
+        )
+        base.set_progress_bar_config(disable=True), refiner.set_progress_bar_config(disable=True)
+        size = {"height": 16, "width": 16}
+        middle = base(denoising_end=part, generator=draw(), **size, **words).images
+        found.append(refiner(image=middle, denoising_start=part, generator=draw(), **words).images)
+    assert found[0].isfinite().all()
+    assert (found[1] - found[0]).norm() < 1e-4 * found[0].norm()

@@ -257,3 +257,21 @@ def test_large_states_use_memory_again_and_small_ones_of_a_caller_stay(scheduler
             kept += [(x, x.clone())] if len(kept) < 2 else []
     assert len(set(places)) <= 6
     assert all(torch.equal(a, b) for a, b in kept)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.float16, torch.bfloat16])
+def test_times_that_a_host_has_cast_are_found(dtype, scheduler):
+    for config in ({}, {"use_exponential_sigmas": True}, {"use_flow_sigmas": True}):
+        made, x = scheduler("heun_edm")(**{**VP, **config}), torch.ones(1, 2)
+        made.set_timesteps(7)
+        for k in (0, 4, 11):
+            t = made.timesteps[k].to(dtype)
+            assert made.timesteps[made.index_for_timestep(t)] == made.timesteps[k]
+        made.step(x, made.timesteps[4].to(dtype), x)
+        assert made.step_index == 1 + made.index_for_timestep(made.timesteps[4])
+    made = scheduler("dpmpp_2m")(use_exponential_sigmas=True, **VP)
+    made.set_timesteps(60)
+    with pytest.raises(ValueError, match="not in the schedule"):
+        made.index_for_timestep(torch.tensor(5000))
+    with pytest.raises(ValueError, match="not in the schedule"):
+        made.index_for_timestep(torch.tensor(992.0, dtype=torch.bfloat16))  # one of several
