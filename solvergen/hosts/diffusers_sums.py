@@ -56,8 +56,8 @@ class WeightedSum:
                 return out
         else:
             rest = self.rest
-            single = out.dtype == torch.float32 and self.single is not None
-            out = out * (self.single if single else self.weight)
+            single = self.single if out.dtype == torch.float32 else None
+            out = out * (self.weight if single is None else single)
         for place, w in rest:
             out.add_(values[place], alpha=w)
         return out
@@ -82,6 +82,7 @@ class SummedStep:
         known = [1.0, self.factor, *factors]
         scaled = [list(map(operator.mul, row, known)) for row in rows]
         self.blank = (None,) * len(factors)
+        self.width = len(known)
         self.sums: list[WeightedSum] = []
         self.keep: list[int | None] = []
         self.factors: list[float] = []
@@ -96,17 +97,16 @@ class SummedStep:
                 self.keep.append(place)
                 self.factors.append(known[place])
             else:
-                place = next((place for place, other in made if other == weights), None)
-                if place is None:
-                    place = self._add(weights)
-                    made.append((place, weights))
-                self.keep.append(place)
+                known_sum = next((place for place, other in made if other == weights), None)
+                if known_sum is None:
+                    known_sum = self._add(weights)
+                    made.append((known_sum, weights))
+                self.keep.append(known_sum)
                 self.factors.append(1.0)
         first = _shortened(scaled[0], len(known), made) if made else scaled[0]
         self.following = self._add(first)
 
     def _add(self, weights: list[float]) -> int:
-        self.width = len(weights) if not self.sums else self.width
         self.sums.append(WeightedSum(weights))
         return self.width + len(self.sums) - 1
 
