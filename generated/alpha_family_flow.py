@@ -23,6 +23,7 @@ EVALUATIONS_PER_STEP = 2
 HISTORY = 0
 SPEC_SHA256 = "ed53475dcecc2bd024879753c42c3e6060e08ea4516d51073fa9a7a19e251a82"
 # Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+# It holds for almost all values of r.
 ORDER = {
     "uniform": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
     "smooth": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},

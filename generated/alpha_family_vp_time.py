@@ -26,6 +26,7 @@ EVALUATIONS_PER_STEP = 2
 HISTORY = 0
 SPEC_SHA256 = "b8d4b4232f79051a23596d2b89e025e222b0bbdc3e808bd6123b254135856c20"
 # Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+# It holds for almost all values of r.
 ORDER = {
     "uniform": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
     "smooth": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},

@@ -23,6 +23,7 @@ EVALUATIONS_PER_STEP = 2
 HISTORY = 0
 SPEC_SHA256 = "995a816e29e8c696d4b31928d4404083a7a68cbe2f879979f2cdee2b54010698"
 # Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+# It holds for theta = 1/2, c = 1, not for almost all values.
 ORDER = {
     "uniform": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
     "smooth": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},

@@ -23,6 +23,7 @@ EVALUATIONS_PER_STEP = 1
 HISTORY = 1
 SPEC_SHA256 = "43c58ada0b4a4b889341de3155211c0c83ec4613d52c882bc48f1f43d6f5f0de"
 # Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+# It holds for gamma = 1, not for almost all values.
 ORDER = {
     "uniform": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
     "smooth": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},

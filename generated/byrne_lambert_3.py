@@ -29,6 +29,7 @@ EVALUATIONS_PER_STEP = 2
 HISTORY = 1
 SPEC_SHA256 = "b867e1a28a2f5ba45636d3170e2080ddc8cf768b009fdb660f3fcd8fcaed49d2"
 # Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+# It holds for almost all values of a.
 ORDER = {
     "uniform": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},
     "smooth": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},

@@ -19,6 +19,7 @@ EVALUATIONS_PER_STEP = 2
 HISTORY = 0
 SPEC_SHA256 = "7e0111c505cb8703f9f74992487fbea47809a10cbba4943fa75dee38e9761852"
 # Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+# It holds for almost all values of r.
 ORDER = {
     "uniform": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
     "smooth": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},

@@ -23,6 +23,7 @@ EVALUATIONS_PER_STEP = 3
 HISTORY = 0
 SPEC_SHA256 = "ba9ff2ccb83b5dc91b8bb903aaeda95c5223eca4db67dc1fc131546901804da9"
 # Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+# It holds for r2 = 2/3 and almost all values of r1.
 ORDER = {
     "uniform": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},
     "smooth": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},

@@ -26,6 +26,7 @@ EVALUATIONS_PER_STEP = 3
 HISTORY = 0
 SPEC_SHA256 = "6129e07010bb6aca25fe9ca013214b688fbfaf637b06ef93830bc9561bef0651"
 # Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+# It holds for r2 = 2/3 and almost all values of r1.
 ORDER = {
     "uniform": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},
     "smooth": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},

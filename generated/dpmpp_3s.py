@@ -26,6 +26,7 @@ EVALUATIONS_PER_STEP = 3
 HISTORY = 0
 SPEC_SHA256 = "7a6039159a2d14a2d12efed0c5e00b61d7dba8dd331246a9fb5f33501823ee85"
 # Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+# It holds for r2 = 2/3 and almost all values of r1.
 ORDER = {
     "uniform": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},
     "smooth": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},

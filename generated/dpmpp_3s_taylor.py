@@ -29,6 +29,7 @@ EVALUATIONS_PER_STEP = 3
 HISTORY = 0
 SPEC_SHA256 = "49598d6fc8c6b13aa9716efbeb99dc29828b2ca6576ab0ebbeb91d27dc46a9ed"
 # Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+# It holds for r2 = 2/3 and almost all values of r1.
 ORDER = {
     "uniform": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},
     "smooth": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},

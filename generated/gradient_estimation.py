@@ -20,6 +20,7 @@ EVALUATIONS_PER_STEP = 1
 HISTORY = 1
 SPEC_SHA256 = "c0df4f139da97b239b2e3c12ffbbf872a751d79736ae35bd7957068b6fcfa697"
 # Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+# It holds for almost all values of gamma.
 ORDER = {
     "uniform": {"exact_start": [1, True], "own_start": [1, True], "own_end": [1, True]},
     "smooth": {"exact_start": [1, True], "own_start": [1, True], "own_end": [1, True]},

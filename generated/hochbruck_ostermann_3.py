@@ -26,6 +26,7 @@ EVALUATIONS_PER_STEP = 3
 HISTORY = 0
 SPEC_SHA256 = "8e9c5eb02fc05ad0f02b5b6f5cc1ad7b525319210aace36a031f39bf1ace1936"
 # Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+# It holds for almost all values of c2.
 ORDER = {
     "uniform": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},
     "smooth": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},

@@ -19,6 +19,7 @@ EVALUATIONS_PER_STEP = 2
 HISTORY = 0
 SPEC_SHA256 = "2584b4cf34874df7766a5a17940a9d78b189eb7e4d160328f0cc39e22023b5bc"
 # Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+# It holds for almost all values of c2.
 ORDER = {
     "uniform": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},
     "smooth": {"exact_start": [2, True], "own_start": [2, True], "own_end": [2, True]},

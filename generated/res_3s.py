@@ -31,6 +31,7 @@ EVALUATIONS_PER_STEP = 3
 HISTORY = 0
 SPEC_SHA256 = "701a8ad1ff25d9ab749f6192873a19b8e25824068a99e4014f19defd39288f99"
 # Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
+# It holds for almost all values of c2, c3.
 ORDER = {
     "uniform": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},
     "smooth": {"exact_start": [3, True], "own_start": [3, True], "own_end": [3, True]},

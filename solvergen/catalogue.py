@@ -61,6 +61,7 @@ class Entry:
         varying: parameters with a number for each step, for all of which the orders hold.
         table: what its own numbers do at its own levels, in lines.
         ways: of a solver that switches along the run, the order of each of its kinds of steps.
+        holds: for which values of its parameters the orders hold.
         divergence: that it does not converge, where, and why; empty where it does.
     """
 
@@ -95,6 +96,7 @@ class Entry:
     varying: tuple[str, ...] = ()
     table: tuple[str, ...] = ()
     ways: tuple[str, ...] = ()
+    holds: str = ""
     divergence: str = ""
 
     @cached_property
@@ -242,6 +244,7 @@ def _proved(proof: Proof) -> dict[str, Any]:
         "bottlenecks": tuple(str(bottleneck) for bottleneck in report.bottlenecks),
         "rounded": rounded and (rounded.order, str(rounded)),
         "divergence": report.divergence,
+        "holds": "" if proof.scope is None else str(proof.scope),
         "ways": tuple(f"where {', '.join(decided)}: {order}" for decided, order in report.ways),
     }
 

@@ -46,6 +46,8 @@ def _orders(one: Entry) -> Iterator[str]:
             label = "uniform grid in the clock"
         cells = (short(*one.order[kind][mode]) for mode in MODES)
         yield f"  {label:22}" + "".join(f"{cell:>14}" for cell in cells)
+    if one.holds:
+        yield f"these orders hold {one.holds}"
     if one.ways:
         yield "its weights switch along the run; the order of its steps"
         yield from (f"  {way}" for way in one.ways)
@@ -133,8 +135,11 @@ def shown_rate(rate: Any) -> str:
 def theory_facts(report: OrderReport) -> dict[str, Any]:
     """Everything that is proved of a solver, as plain data for programs and plots."""
     from .order.ode.stability import stability
+    from .order.questions.parameters import scope
 
     facts = report.json()
+    if (held := scope(report)) is not None:
+        facts["holds"] = held.json()
     try:
         smooth: Any = report.smooth.json()
     except OrderError as error:

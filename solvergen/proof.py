@@ -11,6 +11,7 @@ from .loading import Loaded
 
 if TYPE_CHECKING:
     from .order import OrderReport
+    from .order.questions.parameters import Scope
     from .order.sde.report import StochasticReport
     from .order.verdict import Rate
     from .program.model import Program
@@ -65,7 +66,17 @@ class Proof:
             return None
         from .emit.torch_file import MAX_COEFFICIENT
 
-        return self.order.theory(longest=MAX_COEFFICIENT)
+        theory = self.order.theory(longest=MAX_COEFFICIENT)
+        return theory if self.scope is None else {**theory, "holds": str(self.scope)}
+
+    @cached_property
+    def scope(self) -> Scope | None:
+        """For which values of its parameters the orders hold; ``None`` where it has none."""
+        if self.order is None:
+            return None
+        from .order.questions.parameters import scope
+
+        return scope(self.order)
 
     @cached_property
     def text(self) -> str:

@@ -24,6 +24,7 @@ def add(commands: Any) -> None:
         "solvergen explain mine.toml --latex       # the update, for the paper",
         "solvergen explain mine.toml --json        # everything, for programs",
         "solvergen explain mine.toml --derivation  # step by step, for lecture notes",
+        "solvergen explain dpm_solver_2 --constants  # the error constant as an expression in r",
     )
     explain.add_argument("spec", metavar="SPEC", help="a TOML file or a gallery solver's name")
     form = explain.add_mutually_exclusive_group()
@@ -34,6 +35,13 @@ def add(commands: Any) -> None:
         "--derivation",
         action="store_true",
         help="from the Taylor expansion to the local and the global error, for lecture notes",
+    )
+    explain.add_argument(
+        "--constants",
+        nargs="*",
+        metavar="NAME",
+        help="orders for almost all values of the parameters (all, or those named), and the error "
+        "constants as expressions in them",
     )
     explain.set_defaults(handler=run_explain)
 
@@ -62,6 +70,8 @@ def run_explain(args: argparse.Namespace) -> int:
 
         if is_recipe(args.spec):
             return students.explain(args.spec, args.json)
+    if args.constants is not None:
+        return run_constants(args)
     if not (args.json or args.latex or args.markdown or args.derivation):
         from ..catalogue import entry
         from ..explanation import explanation
@@ -86,6 +96,27 @@ def run_explain(args: argparse.Namespace) -> int:
         print(formula.latex(loaded.program))
     else:
         print(formula.markdown(loaded.program, loaded.solver.source.cite()), end="")
+    return 0
+
+
+def run_constants(args: argparse.Namespace) -> int:
+    """Orders and constants with parameters as symbols."""
+    from ..explanation import GRIDS, MODES, short
+    from ..loading import load
+    from ..order.questions.parameters import constants, in_parameters
+
+    report = in_parameters(load(args.spec).program, args.constants)
+    found = list(constants(report))
+    if args.json:
+        print(json.dumps(report.json(), indent=2, ensure_ascii=False))
+        return 0
+    names = [*args.constants] or [p.name for p in report.program.parameters if not p.per]
+    print(f"for almost all values of {', '.join(names)}: exact start, own start, own end")
+    for kind, label in GRIDS.items():
+        cells = (report.orders[kind][mode] for mode in MODES)
+        print(f"  {label:22}" + "".join(f"{short(c.value, c.exact):>6}" for c in cells))
+    for where, text in found:
+        print(f"local error  {text}   ({where})")
     return 0
 
 
@@ -123,7 +154,7 @@ def run_same(args: argparse.Namespace) -> int:
     if fitted.is_fitted(args.a) or fitted.is_fitted(args.b):
         return fitted.same(args)
     from ..loading import load
-    from ..program.same import same
+    from ..program.same import same, same_for
 
     first, second = load(args.a), load(args.b)
     found = same(first.program, second.program)
@@ -131,7 +162,7 @@ def run_same(args: argparse.Namespace) -> int:
         place = found and {"step": found.step, "evaluation": found.evaluation, "what": found.what}
         print(json.dumps({"same": found is None, "difference": place}, indent=2))
     elif found is None:
-        print(f"{args.a} and {args.b} are the same method")
+        print(f"{args.a} and {args.b} are the same method{same_for(first.program, second.program)}")
     else:
         where = "the end" if found.evaluation is None else f"model call {found.evaluation}"
         print(f"{args.a} and {args.b} differ, first at {where} of step {found.step}: {found.what}")

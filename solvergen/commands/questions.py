@@ -49,6 +49,7 @@ def add(commands: Any) -> None:
         "find the parameter values that reach an order: solved, not sampled",
         "solvergen conditions dpm_solver_3 3",
         "solvergen conditions mine.toml 3 --grid smooth  # on grids as people use them",
+        "solvergen conditions res_3s 3 --minimise        # with the least leading constant",
     )
     solve.add_argument("spec", metavar="SPEC", help="a TOML file or a gallery solver's name")
     solve.add_argument("order", type=int, metavar="ORDER")
@@ -57,6 +58,16 @@ def add(commands: Any) -> None:
         "--grid",
         choices=("uniform", "smooth", "arbitrary"),
         help="where it is asked for; on any grid unless given, else on uniform ones",
+    )
+    solve.add_argument(
+        "--own",
+        action="store_true",
+        help="its own first and last steps must reach the order as well",
+    )
+    solve.add_argument(
+        "--minimise",
+        action="store_true",
+        help="the values with the least leading constant (uniform grid) among those that reach the order",
     )
     solve.set_defaults(handler=run_conditions)
 
@@ -170,6 +181,7 @@ def run_conditions(args: argparse.Namespace) -> int:
     from ..loading import load
     from ..order.questions.conditions import conditions
 
-    found = conditions(load(args.spec).program, args.order, args.names, args.grid)
+    program = load(args.spec).program
+    found = conditions(program, args.order, args.names, args.grid, args.own, args.minimise)
     print("\n".join([str(found), *found.lines()]))
     return 0 if found.solutions else 1

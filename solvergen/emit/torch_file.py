@@ -172,6 +172,7 @@ def _theory(theory: Mapping[str, Any] | None, program: Program) -> list[str]:
         ]
     stated = [
         "# Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.",
+        *([f"# It holds {theory['holds']}."] if theory.get("holds") else []),
         *divergence,
         *literal("ORDER = ", order),
     ]

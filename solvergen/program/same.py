@@ -8,6 +8,7 @@ from typing import Any
 
 import mpmath
 
+from ..spec.model import Parameter
 from .digest import canonical
 from .model import Program
 from .unroll import Unrolled, oldest, unroll
@@ -61,6 +62,50 @@ def same(a: Program, b: Program) -> Difference | None:
         if found := _on_patterns(a, b, n):
             return found
     return None
+
+
+def same_for(a: Program, b: Program) -> str:
+    """For which values of their parameters two equal methods are one: in words, empty without parameters.
+
+    Args:
+        a, b: the same method at the defaults.
+    """
+    names = {p.name for program in (a, b) for p in program.parameters}
+    if not names:
+        return ""
+    shared = [p.name for p in a.parameters] == [p.name for p in b.parameters]
+    if canonical(a) == canonical(b) or (shared and not _apart(a, b)):
+        return f", for all values of {', '.join(sorted(names))}"
+    shown = [f"{p.name} = {p.default}" for program in (a, b) for p in program.parameters]
+    return f", for {', '.join(dict.fromkeys(shown))}; other values make other methods"
+
+
+def _apart(a: Program, b: Program) -> bool:
+    """Whether two methods with the same parameters differ at other values of them."""
+    if a.varying or b.varying or a.length or b.length:
+        return True
+    n = min(max(oldest(a), oldest(b), 3), 40)
+    with mpmath.workdps(DIGITS):
+        lam = _grid(_PATTERNS[0], n)
+        for point in (Fraction(5, 7), Fraction(6, 13)):
+            values = {p.name: _inside(p, point, k) for k, p in enumerate(a.parameters)}
+            try:
+                if _first(unroll(a, lam, values), unroll(b, lam, values)):
+                    return True
+            except ZeroDivisionError:
+                continue
+    return False
+
+
+def _inside(parameter: Parameter, point: Fraction, k: int) -> Any:
+    """A value within the bounds of a parameter, away from its default."""
+    share = point + Fraction(k, 97)
+    low = parameter.minimum if parameter.minimum is not None else parameter.above
+    high = parameter.maximum if parameter.maximum is not None else parameter.below
+    low = low if low is not None else (high or parameter.default) - 2
+    high = high if high is not None else low + 2
+    value = low + (high - low) * (share % 1)
+    return mpmath.mpf(value.numerator) / value.denominator
 
 
 def _levels(a: Program, b: Program) -> Difference | None:

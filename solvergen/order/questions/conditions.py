@@ -22,8 +22,12 @@ from ...program.model import Program
 from ..expansion import grid as grids
 from ..expansion.grid import ARBITRARY, SMOOTH, UNIFORM
 from ..expansion.local_error import Case, defaults, local_error
+from ..expansion.recursion import Words
 from ..expansion.symbol_values import symbolic_coordinate
 from ..ode.analyse import analyse
+from ..ode.ends import StartRun, end_run, endings, start_case
+from ..ode.run_places import before_end
+from .least import Least, least
 
 if TYPE_CHECKING:
     from sympy import Expr, Symbol
@@ -67,6 +71,7 @@ class Conditions:
         solutions: all families of values that satisfy them, within the parameters' bounds.
         impossible: whether an error term that no parameter changes rules the order out.
         grid: arbitrary, or uniform where no values reach the order on any grid.
+        least: the values with the least leading constant, where they were asked for.
     """
 
     order: int
@@ -75,6 +80,7 @@ class Conditions:
     solutions: tuple[Solution, ...]
     impossible: bool = False
     grid: str = ARBITRARY
+    least: Least | None = None
 
     def lines(self) -> list[str]:
         """The equations one a line, and what their symbols mean."""
@@ -87,6 +93,8 @@ class Conditions:
         if expanded:
             series = ", ".join(f"{name} = {name}₀ + {name}₁ h + …" for name in expanded)
             lines.append(f"  where {series}: a parameter may change with the step")
+        if self.least is not None:
+            lines.append(f"  {self.least}")
         return lines
 
     def __str__(self) -> str:
@@ -97,7 +105,12 @@ class Conditions:
 
 
 def conditions(
-    program: Program, order: int, names: Iterable[str] | None = None, grid: str | None = None
+    program: Program,
+    order: int,
+    names: Iterable[str] | None = None,
+    grid: str | None = None,
+    own: bool = False,
+    minimise: bool = False,
 ) -> Conditions:
     """Solve the order conditions for a program's parameters.
 
@@ -107,6 +120,8 @@ def conditions(
         names: the parameters to solve for; the others keep their defaults. All unless given.
         grid: uniform, smooth or arbitrary: where the order is asked for. On any grid unless given, and
             on uniform ones where no values reach it there.
+        own: whether the solver's own first and last steps must reach the order as well.
+        minimise: whether to look for the values with the least leading constant.
 
     Returns:
         Equations and all solutions within the declared bounds.
@@ -131,17 +146,24 @@ def conditions(
             f"{program.name} has no parameter {', '.join(strange)}; it has {', '.join(known)}"
         )
     if grid is not None:
-        return _conditions(program, order, chosen, grid)
-    found = _conditions(program, order, chosen, ARBITRARY)
+        return _conditions(program, order, chosen, grid, own, minimise)
+    found = _conditions(program, order, chosen, ARBITRARY, own, minimise)
     if not found.solutions and program.main.uneven:
-        uniform = _conditions(program, order, chosen, UNIFORM)
+        uniform = _conditions(program, order, chosen, UNIFORM, own, minimise)
         found = uniform if uniform.solutions else found
     return found
 
 
-def _conditions(program: Program, order: int, chosen: tuple[str, ...], grid: str) -> Conditions:
+def _conditions(
+    program: Program,
+    order: int,
+    chosen: tuple[str, ...],
+    grid: str,
+    own: bool,
+    minimise: bool,
+) -> Conditions:
     """The conditions on one class of grids."""
-    tops, bottoms, unknowns = _equations(program, order, chosen, grid)
+    tops, bottoms, unknowns = _equations(program, order, chosen, grid, own)
     solutions = _solve(tops, unknowns)
     kept = [s for s in solutions if all(b.subs(s) != 0 for b in bottoms)]
     listed = [_described(program, chosen, solution) for solution in kept]
@@ -149,7 +171,10 @@ def _conditions(program: Program, order: int, chosen: tuple[str, ...], grid: str
     limited = tuple(replace(s, limits=_limits(program, order, s)) for s in unique)
     equations = tuple(_readable(str(top)) for top in tops if top.free_symbols)
     impossible = any(not top.free_symbols for top in tops)
-    return Conditions(order, chosen, equations, limited, impossible, grid)
+    best = None
+    if minimise and kept:
+        best = least(program, _case(program, order, chosen, UNIFORM), order, kept)
+    return Conditions(order, chosen, equations, limited, impossible, grid, best)
 
 
 def _limits(program: Program, order: int, solution: Solution) -> tuple[str, ...]:
@@ -206,14 +231,17 @@ def _unknown(name: str, k: int) -> str:
 
 
 def _equations(
-    program: Program, order: int, chosen: tuple[str, ...], grid: str
+    program: Program, order: int, chosen: tuple[str, ...], grid: str, own: bool
 ) -> tuple[list[Expr], list[Expr], list[Symbol]]:
     """Numerators that must vanish, denominators that must not, and the unknowns."""
     from ...algebra.rational import canonical
 
     case = _case(program, order, chosen, grid)
     errors = local_error(case, order, 1 if program.main.corrector else order)
-    values = [term for value in errors.values() for term in getattr(value, "terms", [value])]
+    left = [errors, *(_edges(program, case, order) if own else [])]
+    values = [
+        t for words in left for value in words.values() for t in getattr(value, "terms", [value])
+    ]
     tops: list[Expr] = []
     bottoms: list[Expr] = []
     unknowns: dict[Symbol, None] = {}
@@ -223,6 +251,30 @@ def _equations(
         tops += _in_ratios(quotient.top)
         bottoms += [factor.as_expr() for factor in quotient.bottom]
     return list(dict.fromkeys(tops)), bottoms, sorted(unknowns, key=lambda s: s.name)
+
+
+def _edges(program: Program, case: Case, order: int) -> list[Words]:
+    """What the solver's own first and last steps leave below h^order, which must vanish."""
+    if program.shrink is not None:
+        raise OrderError(
+            f"{program.name}: its first step is shortened, so that what it leaves is no polynomial in the "
+            "parameters; ask without --own"
+        )
+    found = []
+    if order > 1 and program.start:
+        opening = start_case(case)
+        found.append(opening.expand(order - 1, lambda r: StartRun(r, program).run()))
+    predictor = 1 if program.main.corrector else order
+    for last in endings(program) if order > 1 else ():
+        if last:
+            closing = replace(before_end(case, len(last)), spans=tuple(s.spans for s in last))
+            found.append(
+                closing.expand(
+                    order - 1,
+                    lambda r, last=last: end_run(r, program, last, order - 1, predictor),  # type: ignore[misc]
+                )
+            )
+    return found
 
 
 def _in_ratios(top: PolyElement) -> list[Expr]:
