@@ -204,7 +204,14 @@ def integer_product(left: Integers, right: Integers) -> tuple[int, list[int], in
 
 def refuse_constant(z: Scalar, function: str) -> None:
     """Refuse arguments that do not vanish with h: their values are irrational."""
-    if (isinstance(z, Series) and z.terms and z.low < 1) or (not isinstance(z, Series) and z):
+    if not isinstance(z, Series) and z:
+        name = "exp, expm1 or phi" if function in ("exp", "phi") else function
+        raise OrderError(
+            f"a weight holds {name} of a number, which is irrational, so that nothing exact follows; make the "
+            "value a parameter with its decimal as default: orders are then those of that decimal, and "
+            "`solvergen explain SPEC --constants` shows those for almost all"
+        )
+    if isinstance(z, Series) and z.terms and z.low < 1:
         raise OrderError(
             f"{function} of an argument that does not vanish with h has no rational value; "
             "write weights in which such arguments are multiples of h"

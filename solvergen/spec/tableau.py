@@ -26,7 +26,8 @@ class Tableau:
         tuple[Expr, ...],
         Key(
             List(Expression(Vocabulary.PARAMETERS)),
-            "Places of the stages after the first, which is the point n (all stages if implicit).",
+            "Places of the stages after the first, which is the point n (all stages if implicit). A table "
+            "as it is printed, with its first row of zeros, is read too.",
             '["1/2", "1"]',
         ),
     ]
@@ -83,6 +84,8 @@ def written_out(
     >>> [stage.name for stage in heun[0]], [source for source, _ in heun[1].weights]
     (['k2'], ['n', 'k2'])
     """
+    if sweeps is None:
+        places, rows = _without_zeros(places, rows, len(final))
     _check(places, rows, final, implicit=sweeps is not None)
     scale: Expr = Symbol("h") if coordinate == "lambda" else ONE
 
@@ -109,6 +112,15 @@ def written_out(
         )
         known = names
     return stages, rule(known, final, "b")
+
+
+def _without_zeros(
+    places: Sequence[Expr], rows: Sequence[Sequence[Expr]], stages: int
+) -> tuple[Sequence[Expr], Sequence[Sequence[Expr]]]:
+    """An explicit table printed in full: its first row, all zero, and the zeros above its diagonal dropped."""
+    if len(places) == len(rows) == stages and places[0] == ZERO and not any(rows[0]):
+        places, rows = places[1:], rows[1:]
+    return places, [row if any(row[i:]) else row[:i] for i, row in enumerate(rows, 1)]
 
 
 def _merged(pairs: Sequence[tuple[str, Expr]]) -> tuple[tuple[str, Expr], ...]:

@@ -338,3 +338,34 @@ def test_conditions_on_the_grids_that_are_asked_for(grid, said):
     using = ["ddim"]
     """
     assert said in str(conditions(derive(parse_solver(text)), 2, grid=grid))
+
+
+def test_a_derivation_carries_past_states():
+    made = derivation(derive(load("bdf_2")))
+    shown = made.markdown()
+    assert r"\mathrm{LTE} = \tfrac{2}{9} h^{3} f''" in shown
+    # the error constant 2/9 over ρ'(1) = 2/3: Hairer, Norsett and Wanner, Solving ODEs I, III.2
+    assert r"E_{n+1} = \tfrac{4}{3} E_{n} - \tfrac{1}{3} E_{n-1}" in shown
+    assert r"\mathrm{GTE} = \tfrac{3}{2} h^{2}" in shown
+
+
+def test_a_derivation_uses_stages_of_the_step_before_and_levels():
+    stage = (
+        '[[stage]]\nname = "mid"\nat = "1/2"\nrule = "interpolate"\nnodes = ["n", "mid-1", "n-1"]\n'
+    )
+    two = 'name = "two"\nintegrand = "noise"\ncoordinate = "clock"\n' + stage
+    two += '[step]\nrule = "interpolate"\nnodes = ["n", "mid", "mid-1"]\n'
+    shown = derivation(derive(parse_solver(two))).markdown()
+    assert "its stages `mid` are expanded" in shown
+    assert r"\mathrm{LTE} = -\tfrac{1}{48} h^{4} f'''" in shown
+    leaning = 'name = "leaning"\nintegrand = "data"\n[step]\nrule = "weights"\n'
+    leaning += 'weights = { n = "h*phi1*(1 + sigma/(2*r1))", n-1 = "-h*phi1*sigma/(2*r1)" }\n'
+    shown = derivation(derive(parse_solver(leaning + '[start]\nusing = ["ddim"]\n'))).markdown()
+    assert r"\mathrm{LTE} = \left(1/2*sigma - 1/2\right) h^{2} N'" in shown
+
+
+def test_a_number_in_a_function_is_named():
+    text = 'name = "e"\nintegrand = "noise"\ncoordinate = "clock"\n[step]\nrule = "weights"\n'
+    text += 'weights = { n = "exp(-1) + 1 - exp(-1)", n-1 = "(1 - r1)*exp(-1)" }\n[start]\nusing = ["ddim"]\n'
+    with pytest.raises(OrderError, match="make the value a parameter"):
+        analyse(derive(parse_solver(text)))

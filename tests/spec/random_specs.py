@@ -23,7 +23,7 @@ from pathlib import Path
 
 from solvergen import gallery
 from solvergen.derive import derive
-from solvergen.emit.torch_file import torch_file
+from solvergen.emit.torch_file import MAX_COEFFICIENT, torch_file
 from solvergen.errors import SolvergenError
 from solvergen.order.ode.analyse import analyse
 from solvergen.program.advice import advice
@@ -138,6 +138,28 @@ def weights(r: random.Random) -> str:
     )
 
 
+def along_the_run(r: random.Random) -> str:
+    part = r.choice(["h*phi2", "h*phi1/2", "h*phi1/3"]) + "/r1"
+    share = r.choice(
+        [
+            "between(1/2, sigma, 2)",
+            "between(sigma_next, 1, sigma)",
+            "between(0, i, 2)",
+            "(1 - between(0, steps, 9))",
+            "min(sigma, 1)",
+            "min(i, 3)/3",
+            "i/steps",
+            "(1 - 1/(i + 2)**2)",
+            "(1 - h/steps)",
+            "between(steps/2, i, steps)*i/steps",
+        ]
+    )
+    return head(r, plain=True).replace('"clock"', '"lambda"') + (
+        f'[step]\nrule = "weights"\nweights = {{ n = "h*phi1 + {part}*{share}", n-1 = "-{part}*{share}" }}\n'
+        '[start]\nusing = ["ddim"]\n'
+    )
+
+
 def mean_value(r: random.Random) -> str:
     nodes = ["n", "n-1", "n-2"][: r.randint(1, 3)]
     text = head(r) + '[step]\nrule = "mean-value"\nnodes = ' + f"{nodes!r}\n".replace("'", '"')
@@ -176,6 +198,7 @@ FAMILIES: dict[str, Callable[[random.Random], str]] = {
     "stages before": before,
     "tableau": tableau,
     "weights": weights,
+    "along the run": along_the_run,
     "mean-value": mean_value,
     "taylor": taylor,
     "past states": states,
@@ -206,10 +229,13 @@ def met(text: str, record: Record, orders: bool = True, limit: float = LIMIT) ->
             solver = parse_solver(text)
             program = derive(solver)
             advice(program)
+            theory = None
             if orders and not program.stochastic:
-                analyse(program).json()
+                report = analyse(program)
+                report.json()
+                theory = report.theory(longest=MAX_COEFFICIENT)
                 record.analysed += 1
-            made = torch_file(solver, program)
+            made = torch_file(solver, program, theory)
     except SolvergenError as error:
         record.refused[str(error).splitlines()[0].split(": ", 1)[-1][:90]] += 1
         if not str(error).strip():
@@ -257,7 +283,7 @@ def families(
 
 HOSTILE = [
     "h.__class__", "9**9**9", "(" * 50, "1e999", "n-99", "n+1", "mid-1", "mid-2", "x-1", "[[stage]]", "sweeps = 9",
-    "[tableau]", "true", "-1", "1.5", "h*phi13", "phi(99, 1)", "r1", "sigma", "sigma_next", "between", "\x00", "'''",
+    "[tableau]", "true", "-1", "1.5", "h*phi13", "phi(99, 1)", "r1", "sigma", "sigma_next", "between(0, i, 1)", "steps", "min(i, 1)", "1/i", "\x00", "'''",
     '"""', "[", "{", "=", "a.b.c = 1", "steps = 9", "degree = 9", "spans = 9", "1/0", "h**-9", "sqrt(-1)", "0", "99",
 ]  # fmt: skip
 

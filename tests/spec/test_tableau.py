@@ -85,3 +85,33 @@ def test_a_pec_corrector_takes_one_sweep() -> None:
            '[corrector]\nsweeps = 2\nrule = "adams-moulton"\nsteps = 2\n'  # fmt: skip
     with pytest.raises(SpecError, match="PEC exactly one"):
         parse_solver(text)
+
+
+FULL = """
+name = "merson"
+integrand = "noise"
+coordinate = "clock"
+[tableau]
+c = [{c}"1/3", "1/3", "1/2", "1"]
+a = [{a}["1/3"{z}], ["1/6", "1/6"], ["1/8", "0", "3/8"], ["1/2", "0", "-3/2", "2"]]
+b = ["1/6", "0", "0", "2/3", "1/6"]
+"""
+
+
+@pytest.mark.parametrize(
+    "printed", [{"a": "[], "}, {"a": '["0", "0"], '}, {"a": "[], ", "z": ', "0", "0"'}]
+)
+def test_a_table_as_it_is_printed_is_read_too(printed):
+    short = parse_solver(FULL.format(c="", a="", z=""))
+    found = parse_solver(FULL.format(c='"0", ', **{"z": "", **printed}))
+    assert (found.stages, found.step) == (short.stages, short.step)
+
+
+def test_a_first_row_that_is_not_zero_is_refused():
+    with pytest.raises(SpecError, match="need 4 entries"):
+        parse_solver(FULL.format(c='"1/9", ', a="[], ", z=""))
+
+
+def test_a_plus_in_a_bare_key_is_named():
+    with pytest.raises(SpecError, match='write "n\\+1" with quotes'):
+        parse_solver('name = "a"\n[corrector]\nweights = { n = "1", n+1 = "1/2" }\n')

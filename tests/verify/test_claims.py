@@ -98,3 +98,13 @@ def test_a_key_of_a_file_speaks_for_all_of_its_samplers():
     request = Request("mine:*", claims=claims)
     assert [request.claimed(f"mine:sample_{n}") for n in "ab"] == [1, 2]
     assert request.claimed("yours:sample_a") is None
+
+
+def test_what_a_velocity_file_states_of_uniform_grids_is_said_of_its_clock():
+    from verify.order.claims import _as_audited
+
+    table = {"exact_start": [4, True]}
+    orders = {"uniform": table, "smooth": {"exact_start": [2, True]}, "arbitrary": table}
+    assert _as_audited({"ORDER": orders, "INTEGRAND": "data"}) == orders
+    found = _as_audited({"ORDER": orders, "INTEGRAND": "velocity"})
+    assert found["uniform"] == {"exact_start": [2, True]} and found["arbitrary"] == table

@@ -147,7 +147,7 @@ def _weigh_stated(stated: dict[str, Any], audited: Audit, refuted: list[str]) ->
     if stated.get("ORDER") and audited.noise > ROUNDED:
         refuted.append(f"{_single(audited)}, though the file plans in float64")
     wrong: list[tuple[str, str]] = []
-    for kind, table in (stated.get("ORDER") or {}).items():
+    for kind, table in _as_audited(stated).items():
         found = audited.grids.get(kind)
         for start, attribute in STARTS.items():
             if found is None or start not in table:
@@ -164,6 +164,24 @@ def _weigh_stated(stated: dict[str, Any], audited: Audit, refuted: list[str]) ->
                 text = f"the file states order {order} ({start}, {{}}); the audit finds {seen}"
                 wrong.append((kind, text))
     refuted += _once(wrong)
+
+
+def _as_audited(stated: dict[str, Any]) -> dict[str, Any]:
+    """The stated orders by the audit's classes of grids, whose uniform ones are uniform in lambda.
+
+    A file of a velocity solver speaks of grids that are uniform in sigma/(alpha + sigma); one that is
+    uniform in lambda is smooth there.
+    """
+    orders: dict[str, Any] = stated.get("ORDER") or {}
+    if _elsewhere(stated):
+        return {**orders, "uniform": orders["smooth"]}
+    return orders
+
+
+def _elsewhere(stated: dict[str, Any]) -> bool:
+    """Whether what is stated of uniform grids holds for other grids than the audit's."""
+    orders = stated.get("ORDER") or {}
+    return stated.get("INTEGRAND") == "velocity" and orders.get("uniform") != orders.get("smooth")
 
 
 def _once(told: list[tuple[str, str]]) -> list[str]:
@@ -184,6 +202,8 @@ def _weigh_leading(stated: dict[str, Any], audited: Audit, refuted: list[str]) -
     for kind in ("uniform", "arbitrary"):
         found = audited.grids.get(kind)
         if found is None or not found.exact or found.exact_start > READABLE:
+            continue
+        if kind == "uniform" and _elsewhere(stated):
             continue
         said, _ = stated.get("ORDER", {}).get(kind, {}).get("exact_start", (0, True))
         if said < 0 or bound_only(stated, kind, found.exact_start):

@@ -30,18 +30,8 @@ def derivation(program: Program) -> Derivation:
         time alone, and the global error.
 
     Raises:
-        OrderError: a solver of too high order to be read (above 5), or with past states.
+        OrderError: a solver of too high order to be read (above 5), or whose weights count steps or switch.
     """
-    if any(step.past_states for step in program.steps):
-        raise OrderError(
-            f"{program.name} carries past states; derivations are written out for solvers that start "
-            "every row from the current state, use the leading error"
-        )
-    if program.recalls:
-        raise OrderError(
-            f"{program.name} uses stages of the step before; derivations are written out for solvers "
-            "that use evaluations at grid points and their own stages, use the leading error"
-        )
     plain = clock_method(program)
     studied = plain or program
     report = analyse(studied)

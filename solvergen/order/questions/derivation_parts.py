@@ -79,12 +79,28 @@ class Writer:
                 r"$N^{(k)}$ is the $k$-th *total* $\lambda$-derivative of $N$ along the exact "
                 r"solution, and $J = \partial N/\partial u$, $J_2 = \partial^2 N/\partial u^2$."
             )
-        past = ", with exact past values on a uniform grid" if self.studied.main.history else ""
-        text = f"One step is taken from an exact value{past}. {meaning}"
+        text = f"One step is taken from an exact value{self._past()}. {meaning}"
+        if "sigma" in self.studied.free_symbols():
+            text += r" The weights hold $\mathrm{sigma} = \sigma/\alpha$ where the step begins."
         known = Paragraph("text", self._unknown())
         return Part(
             "The equation", (known, Paragraph("formula", equation), Paragraph("text", text))
         )
+
+    def _past(self) -> str:
+        """What is known from the steps before, all of it exact."""
+        main = self.studied.main
+        known = ["past values"] * bool(main.past_evaluations) + ["past states"] * bool(
+            main.past_states
+        )
+        said = f", with exact {' and '.join(known)} on a uniform grid" if known else ""
+        if main.recalls:
+            names = ", ".join(f"`{name}`" for name in main.recalls)
+            said += (
+                f", after a step that began exactly too: its stages {names} are expanded about their own "
+                "places, one step length earlier"
+            )
+        return said
 
     def _unknown(self) -> str:
         """How the unknown relates to the state x and its right-hand side to the model output."""
@@ -216,13 +232,19 @@ class Writer:
             "local error:"
         )
         carried = rf"E_{{n+1}} = \left(1 + h\,{jacobian} + O(h^2)\right) E_n + \mathrm{{LTE}}_n"
+        factor: Scalar = Fraction(1)
+        if self.studied.main.past_states:
+            if not self.report.zero_stability.stable:
+                return Part("The global truncation error", (Paragraph("text", self._unstable()),))
+            text, carried = self._carried()
+            factor = self.terms.accumulation()
         summed = (
             r"$T/h$ steps add local errors of $h^{" + str(p + 1) + r"}$ each, amplified by at most "
             r"$e^{LT}$ (discrete Gronwall). One power of $h$ is lost, and the sum becomes an integral "
             r"with the propagator $\Phi$ of the linearised equation:"
         )
         integral = (
-            rf"\mathrm{{GTE}} = {power_of_h(p)} \int_{{{time}_0}}^{{{time}_1}} \Phi({time}_1, {time}) "
+            rf"\mathrm{{GTE}} = {'' if factor == 1 else number(factor) + ' '}{power_of_h(p)} \int_{{{time}_0}}^{{{time}_1}} \Phi({time}_1, {time}) "
             rf"\left[{lead}\right] d{time} + O(h^{{{p + 1}}})"
         )
         paragraphs = [
@@ -233,6 +255,28 @@ class Writer:
         ]
         paragraphs += [Paragraph("text", text) for text in (*self._ends(), *self._other_grids())]
         return Part("The global truncation error", tuple(paragraphs))
+
+    def _carried(self) -> tuple[str, str]:
+        """How errors of several past states are carried on, and the recursion."""
+        shares = self.terms.shares()
+        right = " + ".join(
+            rf"{number(share)} E_{{n{f'-{k}' if k else ''}}}"
+            for k, share in enumerate(shares)
+            if share
+        ).replace("+ -", "- ")
+        text = (
+            f"A step starts from several states, so their errors ${'E'}$ obey a recursion, as $h$ tends to 0 "
+            r"the one below. Its characteristic polynomial $\rho$ has the root 1, by which the local errors "
+            r"are passed on divided by $\rho'(1)$; no other root grows: "
+            f"{self.report.zero_stability.reason}."
+        )
+        return text, rf"E_{{n+1}} = {right} + O(h)\,E + \mathrm{{LTE}}_n"
+
+    def _unstable(self) -> str:
+        return (
+            "The errors of past states grow from step to step, whatever the local error is: the solver is "
+            f"not zero-stable ({self.report.zero_stability.reason}), and nothing converges."
+        )
 
     def _ends(self) -> list[str]:
         own = self.report.orders["uniform"]["own_end"]

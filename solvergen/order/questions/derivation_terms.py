@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from ...algebra.rational import spell
+from ...algebra.ring import SeriesRing
 from ...algebra.scalar import Scalar
 from ...algebra.series import Series
+from ...algebra.traced import symbol
 from ...program.model import Program
-from ..expansion.grid import uniform
+from ..expansion.grid import generic_ratio, uniform
 from ..expansion.local_error import (
     Case,
     History,
@@ -17,7 +20,9 @@ from ..expansion.local_error import (
     predictor_error,
 )
 from ..expansion.recursion import Recursion, Words
+from ..expansion.symbol_values import StepValues, Value
 from ..expansion.words import Word, leaf, weight
+from ..ode.zero_stability import shares
 
 
 class Terms:
@@ -30,7 +35,9 @@ class Terms:
 
     def __init__(self, studied: Program, limit: int) -> None:
         self.studied, self.limit = studied, limit
-        values = defaults(studied)
+        values: dict[str, Value] = dict(defaults(studied))
+        if not {"sigma", "sigma_next"}.isdisjoint(studied.free_symbols()):
+            values["sigma"] = symbol("sigma", (generic_ratio(67, 0), generic_ratio(71, 0)))
         self.case = Case(studied, lambda ring: uniform(), lambda ring: values)
 
     def error(self) -> Words:
@@ -40,6 +47,17 @@ class Terms:
         first = first_error(lambda limit: predictor_error(self.case, limit))
         exponent = int(first.exponent) if first else self.limit
         return local_error(self.case, self.limit, exponent)
+
+    def shares(self) -> list[Scalar]:
+        """The factors on the states that the step starts from, newest first, as h tends to 0."""
+        step_values = StepValues(
+            self.studied.kappa, SeriesRing(3), uniform(), defaults(self.studied)
+        )
+        return list(shares(self.studied, step_values, 0))
+
+    def accumulation(self) -> Scalar:
+        """What local errors are multiplied with as they are passed on: 1 over the slope of ρ at 1."""
+        return 1 / (1 + sum((k * share for k, share in enumerate(self.shares())), Fraction(0)))
 
     def leading(self) -> dict[tuple[int, Word], Scalar]:
         """Its leading part."""
@@ -96,7 +114,7 @@ def power_of_h(power: int) -> str:
 def number(value: Scalar) -> str:
     """A rational as LaTeX."""
     if not isinstance(value, Fraction | int):
-        return rf"\left({value}\right)"
+        return rf"\left({spell(value)}\right)"
     exact = Fraction(value)
     if exact.denominator == 1:
         return str(exact)

@@ -7,14 +7,13 @@ polynomial and all of them are found; with several it is searched from many plac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, isfinite, sqrt
 from random import Random
 from typing import TYPE_CHECKING
 
-from ...errors import OrderError
 from ...program.model import Program
 from ..expansion.local_error import Case, local_error
 from ..expansion.words import weight
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     Family = Mapping[Symbol, Expr]
 
 STARTS = 24
+SMALLEST = 1e-9  # of a search's steps, as a share of the range
 NEAR = 1e-3  # how far from a bound that is excluded, as a share of the range
 WIDE = 4  # how far from its default a number without a bound is looked for
 
@@ -69,9 +69,6 @@ def least(program: Program, case: Case, order: int, families: Sequence[Family]) 
         case: it on uniform grids, each parameter p the symbol ``p:0``.
         order: that the families reach.
         families: solutions of the order conditions.
-
-    Raises:
-        OrderError: scipy is missing, where several numbers are free.
     """
     coefficients = _coefficients(case, order)
     found = [one for family in families for one in _in_family(program, coefficients, family)]
@@ -176,13 +173,6 @@ def _searched(total: Expr, free: Sequence[Symbol], bounds: Mapping, whole) -> It
     """Searches from many places, for several free numbers."""
     from sympy import lambdify
 
-    try:
-        from scipy.optimize import minimize
-    except ImportError:
-        raise OrderError(
-            "a least constant over several free numbers is searched with scipy, which is not installed; "
-            "pip install 'solvergen[grids]'"
-        ) from None
     size = lambdify(list(free), total, "math")
     names, random = [_name(s) for s in free], Random(1)
     ranges = [_range(bounds[name]) for name in names]
@@ -196,8 +186,8 @@ def _searched(total: Expr, free: Sequence[Symbol], bounds: Mapping, whole) -> It
 
     for _ in range(STARTS):
         start = [low + (high - low) * random.random() for low, high in ranges]
-        made = minimize(value, start, method="L-BFGS-B", bounds=ranges, options={"ftol": 1e-16})
-        point, edges = dict(zip(names, map(float, made.x), strict=True)), []
+        lowest = _descended(value, start, ranges)
+        point, edges = dict(zip(names, lowest, strict=True)), []
         for name, (low, high) in zip(names, ranges, strict=True):
             for bound, inwards in zip(bounds[name][2:], (1, -1), strict=True):
                 if bound is not None and abs(point[name] - float(bound)) < NEAR * (high - low):
@@ -205,9 +195,36 @@ def _searched(total: Expr, free: Sequence[Symbol], bounds: Mapping, whole) -> It
                     edges.append(f"{name} = {bound}")
         values = whole(point)
         if values is not None:
-            least = sqrt(float(made.fun))
-            said = f"it falls to {least:.6g} towards {', '.join(edges)}, which is excluded"
+            said = f"it falls to {sqrt(value(lowest)):.6g} towards {', '.join(edges)}, which is excluded"
             yield value([point[n] for n in names]), values, False, said if edges else ""
+
+
+def _descended(
+    value: Callable[[Sequence[float]], float],
+    point: list[float],
+    ranges: Sequence[tuple[float, float]],
+) -> list[float]:
+    """A least value nearby: steps along the axes and along the last whole move, halved where none helps."""
+    size, best = 0.25, value(point)
+    while size > SMALLEST:
+        before = list(point)
+        for k, (low, high) in enumerate(ranges):
+            for sign in (1, -1):
+                tried = [*point]
+                tried[k] = min(high, max(low, point[k] + sign * size * (high - low)))
+                if (found := value(tried)) < best:
+                    point, best = tried, found
+                    break
+        if point == before:
+            size /= 2
+            continue
+        ahead = [
+            min(high, max(low, 2 * p - q))
+            for p, q, (low, high) in zip(point, before, ranges, strict=True)
+        ]
+        if (found := value(ahead)) < best:
+            point, best = ahead, found
+    return point
 
 
 def _range(bound: tuple[Fraction | None, ...]) -> tuple[float, float]:

@@ -130,6 +130,8 @@ def _parsed(text: str, source: str) -> dict[str, Any]:
         line, column = (int(found[1]), int(found[2])) if found else (len(lines), 1)
         message = re.sub(r" \(at .*\)$", "", str(error))
         shown = Locator(text).line(line)
+        if named := re.search(r"[{,\n]\s*((?:n|x)\s*\+\s*\d+)\s*=", f"\n{shown}"):
+            message += f'; write "{named[1]}" with quotes: TOML takes no + in a bare key'
         raise SpecError(f"not valid TOML: {message}", source, line, column, shown) from None
     except (RecursionError, ValueError) as error:
         what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
