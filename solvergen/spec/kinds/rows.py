@@ -42,7 +42,11 @@ class State(Text):
         if not found or (found[1] and not 1 <= int(found[1]) <= MAX_STEPS):
             remedy = f'write "x" for the current one, "x-1" to "x-{MAX_STEPS}" for those before it'
             if NODE.fullmatch(value) and not value.startswith("n"):
-                remedy += "; the state of a stage cannot be kept: a solver here has one state, not two (EDICT)"
+                remedy += (
+                    "; the state of a stage cannot be kept: a solver here has one state, not two coupled ones "
+                    "(EDICT). `bdia` and `o_belm` of the gallery invert exactly with one; `solvergen audit` "
+                    "judges code with two"
+                )
             spec.fail(path, f"`{value}` is not an accepted state; {remedy}", value)
         return value
 
