@@ -265,7 +265,7 @@ class Writer:
             if share
         ).replace("+ -", "- ")
         text = (
-            f"A step starts from several states, so their errors ${'E'}$ obey a recursion, as $h$ tends to 0 "
+            f"A step starts from several states, so their errors $E$ obey a recursion, as $h$ tends to 0 "
             r"the one below. Its characteristic polynomial $\rho$ has the root 1, by which the local errors "
             r"are passed on divided by $\rho'(1)$; no other root grows: "
             f"{self.report.zero_stability.reason}."

@@ -14,6 +14,7 @@ from math import inf, isfinite, sqrt
 from random import Random
 from typing import TYPE_CHECKING
 
+from ...expr.evaluation import evaluate
 from ...program.model import Program
 from ..expansion.local_error import Case, local_error
 from ..expansion.words import weight
@@ -171,15 +172,13 @@ def _on_a_line(total: Expr, s: Symbol, bound: tuple, whole) -> Iterator:  # type
 
 def _searched(total: Expr, free: Sequence[Symbol], bounds: Mapping, whole) -> Iterator:  # type: ignore[no-untyped-def,type-arg]
     """Searches from many places, for several free numbers."""
-    from sympy import lambdify
-
-    size = lambdify(list(free), total, "math")
     names, random = [_name(s) for s in free], Random(1)
     ranges = [_range(bounds[name]) for name in names]
 
     def value(point: Sequence[float]) -> float:
         try:
-            found = float(size(*point))
+            at = dict(zip(map(str, free), point, strict=True))
+            found = float(evaluate(total, at, {}, float))
         except (ZeroDivisionError, OverflowError):
             return 1e30
         return found if isfinite(found) else 1e30
