@@ -258,7 +258,7 @@ def _judge_noise(target: Target, claim: int | None, rates: bool) -> Verdict:
         **base,
         status=status,
         reason=reason,
-        findings=findings,
+        findings=(*findings, *found.lone),
         audited={kind: one.weak_order() for kind, one in found.grids.items()},
         causes=tuple(causes),
         calls_per_step=found.calls_per_step,

@@ -78,6 +78,16 @@ def ddim_eta(model, x, sigmas, *, eta=0.5, noise_sampler=None):
     return x
 
 
+def loud_at_the_end(model, x, sigmas, *, size=1.5, noise_sampler=None):
+    """Ancestral Euler whose last step alone has noise of another size."""
+    noise, ones = _source(x, noise_sampler), x.new_ones(len(x))
+    for i, (s, t) in enumerate(itertools.pairwise(sigmas)):
+        x = (t / s) ** 2 * x + (1 - (t / s) ** 2) * model(x, s * ones)
+        last = i == len(sigmas) - 2
+        x = x + (size if last else 1.0) * t * (1 - (t / s) ** 2).sqrt() * noise(s, t)
+    return x
+
+
 def euler_maruyama(model, x, sigmas, *, tau=1.0, noise_sampler=None):
     """Euler-Maruyama in lambda."""
     noise, ones = _source(x, noise_sampler), x.new_ones(len(x))

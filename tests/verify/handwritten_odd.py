@@ -98,6 +98,64 @@ def rewrites_its_grid(model, x, sigmas):
     return out
 
 
+def poor_for_large_states(model, x, sigmas):
+    return _walk(model, x, sigmas, lambda *_: x[0].numel() < 10_000)
+
+
+def poor_for_five(model, x, sigmas):
+    return _walk(model, x, sigmas, lambda i, *_: len(x) != 5 or i % 2)
+
+
+def centred_on_the_batch(model, x, sigmas):
+    def centred(x, s):
+        made = model(x, s)
+        return made + 1e-3 * (made - made.mean(dim=0, keepdim=True))
+
+    return _walk(centred, x, sigmas)
+
+
+def first_of_the_draws(model, x, sigmas, *, noise_sampler=None):
+    """Euler ancestral whose samples share one draw."""
+    for s, t in itertools.pairwise(sigmas):
+        drawn = noise_sampler(s, t)[:1].expand_as(x)
+        x = (t / s) ** 2 * x + (1 - (t / s) ** 2) * model(x, s * x.new_ones(len(x)))
+        x = x + t * (1 - (t / s) ** 2).sqrt() * drawn
+    return x
+
+
+def writes_into_outputs(model, x, sigmas):
+    for s, t in itertools.pairwise(sigmas):
+        x = t / s * x + model(x, s * x.new_ones(len(x))).mul_(1 - t / s)
+    return x
+
+
+def half_inside(model, x, sigmas):
+    def rounded(x, s):
+        return model(x, s).half().clamp(-3, 3).to(x.dtype)
+
+    return _walk(rounded, x, sigmas)
+
+
+def without_the_model_in_small_steps(model, x, sigmas):
+    made, level = None, math.inf
+    for s, t in itertools.pairwise(sigmas):
+        if float(level / s) > 1.02:
+            made, level = model(x, s * x.new_ones(len(x))), s
+        x = t / s * x + (1 - t / s) * made
+    return x
+
+
+def poor_in_equal_steps(model, x, sigmas):
+    """DPM-Solver++ 2M with a wrong weight where steps are equal."""
+    old, last = None, 0.0
+    for s, t in itertools.pairwise(sigmas):
+        made, h = model(x, s * x.new_ones(len(x))), math.log(float(s / t))
+        share = 0.0 if old is None else (0.4 if abs(last / h - 1) < 1e-6 else h / (2 * last))
+        use = made if old is None else (1 + share) * made - share * old
+        x, old, last = t / s * x - math.expm1(-h) * use, made, h
+    return x
+
+
 def remembers():
     last = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from verify.problems import grids
 from verify.targets import find
 
 from . import handwritten as hand
+from . import handwritten_odd as odd
 
 
 def orders(sampler, **options):
@@ -240,3 +242,49 @@ def test_ends_that_depend_on_the_number_of_steps_are_all_looked_at():
     assert (found.exact_start, found.own_end) == (3, 2)
     (cause,) = found.causes
     assert cause.text.startswith("end: the last step of 25 has local error h^2")
+
+
+def test_weights_that_cancel_are_told_from_zero_in_larger_steps():
+    points, shares = np.polynomial.legendre.leggauss(4)
+
+    def cancelling(model, x, sigmas, size=10.0):
+        """Adams-Bashforth of order 5 in sigma, whose weights are differences of large ones."""
+        nodes, outputs = [], []
+        for s, t in itertools.pairwise(sigmas.tolist()):
+            nodes, outputs = [*nodes[-4:], s], [*outputs[-4:], (x - model(x, s)) / s]
+            where = (s + t) / 2 + (t - s) / 2 * points
+            for node, output in zip(nodes, outputs, strict=True):
+                others = [m for m in nodes if m != node]
+                basis = math.prod(((where - m) / (node - m) for m in others), start=np.ones(4))
+                x = x + (float((t - s) / 2 * shares @ basis) + size) * output
+            x = x - size * sum(outputs)
+        return x
+
+    made = audit(cancelling, classes=("uniform",)).grids["uniform"]
+    assert (made.exact_start, made.exact, made.own_start) == (5, True, 2)
+
+
+def test_half_precision_under_a_clamp_is_no_wrong_weight():
+    found = audit(odd.half_inside)
+    assert found.status == "nonlinear" and "half precision" in found.message
+
+
+def test_calls_that_depend_on_the_size_of_steps_are_named():
+    found = audit(odd.without_the_model_in_small_steps)
+    assert found.status == "calls" and "depend on their size" in found.message
+
+
+def test_a_weight_that_is_wrong_in_equal_steps_alone_is_found():
+    found = audit(odd.poor_in_equal_steps)
+    assert tuple(found.orders().values()) == (1, 2, 2)
+    assert "weight 1.4, needs 1.5" in found.grids["uniform"].causes[0].text
+
+
+def test_levels_told_as_plain_numbers_are_not_rounded():
+    def plain(model, x, sigmas):
+        return hand.midpoint_2m(lambda x, s: model(x, float(s.reshape(-1)[0])), x, sigmas)
+
+    assert orders(plain) == orders(hand.midpoint_2m)
+    assert trace(plain, grids.karras(6)).nodes[:-1] == pytest.approx(
+        grids.karras(6)[:-1], rel=1e-14
+    )

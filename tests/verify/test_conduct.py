@@ -4,14 +4,17 @@ import functools
 
 import pytest
 
+from verify.conduct import basic, sameness
 from verify.conduct.bench import Bench
 from verify.conduct.checks import CHECKS, Conduct, Finding
 from verify.conduct.sameness import ranges
 from verify.conduct.schedulers import conduct_of_scheduler
+from verify.hosts.functions import adapted
 from verify.judge import judge
 from verify.targets import callable_target
 
 from . import handwritten as hand
+from . import handwritten_noise as noise
 from . import handwritten_odd as odd
 from .conftest import needs_diffusers
 
@@ -48,6 +51,26 @@ def test_what_is_wrong_in_some_runs_is_refuted_by_name(sampler, check, words):
     breach = found(verdict)[check]
     assert words in breach["text"] and breach["example"]
     assert any(f"real run, {check}: {breach['text']}" in text for text in verdict.findings)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "check", "noisy", "gravity", "words"),
+    [
+        (odd.poor_for_large_states, sameness.shape, False, "breach", "another for large states"),
+        (odd.poor_for_five, sameness.samples, False, "breach", "sample 0 of a batch of 5"),
+        (odd.centred_on_the_batch, sameness.samples, False, "breach", "batch of 2"),
+        (odd.first_of_the_draws, sameness.samples, True, "breach", "share those of the first"),
+        (odd.writes_into_outputs, basic.inputs, False, "said", "what the model returned"),
+    ],
+)
+def test_what_a_single_check_finds(sampler, check, noisy, gravity, words):
+    (finding,) = check(Bench(adapted(sampler, "k-diffusion", {}), noisy=noisy))
+    assert finding.gravity == gravity and words in finding.text
+
+
+def test_independent_draws_and_outputs_left_alone_are_not_told():
+    noisy = Bench(adapted(noise.ddim_eta, "k-diffusion", {}), noisy=True)
+    assert not [*sameness.samples(noisy), *basic.inputs(noisy), *sameness.shape(noisy)]
 
 
 def test_a_sampler_that_remembers_the_run_before_is_told():

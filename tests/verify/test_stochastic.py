@@ -20,6 +20,7 @@ import torch
 from verify.hosts.functions import adapted
 from verify.judge import judge
 from verify.noise.audit import audit_noise, draws_noise
+from verify.noise.causes import lone_variances
 from verify.noise.claims import weigh_noise
 from verify.noise.moments import steps
 from verify.noise.restart import exact_start
@@ -499,3 +500,11 @@ def test_a_churn_per_step_has_no_strength_on_rough_grids():
 def test_a_target_is_any_run():
     verdict = judge(Target("mine", run_of(hand.renoise)), rates=False, conduct=False)
     assert verdict.noise["kind"] == "anew" and verdict.status == "none"
+
+
+@pytest.mark.parametrize(("size", "told"), [(1.5, True), (1.0, False)])
+def test_noise_that_is_wrong_in_the_last_step_alone_is_told(size, told):
+    made = ladder(run_of(hand.loud_at_the_end, size=size), "uniform", (16, 32))
+    said = lone_variances(made)
+    assert bool(said) == told
+    assert not told or "last step is 2.25 of what its drift needs" in said[0]

@@ -50,7 +50,7 @@ class _Runs:
             calls += 1
             if calls > MOST_CALLS:
                 raise RuntimeError(f"more than {MOST_CALLS} model calls")
-            level = torch.as_tensor(sigma).reshape(-1)[0].expand(state.numel())
+            level = torch.as_tensor(sigma, dtype=state.dtype).reshape(-1)[0].expand(state.numel())
             flat = state.reshape(-1, 1, 1, 1)
             out: Tensor = known(flat, level.to(state.dtype)).reshape(state.shape)
             return out

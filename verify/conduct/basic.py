@@ -146,16 +146,23 @@ def future(bench: Bench) -> Iterator[Finding]:
 
 
 def inputs(bench: Bench) -> Iterator[Finding]:
-    """x and sigmas after the run are what they were before."""
+    """x, sigmas and the model's outputs after the run are what they were before."""
     for zero_end in (False, True):
         case = bench.case(kind="uniform" if zero_end else "karras", n=12, zero=zero_end)
         seen = bench.seen(case)
         if isinstance(seen, Refused):
             continue
-        for kept, name in zip(seen.inputs_kept, ("x", "sigmas"), strict=True):
+        for kept, name in zip(seen.kept, ("x", "sigmas"), strict=False):
             if not kept:
                 yield Finding("inputs", f"the caller's {name} is changed in place", case.words())
                 return
+        if not seen.kept[2]:
+            text = (
+                "what the model returned is changed in place: a model that keeps it (a cache, the "
+                "static memory of a captured graph), or returns its input, goes wrong"
+            )
+            yield Finding("inputs", text, case.words(), SAID)
+            return
 
 
 def state(bench: Bench) -> Iterator[Finding]:

@@ -145,8 +145,12 @@ class Bench:
                 self.density = seen.calls / (len(seen.sigmas) - 1)
         return self._known[case]
 
-    def again(self, case: Case) -> Watched | Refused:
-        """The run of a case, whether or not it has been run before."""
+    def again(self, case: Case, noise: Source | None = None) -> Watched | Refused:
+        """The run of a case, whether or not it has been run before.
+
+        Args:
+            noise: what answers the draws of a noisy sampler; zeros unless given.
+        """
         self.runs += 1
         # torch.manual_seed() would format a stack for every device that is absent
         torch.default_generator.manual_seed(0)
@@ -168,7 +172,7 @@ class Bench:
             if not self.noisy:
                 return watched()
             batch = 1 if case.only is not None else case.batch
-            with replaced(Source((batch, *case.shape))):
+            with replaced(noise or Source((batch, *case.shape))):
                 return watched()
         except ANYTHING as error:
             crash = not isinstance(error, REFUSALS)

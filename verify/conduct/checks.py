@@ -18,7 +18,7 @@ CHECKS = {
     "shift": "a shift of the levels is applied once",
     "begin": "a run that begins inside the list of times starts at the level that the network is given, and ends like a whole run",
     "future": "no state has weight on an output that has not been made yet",
-    "inputs": "the caller's x and sigmas stay as they were",
+    "inputs": "the caller's x and sigmas, and what the model returned, stay as they were",
     "state": "nothing is kept from one run for the next of equal shape",
     "repeat": "the same run twice gives the same result",
     "samples": "a run of a batch equals the runs of its samples",

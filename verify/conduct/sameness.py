@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import ConductError
-from ..probe.noise_sources import Source, replaced
+from ..probe.noise_sources import Draw, Source, replaced
 from ..probe.trace import trace
 from ..probe.watch import Watched
 from .basic import apart
@@ -23,6 +23,8 @@ MIXED = 1e-8
 SAME = 1e-8
 BATCHES = (2, 3, 4, 5)
 SHAPES = ((3, 16, 8), (256, 1, 1), (1, 1, 256))
+# as large as the state of a real image; a few steps of it
+LARGE, FEW = (4, 128, 128), 3
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 COUNTS = (*range(1, 26), 28, 30, 32, 35, 36, 40, 42, 45, 48, 50, 55, 60)
 # where a step makes many calls
@@ -56,6 +58,34 @@ def samples(bench: Bench) -> Iterator[Finding]:
                 text = f"sample {s} of a batch of {batch} differs {size} from its run alone"
                 yield Finding("samples", text, case.words())
                 return
+    if bench.noisy:
+        yield from _draws_of_others(bench, replace(base, batch=2))
+
+
+class _Second(Source):
+    """Draws that are zero in the first sample of a batch and one in the others."""
+
+    def value(self, draw: Draw) -> Array:
+        """The numbers of one draw, flattened."""
+        made = np.ones(self.shape)
+        made[0] = 0.0
+        return made.reshape(-1)
+
+
+def _draws_of_others(bench: Bench, case: Case) -> Iterator[Finding]:
+    """Draws of one sample that reach another."""
+    still, seen = bench.seen(case), bench.again(case, _Second((case.batch, *case.shape)))
+    if isinstance(still, Refused) or isinstance(seen, Refused):
+        return
+    one, two = (_sample(seen, s) for s in range(2))
+    rounding = max(SAME, _rounding(bench))
+    if apart(_sample(still, 1), two) <= rounding:
+        text = "the draws of a sample do not reach it: samples of a batch share those of the first"
+    elif apart(_sample(still, 0), one) > rounding:
+        text = "the draws of one sample of a batch reach another"
+    else:
+        return
+    yield Finding("samples", f"{text}; they are not independent", case.words())
 
 
 def _rounding(bench: Bench) -> float:
@@ -107,6 +137,14 @@ def shape(bench: Bench) -> Iterator[Finding]:
             text = f"{size} from that of 4x8x8" if np.isinf(gap) else f"{size} from those for 4x8x8"
             yield Finding("shape", text, case.words())
             return
+    small, large = (bench.linear(replace(base, n=FEW, shape=s)) for s in (base.shape, LARGE))
+    if isinstance(small, Refused) or isinstance(large, Refused):
+        return
+    gap = between(small, large)
+    if gap > max(SAME, 100 * missed):
+        size = "the number of calls differs" if np.isinf(gap) else f"weights differ by {gap:.2g}"
+        text = f"{size} from {'that' if np.isinf(gap) else 'those'} for 4x8x8: the rule is another for large states"
+        yield Finding("shape", text, replace(base, n=FEW, shape=LARGE).words())
 
 
 def between(one: Watched, other: Watched) -> float:

@@ -24,7 +24,7 @@ from ..probe.noise_trace import NoiseTrace, count, require_linear, silenced, tra
 from ..probe.trace import Denoiser, Run
 from ..problems.grids import GRIDS, LAMBDA, rough
 from .amplitude import SEEN, linear_at, sentence, smaller
-from .causes import noise_causes
+from .causes import lone_variances, noise_causes
 from .findings import GridNoise, NoiseAudit
 from .impulse_response import order_of_response
 from .limit_law import limit_law
@@ -83,6 +83,8 @@ def audit_noise(run: Run, quiet: Run | None = None) -> NoiseAudit:
     drift = _drift(run, ladders["uniform"], constant)
     promise = _promise(quiet, drift)
     causes = {kind: _causes(made, found[kind], drift, kind) for kind, made in ladders.items()}
+    named = any(c.kind == "variance" for each in causes.values() for c in each)
+    lone = () if named or law is not None else lone_variances(ladders["uniform"])
     return NoiseAudit(
         grids=found,
         calls_per_step=finest.drift.calls / finest.drift.steps,
@@ -95,6 +97,7 @@ def audit_noise(run: Run, quiet: Run | None = None) -> NoiseAudit:
         causes=causes,
         law=law.as_dict() if law is not None else None,
         said=law.sentences() if law is not None else (),
+        lone=lone,
     )
 
 
@@ -205,7 +208,7 @@ def _drift(run: Run, made: Sequence[NoiseTrace], constant: bool) -> Audit | None
 
     def straight(denoiser: Denoiser, x: Tensor, sigmas: Tensor) -> Tensor:
         def model(state: Tensor, sigma: Tensor, **named: object) -> Tensor:
-            return denoiser(state, torch.as_tensor(sigma) ** power, **named)
+            return denoiser(state, torch.as_tensor(sigma, dtype=torch.float64) ** power, **named)
 
         return silent(model, x, sigmas ** (1 / power))
 

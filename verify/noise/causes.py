@@ -10,7 +10,7 @@ noise of theory in its place would give a better covariance.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,8 @@ from .weak import Order, weak
 Array = NDArray[np.float64]
 
 OFF = 2e-3
+# of one step alone, which a limit of two refinements knows less well
+PLAIN = 0.02
 FIRST, LAST = 0, -1
 
 
@@ -62,6 +64,27 @@ def noise_causes(made: Sequence[NoiseTrace], found: Order) -> list[Cause]:
             text = _variance_text(f"the {name} step", ratio)
             out.append(Cause(name, "variance", None, _factor(ratio), order, text))
     return out
+
+
+def lone_variances(made: Sequence[NoiseTrace]) -> tuple[str, ...]:
+    """First or last steps whose noise has a wrong variance, where that of the others is right.
+
+    Once, such an error is of the size of a step: an order of one or less stays as it is.
+    """
+    cuts = [steps(t) for t in made]
+
+    def ratio(place: Callable[[int], int]) -> float:
+        seen = [made_step(t, c, place(len(c.rows) - 1)) for t, c in zip(made, cuts, strict=True)]
+        return _limit([s.variance for s in seen[-2:]])
+
+    if not abs(ratio(lambda n: n // 2) - 1) < OFF:
+        return ()
+    ends = (("first", ratio(lambda n: 0)), ("last", ratio(lambda n: n - 1)))
+    return tuple(
+        f"{_variance_text(f'the {name} step', found)} (a single step)"
+        for name, found in ends
+        if np.isfinite(found) and abs(found - 1) > PLAIN
+    )
 
 
 def _repeated(middle: Sequence[StepNoise], order: float) -> list[Cause]:

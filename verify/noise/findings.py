@@ -58,6 +58,7 @@ class NoiseAudit:
         causes: class -> causes.
         law: Law.as_dict() of steps that do not become the identity, or None.
         said: sentences on what was checked in place of an order.
+        lone: sentences on single steps whose noise is wrong, which costs no order.
         windows: {"sigma": (from, to), "noisy", "grids": class -> GridNoise} for each part of the
             range, where the strength is zero outside a window; then `grids` holds the lower orders.
         amplitude: factor of start value, outputs and draws at which it was traced.
@@ -74,6 +75,7 @@ class NoiseAudit:
     causes: dict[str, tuple[Cause, ...]] = field(default_factory=dict)
     law: dict[str, Any] | None = None
     said: tuple[str, ...] = ()
+    lone: tuple[str, ...] = ()
     windows: tuple[dict[str, Any], ...] = ()
     amplitude: float = 1.0
 

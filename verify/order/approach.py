@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 Tracer = Callable[..., Trace]
 
 BENT = 1e-4
+# what half precision leaves, and single precision does not
+COARSE = 1e-5
 STRAIGHT = 1e-9
 AMPLITUDES = (1e-2, 1e-4)
 BISECTIONS = 7
@@ -154,9 +156,9 @@ def frozen(run: Run, sigmas: Array) -> Approach:
     torch.default_generator.manual_seed(0)
     first, other = (trace_values(run, sigmas, seed=s) for s in (0, 1))
     bend = max(first.bend, first.offset)
-    if bend > BENT:
-        small = trace_values(scaled(run, AMPLITUDES[0]), sigmas)
-        rounded = bend / ROUNDING < small.bend < ROUNDING * bend
+    small = trace_values(scaled(run, AMPLITUDES[0]), sigmas) if bend > COARSE else first
+    rounded = bend > COARSE and bend / ROUNDING < small.bend < ROUNDING * bend
+    if bend > BENT or rounded:
         return Approach(
             run,
             trace_values,

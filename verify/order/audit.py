@@ -48,6 +48,7 @@ Array = NDArray[np.float64]
 
 CLASSES = ("uniform", "smooth", "arbitrary")
 DEEPEST = 7
+WIDER = 3.0
 WHERE = 0.35
 
 
@@ -209,6 +210,21 @@ def _audited(
             return replace(about, status="nonlocal", message=said(gap) + named)
     more = _more_steps(run, tracer, families, ladder, noise, after, where)
     found = _judged_all(families, more, ladder, noise, deepest)
+    if any(_blurred(g, deepest) for g in found.values()):
+        # in larger steps the same rounding hides less of high powers
+        wide = ladder * WIDER
+        grown = {
+            kind: family_of(
+                [tracer(run, grids.local(kind, STEPS, h, where), calls=calls) for h in wide],
+                noise,
+                families[kind][0].form,
+                after,
+            )
+            for kind in classes
+        }
+        more = _more_steps(run, tracer, grown, wide, noise, after, where)
+        again = _judged_all(grown, more, wide, noise, deepest)
+        found = {kind: _clearer(g, again[kind], deepest) for kind, g in found.items()}
     if not lone and min(g.exact_start for g in found.values()) < 6:
         lone = lone_steps(run, tracer, clock, after, noise, where, short=STEPS)
         if lone:
@@ -233,6 +249,18 @@ def _state_weight(family: list[Tableau], h: Array) -> str:
     low, high = rows[EXACT[0]], rows[EXACT[0] + 1]
     found = wrong_weights(family, h, low, high) if 0 <= low < high else ""
     return f"; every step: {found}" if found.startswith("the weight of the state") else ""
+
+
+def _blurred(found: GridAudit, deepest: int) -> bool:
+    """Whether rounding alone keeps the order from being known."""
+    return not found.exact and found.exact_start < deepest
+
+
+def _clearer(found: GridAudit, wide: GridAudit, deepest: int) -> GridAudit:
+    """What larger steps show, where it goes on from what the usual ones have proved."""
+    if not _blurred(found, deepest) or wide.exact_start < found.exact_start:
+        return found
+    return wide if wide.exact or wide.exact_start > found.exact_start else found
 
 
 def counted_once(found: GridAudit, lone: tuple[tuple[int, int], ...]) -> GridAudit:

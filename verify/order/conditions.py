@@ -277,7 +277,7 @@ def exponent(h: Array, table: dict[Word, Array], limit: int, noise: float) -> Lo
         for w, sizes in blurs.items()
         if 0 <= best - w.weight < len(sizes)
     ]
-    return Local(best, exact, tuple(leading), tuple(blurred))
+    return Local(best, bool(exact), tuple(leading), tuple(blurred))
 
 
 def _amplification(word: Word) -> float:

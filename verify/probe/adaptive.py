@@ -119,7 +119,7 @@ def _levels(run: Run, amplitude: float, length: float, most: int = MOST) -> list
     seen: list[float] = []
 
     def model(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
-        lam = -math.log(float(torch.as_tensor(sigma).reshape(-1)[0]))
+        lam = -math.log(float(torch.as_tensor(sigma, dtype=torch.float64).reshape(-1)[0]))
         seen.append(lam)
         if len(seen) >= most:
             raise _EnoughError

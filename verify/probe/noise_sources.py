@@ -298,7 +298,7 @@ def _swapped(space: dict[str, Any]) -> Iterator[None]:
 
 
 def _number(value: Any) -> float:
-    return float(torch.as_tensor(value).reshape(-1)[0])
+    return float(torch.as_tensor(value, dtype=torch.float64).reshape(-1)[0])
 
 
 def mixing(draws: tuple[Draw, ...]) -> Array:

@@ -62,7 +62,7 @@ def count(run: Run, sigmas: Array, *, width: int = 4) -> tuple[int, int]:
 
     def denoiser(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
         source.calls += 1
-        level = float(torch.as_tensor(sigma).reshape(-1)[0])
+        level = float(torch.as_tensor(sigma, dtype=torch.float64).reshape(-1)[0])
         return 0.5 * x / (1 + level**2)
 
     with replaced(source):

@@ -162,7 +162,9 @@ class Recursion:
     def roots(self) -> tuple[float, ...]:
         """Moduli of the roots a step, without the one that is 1, largest first."""
         values = np.linalg.eigvals(self.round(self.first))
-        rest = np.delete(values, int(np.abs(values - 1).argmin()))
+        # the root 1 itself is missing where a state is multiplied by another weight in each step
+        one = int(np.abs(values - 1).argmin())
+        rest = np.delete(values, one) if abs(values[one] - 1) < UNIT else values
         return tuple(sorted((np.abs(rest) ** (1 / self.period)).tolist(), reverse=True))
 
     @cached_property

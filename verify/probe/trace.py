@@ -112,6 +112,7 @@ def trace(run: Run, sigmas: Array, *, calls: int | None = None, seed: int = 0) -
     Raises:
         ConductError: "shape", "dtype", "nan", "calls", "size" or "grid", when the run shows one.
     """
+    known = calls is not None
     calls = count_calls(run, sigmas) if calls is None else calls
     if calls == 0:
         raise ConductError("calls", "the sampler never calls the model; nothing to audit")
@@ -123,7 +124,7 @@ def trace(run: Run, sigmas: Array, *, calls: int | None = None, seed: int = 0) -
     first = np.concatenate(
         [np.zeros(calls), [1.0, 0.0], LOUD * rng.standard_normal(PROBES) * sigmas[0]]
     )
-    rows, nodes = record(run, sigmas, answers, first)
+    rows, nodes = _recorded(run, sigmas, answers, first, known)
     weights, start = rows[:, :calls], rows[:, calls]
     said, told = rows[:, calls + 2 :], start[:, None] * first[calls + 2 :]
     told = told + weights @ answers[:, calls + 2 :]
@@ -136,6 +137,24 @@ def trace(run: Run, sigmas: Array, *, calls: int | None = None, seed: int = 0) -
         bend=float(np.abs(said - told).max() / scale),
         offset=float(np.abs(rows[:, calls + 1]).max()),
     )
+
+
+def _recorded(
+    run: Run, sigmas: Array, answers: Array, first: Array, known: bool
+) -> tuple[Array, Array]:
+    """record(), where a number of calls that was known from another grid is named as such."""
+    try:
+        return record(run, sigmas, answers, first)
+    except ConductError as error:
+        made = count_calls(run, sigmas) if known and error.kind == "calls" else len(answers)
+        if made == len(answers):
+            raise
+        raise ConductError(
+            "calls",
+            f"{len(answers)} model calls on one grid of {len(sigmas) - 1} steps, {made} on another with "
+            f"steps of about {np.abs(np.diff(np.log(sigmas))).mean():.2g} in lambda: steps that it takes "
+            "without the model, or with more of it, depend on their size",
+        ) from error
 
 
 def require_room(sigmas: Array, calls: int, draws: int = 0) -> None:
@@ -204,4 +223,4 @@ def _values(x: Tensor) -> Array:
 
 
 def _level(sigma: Tensor | float) -> float:
-    return float(torch.as_tensor(sigma).reshape(-1)[0])
+    return float(torch.as_tensor(sigma, dtype=torch.float64).reshape(-1)[0])

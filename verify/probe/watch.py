@@ -59,7 +59,7 @@ class Watched:
         outputs: (k, b, d) answers of the model as the sampler received them.
         first: (b, d) start value.
         dtype: of the result.
-        inputs_kept: whether x and sigmas were left as they were given.
+        kept: whether x, sigmas and the model's outputs were left as they were given.
     """
 
     sigmas: Array
@@ -68,7 +68,7 @@ class Watched:
     outputs: Array
     first: Array
     dtype: torch.dtype
-    inputs_kept: tuple[bool, bool]
+    kept: tuple[bool, bool, bool]
 
     @property
     def calls(self) -> int:
@@ -143,6 +143,7 @@ def watch(
     told: list[Array] = []
     seen: list[Array] = []
     given: list[Array] = []
+    answered: list[Tensor] = []
 
     def denoiser(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
         if tuple(x.shape) != full:
@@ -152,11 +153,12 @@ def watch(
         if len(seen) >= MOST_CALLS:
             raise ConductError("calls", f"more than {MOST_CALLS} model calls in one run")
         seen.append(_flat(x))
-        level = torch.as_tensor(sigma).detach().to(torch.float64).reshape(-1).numpy()
+        level = torch.as_tensor(sigma, dtype=torch.float64).detach().reshape(-1).numpy()
         told.append(np.broadcast_to(level, full[:1]).copy())
         made = answers(seed, len(seen) - 1, size, amplitude, chosen.stop)[chosen]
         out = torch.from_numpy(made.copy()).to(x.dtype).reshape(full)
         given.append(made if out.dtype == torch.float64 else _flat(out))
+        answered.append(out)
         return out
 
     start = answers(seed + 7919, 0, size, amplitude, chosen.stop)[chosen] * float(sigmas[0])
@@ -177,7 +179,11 @@ def watch(
         outputs=np.stack(given) if given else np.zeros((0, full[0], size)),
         first=_flat(kept[0]),
         dtype=out.dtype,
-        inputs_kept=(torch.equal(kept[0], x), torch.equal(kept[1], levels)),
+        kept=(
+            torch.equal(kept[0], x),
+            torch.equal(kept[1], levels),
+            all(np.array_equal(_flat(o), g) for o, g in zip(answered, given, strict=True)),
+        ),
     )
 
 

@@ -149,7 +149,7 @@ def trajectories(run: Run, n: int = 12, grid: str = "uniform") -> dict[str, Any]
     seen: list[tuple[float, Array]] = []
 
     def watch(x: torch.Tensor, sigma: torch.Tensor, **named: Any) -> torch.Tensor:
-        level = torch.as_tensor(sigma).reshape(-1)
+        level = torch.as_tensor(sigma, dtype=torch.float64).reshape(-1)
         seen.append((float(-level[0].log()), x.detach().double().reshape(len(x)).numpy().copy()))
         return model(x, level.expand(len(x)) if len(level) == 1 else level, **named)
 

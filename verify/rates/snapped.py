@@ -90,7 +90,7 @@ def _told(run: Run, sigmas: Array) -> tuple[float, float, float]:
     seen: list[float] = []
 
     def denoiser(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
-        seen.append(float(torch.as_tensor(sigma).reshape(-1)[0]))
+        seen.append(float(torch.as_tensor(sigma, dtype=torch.float64).reshape(-1)[0]))
         return x / (1 + seen[-1] ** 2)
 
     x = torch.ones(1, 4, 1, 1, dtype=torch.float64)
