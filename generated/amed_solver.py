@@ -243,8 +243,9 @@ def coefficients(sigmas, alphas=None, r=1 / 2, c=1, a=1):
             w0 = H * a_k1 * math.expm1(-h * r[i]) / math.expm1(-h)
             weights = 1 / s0, -a0 / s0, a_k1 / a0, w0
             plan.append((i, 1, s0, weights))
+            s_c = level(math.log(a_k1 / (a[i] * s_k1)), gauge)[1]
             weights = 1 / s_k1, -a_k1 / s_k1, a1 / a0, 0, H * a1 * c[i]
-            plan.append((i, 2, a[i] * s_k1, weights))
+            plan.append((i, 2, s_c, weights))
     return Plan(plan)
 
 

@@ -256,9 +256,11 @@ def coefficients(sigmas, alphas=None, ra=1 / 2, rb=1 / 2, share=1 / 2, oa=1, la=
             w0 = H * a_k1 * math.expm1(-h * ra[i]) / math.expm1(-h)
             weights = 1 / s0, -a0 / s0, a_k1 / a0, w0
             plan.append((i, 1, s0, weights))
+            s_c = level(math.log(a_k1 / (la[i] * s_k1)), gauge)[1]
             w0 = H * a_k2 * math.expm1(-h * rb[i]) / math.expm1(-h)
             weights = 1 / s_k1, -a_k1 / s_k1, a_k2 / a0, w0
-            plan.append((i, 2, la[i] * s_k1, weights))
+            plan.append((i, 2, s_c, weights))
+            s_c = level(math.log(a_k2 / (lb[i] * s_k2)), gauge)[1]
             weights = (
                 1 / s_k2,
                 -a_k2 / s_k2,
@@ -267,7 +269,7 @@ def coefficients(sigmas, alphas=None, ra=1 / 2, rb=1 / 2, share=1 / 2, oa=1, la=
                 H * a1 * oa[i] * share[i],
                 H * a1 * ob[i] * (1 - share[i]),
             )
-            plan.append((i, 3, lb[i] * s_k2, weights))
+            plan.append((i, 3, s_c, weights))
     return Plan(plan)
 
 

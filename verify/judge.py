@@ -18,6 +18,7 @@ from .noise.density import mixture_order
 from .noise.jumps import audit_jumps, rises
 from .order.audit import CLASSES, Audit, audit
 from .order.claims import weigh
+from .order.first_output import wrong_first_output
 from .order.stability import region
 from .probe.adaptive import embedded
 from .probe.noise_sources import strayed
@@ -97,6 +98,8 @@ def _judged(
     verdict = _judge_drift(target, claim, audited, grids if rates else (), constants)
     if target.fitted is not None:
         verdict = _with_table(verdict, target.fitted)
+    if "FIRST" in target.stated and audited.status == "ok":
+        verdict = _with_first(verdict, target)
     if target.adaptive is not None or audited.amplitude < 1:
         pair = embedded(target.adaptive or target.run)
         # what bites at large outputs may be a clamp as well
@@ -128,6 +131,14 @@ def _snapped(
 
 # misbehaviour after which nothing is learnt from more runs
 HOPELESS = ("raises", "shape", "dtype", "size", "target")
+
+
+def _with_first(verdict: Verdict, target: Target) -> Verdict:
+    """The verdict with what the run shows of a first output that is stated to need no call."""
+    wrong = wrong_first_output(target.run, str(target.stated["FIRST"]))
+    if not wrong:
+        return verdict
+    return replace(verdict, status="fail", findings=(wrong, *verdict.findings))
 
 
 def _conducted(

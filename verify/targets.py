@@ -78,6 +78,7 @@ STATED = (
     "DEFECTS",
     "GAIN",
     "CALLED",
+    "FIRST",
 )
 # constants of a calibrated file
 TABLE = ("EVALUATIONS", "LEVELS", "SHARES", "SIGMAS", "MEAN", "STD", "DEFECTS")

@@ -39,6 +39,44 @@ def check_numbers(solver: Solver) -> None:
             )
 
 
+def check_calls(solver: Solver, program: Program) -> None:
+    """Refuse a first output without a call, and levels of calls, where a step has no place for them.
+
+    Raises:
+        DeriveError: naming what to remove.
+    """
+    what = "`first`, the first output without a call,"
+    taken = {"mean", "std"} & {p.name for p in solver.parameters}
+    if solver.start.first and taken:
+        raise DeriveError(
+            f"`{min(taken)}` is what the sampler calls the data's, for `first`; rename the parameter",
+            ("parameters", min(taken)),
+        )
+    if solver.start.first and solver.call and solver.call.output == "noise":
+        raise DeriveError(
+            f"{what} is no answer of a call, so that its noise at another level has no meaning; "
+            'take output = "data"',
+            ("start", "first"),
+        )
+    if solver.start.first and (solver.noise or solver.langevin):
+        raise DeriveError(
+            f"{what} and [noise] cannot be combined: the noise of the first step comes before it",
+            ("start", "first"),
+        )
+    if solver.start.first and (solver.controller or solver.spans > 1 or program.main.sweeps):
+        raise DeriveError(
+            f"{what} needs steps of one interval each and no sweeps; remove [controller], `spans` or "
+            "the sweeps",
+            ("start", "first"),
+        )
+    if solver.call and solver.call.output == "noise" and not program.calls_elsewhere:
+        raise DeriveError(
+            "every call is made at its state's own level, where `output` makes no difference; give "
+            "`level` here or in a stage, or remove it",
+            ("call", "output"),
+        )
+
+
 def check_fitted(solver: Solver, program: Program) -> None:
     """Refuse provenance that belongs to another rule or another number of steps.
 

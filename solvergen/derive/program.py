@@ -30,7 +30,7 @@ from .context import Context
 from .coordinates import further, located, resolve
 from .corrected import closed, swept
 from .langevin import langevin, langevin_to_zero
-from .learned import check_fitted, check_numbers
+from .learned import check_calls, check_fitted, check_numbers
 from .noise import noisy
 from .own_schedule import process_of
 from .pinned import fixed_noise, pinned
@@ -117,7 +117,11 @@ class _Deriver:
             last=langevin_to_zero(solver.langevin) if solver.langevin else None,
             remainder=remainder,
             levels=solver.grid.levels if solver.grid else (),
+            first=solver.start.first,
+            called=solver.call.level if solver.call and solver.call.level is not None else ONE,
+            output=solver.call.output if solver.call else "data",
         )
+        check_calls(solver, program)
         check_fitted(solver, program)
         return program
 
@@ -282,6 +286,11 @@ class _Deriver:
             solver = self.lookup(entry)
         except KeyError as error:
             raise DeriveError(str(error.args[0]), (edge, "using")) from None
+        if solver.call is not None:
+            raise DeriveError(
+                f"`{entry}` cannot serve here: it calls the model at levels of its own ([call])",
+                (edge, "using"),
+            )
         inner = _Deriver(
             replace(
                 pinned(solver),

@@ -33,6 +33,7 @@ def decide(program: Program) -> FilePlan:
         first=bool(singular) and _counts(program),
         singular=singular,
         inside=_calls_inside(program),
+        direct=program.integrand == "data" and program.output == "data",
         clock=_uses_clock(program),
         length=_uses_length(program) or not _regular(program) or program.stochastic,
         lifted=program.jumps or any(step.churn is not None for step in program.steps),
@@ -181,13 +182,14 @@ def _renews(program: Program) -> bool:
 
 
 def _calls_inside(program: Program) -> bool:
-    """Whether the model is called between grid points, where α and σ must be known."""
+    """Whether the model is called where the grid has no point, so that α and σ must be known."""
     inner = any(
         not row.place.is_end and row.place.fraction != ZERO and not row.place.ahead
         for step in program.steps
         for row in step.stages
     )
     churned = any(step.churn is not None for step in program.steps)
+    inner = inner or program.calls_elsewhere
     return inner or churned or program.shrink is not None or program.controller is not None
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..errors import DeriveError
 from ..program.model import Program
 from ..spec.model import Solver
 from .diffusers_family import family_of
@@ -110,7 +111,16 @@ def diffusers_file(
         program: what was derived from it.
         theory: the order report as plain data.
         spec: what the header says to export; the solver's name unless given.
+
+    Raises:
+        DeriveError: its first output needs no call.
     """
+    if program.first:
+        raise DeriveError(
+            f"{solver.name} takes its first output without a model call, and a diffusers pipeline calls "
+            "the model at every step; remove `first`, or run the emitted file",
+            ("start", "first"),
+        )
     remake = f"solvergen export diffusers {spec or solver.name}"
     sampler = sampler_text(torch_file(solver, program, theory), remake, IMPORTS)
     count = program.evaluations_per_step

@@ -74,7 +74,8 @@ class FilePlan:
         branches: kinds of steps in the order in which they are asked for; the main one is the last.
         first: whether history may begin after step 0, so that conditions count from `first`.
         singular: ends of the schedule (α = 0, σ = 0) where λ is infinite and DDIM takes the step.
-        inside: whether the model is called between grid points.
+        inside: whether the model is called where the grid has no point.
+        direct: whether model outputs enter the rows as they come.
         clock: whether a row is written in the clock or placed in it.
         length: whether h, the length of a step in λ, is needed.
         lifted: whether noise may come before a model call.
@@ -97,6 +98,7 @@ class FilePlan:
     first: bool = False
     singular: tuple[str, ...] = ()
     inside: bool = False
+    direct: bool = True
     clock: bool = False
     length: bool = False
     lifted: bool = False

@@ -13,7 +13,7 @@ from ..program.model import Program
 from ..spec.model import Solver
 from . import noise_parts
 from .python_text import WIDTH, literal
-from .specialise import definition, wrapped
+from .specialise import Static, definition, wrapped
 
 PAD = " " * 4
 # What `sample` says of its grid.
@@ -26,7 +26,30 @@ LEVELS = (
 def definitions(program: Program) -> list[str]:
     """The functions that such a file needs."""
     found = [definition("fitted", "per_step")] if program.varying else []
+    if program.first:
+        text = definition("first", "first_output", Static({"FORM": program.first}))
+        keywords = "".join(f", {name}" for name in statistics(program))
+        found += [definition("first", "finite")] * bool(keywords)
+        found.append(text.replace(", mean, std)", f"{keywords})"))
     return [*found, *([definition("fitted", "fitted_levels")] if program.levels else [])]
+
+
+def statistics(program: Program) -> dict[str, str]:
+    """The data's statistics that stand for the first output: keywords and defaults."""
+    known = {"mean": {"mean": "0"}, "gaussian": {"mean": "0", "std": "1"}}
+    return known.get(program.first, {})
+
+
+def returned(program: Program, plan: str) -> list[str]:
+    """The last lines of `coefficients`."""
+    if not program.first:
+        return [f"{PAD}return {plan}"]
+    given = "".join(f", {name}" for name in statistics(program))
+    return [
+        f"{PAD}plan = {plan}",
+        f"{PAD}plan.first = first_output(sigmas, alphas{given})",
+        f"{PAD}return plan",
+    ]
 
 
 def lines(program: Program) -> list[str]:
@@ -73,6 +96,8 @@ def header(solver: Solver) -> list[str]:
 def constants(program: Program, theory: Mapping[str, Any] | None) -> list[str]:
     """Levels, numbers, and what the table does at them."""
     found = []
+    if program.first:
+        found += ["# The first model output is not called for.", f'FIRST = "{program.first}"']
     if program.varying and theory and "order" in theory:
         kept = theory["order"]["arbitrary"]["own_end"]["order"]
         found += [
@@ -107,8 +132,7 @@ def constants(program: Program, theory: Mapping[str, Any] | None) -> list[str]:
 
 def _called(program: Program) -> list[str]:
     """At what multiples of its states' levels a file calls the model, where not at those levels."""
-    rows = [row for step in program.steps for row in step.stages]
-    if program.length is None or all(row.level == ONE for row in rows):
+    if program.length is None or not program.calls_elsewhere:
         return []
     found = [
         "# The model is called at these multiples of its states' levels, step by step.",
@@ -116,10 +140,10 @@ def _called(program: Program) -> list[str]:
     ]
     for i, step in enumerate(program.blocks(program.length)):
         known = {p.name: lift(p.values[i] if p.values else p.default) for p in program.parameters}
-        factors = [substitute(row.level, known) for row in step.stages]
-        found.append(
-            f"    ({', '.join(['1.0', *(repr(float(f)) for f in factors)])},),".replace(",),", "),")
-        )
+        own = program.called if i or not program.first else ONE
+        factors = [substitute(f, known) for f in (own, *(row.level for row in step.stages))]
+        shown = ", ".join(repr(float(f)) for f in factors)
+        found.append(f"    ({shown}{',' * (len(factors) == 1)}),")
     return [*found, ")"]
 
 

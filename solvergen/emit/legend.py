@@ -9,6 +9,7 @@ from sympy import Symbol
 
 from ..expr.arithmetic import (
     BINDERS,
+    ONE,
     function_name,
     functions_of_x,
     multiply,
@@ -74,6 +75,18 @@ _MEANINGS_LATEX = {
 }
 
 
+_FIRST = {
+    "direction": "no call at the first point: ε₀ = x₀/√(α₀² + σ₀²)",
+    "mean": "no call at the first point: D₀ = mean",
+    "gaussian": "no call at the first point: D₀ = mean + α₀ std² (x₀ − α₀ mean)/(α₀² std² + σ₀²)",
+}
+_FIRST_LATEX = {
+    "direction": r"\text{no call at the first point: }\varepsilon_{0} = "
+    r"x_{0}/\sqrt{\alpha_{0}^2 + \sigma_{0}^2}",
+    "mean": r"\text{no call at the first point: }D_{0} = \mathrm{mean}",
+    "gaussian": r"\text{no call at the first point: }D_{0} = \mathrm{mean} + \alpha_{0} "
+    r"\mathrm{std}^2 (x_{0} - \alpha_{0} \mathrm{mean})/(\alpha_{0}^2 \mathrm{std}^2 + \sigma_{0}^2)",
+}
 _STOCHASTIC = {
     "draw": "z ~ N(0, I), a draw of its own for each index and step",
     "down": "h↓ = DOWN is the length of the deterministic part; σ↓ = αₙ₊₁ e^(−λₙ − h↓)",
@@ -112,6 +125,7 @@ def legend(program: Program, steps: Sequence[Step] = (), latex: bool = False) ->
         lines += _coordinates(steps, latex)
     if program.varying:
         lines.append(_varying(program, latex))
+    lines += _calls(program, latex)
     if any(step.corrector is not None for step in steps):
         lines.append(table["predicted"])
     elif any(provisional(step) for step in steps):
@@ -127,6 +141,22 @@ def _lowered(text: str, latex: bool) -> str:
         text = text.replace(end, lower)
     length = (LATEX if latex else UNICODE).name("h_lower")
     return re.sub(r"(?<![A-Za-z\\])h(?![A-Za-z])", lambda _: length, text)
+
+
+def _calls(program: Program, latex: bool) -> list[str]:
+    """What stands for the first output, and where the model is called if not at its states' levels."""
+    notation, found = LATEX if latex else UNICODE, []
+    if program.first:
+        found.append((_FIRST_LATEX if latex else _FIRST)[program.first])
+    if program.called != ONE:
+        factor = show(program.called, notation)
+        at = r"\sigma_{n}/\alpha_{n}" if latex else "σₙ/αₙ"
+        said = "the model is called at the level"
+        found.append(rf"\text{{{said}}} {factor}\,{at}" if latex else f"{said} {factor} {at}")
+    if program.output == "noise" and program.calls_elsewhere:
+        said = "a call at another level gives its noise prediction, and D from that at its state's level"
+        found.append(rf"\text{{{said}}}" if latex else said)
+    return found
 
 
 def _varying(program: Program, latex: bool) -> str:

@@ -104,7 +104,7 @@ def _ranges(indices: list[int], variable: str, first: str) -> list[str]:
 def _ddim(plan: FilePlan) -> list[str]:
     call = next(c for c in plan.calls if c.evaluations == 1)
     missing = ["0"] * (len(call.sources) - 1)
-    direct = [] if plan.program.integrand == "data" else ["0", "1"]
+    direct = [] if plan.direct else ["0", "1"]
     items = [*direct, "s1 / s0", "-a1 * math.expm1(-h)", *missing]
     lines = listing("weights =", items, BLOCK)
     lines.append(append_row(plan, call.kind, "s0"))

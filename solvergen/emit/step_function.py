@@ -51,7 +51,7 @@ def _remark(site: CallSite) -> str:
 
 def _site(plan: FilePlan, site: CallSite, pad: str) -> list[str]:
     """The lines that consume one model output."""
-    direct = plan.program.integrand == "data"
+    direct = plan.direct
     now = plan.variable("n")
     current = now if site.opens else f"k{site.index}"
     value = "denoised" if direct else "combine(weights[:2], (x, denoised), empty)"

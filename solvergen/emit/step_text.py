@@ -134,7 +134,15 @@ class StepText(StepQuantities):
         call = self.plan.call(self.step, index)
         out: list[str] = []
         at = "0" if index == 0 else self.place(self.step.stages[index - 1])
-        items = [*self.intake(at), self.base(out, row)]
+        called, factor = f"s{at}", self.called(index)
+        if factor != ONE:
+            ratio = quotient(Symbol(f"a{at}"), multiply(factor, Symbol(called)))
+            shown = python(self.localise(ratio))
+            found = f"level(math.log({shown}), gauge)"
+            taken = f"a_c, s_c = {found}" if self.program.output == "noise" else f"s_c = {found}[1]"
+            out.append(f"{' ' * BLOCK}{taken}")
+            called = "s_c"
+        items = [*self.intake(at, called), self.base(out, row)]
         for number, source in enumerate(call.sources):
             items.append(self.item(out, f"w{number}", weights.get(source)))
         out += listing("weights =", items, BLOCK)
@@ -144,9 +152,6 @@ class StepText(StepQuantities):
             items = [self.draw(out, k, row, name) for k, name in enumerate(draws)]
             out += noise_lines(items, BLOCK)
         first = index == 0 and self.step.chain is None
-        called = f"s{at}"
-        if index and (factor := self.step.stages[index - 1].level) != ONE:
-            called = python(self.localise(multiply(Symbol(called), factor)))
         return [*out, append_row(self.plan, call.kind, called, noise, first)]
 
     def draw(self, out: list[str], k: int, row: Row, name: str) -> str:
@@ -167,10 +172,26 @@ class StepText(StepQuantities):
         out += assign(name, weight, BLOCK)
         return name
 
-    def intake(self, at: str) -> list[str]:
-        """Weights that turn (x, denoised) into the integrand: ε = (x − αD)/σ, v = ε − D."""
-        if self.program.integrand == "data":
+    def called(self, index: int) -> Expr:
+        """At what multiple of the σ/α of its state the model is called."""
+        return self.step.stages[index - 1].level if index else self.program.called
+
+    def intake(self, at: str, called: str) -> list[str]:
+        """Weights that turn (x, denoised) into the integrand: ε = (x − αD)/σ, v = ε − D.
+
+        Where the noise of a call at another level is taken as it comes, D = (x − σε)/α follows.
+        """
+        if self.plan.direct:
             return []
+        if self.program.output == "noise" and called == "s_c":
+            ratio = f"(a{at} + s{at}) / a{at}"
+            return {
+                "data": [f"(1 - s{at} / s_c) / a{at}", f"a_c * s{at} / (s_c * a{at})"],
+                "noise": ["1 / s_c", "-a_c / s_c"],
+                "velocity": [f"{ratio} / s_c - 1 / a{at}", f"-a_c * {ratio} / s_c"],
+            }[self.program.integrand]
+        if self.program.integrand == "data":
+            return ["0", "1"]
         top = f"-a{at}" if self.program.integrand == "noise" else f"-(a{at} + s{at})"
         return [f"1 / s{at}", f"{top} / s{at}"]
 
@@ -193,7 +214,7 @@ class StepText(StepQuantities):
             return [f"{pad}gap = ()"]
         weights = self.weights(self.step.corrector)
         call = self.plan.call(self.step, self.step.evaluations - 1)
-        front = 1 if self.program.integrand == "data" else 3
+        front = 1 if self.plan.direct else 3
         sources = ["n+1", "n", *(f"n-{k}" for k in range(1, self.plan.memory))]
         sources += [f"k{j + 1}" for j in range(self.plan.carried)]
         out: list[str] = []

@@ -47,6 +47,7 @@ def torch_file(
     plan = decide(program)
     static = _static(solver, plan)
     noisy, run = program.stochastic, plan.run
+    begun = [definition("first", "begun")] if program.first else []
     stepping = ["check_state", "check", *(["check_noise"] if noisy else [])]
     stepping += ["same_path"] if static.choices["PATH"] else []
     planning = ["Plan", "places_of", "tensors", *(["stacked"] if static.choices["LINEAR"] else [])]
@@ -67,6 +68,7 @@ def torch_file(
         definition("stepping", "combine"),
         step_function(plan),
         *(definition("stepping", name) for name in stepping),
+        *begun,
         *([definition("run", "rolled", static)] if static.choices["LINEAR"] else []),
         definition(run, "integrate", static),
         fitted_parts.sampling(definition(run, "sample", static), program),
@@ -81,6 +83,7 @@ def _static(solver: Solver, plan: FilePlan) -> Static:
     strength = noise_parts.on_path(solver) if program.stochastic else ""
     choices = {
         "INTEGRAND": program.integrand,
+        "ANALYTIC": bool(program.first),
         "JUMPS": program.jumps,
         "LIFTED": plan.lifted,
         "LINEAR": not plan.norms,
@@ -90,7 +93,7 @@ def _static(solver: Solver, plan: FilePlan) -> Static:
     }
     levels = noise_parts.RISING if program.jumps else noise_parts.FALLING
     texts = {"OPENING": str(openings), "STRENGTH": strength, "LEVELS": levels}
-    return Static(choices, texts, {p.name: _default(p) for p in program.parameters})
+    return Static(choices, texts, _keywords(program))
 
 
 def _header(solver: Solver, program: Program, spec: str) -> str:
@@ -206,6 +209,12 @@ def _default(value: Parameter) -> str:
     return f'NUMBERS["{value.name}"]' if value.values else _number(value)
 
 
+def _keywords(program: Program) -> dict[str, str]:
+    """What a caller may give besides the grid, with its default as Python."""
+    own = {p.name: _default(p) for p in program.parameters}
+    return {**own, **fitted_parts.statistics(program)}
+
+
 def _check(parameter: Parameter) -> list[str]:
     """A line that refuses a value out of bounds."""
     low = f"{rational(parameter.minimum)} <= " if parameter.minimum is not None else ""
@@ -224,7 +233,7 @@ def _check(parameter: Parameter) -> list[str]:
 
 def _coefficients(solver: Solver, plan: FilePlan) -> str:
     program = plan.program
-    keywords = "".join(f", {p.name}={_default(p)}" for p in program.parameters)
+    keywords = "".join(f", {name}={value}" for name, value in _keywords(program).items())
     grid = "sigmas=LEVELS" if program.levels else "sigmas"
     lines = [
         *wrapped(f"def coefficients({grid}, alphas=None{keywords}):").splitlines(),
@@ -253,7 +262,8 @@ def _coefficients(solver: Solver, plan: FilePlan) -> str:
     if plan.clock:
         lines.append(f"{PAD}clock = {clock_text(program)}")
     lines += plan_lines(plan)
-    lines.append(f"{PAD}return Plan({'listed(plan)' if program.stochastic else 'plan'})")
+    made = f"Plan({'listed(plan)' if program.stochastic else 'plan'})"
+    lines += fitted_parts.returned(program, made)
     return "\n".join(lines) + "\n"
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .compiled import failed_compile, one_graph
+from .first_output import require_calls
 from .memory import recycler
 from .runs import Model, Sampler
 
@@ -32,7 +33,7 @@ class Fused(Sampler):
         options: for `torch.compile`: backend, mode, options.
 
     Raises:
-        ValueError: the solver draws noise.
+        ValueError: the solver draws noise, or its first output needs no call.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Fused(Sampler):
         options: dict[str, Any] | None = None,
         **parameters: float,
     ) -> None:
+        require_calls(module, "Fused")
         super().__init__(module, model, sigmas, alphas, **parameters)
         if self.stochastic:
             raise ValueError(f"{module.NAME} draws noise; use Sampler or Compiled")

@@ -27,7 +27,7 @@ def goes_by_blocks(module: ModuleType, x: Tensor) -> bool:
     """
     half = x.is_cpu and x.dtype in (torch.bfloat16, torch.float16) and x.numel() >= LARGE
     busy = torch.is_grad_enabled() or torch.compiler.is_compiling() or hasattr(module, "NOISE")
-    return half and not busy
+    return half and not busy and not hasattr(module, "FIRST")
 
 
 def run_by_blocks(

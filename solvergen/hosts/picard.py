@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .first_output import require_calls
 from .noise import NoiseSampler
 
 Model = Callable[..., Tensor]
@@ -91,6 +92,7 @@ def sample_parallel(
             f"window must be at least 1 and tolerance at least 0; found {window} and {tolerance}"
         )
     module.check_state(x)
+    require_calls(module, "sample_parallel")
     rows = list(module.coefficients(sigmas, alphas, **parameters))
     run = _Window(module, model, x.dtype, extra_args or {}, noise_sampler)
     found = Rounds(len(rows))

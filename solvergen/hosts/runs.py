@@ -13,6 +13,7 @@ from typing import Any, TextIO
 import torch
 from torch import Tensor, nn
 
+from .first_output import require_calls
 from .halves import goes_by_blocks, run_by_blocks
 from .inversion import invert
 from .noise import NoiseSampler, level_of, whole_seeds
@@ -172,13 +173,14 @@ def walk(
         noise is keyed by its interval, as `Seeded`'s is, draw what the whole run draws.
 
     Raises:
-        ValueError: start and stop do not lie on the grid, or the model's first output or a
-            draw is wrong.
+        ValueError: start and stop do not lie on the grid, the sampler's first output needs no call, or
+            the model's first output or a draw is wrong.
     """
     count = len(torch.as_tensor(sigmas))
     stop = count - 1 if stop is None else stop
     if not 0 <= start < stop < count:
         raise ValueError(f"start and stop must satisfy 0 <= start < stop < {count}")
+    require_calls(module, "walk")
     plan, left = _part(module, sigmas, alphas, start, stop, parameters)
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))
     ones, memory, denoised = x.new_ones([x.shape[0]]), (), None

@@ -35,6 +35,7 @@ def _borrowed(program: Program) -> list[str]:
 
 def _parameters(program: Program) -> list[str]:
     used: set[str] = set(symbols(program.jump_scale))
+    used |= set(symbols(program.called))
     used |= set(symbols(program.shrink)) if program.shrink is not None else set()
     for step in program.steps:
         rows = (*step.rows, *([program.embedded] if program.embedded else []))

@@ -9,6 +9,7 @@ from typing import Any
 
 from sympy import Expr
 
+from ..expr.arithmetic import add
 from ..expr.evaluation import evaluate, left_sum
 from .model import Program
 from .row import Row, depth
@@ -103,6 +104,18 @@ def _excess(row: Row, step: Step, program: Program) -> float:
     if step.stochastic and row.gauge == "lambda":  # what the state keeps, the data must make up for
         exact = 1 - math.exp(-values["h"]) * number(row.decay)
     return total / exact - 1 if abs(exact) > 1e-12 else total
+
+
+def keeps_states(program: Program) -> bool:
+    """Whether the factors on states sum to 1 for all numbers that differ from step to step."""
+    values = {p.name: p.default for p in program.parameters}
+    values |= {name: Fraction(3 + 2 * i, 7) for i, name in enumerate(program.varying)}
+    rows = (row for step in program.steps for row in (step.final, step.corrector) if row)
+    return all(
+        is_one(add(row.decay, *(term.weight for term in row.carry)), values)
+        for row in rows
+        if not program.stochastic
+    )
 
 
 def is_one(expr: Expr, parameters: Mapping[str, Fraction]) -> bool:

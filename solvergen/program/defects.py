@@ -32,7 +32,8 @@ class Defects:
 def defects(program: Program) -> tuple[Defects, ...]:
     """The defects of every step between levels above 0, at the program's own levels and numbers.
 
-    Empty where it has no levels, corrects its steps or carries past states.
+    Empty where it has no levels, corrects its steps or carries past states; without the first one
+    where no call is made for its output.
 
     Args:
         program: with levels.
@@ -49,7 +50,8 @@ def defects(program: Program) -> tuple[Defects, ...]:
     lam = [*finite, *([mpmath.inf] * (len(program.levels) - len(finite)))]
     run = Run(program, lam, {})
     run.run()
-    return tuple(_of_step(program, run, finite, i) for i in range(len(finite) - 1))
+    begun = int(bool(program.first))  # a first step whose output is no call has no weight to err
+    return tuple(_of_step(program, run, finite, i) for i in range(begun, len(finite) - 1))
 
 
 def _of_step(program: Program, run: Run, lam: list[Any], i: int) -> Defects:

@@ -43,6 +43,9 @@ def canonical(program: Program) -> dict[str, Any]:
         "zero": program.zero,
         "shrink": None if program.shrink is None else show(program.shrink),
         "parameters": {p.name: _parameter(p) for p in program.parameters},
+        **({"first": program.first} if program.first else {}),
+        **({"called": show(program.called)} if program.called != ONE else {}),
+        **({"output": program.output} if program.output != "data" else {}),
         **({"levels": [rational(level) for level in program.levels]} if program.levels else {}),
     }
 

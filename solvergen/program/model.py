@@ -35,6 +35,10 @@ class Program:
         remainder: of a solver whose steps span several intervals: its last steps for each number of
             intervals modulo the spans of the main step.
         levels: σ/α at the points of the grid that it is made for; empty where that is the caller's.
+        first: what stands for the model's output at the first point, which then is not called for:
+            "direction", "mean" or "gaussian"; empty where the model is.
+        called: at what multiple of the σ/α of a grid point the model is called there.
+        output: what is taken as it comes from a call at another level than the state's.
         last: the step to σ = 0 where that is more than DDIM: Langevin steps come before it.
     """
 
@@ -56,6 +60,9 @@ class Program:
     last: Step | None = None
     remainder: tuple[tuple[Step, ...], ...] = ()
     levels: tuple[Fraction, ...] = ()
+    first: str = ""
+    called: Expr = ONE
+    output: str = "data"
 
     @property
     def varying(self) -> tuple[str, ...]:
@@ -68,6 +75,12 @@ class Program:
         if self.levels:
             return len(self.levels) - 1
         return next((len(p.values) for p in self.parameters if p.values), None)
+
+    @property
+    def calls_elsewhere(self) -> bool:
+        """Whether the model is called at other levels than those of its states."""
+        factors = (row.level for step in self.steps for row in step.stages)
+        return self.called != ONE or any(factor != ONE for factor in factors)
 
     @property
     def stochastic(self) -> bool:
@@ -136,10 +149,5 @@ class Program:
 
     def free_symbols(self) -> set[str]:
         """All symbols in all weights."""
-        return {
-            name
-            for step in self.steps
-            for row in step.rows
-            for weight in row.expressions
-            for name in symbols(weight)
-        }
+        weights = (w for step in self.steps for row in step.rows for w in row.expressions)
+        return {name for weight in (*weights, self.called) for name in symbols(weight)}

@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import Any
 
 import mpmath
+from sympy import Expr
 
 from ..errors import DeriveError
 from ..expr.arithmetic import ONE, ZERO
@@ -129,7 +130,11 @@ class Run:
             if last and self.program.last is not None:
                 step, last = self.program.last, False
             state = self.chained(step, i, self.opened(step, i, state, last))
-            f = self.call(i, step.repeats, self.bounds[i][0], state)
+            f = (
+                self.begun(state)
+                if self.program.first and not past
+                else self.at_point(i, step, state)
+            )
             if pending is not None:
                 row, before, base, known, at = pending
                 state = self.combine(row, at, base, {**known, "n+1": f}, before)
@@ -142,10 +147,7 @@ class Run:
             for j, row in enumerate(step.stages, 1):
                 inside = self.combine(row, i, base, known, step)
                 at = self.at(row.place, i, step)
-                called = at
-                if row.level != ONE:
-                    factor = evaluate(row.level, self.numbers(i), ELEMENTARY, number)
-                    called = at - mpmath.log(factor)
+                called = self.called(row.level, i, at)
                 known[row.name] = self.call(i, step.repeats + j, at, inside, called)
             state = self.combine(step.final, i, base, known, step)
             inner = {f"{row.name}-1": known[row.name] for row in step.stages}
@@ -216,6 +218,27 @@ class Run:
         """The one-hot vector of a model output."""
         return [mpmath.mpf(1 if k == index + 1 else 0) for k in range(self.size)]
 
+    def begun(self, state: Vector) -> Vector:
+        """The integrand at the first point where no call is made for it: data of mean 0, deviation 1."""
+        sigma = mpmath.exp(-self.lam[0])
+        share = {
+            "direction": 1 - sigma / mpmath.sqrt(1 + sigma**2),
+            "mean": mpmath.mpf(0),
+            "gaussian": 1 / (1 + sigma**2),
+        }[self.program.first]
+        return self.integrand([share * value for value in state], state, self.lam[0])
+
+    def at_point(self, i: int, step: Step, state: Vector) -> Vector:
+        """The integrand at the point where a step begins."""
+        at = self.bounds[i][0]
+        return self.call(i, step.repeats, at, state, self.called(self.program.called, i, at))
+
+    def called(self, factor: Expr, i: int, at: Any) -> Any:
+        """λ of a call on a state at λ = `at`."""
+        if factor == ONE:
+            return at
+        return at - mpmath.log(evaluate(factor, self.numbers(i), ELEMENTARY, number))
+
     def call(
         self, step: int, evaluation: int, lam: Any, state: Vector, called: Any = None
     ) -> Vector:
@@ -227,6 +250,13 @@ class Run:
         told = lam if called is None else called
         self.calls.append(Call(step, evaluation, told, *self.trimmed(state)))
         denoised = self.output(len(self.calls) - 1)
+        if self.program.output == "noise" and told != lam:
+            ratio = mpmath.exp(told - lam)  # the noise of the call, at the state's level
+            denoised = [x - ratio * (x - d) for x, d in zip(state, denoised, strict=True)]
+        return self.integrand(denoised, state, lam)
+
+    def integrand(self, denoised: Vector, state: Vector, lam: Any) -> Vector:
+        """What the rows integrate, from a denoised prediction."""
         if self.kappa == 1:
             return denoised
         sigma = mpmath.exp(-lam)

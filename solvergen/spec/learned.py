@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated
 
+from sympy import Expr
+
 from .declare import Key, Mistake, Raw
-from .kinds import Bounds, Exact, Integer, List, Text
+from .kinds import Bounds, Exact, Expression, Integer, List, Text
+from .scope import Vocabulary
 
 MAX_LENGTH = 64  # most steps that a table of numbers is kept for
 
@@ -102,6 +105,30 @@ class Grid:
                 shown = f"level {i} is {float(low):g}, the one before {float(high):g}"
                 return ("levels", i), f"levels must fall at every step: {shown}"
         return None
+
+
+@dataclass(frozen=True)
+class Called:
+    """At which level the model is called, and what of its answer is taken as it comes."""
+
+    level: Annotated[
+        Expr | None,
+        Key(
+            Expression(Vocabulary.PARAMETERS),
+            "Where the model is called at the grid's points, as a factor on sigma/alpha; 1 unless "
+            "given. The state is passed as it is. Such a solver keeps no order.",
+            '"1"',
+        ),
+    ] = None
+    output: Annotated[
+        str,
+        Key(
+            Text(("data", "noise")),
+            "What is taken as it comes from a call at another level, of stages too: the denoised "
+            "prediction, or the noise prediction of the level of the call.",
+            '"noise"',
+        ),
+    ] = "data"
 
 
 @dataclass(frozen=True)

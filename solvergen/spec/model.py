@@ -11,13 +11,14 @@ from typing import Annotated, ClassVar
 
 from .declare import Key, Table
 from .kinds import Integer, Name, Text
-from .learned import Fitted, Grid, Parameter
+from .learned import Called, Fitted, Grid, Parameter
 from .noise import Langevin, Noise
 from .rule import COORDINATES, Controller, Corrector, Rule, Stage
 from .tableau import Tableau
 from .tables import Claim, End, Schedule, Source, Start
 
 __all__ = [
+    "Called",
     "Claim",
     "Controller",
     "Corrector",
@@ -58,6 +59,7 @@ class Solver:
         schedule: gives σ and t a meaning as coordinates.
         parameters: free constants, and numbers that differ from step to step.
         grid: the levels that it was made for.
+        call: at which levels the model is called.
         fitted: where fitted numbers come from.
         claim: what is claimed, to be checked.
         source: publication.
@@ -224,6 +226,18 @@ class Solver:
             "[grid]",
             "The levels that the solver is made for; the caller's where there is none.",
             excludes={"noise": "[grid] and [noise] cannot be combined"},
+        ),
+    ] = None
+    call: Annotated[
+        Called | None,
+        Table(
+            Called,
+            "[call]",
+            "Where the model is called, and what is taken as it comes.",
+            excludes={
+                "noise": "[call] and [noise] cannot be combined",
+                "embedded": "[call] and [embedded] cannot be combined",
+            },
         ),
     ] = None
     fitted: Annotated[

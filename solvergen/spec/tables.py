@@ -14,6 +14,7 @@ from .kinds import Boolean, Bounds, Exact, Expression, Integer, List, Text
 from .rule import Rule
 from .scope import Vocabulary
 
+FIRST = ("direction", "mean", "gaussian")
 SCHEDULES = ("ve", "vp", "vp-linear", "cosine", "flow")
 
 
@@ -81,7 +82,11 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Start:
-    """The first steps: solvers by name or rules; `shrink` is the exponent of a shorter first step."""
+    """The first steps: solvers by name or rules.
+
+    `first` says what stands for the first model output, `shrink` is the exponent of a shorter first
+    step.
+    """
 
     using: Annotated[
         tuple[str | Rule, ...],
@@ -105,6 +110,16 @@ class Start:
             '"3/2"',
         ),
     ] = None
+    first: Annotated[
+        str,
+        Key(
+            Text(FIRST),
+            "The model output at the first point, without a call: direction takes the noise as "
+            "x/sqrt(alpha^2 + sigma^2), mean takes the data's mean, gaussian the posterior mean of "
+            "data of that mean and deviation; the sampler takes `mean` and `std`.",
+            '"gaussian"',
+        ),
+    ] = ""
 
 
 @dataclass(frozen=True)

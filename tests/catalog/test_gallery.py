@@ -72,6 +72,8 @@ def test_claims_are_the_published_orders(name):
     solver = gallery.load(name)
     if solver.noise or solver.langevin or (numbered(solver) and solver.claim.order is None):
         return
+    if solver.start.first:  # the published order is that of the rule alone
+        return
     texts = (name, solver.title)
     found = [(rule(m[1])) for key, rule in CLAIMED for text in texts if (m := re.match(key, text))]
     assert set(found) <= {solver.claim.order}

@@ -103,8 +103,8 @@ def table(tmp_path_factory):
 CALL = "weights = 1 / s_k1, -a_k1 / s_k1,"
 MUTANTS = {
     "honest": lambda text: text,
-    "a level 1 % off": lambda text: text.replace("a[i] * s_k1, weights", "1.01 * a[i] * s_k1, weights"),
-    "no level": lambda text: text.replace("a[i] * s_k1, weights", "s_k1, weights"),
+    "a level 1 % off": lambda text: text.replace("(i, 2, s_c, weights", "(i, 2, 1.01 * s_c, weights"),
+    "no level": lambda text: text.replace("(i, 2, s_c, weights", "(i, 2, s_k1, weights"),
     "noise taken as it comes": lambda text: text.replace(
         CALL, "weights = 1 / (a[i] * s_k1), -a_k1 / (a[i] * s_k1),"
     ),

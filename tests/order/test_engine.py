@@ -278,6 +278,9 @@ def test_the_gallery_is_analysed(name: str) -> None:
     for mode in ("exact_start", "own_start", "own_end"):
         assert orders["uniform"][mode].value >= orders["smooth"][mode].value
         assert orders["smooth"][mode].value >= orders["arbitrary"][mode].value
+    if program.calls_elsewhere:  # by factors that stay: the rule's own error is not all
+        assert orders["uniform"]["exact_start"].value == 0
+        return
     assert (
         report.uniform.terms
         and report.uniform.exponent == orders["uniform"]["exact_start"].value + 1

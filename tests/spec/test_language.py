@@ -135,6 +135,9 @@ def document(table, name, example):
             return f"{head}{STEP}[{table}]\n{line}"
         case "grid":
             return f"{head}{STEP}[grid]\n{line}"
+        case "call":
+            level = 'level = "1/2"\n' * (name == "output")
+            return f"{head}{STEP}[call]\n{level}{line}"
         case "fitted":
             fields = {"base": '"00"', "problem": '"x"', "steps": "5", name: example}
             rows = "".join(f"{k} = {v}\n" for k, v in fields.items())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConductError
 from ..probe.noise_sources import Draw, Source, replaced
-from ..probe.trace import trace
+from ..probe.trace import recorded
 from ..probe.watch import Watched
 from .basic import apart
 from .bench import LAYOUTS, Bench, Case, Refused
@@ -268,9 +268,9 @@ def _one_hot(bench: Bench, base: Case, seen: Watched) -> float:
     try:
         if bench.noisy:
             with replaced(Source((1, width, 1, 1))):
-                hot = trace(scaled, base.sigmas, calls=seen.calls)
+                hot = recorded(scaled, base.sigmas, calls=seen.calls)
         else:
-            hot = trace(scaled, base.sigmas, calls=seen.calls)
+            hot = recorded(scaled, base.sigmas, calls=seen.calls)
     except ConductError as error:
         return float("inf") if error.kind == "calls" else 0.0
     if max(hot.bend, hot.offset) > 1e-6:

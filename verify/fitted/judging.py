@@ -112,7 +112,8 @@ def _above_zero(levels: tuple[float, ...]) -> tuple[float, ...]:
 def _against(stated: Mapping[str, Any], table: tuple[Step, ...]) -> list[str]:
     """Where the constants of the file are not what its weights do."""
     out: list[str] = []
-    for i, (said, step) in enumerate(zip(stated.get("DEFECTS", ()), table, strict=False)):
+    begun = int("FIRST" in stated)
+    for i, (said, step) in enumerate(zip(stated.get("DEFECTS", ()), table, strict=False), begun):
         for k, (a, b) in enumerate(zip(said, step.moments, strict=True)):
             if not _close(a, b):
                 out.append(
@@ -137,7 +138,7 @@ def _close(said: float, found: float) -> bool:
 def _calls(stated: Mapping[str, Any], table: tuple[Step, ...]) -> tuple[list[str], list[str]]:
     """Calls at other levels than those of the states: those that the file does not state, and all."""
     refuted, seen = [], []
-    for i, step in enumerate(table):
+    for i, step in enumerate(table, int("FIRST" in stated)):
         said = stated["CALLED"][i] if "CALLED" in stated else (1.0,) * len(step.called)
         for ratio, wanted in zip(step.called, said, strict=False):
             if abs(ratio - wanted) > MOVED * wanted:

@@ -34,7 +34,7 @@ class Step:
 
 
 def read(run: Run, levels: tuple[float, ...], form: str) -> tuple[Step, ...]:
-    """The steps of a table, from one-hot outputs at its own levels.
+    """The steps of a table, from one-hot outputs at its own levels; without one that needs no call.
 
     Args:
         run: the sampler with its own numbers.
@@ -56,7 +56,11 @@ def read(run: Run, levels: tuple[float, ...], form: str) -> tuple[Step, ...]:
     table = in_form(placed, form if form in FORMS else "data")
     velocity = form == "velocity"
     places = table.c if velocity else -np.log(placed.nodes)
-    return tuple(_step(table.a, table.c, places, i, each, velocity, found) for i in range(steps))
+    begun = (
+        found.unasked
+    )  # the weights of a first step without a call are in those of the start value
+    made = range(begun, steps)
+    return tuple(_step(table.a, table.c, places, i, each, velocity, found) for i in made)
 
 
 def _placed(found: Trace, levels: tuple[float, ...], each: int) -> Trace:

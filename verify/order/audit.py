@@ -169,8 +169,8 @@ def _audited(
     if not way.frozen and not way.refused and looks_at_outputs(way.run, sigmas, way.first):
         way = frozen(way.run, sigmas)
     run, tracer, first = way.run, way.tracer, way.first
-    calls = first.calls
-    half = tracer(run, sigmas[: STEPS // 2 + 1]).calls if way.frozen else None
+    calls = first.made
+    half = tracer(run, sigmas[: STEPS // 2 + 1]).made if way.frozen else None
     half = count_calls(run, sigmas[: STEPS // 2 + 1]) if half is None else half
     about = Audit(
         "ok",
@@ -300,7 +300,7 @@ def _more_steps(
             for step in h:
                 # the number of calls is that of the steps, as on the grids before: counted once
                 made.append(tracer(run, grids.local(kind, STEPS + more, step, where), calls=calls))
-                calls = made[-1].calls
+                calls = made[-1].made
             out[kind].append(family_of(made, noise, family[0].form, after))
     return out
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import ConductError
-from .trace import Run, Trace, count_calls, trace
+from .trace import Run, Trace, count_calls, opened, recorded, trace
 
 Array = NDArray[np.float64]
 
@@ -41,7 +41,7 @@ def conduct(run: Run, sigmas: Array) -> tuple[Trace, int]:
             "two runs with different seeds differ: the sampler draws noise; switch it off "
             "(eta = 0, tau = 0) to audit its drift",
         )
-    return first, first.calls
+    return opened(first), first.calls
 
 
 def _seeded(run: Run, sigmas: Array, seed: int, *, everywhere: bool = False) -> Trace:
@@ -56,7 +56,7 @@ def _seeded(run: Run, sigmas: Array, seed: int, *, everywhere: bool = False) -> 
     start()
     calls = count_calls(run, sigmas)
     start()
-    return trace(run, sigmas, calls=calls)
+    return recorded(run, sigmas, calls=calls)
 
 
 def _gap(one: Trace, other: Trace) -> float:

@@ -10,7 +10,7 @@ channels carry random data, so that a sampler that is not linear gives itself aw
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -43,6 +43,7 @@ class Trace:
         weights: (k+1, k) weights of the model outputs in the same.
         bend: largest relative deviation of the random channels from linearity.
         offset: largest value where start and outputs were all zero.
+        unasked: 1 where the first output stands without a call, see `opened`; else 0.
     """
 
     sigmas: Array
@@ -51,10 +52,16 @@ class Trace:
     weights: Array
     bend: float
     offset: float
+    unasked: int = 0
+
+    @property
+    def made(self) -> int:
+        """Number of model calls that were made: all outputs but a first one without a call."""
+        return self.calls - self.unasked
 
     @property
     def calls(self) -> int:
-        """Number of model calls in the run."""
+        """Number of model outputs in the run."""
         return int(self.weights.shape[1])
 
     @property
@@ -70,6 +77,12 @@ class Trace:
             self.nodes[None, :-1], self.sigmas[:, None], rtol=near, atol=0.0
         )
         return out
+
+    @property
+    def silent(self) -> bool:
+        """Whether the model is called at the second level of the grid and not at the first."""
+        at: NDArray[np.bool_] = np.asarray(self.on_grid().any(axis=1))
+        return len(at) > 2 and bool(at[1]) and not bool(at[0])
 
     def levels(self) -> list[list[int]]:
         """Calls at each grid level, in order; at the end of the grid, the result itself."""
@@ -112,6 +125,11 @@ def trace(run: Run, sigmas: Array, *, calls: int | None = None, seed: int = 0) -
     Raises:
         ConductError: "shape", "dtype", "nan", "calls", "size" or "grid", when the run shows one.
     """
+    return opened(recorded(run, sigmas, calls=calls, seed=seed))
+
+
+def recorded(run: Run, sigmas: Array, *, calls: int | None = None, seed: int = 0) -> Trace:
+    """As trace(), with rows for the calls alone."""
     known = calls is not None
     calls = count_calls(run, sigmas) if calls is None else calls
     if calls == 0:
@@ -155,6 +173,24 @@ def _recorded(
             f"steps of about {np.abs(np.diff(np.log(sigmas))).mean():.2g} in lambda: steps that it takes "
             "without the model, or with more of it, depend on their size",
         ) from error
+
+
+def opened(found: Trace) -> Trace:
+    """With a row and an output that nothing weighs at the first level, where no call was made.
+
+    A trace whose first call is at the first level, or after the second one, is left as it is.
+    """
+    if not found.silent:
+        return found
+    still = np.zeros((found.calls + 1, 1))
+    weights = np.vstack([np.zeros(found.calls + 1), np.hstack([still, found.weights])])
+    return replace(
+        found,
+        nodes=np.concatenate([found.sigmas[:1], found.nodes]),
+        start=np.concatenate([[1.0], found.start]),
+        weights=weights,
+        unasked=1,
+    )
 
 
 def require_room(sigmas: Array, calls: int, draws: int = 0) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import ConductError
-from .trace import Run, Trace
+from .trace import Run, Trace, opened
 
 Array = NDArray[np.float64]
 Layout = Callable[[Tensor], Tensor]
@@ -206,7 +206,7 @@ def trace_values(run: Run, sigmas: Array, *, calls: int | None = None, seed: int
     if seen.calls + 2 > shape[0]:
         return trace_values(run, sigmas, calls=seen.calls, seed=seed)
     table, missed = seen.solved
-    return Trace(
+    found = Trace(
         sigmas=sigmas,
         nodes=np.asarray([*seen.told[:, 0], sigmas[-1]]),
         start=table[0, :, 0],
@@ -214,6 +214,7 @@ def trace_values(run: Run, sigmas: Array, *, calls: int | None = None, seed: int
         bend=float(missed.max()),
         offset=0.0,
     )
+    return opened(found)
 
 
 def _flat(x: Tensor) -> Array:

@@ -8,6 +8,8 @@ from typing import Any
 
 INTEGRAND = "data"  # what the solver integrates
 KAPPA = 1  # the sign of lambda in the exponent of its clock
+FORM = "gaussian"  # what stands for the first output where there is no call for it
+ANALYTIC = False  # whether there is none
 JUMPS = False  # whether the level may rise within a grid
 LIFTED = False  # whether noise may come before a model call
 LINEAR = True  # whether a step is linear in its states, so that a matrix describes it

@@ -2,13 +2,16 @@
 
 import torch
 
-from .choices import LIFTED, coefficients, step
+from .choices import ANALYTIC, LIFTED, coefficients, step
+from .first import begun
 from .stepping import check, check_state
 
 
 def rolled(model, x, plan, extra_args):
     """`integrate` as a loop in the graph, whose number of steps is that of its inputs."""
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))
+    if ANALYTIC:
+        *plan, first = plan
     ones, shape = x.new_ones([x.shape[0]]), plan[1].shape
 
     def call(states, row):
@@ -26,6 +29,10 @@ def rolled(model, x, plan, extra_args):
 
     states = [x.clone(), *(torch.zeros_like(x) for _ in range(shape[1] - 1))]
     rows = tuple(part.to(x.device) for part in plan)
+    if ANALYTIC:  # the first row, without a call
+        values = [x, begun(x, first), *states[1:]]
+        states = [sum([w * v for w, v in zip(r, values)]) for r in rows[1][0].unbind()]
+        rows = tuple(part[1:] for part in rows)
     return torch._higher_order_ops.scan(call, states, rows)[0][0].to(dtype)
 
 
@@ -39,14 +46,23 @@ def integrate(model, x, plan, extra_args=None, callback=None, empty=None):
     check_state(x)
     extra_args, calls = {} if extra_args is None else extra_args, 0
     whole = torch.compiler.is_compiling() and callback is None
+    if ANALYTIC:  # noqa: SIM102
+        if not hasattr(plan, "first"):
+            raise ValueError("the first output is the plan's; pass what `coefficients` returned")
     if whole and getattr(plan, "tensors", None):
-        return rolled(model, x, plan.tensors, extra_args)
+        if ANALYTIC:
+            return rolled(model, x, (*plan.tensors, plan.first), extra_args)
+        else:
+            return rolled(model, x, plan.tensors, extra_args)
     dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # halves step in float32
     ones = x.new_ones([x.shape[0]])  # levels are told in float32 at least
     memory, previous = (), None
     for row in plan:
         i, sigma, seen = row[0], row[2], x.to(dtype)
-        denoised = model(seen, sigma * ones, **extra_args)
+        if ANALYTIC:
+            denoised = model(seen, sigma * ones, **extra_args) if calls else begun(x, plan.first)
+        else:
+            denoised = model(seen, sigma * ones, **extra_args)
         check(seen, denoised, calls)
         if callback is not None and i != previous:
             level = {"sigma": sigma, "sigma_hat": sigma}

@@ -12,7 +12,7 @@ from ...algebra.scalar import Scalar
 from ...algebra.series import coefficient
 from ...algebra.traced import symbol
 from ...errors import OrderError
-from ...expr.arithmetic import ONE
+from ...program.consistency import keeps_states
 from ...program.model import Program
 from ..expansion import grid as grids
 from ..expansion.grid import ARBITRARY, CLASSES, SMOOTH, UNIFORM, Grid
@@ -147,7 +147,7 @@ class Analysis:
                 mode: Order(max(0, order.value - lost), False)
                 for mode, order in table[ARBITRARY].items()
             }
-        if any(row.level != ONE for step in self.program.steps for row in step.rows):
+        if self.program.calls_elsewhere or not keeps_states(self.program):
             # Its outputs are not those of the solution's level: nothing is kept for all factors.
             table = {kind: dict.fromkeys(modes, Order(0, False)) for kind, modes in table.items()}
         if self.free:  # single values may gain an order

@@ -95,6 +95,8 @@ class StartRun:
     def __init__(self, recursion: Recursion, program: Program) -> None:
         self.recursion, self.program = recursion, program
         self.evaluations = [recursion.evaluation({}, Fraction(0))]
+        if program.first:  # not the model's: off by as much as the output itself
+            self.evaluations = [{word: 2 * value for word, value in self.evaluations[0].items()}]
         self.accepted: list[Words] = [{}]
         self.inner: dict[int, dict[str, Words]] = {}  # evaluations at the stages of each step
 
@@ -135,7 +137,8 @@ def start_error(case: Case, order: int) -> Leading | None:
     """The leading error that the first steps leave, up to h^order; ``None`` when there is none."""
     program = case.program
     opens = bool(program.start) or counts(program)
-    if not opens or len(program.start) < program.main.history:
+    unprepared = not opens or len(program.start) < program.main.history
+    if unprepared and not program.first:
         return None
     longer = start_case(case)
     extra = 2 if longer.margin else 0

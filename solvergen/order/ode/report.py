@@ -8,6 +8,7 @@ from functools import cached_property
 from math import ceil
 
 from ...algebra.explosion import Explosion
+from ...program.consistency import keeps_states
 from ...program.model import Program
 from ..expansion.grid import ARBITRARY, SMOOTH, UNIFORM
 from ..verdict import Bottleneck, Document, LeadingError, Order, ZeroStability
@@ -122,6 +123,17 @@ class OrderReport:
             return (
                 "does not converge where step sizes vary: there a step has an error proportional to "
                 "h, and 1/h of them add up to one that does not shrink"
+            )
+        if exponent > 1 and not keeps_states(self.program):
+            return (
+                "does not converge: the factors on the states sum to 1 for no numbers but the defaults, "
+                "so that a step has an error that does not shrink with h"
+            )
+        if exponent > 1 and self.program.calls_elsewhere:
+            return (
+                "does not converge: the model is called at other levels than those of the states, by "
+                "factors that stay as h shrinks; with all factors 1 the rule has a local error "
+                f"{self.uniform}"
             )
         if exponent > 1:
             held = "; ".join(str(bottleneck) for bottleneck in self.bottlenecks)
