@@ -37,13 +37,18 @@ def inconsistent_rows(program: Program) -> list[str]:
         for row in ends:
             known = step.coordinate is None and (program.kappa == 1 or not step.stochastic)
             if known and abs(excess := _excess(row, step, program)) > TOLERANCE:
-                found.append(f"{row.name} ({step.label}): {_fault(1 + excess)}")
+                found.append(f"{_called(row)} ({step.label}): {_fault(1 + excess)}")
             elif known and (sources := _heavy(row, step, program)):
                 found.append(
-                    f"{row.name} ({step.label}): the weight or deviation of {', '.join(sources)} lacks "
+                    f"{_called(row)} ({step.label}): the weight or deviation of {', '.join(sources)} lacks "
                     "the factor h (h*phi1 has it); the solver does not converge"
                 )
     return found
+
+
+def _called(row: Row) -> str:
+    """A row as people call it."""
+    return "the step" if row.name == "x" else f"stage {row.name}"
 
 
 def _fault(share: float) -> str:
