@@ -7,7 +7,8 @@
 #          z ~ N(0, I), a draw of its own for each index and step
 """Predictor-corrector sampler (VE), steps from norms.
 
-One Langevin step, as long as the norms of score and noise say, then reverse diffusion.
+One Langevin step, as long as the norms of score and noise say, then reverse diffusion. As in its
+authors' code, norms are means over the batch: the samples of a batch are not independent.
 """
 
 import math

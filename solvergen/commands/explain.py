@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
         "solvergen explain mine.toml --latex       # the update, for the paper",
         "solvergen explain mine.toml --json        # everything, for programs",
         "solvergen explain mine.toml --derivation  # step by step, for lecture notes",
-        "solvergen explain dpm_solver_2 --constants  # the error constant as an expression in r",
+        "solvergen explain dpm_solver_2 --constants # the error constant, in terms of r",
     )
     explain.add_argument("spec", metavar="SPEC", help="a TOML file or a gallery solver's name")
     form = explain.add_mutually_exclusive_group()

@@ -49,7 +49,7 @@ def add(commands: Any) -> None:
         "find the parameter values that reach an order: solved, not sampled",
         "solvergen conditions dpm_solver_3 3",
         "solvergen conditions mine.toml 3 --grid smooth  # on grids as people use them",
-        "solvergen conditions res_3s 3 --minimise        # with the least leading constant",
+        "solvergen conditions res_3s 3 --minimise  # with the least leading constant",
     )
     solve.add_argument("spec", metavar="SPEC", help="a TOML file or a gallery solver's name")
     solve.add_argument("order", type=int, metavar="ORDER")

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from solvergen.gallery import names
+from solvergen.errors import DeriveError
+from solvergen.gallery import load, names
 from tests.generated.shapes import representatives
 
 diffusers = pytest.importorskip("diffusers", reason="exported schedulers run inside diffusers")
@@ -331,6 +332,10 @@ def test_learned_variance_is_cut_off(scheduler):
 )  # fmt: skip
 def test_the_whole_gallery_runs(solvers, scheduler):
     for name in solvers:
+        if load(name).start.first:  # a pipeline calls its model at every step
+            with pytest.raises(DeriveError, match="without a model call"):
+                scheduler(name)
+            continue
         for config in ("default", "flow"):
             made = scheduler(name)(**CONFIGS[config])
             for count, start in ((1, 0), (2, 0), (6, 0), (6, 2), (6, 5)):
