@@ -78,8 +78,6 @@ _TAKEN = {
     "begun",
     "finite",
     "first_output",
-    "mean",
-    "std",
     "recognise",
     "float64",
     "distance",
