@@ -111,7 +111,8 @@ _OPEN: ContextVar[contextlib.ExitStack | None] = ContextVar("noise_swaps", defau
 # functions that draw by argument or from a tree alone; those of which that has turned out wrong
 _QUICK: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()
 _STRAYED: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()
-_FRESH: list[bool] = []
+# of a thread: whether a run of its own has strayed
+_FRESH = threading.local()
 _SCALE: ContextVar[float] = ContextVar("noise_scale", default=1.0)
 
 
@@ -151,7 +152,7 @@ def hooked(
     if not torch.equal(before, torch.default_generator.get_state()):
         _QUICK.discard(function)
         _STRAYED.add(function)
-        _FRESH.append(True)
+        _FRESH.strayed = True
 
 
 def strayed() -> bool:
@@ -159,8 +160,8 @@ def strayed() -> bool:
 
     What was judged of it then is void. The next runs of the same function are watched in full.
     """
-    found = bool(_FRESH)
-    _FRESH.clear()
+    found: bool = getattr(_FRESH, "strayed", False)
+    _FRESH.strayed = False
     return found
 
 

@@ -138,7 +138,10 @@ def conditions(
     chosen = tuple(names) if names is not None else tuple(p.name for p in program.parameters)
     known = defaults(program)
     if not known:
-        raise OrderError(f"{program.name} has no parameters to solve for")
+        raise OrderError(
+            f"{program.name} has no parameters to solve for; write the weights in question as names with "
+            "a [parameters.NAME] table each"
+        )
     if not chosen:
         raise OrderError(f"{program.name}: name parameters to solve for: {', '.join(known)}")
     if strange := [name for name in chosen if name not in known]:
