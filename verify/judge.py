@@ -129,16 +129,16 @@ def _snapped(
     return "pass", told
 
 
-# misbehaviour after which nothing is learnt from more runs
-HOPELESS = ("raises", "shape", "dtype", "size", "target")
-
-
 def _with_first(verdict: Verdict, target: Target) -> Verdict:
     """The verdict with what the run shows of a first output that is stated to need no call."""
     wrong = wrong_first_output(target.run, str(target.stated["FIRST"]))
     if not wrong:
         return verdict
     return replace(verdict, status="fail", findings=(wrong, *verdict.findings))
+
+
+# misbehaviour after which nothing is learnt from more runs
+HOPELESS = ("raises", "shape", "dtype", "size", "target")
 
 
 def _conducted(

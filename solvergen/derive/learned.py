@@ -54,7 +54,7 @@ def check_calls(solver: Solver, program: Program) -> None:
         )
     if solver.start.first and solver.call and solver.call.output == "noise":
         raise DeriveError(
-            f"{what} is no answer of a call, so that its noise at another level has no meaning; "
+            f"{what} does not come from a call, so it has no noise prediction at another level; "
             'take output = "data"',
             ("start", "first"),
         )

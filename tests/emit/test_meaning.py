@@ -13,6 +13,7 @@ from solvergen.derive import derive
 from solvergen.errors import DeriveError
 from solvergen.program.unroll import unroll
 from solvergen.spec import parse_solver
+from tests.generated.shapes import LONG
 
 HALF_WIDTH = 600  # of the states: x and outputs first, draws after them
 ROUGH = [0.31, 0.77, 0.18, 0.52, 0.44, 0.9, 0.27]
@@ -132,9 +133,6 @@ def same(found, meant):
     wanted = torch.zeros_like(found)
     wanted[: len(meant)] = torch.tensor([float(v) for v in meant], dtype=torch.float64)
     assert (found - wanted).abs().max() < 1e-12 * max(1, wanted.abs().max())
-
-
-LONG = {"annealed_langevin"}  # a hundred stages a step
 
 
 def files():

@@ -27,7 +27,8 @@ def names_in(path):
 def test_names_of_an_emitted_file_are_reserved(name):
     solver = gallery.load(name)
     own = {parameter.name for parameter in solver.parameters} | set(derive(solver).functions)
-    if solver.start.first:  # the data's; derivation refuses parameters of these names beside `first`
+    # the data's; derivation refuses parameters of these names beside `first`
+    if solver.start.first:
         own |= {"mean", "std"}
     found = names_in(GENERATED / f"{name}.py")
     assert {n for n in found - own if not (reserved(n) or hasattr(builtins, n))} == set()

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from solvergen.hosts.noise import Recorded, Seeded, from_generator
+from tests.generated.shapes import daily
 
 diffusers = pytest.importorskip("diffusers", reason="exported schedulers run inside diffusers")
 
@@ -18,9 +19,6 @@ SOLVERS = {
     "annealed_langevin": {},
     "lcm": {},
 }
-# A hundred calls a level.
-LONG = pytest.param("annealed_langevin", marks=pytest.mark.nightly)
-DAILY = [LONG if name == "annealed_langevin" else name for name in SOLVERS]
 FLOW = {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": 3.0}
 CONFIGS = {
     "default": {},
@@ -342,7 +340,7 @@ def test_equals_euler_ancestral(prediction, scheduler):
     assert (found - x).norm() < 1e-5 * x.norm()
 
 
-@pytest.mark.parametrize("name", DAILY)
+@pytest.mark.parametrize("name", daily(SOLVERS))
 def test_unconditional_pipelines(name, made, unet):
     for cls, given in ((diffusers.DDPMPipeline, {}), (diffusers.DDIMPipeline, {"eta": 0.0})):
         pipe = cls(unet=unet, scheduler=diffusers.DDIMScheduler())
@@ -355,7 +353,7 @@ def test_unconditional_pipelines(name, made, unet):
         assert a.shape == (2, 8, 8, 3) and (a == b).all() and (a != c).any()
 
 
-@pytest.mark.parametrize("name", DAILY)
+@pytest.mark.parametrize("name", daily(SOLVERS))
 def test_text_and_image_pipelines(name, made, text_to_image):
     options = {"num_inference_steps": 6, "output_type": "latent", "guidance_scale": 4.0}
     image = torch.rand(1, 3, 16, 16, generator=generator(1))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 from solvergen import gallery
 
 GENERATED = Path(__file__).parents[2] / "generated"
+# A hundred calls a step: a compiled graph of it alone takes a minute.
+LONG = {"annealed_langevin"}
 # Constants that decide what a host sees: their values are data, except the integrand.
 _SEEN = re.compile(r"^(INTEGRAND = .*|SPANS = |NOISE = )", re.MULTILINE)
 _WRITTEN = {"coefficients", "embedded", "step", "sample", "sample_adaptive", "numbers"}
@@ -43,6 +48,11 @@ def representatives() -> tuple[str, ...]:
         if path.stem != "__init__":
             found.setdefault(shape(path.read_text(encoding="utf-8")), path.stem)
     return tuple(found.values())
+
+
+def daily(names: Iterable[str]) -> list[object]:
+    """Names as cases of a test; those of solvers that make a hundred calls a step are for the night."""
+    return [pytest.param(n, marks=pytest.mark.nightly) if n in LONG else n for n in names]
 
 
 @cache

@@ -9,6 +9,7 @@ import torch
 from solvergen.hosts.edm import diff_sampler, edm_sampler, karras
 from solvergen.hosts.noise import Recorded, Replay, Seeded
 from solvergen.hosts.runs import Sampler, noise_of, round_trip, walk
+from tests.generated.shapes import daily
 
 SIGMAS = torch.cat([karras(9, 0.03, 10.0, 7.0), torch.zeros(1, dtype=torch.float64)])
 JUMPS = torch.tensor([10, 4, 2, 1, 4, 2, 1, 4, 2, 1, 0.3, 0], dtype=torch.float64)
@@ -25,9 +26,6 @@ RUNS = {
     "lcm": (SIGMAS, {}),
     "restart_heun": (JUMPS, {}),
 }
-# A hundred moves a level: its graph alone takes a minute.
-LONG = pytest.param("annealed_langevin", marks=pytest.mark.nightly)
-DAILY = [LONG if name == "annealed_langevin" else name for name in RUNS]
 WITHOUT_HISTORY = ("euler_ancestral", "ddim_eta", "seeds_2", "heun_churn", "annealed_langevin")
 
 
@@ -138,7 +136,7 @@ def decay(x, sigma):
     return x / (1 + sigma[:, None] ** 2)
 
 
-@pytest.mark.parametrize("name", DAILY)
+@pytest.mark.parametrize("name", daily(RUNS))
 def test_compiles_to_one_graph(name, committed):
     from torch._dynamo.testing import CompileCounter
 

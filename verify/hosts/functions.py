@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import TargetError
 from ..probe.noise_sources import hooked
-from ..probe.trace import Denoiser, Run
+from ..probe.trace import Denoiser, Run, level_told
 from . import CONVENTIONS
 from .adaptive import adaptive
 from .strangers import comfyui, dpm_solver
@@ -178,7 +178,7 @@ class _Planned(Net):
 
     def __call__(self, x: Tensor, sigma: Tensor, *rest: Any, **named: Any) -> Tensor:
         """As Net; keeps the state at the last level."""
-        level = float(torch.as_tensor(sigma, dtype=torch.float64).reshape(-1)[0])
+        level = level_told(sigma)
         if math.isclose(level, float(self.sigmas[-1]), rel_tol=1e-12):
             self.answer = x
         return super().__call__(x, sigma, *rest, **named)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..errors import ANYTHING
 from ..hosts.adaptive import Adaptive, double
-from .trace import Run
+from .trace import Run, level_told
 
 LENGTHS = (0.048, 0.034, 0.024, 0.017, 0.012)
 AT = 0.3  # λ at which intervals begin
@@ -119,7 +119,7 @@ def _levels(run: Run, amplitude: float, length: float, most: int = MOST) -> list
     seen: list[float] = []
 
     def model(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
-        lam = -math.log(float(torch.as_tensor(sigma, dtype=torch.float64).reshape(-1)[0]))
+        lam = -math.log(level_told(sigma))
         seen.append(lam)
         if len(seen) >= most:
             raise _EnoughError

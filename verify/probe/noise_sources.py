@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from ..errors import ConductError
+from .trace import level_told
 
 Array = NDArray[np.float64]
 
@@ -101,7 +102,7 @@ class Source:
         """A noise_sampler(sigma, sigma_next) that answers from the table."""
 
         def noise(sigma: Any, sigma_next: Any, *_: Any, **__: Any) -> Tensor:
-            return self.answer(like, (_number(sigma), _number(sigma_next)))
+            return self.answer(like, (level_told(sigma), level_told(sigma_next)))
 
         return noise
 
@@ -228,9 +229,9 @@ class _Tree:
         self.source, self.like, self.transform = source, x, transform
 
     def __call__(self, sigma: Any, sigma_next: Any) -> Tensor:
-        levels = _number(sigma), _number(sigma_next)
+        levels = level_told(sigma), level_told(sigma_next)
         one, two = (
-            _number(self.transform(torch.as_tensor(s, dtype=torch.float64))) for s in levels
+            level_told(self.transform(torch.as_tensor(s, dtype=torch.float64))) for s in levels
         )
         return self.source.answer(self.like, levels, (one, two))
 
@@ -296,10 +297,6 @@ def _swapped(space: dict[str, Any]) -> Iterator[None]:
             swap.blocks -= 1
             if not swap.blocks:
                 space[TREE] = _SWAPS.pop(id(space)).tree
-
-
-def _number(value: Any) -> float:
-    return float(torch.as_tensor(value, dtype=torch.float64).reshape(-1)[0])
 
 
 def mixing(draws: tuple[Draw, ...]) -> Array:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..errors import ConductError
 from .noise_sources import Draw, Source, mixing, replaced
-from .trace import LOUD, PROBES, Denoiser, Run, Trace, record, require_room
+from .trace import LOUD, PROBES, Denoiser, Run, Trace, level_told, record, require_room
 
 Array = NDArray[np.float64]
 
@@ -62,8 +62,7 @@ def count(run: Run, sigmas: Array, *, width: int = 4) -> tuple[int, int]:
 
     def denoiser(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
         source.calls += 1
-        level = float(torch.as_tensor(sigma, dtype=torch.float64).reshape(-1)[0])
-        return 0.5 * x / (1 + level**2)
+        return 0.5 * x / (1 + level_told(sigma) ** 2)
 
     with replaced(source):
         run(denoiser, torch.ones(shape, dtype=torch.float64), torch.from_numpy(sigmas.copy()))

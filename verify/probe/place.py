@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ANYTHING
-from .trace import Run
+from .trace import Run, level_told
 
 LEVELS = np.exp(-0.1 * np.arange(7))
 
@@ -33,7 +33,7 @@ def line_of_step(run: Run, path: str) -> int | None:
                 lines[frame.f_lineno] += 1
                 break
             frame = frame.f_back  # type: ignore[assignment]
-        return x / (1 + torch.as_tensor(sigma, dtype=torch.float64).reshape(-1)[0] ** 2)
+        return x / (1 + level_told(sigma) ** 2)
 
     try:
         run(denoiser, torch.ones(1, 4, 1, 1, dtype=torch.float64), torch.from_numpy(LEVELS.copy()))

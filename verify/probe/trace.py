@@ -108,7 +108,7 @@ def count_calls(run: Run, sigmas: Array) -> int:
     def denoiser(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
         nonlocal calls
         calls += 1
-        return 0.5 * x / (1 + _level(sigma) ** 2)
+        return 0.5 * x / (1 + level_told(sigma) ** 2)
 
     run(denoiser, torch.ones(1, 4, 1, 1, dtype=torch.float64), torch.from_numpy(sigmas.copy()))
     return calls
@@ -233,7 +233,7 @@ def record(run: Run, sigmas: Array, answers: Array, first: Array) -> tuple[Array
                 "shape", f"the model was given shape {tuple(x.shape)}; the state is {shape}"
             )
         seen.append(_values(x))
-        nodes.append(_level(sigma))
+        nodes.append(level_told(sigma))
         return table[len(seen) - 1].to(x.dtype, copy=True).reshape(shape)
 
     x = torch.from_numpy(first.copy()).reshape(shape)
@@ -258,5 +258,6 @@ def _values(x: Tensor) -> Array:
     return out
 
 
-def _level(sigma: Tensor | float) -> float:
+def level_told(sigma: Tensor | float) -> float:
+    """The level that a sampler tells the model, as a tensor of any shape or as a number."""
     return float(torch.as_tensor(sigma, dtype=torch.float64).reshape(-1)[0])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import ANYTHING
-from ..probe.trace import Run
+from ..probe.trace import Run, level_told
 from ..problems import grids
 from ..problems.mixture import oracle_mixture
 from ..problems.reference import ends
@@ -90,7 +90,7 @@ def _told(run: Run, sigmas: Array) -> tuple[float, float, float]:
     seen: list[float] = []
 
     def denoiser(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
-        seen.append(float(torch.as_tensor(sigma, dtype=torch.float64).reshape(-1)[0]))
+        seen.append(level_told(sigma))
         return x / (1 + seen[-1] ** 2)
 
     x = torch.ones(1, 4, 1, 1, dtype=torch.float64)

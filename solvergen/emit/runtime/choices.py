@@ -8,7 +8,7 @@ from typing import Any
 
 INTEGRAND = "data"  # what the solver integrates
 KAPPA = 1  # the sign of lambda in the exponent of its clock
-FORM = "gaussian"  # what stands for the first output where there is no call for it
+FORM = "gaussian"  # the first output, where no call is made for it
 ANALYTIC = False  # whether there is none
 JUMPS = False  # whether the level may rise within a grid
 LIFTED = False  # whether noise may come before a model call

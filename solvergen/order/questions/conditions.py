@@ -260,7 +260,7 @@ def _edges(program: Program, case: Case, order: int) -> list[Words]:
     """What the solver's own first and last steps leave below h^order, which must vanish."""
     if program.shrink is not None:
         raise OrderError(
-            f"{program.name}: its first step is shortened, so that what it leaves is no polynomial in the "
+            f"{program.name}: its first step is shortened, so what it leaves is not a polynomial in the "
             "parameters; ask without --own"
         )
     found = []
