@@ -67,7 +67,18 @@ def test_a_claim_against_it_and_a_comparison_say_so_too(tmp_path, capsys):
 
 
 # Factors on the direction that differ from step to step: no order is kept whatever they are.
-NUMBERED = ["amed_plugin_dpm2", "amed_solver", "bns", "epd", "gs", "ld3_ipndm3", "s4s", "timetuner"]
+NUMBERED = [
+    "amed_plugin_dpm2",
+    "amed_solver",
+    "bns",
+    "epd",
+    "gs",
+    "ld3_ipndm3",
+    "ld3_unipc3",
+    "s4s",
+    "s4s_pc",
+    "timetuner",
+]
 
 
 def test_the_gallery_lists_it(capsys):
