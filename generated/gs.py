@@ -656,8 +656,12 @@ def step(row, x, denoised, memory, empty=None):
     """
     _, _, _, weights = row
     d0 = combine(weights[:2], (x, denoised), empty)
-    d1, d2, d3, d4, d5, d6, d7, x1, x2, x3, x4, x5, x6, x7 = memory or [torch.zeros_like(d0) for _ in range(14)]
-    following = combine(weights[2:], (x, d0, d1, d2, d3, d4, d5, d6, d7, x1, x2, x3, x4, x5, x6, x7), empty)
+    d1, d2, d3, d4, d5, d6, d7, x1, x2, x3, x4, x5, x6, x7 = memory or [
+        torch.zeros_like(d0) for _ in range(14)
+    ]
+    following = combine(
+        weights[2:], (x, d0, d1, d2, d3, d4, d5, d6, d7, x1, x2, x3, x4, x5, x6, x7), empty
+    )
     return following, (d0, d1, d2, d3, d4, d5, d6, x, x1, x2, x3, x4, x5, x6)
 
 

@@ -70,7 +70,9 @@ def _site(plan: FilePlan, site: CallSite, pad: str) -> list[str]:
     elif past:
         empty = f"torch.zeros_like({now})"
         fresh = f"({empty},)" if len(past) == 1 else f"[{empty} for _ in range({len(past)})]"
-        lines.append(f"{pad}{_joined(past)} = memory or {fresh}")
+        line = f"{pad}{_joined(past)} = memory or {fresh}"
+        broken = [f"{line.split('[')[0]}[", f"{pad}    {fresh[1:-1]}", f"{pad}]"]
+        lines += [line] if len(line) <= WIDTH else broken
     values = _tuple([start, *(plan.variable(source) for source in site.sources), *drawn])
     if site.closes:
         stages = [f"k{j}" for j in range(1, site.index + 1)]
@@ -99,7 +101,10 @@ def _return(value: str, remembered: list[str], pad: str) -> list[str]:
         return [line]
     last = f"{pad}return following, {_tuple(remembered)}"
     wrapped = wrap_tuple("return following, ", remembered, len(pad))
-    return [f"{pad}following = {value}", *([last] if len(last) <= WIDTH else wrapped)]
+    made = f"{pad}following = {value}"
+    opened, inner = made.removesuffix(")").split("(", 1)
+    called = [made] if len(made) <= WIDTH else [f"{opened}(", f"{pad}    {inner}", f"{pad})"]
+    return [*called, *([last] if len(last) <= WIDTH else wrapped)]
 
 
 def _joined(names: list[str]) -> str:
