@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FILE = "catalogue.json"
 FAMILIES = ("one evaluation", "runge-kutta", "multistep", "predictor-corrector", "hybrid")
 LONGEST = 160  # of a leading error in symbols that a person still reads
+OFF_LEVEL = "not given: calls at other levels than those of the states add terms of order h^2"
 
 Orders = Mapping[str, Mapping[str, tuple[int, bool]]]
 
@@ -234,12 +235,13 @@ def _proved(proof: Proof) -> dict[str, Any]:
         kind: {mode: (found.value, found.exact) for mode, found in modes.items()}
         for kind, modes in report.orders.items()
     }
-    leading = report.uniform.json()
+    leading = () if report.off_level else report.uniform.json()
+    local = (OFF_LEVEL, "") if report.off_level else (str(report.uniform), _on_any_grid(proof))
     stiff, rounded = report.stiff, report.rounded
     return {
         "order": orders,
         "leading": tuple((term["word"], term["coef"]) for term in leading),
-        "local_error": (str(report.uniform), _on_any_grid(proof)),
+        "local_error": local,
         "stiff": None if stiff.strong is None else (stiff.strong, stiff.weak),
         "bottlenecks": tuple(str(bottleneck) for bottleneck in report.bottlenecks),
         "rounded": rounded and (rounded.order, str(rounded)),

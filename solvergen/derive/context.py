@@ -15,7 +15,8 @@ from .coordinates import Coordinate, resolve
 class Context:
     """What the rules of one solver share: integrand, coordinate, schedule and parameters.
 
-    `before` holds the places of the stages of the step before, as fractions of that step.
+    `before` holds the places of the stages of the step before, as fractions of that step; `coupled` says
+    whether there is a second state.
     """
 
     integrand: str
@@ -23,6 +24,7 @@ class Context:
     schedule: Schedule | None
     parameters: tuple[Parameter, ...] = ()
     before: Mapping[str, Place] = field(default_factory=dict)
+    coupled: bool = False
 
     def resolve(self, rule: Rule) -> Coordinate:
         """The coordinate in which a rule works."""

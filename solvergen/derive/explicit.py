@@ -71,9 +71,24 @@ def _slope(
     return of_step.slope(-Symbol(f"theta{depth(source)}"))
 
 
-def carried(rule: Rule, coordinate: Coordinate, context: Context, reach: int | None) -> list[Term]:
-    """The accepted states of explicit weights, whose factors must sum to 1."""
+def carried(
+    rule: Rule,
+    coordinate: Coordinate,
+    stages: Mapping[str, Place],
+    context: Context,
+    reach: int | None,
+) -> list[Term]:
+    """The states that explicit weights start from, whose factors must sum to 1."""
     values = meanings(rule, coordinate, context)
+    for source, _ in rule.carry:
+        if source in stages or source == "x" or depth(source) or source == "y" and context.coupled:
+            continue
+        known = ", ".join(("x", "x-1", *["y"] * context.coupled, *stages))
+        remedy = "; a second state needs [coupled]" if source == "y" else ""
+        raise DeriveError(
+            f"`{source}` is not a state before this row; known here: {known}{remedy}",
+            (*rule.where, "carry"),
+        )
     if reach is not None and any(depth(source) > reach for source, _ in rule.carry):
         raise DeriveError(
             "explicit weights carry a state from before the start and cannot be shortened; say in "

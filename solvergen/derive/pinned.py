@@ -40,6 +40,7 @@ def pinned(solver: Solver) -> Solver:
             )
             for stage in solver.stages
         ),
+        coupled=solver.coupled and fixed(solver.coupled),
         corrector=solver.corrector and replace(solver.corrector, rule=fixed(solver.corrector.rule)),
         parameters=(),
     )

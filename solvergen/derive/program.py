@@ -29,6 +29,7 @@ from .checks import (
 from .context import Context
 from .coordinates import further, located, resolve
 from .corrected import closed, swept
+from .coupled import SECOND, begun, check_coupled, second, starts_inside, written_out
 from .langevin import langevin, langevin_to_zero
 from .learned import check_calls, check_fitted, check_numbers
 from .noise import noisy
@@ -70,13 +71,14 @@ class _Deriver:
             solver.integrand, solver.coordinate, solver.schedule, solver.parameters
         )
         before = {stage.name: self.place(stage) for stage in solver.stages}
-        self.context = replace(self.context, before=before)
+        self.context = replace(self.context, before=before, coupled=solver.coupled is not None)
 
     def program(self) -> Program:
         solver = self.solver
         if solver.schedule is not None and solver.schedule.alpha is not None:
             process_of(solver.schedule)
         check_numbers(solver)
+        check_coupled(solver)
         main = self.step(solver)
         start = self.start(main)
         end = self.end(main)
@@ -129,6 +131,8 @@ class _Deriver:
         """The step of a solver, with at most `reach` past evaluations."""
         places: dict[str, Place] = {}
         stages: list[Row] = []
+        kappa = KAPPA[solver.integrand]
+        states = self.second(reach)
         for stage in solver.stages:
             place = self.place(stage)
             if place.ahead == solver.spans:
@@ -138,15 +142,18 @@ class _Deriver:
                     f"two stages are named `{stage.name}`", (*stage.rule.where, "name")
                 )
             row = row_of_rule(stage.rule, place, places, self.context, reach, stage.name)
+            row = states[stage.name] = written_out(row, states, kappa)
             stages.append(row if stage.level is None else replace(row, level=stage.level))
             places[stage.name] = place
         final = row_of_rule(solver.step, END, places, self.context, reach, "x")
+        final = written_out(final, states, kappa)
         corrector = None
         if solver.corrector:
             after = {**places, "n+1": END}
             rule = solver.corrector.rule
             if solver.corrector.mode == "PECE":
                 corrected = row_of_rule(rule, END, after, self.context, reach, "x")
+                corrected = written_out(corrected, states, kappa)
                 stages, final = swept(stages, final, corrected, solver.corrector.sweeps)
             else:
                 corrector = row_of_rule(rule, END, after, self.context, reach, "corrected")
@@ -160,6 +167,27 @@ class _Deriver:
         elif solver.corrector and solver.corrector.mode == "PECE":
             built = replace(built, swept=1, sweeps=solver.corrector.sweeps)
         return self.stochastic(built, solver)
+
+    def second(self, reach: int | None) -> dict[str, Row]:
+        """The second state at the start of a step, by its name; nothing where there is none."""
+        solver = self.solver
+        if solver.coupled is None:
+            return {}
+        if reach == 0:
+            return {SECOND: begun(self.context.resolve(solver.step).gauge)}
+        places: dict[str, Place] = {}
+        states: dict[str, Row] = {}
+        kappa = KAPPA[solver.integrand]
+        for stage in solver.stages:
+            place = self.place(stage)
+            row = row_of_rule(stage.rule, place, places, self.context, reach, stage.name)
+            states[stage.name], places[stage.name] = written_out(row, states, kappa), place
+        ends = [
+            row_of_rule(rule, END, places, self.context) for rule in (solver.step, solver.coupled)
+        ]
+        final, coupled = (written_out(row, states, kappa) for row in ends)
+        fixed = [p.name for p in solver.parameters if not p.per]
+        return {SECOND: second(final, coupled, fixed)}
 
     def stochastic(self, step: Step, solver: Solver) -> Step:
         """The step with the noise and the Langevin steps that the solver asks for."""
@@ -189,6 +217,8 @@ class _Deriver:
             return None
         places = {s.name: self.place(s) for s in self.solver.stages}
         row = row_of_rule(rule, END, places, self.context, 0, "embedded")
+        known = {row.name: row for row in self.step(self.solver).stages}
+        row = written_out(row, known, KAPPA[self.solver.integrand])
         if any(depth(term.source) for term in row.terms) or self.step(self.solver).history:
             raise DeriveError(
                 "adaptive steps need a solver without history: its nodes must be n and stages",
@@ -275,7 +305,7 @@ class _Deriver:
     def other(self, entry: str | Rule, edge: str, reach: int | None = None) -> Step:
         """The step of another solver's rule, or of a rule written out, in this solver's variables."""
         if isinstance(entry, Rule):
-            if {*entry.nodes, *(source for source, _ in entry.weights)} & {*self.context.before}:
+            if starts_inside(entry, [*self.context.before]):
                 return self.step(replace(self.solver, step=entry, corrector=None), reach)
             row = row_of_rule(entry, END, {}, self.context, None, "x")
             step = Step("", (), row, None, self.context.resolve(entry).expression)
@@ -286,6 +316,11 @@ class _Deriver:
             solver = self.lookup(entry)
         except KeyError as error:
             raise DeriveError(str(error.args[0]), (edge, "using")) from None
+        if solver.coupled is not None:
+            raise DeriveError(
+                f"`{entry}` cannot serve here: it keeps two states, and there is one here",
+                (edge, "using"),
+            )
         if solver.call is not None:
             raise DeriveError(
                 f"`{entry}` cannot serve here: it calls the model at levels of its own ([call])",

@@ -49,7 +49,7 @@ def row_of_rule(
     try:
         if rule.kind == "weights":
             terms = explicit(rule, coordinate, stages, context, reach)
-            states = carried(rule, coordinate, context, reach)
+            states = carried(rule, coordinate, stages, context, reach)
         elif rule.states:
             states, terms = _through_states(rule, place, coordinate, stages, context, reach)
         else:

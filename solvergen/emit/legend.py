@@ -153,10 +153,21 @@ def _calls(program: Program, latex: bool) -> list[str]:
         at = r"\sigma_{n}/\alpha_{n}" if latex else "σₙ/αₙ"
         said = "the model is called at the level"
         found.append(rf"\text{{{said}}} {factor}\,{at}" if latex else f"{said} {factor} {at}")
+    stages = [row for step in program.steps for row in step.stages if row.level != ONE]
+    for level, place in dict.fromkeys((row.level, _place(row, latex)) for row in stages):
+        at = rf"\sigma_{{{place}}}/\alpha_{{{place}}}" if latex else f"σ{place}/α{place}"
+        said, factor = "a stage is called at the level", show(level, notation)
+        found.append(rf"\text{{{said}}} {factor}\,{at}" if latex else f"{said} {factor} {at}")
     if program.output == "noise" and program.calls_elsewhere:
         said = "a call at another level gives its noise prediction, and D from that at its state's level"
         found.append(rf"\text{{{said}}}" if latex else said)
     return found
+
+
+def _place(row: Row, latex: bool) -> str:
+    """The index of the place of a stage."""
+    at = "n+1" if row.place.is_end else row.name
+    return indexed(at, True) if latex else subscript(at)
 
 
 def _varying(program: Program, latex: bool) -> str:

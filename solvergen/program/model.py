@@ -8,7 +8,7 @@ from fractions import Fraction
 from sympy import Expr
 
 from ..errors import DeriveError
-from ..expr.arithmetic import ONE, functions_of_x, symbols
+from ..expr.arithmetic import ONE, ZERO, functions_of_x, substitute, symbols
 from ..expr.functions import lift
 from ..spec.model import Controller, Parameter, Schedule
 from .row import KAPPA, Row
@@ -81,6 +81,13 @@ class Program:
         """Whether the model is called at other levels than those of its states."""
         factors = (row.level for step in self.steps for row in step.stages)
         return self.called != ONE or any(factor != ONE for factor in factors)
+
+    @property
+    def calls_near(self) -> bool:
+        """Whether every call is made at a level that tends to that of its state with h."""
+        factors = (row.level for step in self.steps for row in step.stages)
+        none = {"h": ZERO}
+        return self.called == ONE and all(substitute(f, none) == ONE for f in factors)
 
     @property
     def stochastic(self) -> bool:

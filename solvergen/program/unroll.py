@@ -237,7 +237,9 @@ class Run:
         """λ of a call on a state at λ = `at`."""
         if factor == ONE:
             return at
-        return at - mpmath.log(evaluate(factor, self.numbers(i), ELEMENTARY, number))
+        low, high = self.bounds[i]
+        values = {**self.numbers(i), "h": high - low}
+        return at - mpmath.log(evaluate(factor, values, ELEMENTARY, number))
 
     def call(
         self, step: int, evaluation: int, lam: Any, state: Vector, called: Any = None

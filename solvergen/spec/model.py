@@ -51,6 +51,7 @@ class Solver:
         stages: evaluations inside the step, in order.
         spans: how many intervals of the grid a step covers.
         sweeps: how often the stages of an implicit table are repeated; 0 for any other solver.
+        coupled: how a second state moves along, if there is one.
         corrector: optional corrector.
         embedded: optional rule of lower order on the same evaluations, and the step controller
             that compares the two.
@@ -140,6 +141,20 @@ class Solver:
     ] = ()
     spans: int = 1
     sweeps: int = 0
+    coupled: Annotated[
+        Rule | None,
+        Table(
+            Rule,
+            "[coupled]",
+            "The end of the step of a second state, `y`, which begins as x does. Rules start from it by "
+            "`carry`; the model is called on x and on stages, and x is the result.",
+            excludes={
+                "corrector": "[coupled] and [corrector] cannot be combined",
+                "embedded": "[coupled] and [embedded] cannot be combined",
+                "noise": "[coupled] and [noise] cannot be combined",
+            },
+        ),
+    ] = None
     corrector: Annotated[
         Corrector | None,
         Table(Corrector, "[corrector]", "A rule that uses the evaluation at the end of the step."),

@@ -13,6 +13,7 @@ from .declare import Inline, Key, Mistake, Raw
 from .kinds import (
     Boolean,
     Bounds,
+    Carried,
     Draw,
     Exact,
     Expression,
@@ -51,7 +52,8 @@ class Rule:
             alone unless given.
         deviations: (node, expression) pairs of an interpolant: evaluations beside the polynomial, which
             count by how far they lie from it.
-        carry: (state, expression) pairs of a weights rule: the factors on accepted states.
+        carry: (state, expression) pairs of a weights rule: the factors on accepted states, on those of
+            stages and on the coupled one.
         decay, noise: of a weights rule: the factor on the state beside the ODE's own, and (draw,
             expression) pairs in units of σ at the place of the result.
         where: key path in the spec, for error messages.
@@ -166,9 +168,10 @@ class Rule:
     carry: Annotated[
         tuple[tuple[str, Expr], ...],
         Key(
-            Weights(State()),
+            Weights(Carried()),
             "Factors on the accepted states, each first brought to the place of the result by the "
-            'linear part alone; they sum to 1. { x = "1" } unless given.',
+            "linear part alone, and on the states of stages by their names; they sum to 1. "
+            'With [coupled], `y` is the second state. { x = "1" } unless given.',
             '{ x = "4/3", x-1 = "-1/3" }',
             of=("weights",),
         ),
@@ -264,9 +267,10 @@ class Stage:
     level: Annotated[
         Expr | None,
         Key(
-            Expression(Vocabulary.PARAMETERS),
+            Expression(Vocabulary.LEVEL),
             "Where the model is called for it, as a factor on sigma/alpha of its state; 1 unless "
-            "given. The denoised prediction is taken as it comes. Such a solver keeps no order.",
+            "given, exp(h) at the end of the step for the level of n. The denoised prediction is taken "
+            "as it comes. Such a solver keeps no order, or order 1 where all factors tend to 1 with h.",
             '"1"',
         ),
     ] = None

@@ -27,6 +27,7 @@ class Vocabulary(Enum):
 
     NUMBERS = 'such as "1/2"'
     PARAMETERS = 'such as "1/2" or "r"'
+    LEVEL = 'in the parameters and h, such as "exp(h)"'
     STEP = "in the parameters, h, sigma, sigma_next (both σ/α) and steps"
     WEIGHTS = 'such as "h*phi1 - h*phi2/r"'
     TIME = 'in the time t and pi, such as "exp(-t)"'
@@ -69,6 +70,8 @@ class Scope:
                 return dict(time.NAMES)
             case Vocabulary.PARAMETERS:
                 return symbols
+            case Vocabulary.LEVEL:
+                return {"h": Symbol("h"), **symbols}
             case Vocabulary.STEP:
                 return {**scalar_names(), **symbols}
         grid = scalar_names() if self.stochastic else run_names()
@@ -78,7 +81,7 @@ class Scope:
     def known_functions(self, vocabulary: Vocabulary) -> Functions:
         """The functions besides exp, expm1 and sqrt."""
         match vocabulary:
-            case Vocabulary.NUMBERS | Vocabulary.PARAMETERS:
+            case Vocabulary.NUMBERS | Vocabulary.PARAMETERS | Vocabulary.LEVEL:
                 return {}
             case Vocabulary.TIME:
                 return time.FUNCTIONS

@@ -1,5 +1,7 @@
 """Two-step rules that can be undone exactly, against their authors' recurrences."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -86,3 +88,83 @@ def test_a_run_is_undone_from_its_last_two_states(name, committed, model):
         _, _, keep, slope, share = weights
         x, following = (following - keep * x - slope * noise) / share, x
     assert torch.allclose(x, states[0], rtol=1e-11, atol=1e-11)
+
+
+def edict_down(model, x, y, sigmas, alphas, p):
+    """Wallace et al. 2023, Eqs. 12 to 14: the pair at every point of the grid."""
+    pairs = [(x, y)]
+    for (s0, a0), (s1, a1) in pairwise(zip(sigmas, alphas, strict=True)):
+        keep, slope = a1 / a0, s1 - a1 * s0 / a0
+
+        def noise(state, at=(s0, a0)):
+            return (state - at[1] * model(state, at[0] * state.new_ones(len(state)))) / at[0]
+
+        inner_x = keep * x + slope * noise(y)
+        inner_y = keep * y + slope * noise(inner_x)
+        x = p * inner_x + (1 - p) * inner_y
+        y = p * inner_y + (1 - p) * x
+        pairs.append((x, y))
+    return pairs
+
+
+def edict_up(model, x, y, sigmas, alphas, p):
+    """Eq. 15: the pair where the run began, from that where it ended."""
+    levels = list(zip(sigmas, alphas, strict=True))
+    for (s0, a0), (s1, a1) in reversed(list(pairwise(levels))):
+        keep, slope = a1 / a0, s1 - a1 * s0 / a0
+
+        def noise(state, at=(s0, a0)):
+            return (state - at[1] * model(state, at[0] * state.new_ones(len(state)))) / at[0]
+
+        inner_y = (y - (1 - p) * x) / p
+        inner_x = (x - (1 - p) * inner_y) / p
+        y = (inner_y - slope * noise(inner_x)) / keep
+        x = (inner_x - slope * noise(y)) / keep
+    return x, y
+
+
+@pytest.fixture
+def any_level(model):
+    """A denoiser of any alpha: it looks at x / alpha, and is told sigma with alpha^2 + sigma^2 = 1."""
+
+    def denoised(x, sigma):
+        s = sigma[0]
+        alpha = (1 - s**2).sqrt()
+        return model(x / alpha, sigma / alpha)
+
+    return denoised
+
+
+@pytest.mark.parametrize("p", [0.93, 0.5])
+def test_two_coupled_states_follow_the_published_equations(p, committed, any_level):
+    angles = torch.tensor([1.3, 1.15, 0.9, 0.75, 0.5, 0.3, 0.05], dtype=torch.float64)
+    sigmas, alphas = angles.sin(), angles.cos()
+    seen = []
+
+    def note(event):
+        seen.append(event["x"])
+
+    end = committed("edict").sample(any_level, start(), sigmas, alphas=alphas, callback=note, p=p)
+    wanted = edict_down(any_level, start(), start(), sigmas, alphas, p)
+    for found, (_, y) in zip(seen, wanted, strict=False):
+        assert torch.allclose(found, y, rtol=1e-12, atol=1e-13)
+    assert torch.allclose(end, wanted[-1][0], rtol=1e-12, atol=1e-13)
+
+
+def test_two_coupled_states_are_undone_exactly(committed, any_level):
+    """From x as the file returns it and y, which one more mean of the last states gives."""
+    angles = torch.tensor([1.3, 1.15, 0.9, 0.75, 0.5, 0.3, 0.05], dtype=torch.float64)
+    sigmas, alphas, p, calls = angles.sin(), angles.cos(), 0.93, []
+
+    def noted(x, sigma):
+        calls.append((x, any_level(x, sigma)))
+        return calls[-1][1]
+
+    x = committed("edict").sample(noted, start(), sigmas, alphas=alphas)
+    (before, _), (inner, denoised) = calls[-2:]
+    noise = (inner - alphas[-2] * denoised) / sigmas[-2]
+    keep = alphas[-1] / alphas[-2]
+    moved = keep * before + (sigmas[-1] - keep * sigmas[-2]) * noise
+    y = p * moved + (1 - p) * x
+    for found in edict_up(any_level, x, y, sigmas, alphas, p):
+        assert torch.allclose(found, start(), rtol=1e-11, atol=1e-11)

@@ -68,8 +68,8 @@ def document(table, name, example):
     head = TOP + PARAMETERS
     if name in ("decay", "noise"):
         head += EXPLICIT
-        if table == "embedded":
-            return None  # an adaptive solver draws no noise
+        if table in ("embedded", "coupled"):
+            return None  # an adaptive solver draws no noise, a pair of states neither
     if table in ("noise", "langevin"):
         return _stochastic(table, name, line)
     if name == "spans":
@@ -80,6 +80,12 @@ def document(table, name, example):
             head += '[start]\nusing = ["ddim"]\n'
         if table == "step":
             return head + STAGE + "[step]\n" + rule
+        if table == "coupled":
+            head = head.split("[start]")[0]
+            pair = 'weights = { n = 1 }\ncarry = { x = "1/2", y = "1/2" }\ncoordinate = "clock"\n'
+            if "coordinate" not in rule:
+                rule += 'coordinate = "clock"\n'
+            return f'{head}{STAGE}[step]\nrule = "weights"\n{pair}[coupled]\n{rule}'
         if table == "stage":
             return head + STAGE + STAGE.split("rule")[0].replace('"mid"', '"two"') + rule + STEP
         if table == "embedded":
@@ -154,12 +160,13 @@ def test_the_example_of_every_key_is_usable(table, name):
     tomllib.loads(f"{name} = {key.example}")
     text = document(table, name, key.example)
     if text is None:
-        assert name in RULE_WITH and table in ("start.rule", "end.rule", "embedded")
+        assert name in RULE_WITH and table in ("start.rule", "end.rule", "embedded", "coupled")
         return
     solver = parse_solver(text)
     jsonschema.validate(tomllib.loads(text), SCHEMA)
     # The example's stage is not in every table, and the example's fit is of no rule.
-    if '"h*phi1 - h*phi2/r"' not in key.example and table != "fitted":
+    remembers = table == "coupled" and ("-1" in text or "adams" in text)  # it does so by itself
+    if '"h*phi1 - h*phi2/r"' not in key.example and table != "fitted" and not remembers:
         derive(solver)
     for choice in key.choices:
         other = document(table, name, json.dumps(choice))

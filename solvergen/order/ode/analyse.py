@@ -147,7 +147,13 @@ class Analysis:
                 mode: Order(max(0, order.value - lost), False)
                 for mode, order in table[ARBITRARY].items()
             }
-        if self.program.calls_elsewhere or not keeps_states(self.program):
+        if self.program.calls_elsewhere and self.program.calls_near:
+            # An output of a level that is off by h is off by h itself, and by h^2 in a step.
+            table = {
+                kind: {mode: Order(min(1, order.value), False) for mode, order in modes.items()}
+                for kind, modes in table.items()
+            }
+        elif self.program.calls_elsewhere or not keeps_states(self.program):
             # Its outputs are not those of the solution's level: nothing is kept for all factors.
             table = {kind: dict.fromkeys(modes, Order(0, False)) for kind, modes in table.items()}
         if self.free:  # single values may gain an order

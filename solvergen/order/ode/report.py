@@ -160,11 +160,21 @@ class OrderReport:
         return tuple(found)
 
     @property
+    def off_level(self) -> bool:
+        """Whether calls at levels that tend to those of their states add errors of their own.
+
+        They hold derivatives of the model at a fixed state, which are not words in D along the solution.
+        """
+        return self.program.calls_elsewhere and self.program.calls_near
+
+    @property
     def error_norm(self) -> float | None:
         """Principal error norm of the uniform leading error; ``None`` where it depends on the schedule.
 
         Where past states are carried it is divided by ρ'(1), so that it compares with that of others.
         """
+        if self.off_level:
+            return None
         norm = self.uniform.norm()
         return norm and norm * accumulation(self.program, self.analysis.values)
 
@@ -185,7 +195,8 @@ class OrderReport:
 
         Returns:
             ``order``, ``leading_error``, ``stiff_order``, ``evaluations_per_step``, ``history``, and
-            ``divergence`` where it does not converge. A symbolic leading error that was refused is
+            ``divergence`` where it does not converge. ``leading_error`` is empty where calls are off the
+            levels of their states by some h. A symbolic leading error that was refused is
             ``{"refused": reason}``.
         """
         return {
@@ -202,8 +213,9 @@ class OrderReport:
             symbolic: also the leading error in symbolic ratios.
             longest: leave that out where a coefficient has more characters, or costs much to expand.
         """
-        leading: Document = {"uniform": self.uniform.json()}
-        if self.uniform.rest:
+        leading: Document = {} if self.off_level else {"uniform": self.uniform.json()}
+        symbolic = symbolic and not self.off_level
+        if self.uniform.rest and leading:
             leading["uniform"] = {"refused": f"{self.uniform}"}
         if symbolic:
             try:

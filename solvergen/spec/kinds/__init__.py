@@ -3,12 +3,13 @@
 from .exact import EXACT_SCHEMA, Bounds, Exact, Expression, StagePlace
 from .kind import KeyPath, Kind, Reading, shown
 from .plain import Boolean, Integer, List, Name, Text
-from .rows import Draw, Node, State, Weights
+from .rows import Carried, Draw, Node, State, Weights
 
 __all__ = [
     "EXACT_SCHEMA",
     "Boolean",
     "Bounds",
+    "Carried",
     "Draw",
     "Exact",
     "Expression",

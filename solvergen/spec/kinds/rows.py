@@ -41,13 +41,25 @@ class State(Text):
         found = STATE.fullmatch(value)
         if not found or (found[1] and not 1 <= int(found[1]) <= MAX_STEPS):
             remedy = f'write "x" for the current one, "x-1" to "x-{MAX_STEPS}" for those before it'
-            if NODE.fullmatch(value) and not value.startswith("n"):
-                remedy += (
-                    "; the state of a stage cannot be kept: a solver here has one state, not two coupled ones "
-                    "(EDICT). `bdia` and `o_belm` of the gallery invert exactly with one; `solvergen audit` "
-                    "judges code with two"
-                )
             spec.fail(path, f"`{value}` is not an accepted state; {remedy}", value)
+        return value
+
+
+@dataclass(frozen=True)
+class Carried(State):
+    """A state that explicit weights start from: an accepted one, that of a stage, or the coupled one."""
+
+    def read(self, spec: Reading, path: KeyPath, value: str) -> str:
+        found = NODE.fullmatch(value)
+        stage = found and not STATE.fullmatch(value) and not value.startswith(("n-", "n+"))
+        if not stage or value == "n":
+            return super().read(spec, path, value)
+        if "-" in value:
+            spec.fail(
+                path,
+                f"`{value}`: states of stages are not kept for the next step; [coupled] keeps one, `y`",
+                value,
+            )
         return value
 
 

@@ -59,6 +59,28 @@ nodes = ["n", "mid-1", "n-1"]
 rule  = "interpolate"
 nodes = ["n", "mid", "mid-1"]        # order 3 on any grid, for two calls a step
 ```
+
+Explicit weights may start from the states of stages too, and [coupled] keeps a second state `y`, which
+begins as x does. What is derived is the two-step method on x that this is; `edict` of the gallery is:
+
+```toml
+[[stage]]                            # y moved by the output at x
+name    = "inter"
+at      = 1
+rule    = "weights"
+carry   = {{ y = 1 }}
+weights = {{ n = 1 }}
+
+[step]                               # then both are mixed
+rule    = "weights"
+carry   = {{ x = "1 - p + p**2", inter = "p*(1 - p)" }}
+weights = {{ inter = "1 - p + p**2" }}
+
+[coupled]
+rule    = "weights"
+carry   = {{ x = "1 - p", inter = "p" }}
+weights = {{ inter = "1 - p" }}
+```
 """
 
 
