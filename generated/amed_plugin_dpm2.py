@@ -7,6 +7,7 @@
 #          λ[mid] = λₙ + r h
 #          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
 #          r, c, a: a number for each step n
+#          a stage is called at the level a σ[mid]/α[mid]
 """AMED plug-in on DPM-Solver-2.
 
 DPM-Solver-2 with a learned place of its inner evaluation, a factor on its level, and one on the

@@ -7,6 +7,7 @@
 #          λ[mid] = λₙ + r h
 #          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
 #          r, c, a: a number for each step n
+#          a stage is called at the level a σ[mid]/α[mid]
 """AMED-Solver, numbers per step.
 
 One more evaluation at the geometric mean sigma^(1-r) sigma_next^r, whose output alone makes the

@@ -9,6 +9,8 @@
 #          λ[second_mid] = λₙ + rb h
 #          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
 #          ra, rb, share, oa, la, ob, lb: a number for each step n
+#          a stage is called at the level la σ[first_mid]/α[first_mid]
+#          a stage is called at the level lb σ[second_mid]/α[second_mid]
 """EPD, two evaluations side by side.
 
 Two evaluations inside the step, both by Euler from its start, so that they can be made at once;
