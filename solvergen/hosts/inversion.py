@@ -143,14 +143,14 @@ def _solved(
         if bool((least <= tolerance).all()) or call == refine:
             break
         states, moves = [*states[-KEPT:], start.reshape(len(x), -1)], [*moves[-KEPT:], move]
-        start = _mixed(states, moves).view(shape)
+        start = mixed(states, moves).view(shape)
         stray = ~start.reshape(len(x), -1).isfinite().all(dim=1)
         if bool(stray.any()):  # an iterate that left the domain begins again at the best one
             start = torch.where(stray.view(-1, *[1] * (x.ndim - 1)), best, start)
     return best, value, float(least.max()), call
 
 
-def _mixed(states: list[Tensor], moves: list[Tensor]) -> Tensor:
+def mixed(states: list[Tensor], moves: list[Tensor]) -> Tensor:
     """The next iterate: the combination of past ones whose move is least, and its move."""
     state, move = states[-1], moves[-1]
     if len(states) == 1:
