@@ -9,6 +9,7 @@ import pytest
 
 from solvergen import gallery, spec
 from solvergen.derive import derive
+from solvergen.errors import SpecError
 from solvergen.spec import parse_solver
 from solvergen.spec.language import TABLES
 from solvergen.spec.language.reference import reference
@@ -186,6 +187,23 @@ def test_the_schema_accepts_the_gallery(name):
     text = (gallery.CATALOG / f"{name}.toml").read_text(encoding="utf-8")
     jsonschema.validate(tomllib.loads(text), SCHEMA)
     assert gallery.load(name).name == name
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", "\ufeff".encode()], ids=["text", "bytes"])
+def test_a_byte_order_mark_is_dropped(mark):
+    text = TOP + STEP
+    marked = mark + (text.encode() if isinstance(mark, bytes) else text).replace(
+        *([b"\n", b"\r\n"] if isinstance(mark, bytes) else ["\n", "\r\n"])
+    )
+    assert parse_solver(marked) == parse_solver(text)
+    wrong = parse_error(mark + (b"nme = 1" if isinstance(mark, bytes) else "nme = 1"))
+    assert (wrong.line, wrong.column) == (1, 1)
+
+
+def parse_error(text):
+    with pytest.raises(SpecError) as caught:
+        parse_solver(text)
+    return caught.value
 
 
 def test_the_schema_is_a_schema():

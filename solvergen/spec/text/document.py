@@ -34,7 +34,7 @@ class Document:
         """A document from TOML.
 
         Args:
-            text: at most 16 KiB; bytes must be UTF-8.
+            text: at most 16 KiB; bytes must be UTF-8; a byte order mark is dropped.
             source: the name shown in errors.
 
         Raises:
@@ -45,7 +45,7 @@ class Document:
             kib = MAX_BYTES // 1024
             raise SpecError(f"larger than {kib} KiB, the largest that is read", source)
         try:
-            decoded = raw.decode("utf-8").replace("\r\n", "\n")
+            decoded = raw.decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError as error:
             line = raw[: error.start].count(b"\n") + 1
             raise SpecError("not UTF-8; save the file as UTF-8", source, line, 1) from None
