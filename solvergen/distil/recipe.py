@@ -145,7 +145,7 @@ def read_recipe(target: str | Path) -> Recipe:
     if len(raw) > MAX_BYTES:
         raise SpecError(f"larger than {MAX_BYTES // 1024} KiB; a recipe is a short text", str(path))
     try:
-        return parse_recipe(raw.decode("utf-8").replace("\r\n", "\n"), str(path))
+        return parse_recipe(raw.decode("utf-8-sig").replace("\r\n", "\n"), str(path))
     except UnicodeDecodeError:
         raise SpecError("not UTF-8 text; save the file as UTF-8", str(path)) from None
 
