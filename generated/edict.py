@@ -69,31 +69,6 @@ def grid(sigmas, alphas=None):
     return alpha, sigma, lam
 
 
-def level(lam, gauge):
-    """alpha and sigma at lambda, on the schedule that the grid was recognised to follow."""
-    if gauge == "alpha = 1":
-        return 1.0, math.exp(-lam)
-    if gauge == "alpha + sigma = 1":
-        return 1 / (1 + math.exp(-lam)), 1 / (1 + math.exp(lam))
-    return (1 + math.exp(-2 * lam)) ** -0.5, (1 + math.exp(2 * lam)) ** -0.5
-
-
-def recognise(alpha, sigma):
-    """Which schedule a grid follows: inner nodes need alpha and sigma between its points."""
-    distance = {
-        "alpha = 1": max(abs(a - 1) for a in alpha),
-        "alpha^2 + sigma^2 = 1": max(abs(a * a + s * s - 1) for a, s in zip(alpha, sigma)),
-        "alpha + sigma = 1": max(abs(a + s - 1) for a, s in zip(alpha, sigma)),
-    }
-    gauge = min(distance, key=distance.get)
-    if distance[gauge] < 1e-4:
-        return gauge
-    raise ValueError(
-        "alphas and sigmas follow none of alpha = 1, alpha^2 + sigma^2 = 1, alpha + sigma = 1, so "
-        "the level of an inner node is unknown; rescale to alpha = 1 (x / alpha, sigma / alpha)"
-    )
-
-
 class Plan:
     """The rows of a run, one for each model call, made when they are first asked for.
 
@@ -219,7 +194,6 @@ def coefficients(sigmas, alphas=None, p=93 / 100):
     if not 0 < p < 1:
         raise ValueError(f"p must satisfy 0 < p < 1; got {p}")
     alpha, sigma, lam = grid(sigmas, alphas)
-    gauge = recognise(alpha, sigma)
     n, plan = len(lam) - 1, []
     first = 1 if alpha[0] == 0 else 0  # history begins where lambda is finite
     clock = [s / a if a else math.inf for a, s in zip(alpha, sigma)]
@@ -233,7 +207,7 @@ def coefficients(sigmas, alphas=None, p=93 / 100):
         elif i == first:  # 2 evaluations
             weights = 1 / s0, -a0 / s0, a1 / a0, H * a1, 0, 0
             plan.append((i, 1, s0, weights))
-            a_c, s_c = level(math.log(a1 * math.exp(-h) / s1), gauge)
+            a_c, s_c = a0, s0  # the model is told the level of n
             weights = (
                 1 / s_c,
                 -a_c / s_c,
@@ -256,7 +230,7 @@ def coefficients(sigmas, alphas=None, p=93 / 100):
                 w2,
             )
             plan.append((i, 1, s0, weights))
-            a_c, s_c = level(math.log(a1 * math.exp(-h) / s1), gauge)
+            a_c, s_c = a0, s0  # the model is told the level of n
             w3 = -a1 * p**2 / (alpha[i - 1] * (1 - p))
             weights = (
                 1 / s_c,
@@ -280,7 +254,7 @@ def coefficients(sigmas, alphas=None, p=93 / 100):
                 w2,
             )
             plan.append((i, 1, s0, weights))
-            a_c, s_c = level(math.log(a1 * math.exp(-h) / s1), gauge)
+            a_c, s_c = a0, s0  # the model is told the level of n
             weights = (
                 1 / s_c,
                 -a_c / s_c,

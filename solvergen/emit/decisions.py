@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from sympy import Expr
 
-from ..expr.arithmetic import ZERO, function_name, symbols, walk
+from ..expr.arithmetic import ONE, ZERO, function_name, symbols, walk
 from ..program.model import Program
 from ..program.row import depth
 from ..program.step import Step
-from .file_plan import Branch, CallSite, FilePlan, row_after, stage_names
+from .file_plan import LEVEL_OF_N, Branch, CallSite, FilePlan, row_after, stage_names
 
 
 def decide(program: Program) -> FilePlan:
@@ -189,7 +189,12 @@ def _calls_inside(program: Program) -> bool:
         for row in step.stages
     )
     churned = any(step.churn is not None for step in program.steps)
-    inner = inner or program.calls_elsewhere
+    elsewhere = program.called != ONE or any(
+        row.level not in (ONE, LEVEL_OF_N) or (row.level != ONE and not row.place.is_end)
+        for step in program.steps
+        for row in step.stages
+    )
+    inner = inner or elsewhere
     return inner or churned or program.shrink is not None or program.controller is not None
 
 

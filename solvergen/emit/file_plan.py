@@ -10,10 +10,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sympy import Symbol, exp
+
 from ..program.model import Program
 from ..program.row import Row, depth
 from ..program.step import Step
 
+LEVEL_OF_N = exp(
+    Symbol("h")
+)  # over the level of the end of the step: what its calls there are told
 LETTER = {"data": "d", "noise": "e", "velocity": "v"}
 
 

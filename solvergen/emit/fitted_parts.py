@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from ..expr.arithmetic import ONE, substitute
+from sympy import log
+
+from ..expr.arithmetic import ONE, substitute, symbols
 from ..expr.functions import lift
 from ..program.defects import defects
 from ..program.model import Program
@@ -140,8 +142,13 @@ def _called(program: Program) -> list[str]:
     ]
     for i, step in enumerate(program.blocks(program.length)):
         known = {p.name: lift(p.values[i] if p.values else p.default) for p in program.parameters}
+        if program.levels and program.levels[i + 1]:
+            known["h"] = log(lift(program.levels[i] / program.levels[i + 1]))
         own = program.called if i or not program.first else ONE
         factors = [substitute(f, known) for f in (own, *(row.level for row in step.stages))]
+        factors = [
+            ONE if symbols(f) else f for f in factors
+        ]  # a step to sigma = 0 is a call at n alone
         shown = ", ".join(repr(float(f)) for f in factors)
         found.append(f"    ({shown}{',' * (len(factors) == 1)}),")
     return [*found, ")"]

@@ -10,7 +10,7 @@ from ..expr.arithmetic import ONE, ZERO, multiply, negative, quotient, subtract
 from ..expr.functions import lift, sqrt
 from ..program.row import Row, Term, depth
 from ..program.step import Step
-from .file_plan import FilePlan, row_after
+from .file_plan import LEVEL_OF_N, FilePlan, row_after
 from .noise_text import listed, local, needs_levels, noise_lines, scalar_lines
 from .python_text import assign, listing, python
 from .step_quantities import BLOCK, StepQuantities
@@ -135,7 +135,10 @@ class StepText(StepQuantities):
         out: list[str] = []
         at = "0" if index == 0 else self.place(self.step.stages[index - 1])
         called, factor = f"s{at}", self.called(index)
-        if factor != ONE:
+        if factor == LEVEL_OF_N and at == "1":
+            out.append(f"{' ' * BLOCK}a_c, s_c = a0, s0  # the model is told the level of n")
+            called = "s_c"
+        elif factor != ONE:
             ratio = quotient(Symbol(f"a{at}"), multiply(factor, Symbol(called)))
             shown = python(self.localise(ratio))
             found = f"level(math.log({shown}), gauge)"

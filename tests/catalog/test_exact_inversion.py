@@ -168,3 +168,15 @@ def test_two_coupled_states_are_undone_exactly(committed, any_level):
     y = p * moved + (1 - p) * x
     for found in edict_up(any_level, x, y, sigmas, alphas, p):
         assert torch.allclose(found, start(), rtol=1e-11, atol=1e-11)
+
+
+def test_the_level_of_n_is_told_as_it_is_on_any_grid(committed):
+    """Not by way of a logarithm: levels need not follow a process that is known."""
+    told = []
+
+    def model(x, sigma):
+        told.append(float(sigma[0]))
+        return 0 * x
+
+    committed("edict").sample(model, start(), [0.9, 0.77, 0.31, 0.0], alphas=[0.2, 0.4, 0.8, 1.0])
+    assert told == [0.9, 0.9, 0.77, 0.77, 0.31]
