@@ -113,6 +113,8 @@ class Proof:
         remedy = "see what its free numbers must be (solvergen conditions)"
         if within:
             remedy = "cure its start or end (solvergen cure)"
+        if claim.order < report.order.value:
+            return f"claims order {claim.order}, derived is {report.order}; claim what it has"
         return (
             f"claims order {claim.order}, derived is {report.order}"
             + (f" ({held})" if held else "")

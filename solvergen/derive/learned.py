@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
+import mpmath
+
 from ..errors import DeriveError
+from ..expr.evaluation import evaluate
+from ..expr.printing import show
 from ..program.digest import base_digest
+from ..program.functions import ELEMENTARY, number
 from ..program.model import Program
 from ..spec.model import Solver
 
@@ -69,12 +76,33 @@ def check_calls(solver: Solver, program: Program) -> None:
             "the sweeps",
             ("start", "first"),
         )
+    _check_levels(solver)
     if solver.call and solver.call.output == "noise" and not program.calls_elsewhere:
         raise DeriveError(
             "every call is made at its state's own level, where `output` makes no difference; give "
             "`level` here or in a stage, or remove it",
             ("call", "output"),
         )
+
+
+def _check_levels(solver: Solver) -> None:
+    """Levels of calls are above 0, at the parameters' own values at least."""
+    given = [(stage.level, (*stage.rule.where, "level")) for stage in solver.stages]
+    given.append((solver.call.level if solver.call else None, ("call", "level")))
+    values = {p.name: number(p.default) for p in solver.parameters} | {"h": number(Fraction(1, 10))}
+    for level, where in given:
+        if level is None:
+            continue
+        try:
+            found = evaluate(level, values, ELEMENTARY, number)
+            above = isinstance(found, mpmath.mpf) and found > 0
+        except ZeroDivisionError:
+            above = False
+        if not above:
+            raise DeriveError(
+                f"`level` must be above 0, at the default parameters at least; found {show(level)}",
+                where,
+            )
 
 
 def check_fitted(solver: Solver, program: Program) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import math
+import unicodedata
 import warnings
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
@@ -35,7 +36,9 @@ from .evaluation import evaluate
 from .functions import expm1, lift, sqrt
 from .printing import show
 
-MAX_LENGTH, MAX_DEPTH, MAX_EXPONENT, MAX_DIGITS = 2000, 40, 32, 60
+MAX_LENGTH, MAX_DEPTH, MAX_EXPONENT, MAX_DIGITS = 4000, 40, 32, 1000
+MAX_BITS = 8000  # of a numerator and a denominator together, whatever they come from
+MAX_SHOWN = 200  # of an expression in a message
 MAX_PARTS = 1000  # of a Riemann sum
 MAX_DEGREE = 1024  # of powers of powers
 MAX_NODES, MAX_TREE_DEPTH = 2000, 100  # of an expression once its abbreviations are written out
@@ -128,8 +131,22 @@ def parse(text: str, names: Mapping[str, Expr], functions: Functions | None = No
             body = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         column = (getattr(error, "offset", None) or 1) - 1
-        raise ExpressionError(f"not an arithmetic expression: {text.strip()!r}", column) from None
+        shown = text.strip() if len(text) <= MAX_SHOWN else text.strip()[:MAX_SHOWN] + "…"
+        raise ExpressionError(
+            f"not an arithmetic expression: {shown!r}{_typed(text)}", column
+        ) from None
     return _Reader(text, names, {**FUNCTIONS, **(functions or {})}).read(body, 0)
+
+
+def _typed(text: str) -> str:
+    """Characters that are not those of a keyboard, and look as if they were."""
+    found = next((c for c in text if not c.isascii()), "")
+    if not found:
+        return ""
+    named = unicodedata.name(found, "a character without a name")
+    return (
+        f"; U+{ord(found):04X} ({named}) is not a sign here: write + - * / and letters from a to z"
+    )
 
 
 def _nesting(text: str) -> int:
@@ -161,7 +178,9 @@ class _Reader:
             case ast.Name(name):
                 if name in self.names:
                     return self.named(node, name)
-                raise self.refuse(node, f"unknown name `{name}`" + hint(name, self.names))
+                raise self.refuse(
+                    node, f"unknown name `{name}`" + (_typed(name) or hint(name, self.names))
+                )
             case ast.UnaryOp(ast.USub(), operand):
                 return negative(self.read(operand, depth + 1))
             case ast.UnaryOp(ast.UAdd(), operand):
@@ -207,6 +226,13 @@ class _Reader:
     ) -> Expr:
         a = self.read(left, depth + 1)
         b = self.read(right, depth + 1)
+        made = self.combined(node, a, operator, b)
+        if made.is_Rational and _height(made) > MAX_BITS:
+            raise self.refuse(node, f"a number of more than {MAX_BITS} bits once it is worked out")
+        return made
+
+    def combined(self, node: ast.expr, a: Expr, operator: ast.operator, b: Expr) -> Expr:
+        """Two expressions under an operator."""
         match operator:
             case ast.Add():
                 return add(a, b)
@@ -220,7 +246,8 @@ class _Reader:
                 return quotient(a, b)
             case ast.Pow():
                 return self.raised(node, a, b)
-        raise self.refuse(node, "only + - * / and ** are allowed")
+        powers = "; write ** for powers" if isinstance(operator, ast.BitXor) else ""
+        raise self.refuse(node, f"only + - * / and ** are allowed{powers}")
 
     def raised(self, node: ast.expr, base: Expr, exponent: Expr) -> Expr:
         if not exponent.is_Integer:

@@ -33,6 +33,8 @@ def read_entry(spec: Reading, scope: Scope, listed: list[str], name: str, value:
         spec.fail(path, f"`{name}` is not a valid name; write a function as `f(x)`")
     own, is_function = found[1], bool(found[2])
     _refuse_what_is_below(spec, scope, path, listed, own, value)
+    if not is_function and own in language_names():
+        spec.fail(path, f"`{own}` has a meaning in weights, which this would hide; choose another")
     if not is_function:
         scope.abbreviations[own] = Expression(Vocabulary.WEIGHTS).read(spec, path, value)
         return

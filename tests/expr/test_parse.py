@@ -10,7 +10,7 @@ from sympy import Symbol
 
 from solvergen.errors import ExpressionError
 from solvergen.expr import parse, show
-from solvergen.expr.arithmetic import functions_of_x, substitute, symbols
+from solvergen.expr.arithmetic import fraction_of, functions_of_x, substitute, symbols
 from solvergen.expr.binders import BOUND, Applied
 from solvergen.expr.evaluation import evaluate
 from solvergen.expr.functions import lift
@@ -94,7 +94,8 @@ HOSTILE = [
     "1e100",
     "inf",
     "nan",
-    "9" * 61,
+    "9" * 1001,
+    "((9" + "9" * 60 + ")**32)" + " * ((9" + "9" * 60 + ")**32)",
     "1" + "+1" * 1500,
     "(" * 41 + "1" + ")" * 41,
     "(" * 10_000,
@@ -114,8 +115,15 @@ HOSTILE = [
     "h\n+r",
     "\ud800",
     "ℎ",  # NFKC of this is h: the parser says h
-    "h" * 2001,
+    "h" * 4001,
 ]
+
+
+@pytest.mark.parametrize("digits", [61, 300, 1000])
+def test_published_numbers_of_any_length_are_exact(digits):
+    assert fraction_of(parse("0." + "3" * (digits - 2), {})) == Fraction(
+        10 ** (digits - 2) // 3, 10 ** (digits - 2)
+    )
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=[repr(text)[:30] for text in HOSTILE])

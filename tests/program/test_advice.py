@@ -30,6 +30,17 @@ def test_lint_advises(name, said, capsys):
     assert said in capsys.readouterr().err
 
 
+def test_a_claim_below_what_is_derived_is_not_to_be_cured(tmp_path, capsys):
+    path = tmp_path / "modest.toml"
+    path.write_text(
+        'name = "modest"\nintegrand = "data"\n[claim]\norder = 1\n'
+        '[step]\nrule = "adams-bashforth"\nsteps = 2\n',
+        encoding="utf-8",
+    )
+    assert main(["lint", str(path)]) == 0
+    assert "claims order 1, derived is exactly 2; claim what it has" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "name", ["dpmpp_3s", "unipc_3_bh2", "amed", "bdf_3", "dormand_prince_adaptive"]
 )

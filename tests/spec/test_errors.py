@@ -47,6 +47,13 @@ TABLE = [
     (TOP + STEP + '[let]\nw = "h.__class__"\n', 7, 6, ["attribute is not allowed"]),
     (TOP + STEP + '[let]\nw = "9**9**9"\n', 7, 6, ["exponents go from"]),
     (TOP + STEP + '[let]\nw = "1/0"\n', 7, 6, ["division by zero"]),
+    (TOP + STEP + '[let]\nw = "h^2"\n', 7, 6, ["write ** for powers"]),
+    (TOP + STEP + '[let]\nw = "h·2"\n', 7, 6, ["U+00B7 (MIDDLE DOT)"]),
+    (TOP + STEP + '[let]\nw = "h − 2"\n', 7, 8, ["U+2212 (MINUS SIGN)"]),
+    (TOP + STEP + '[let]\nh = "2"\n', 7, 1, ["`h` has a meaning in weights"]),
+    ('name\u00a0= "x"\n', 1, 5, ["not valid TOML", "U+00A0 (NO-BREAK SPACE)"]),
+    ("name = “x”\n", 1, 8, ["not valid TOML", "U+201C (LEFT DOUBLE QUOTATION MARK)"]),
+    (TOP + STEP + '[call]\nlevel = "-1"\n', 7, 1, ["`level` must be above 0", "found -1"]),
     (
         TOP + '[noise]\nform = "sde"\nwindow_at = "end"\n' + STEP,
         5,

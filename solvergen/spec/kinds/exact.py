@@ -9,6 +9,7 @@ from typing import Any
 from sympy import Expr, Symbol
 
 from ...expr.arithmetic import fraction_of
+from ...expr.parse import MAX_DIGITS
 from ..names import GRID_POINT
 from ..scope import Vocabulary
 from .kind import KeyPath, Reading, shown
@@ -88,8 +89,8 @@ class Expression:
         Raises:
             SpecError: a float, or a string that is not such an expression.
         """
-        if isinstance(value, int) and abs(value) >= 10**60:
-            spec.fail(path, f"{shown(value)}; numbers have at most 60 digits")
+        if isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
+            spec.fail(path, f"{shown(value)}; numbers have at most {MAX_DIGITS} digits")
         if isinstance(value, float):
             remedy = f'floats are not exact; found {value}; write "{value}"'
             spec.fail(path, f"must be a string or an integer: {remedy}")

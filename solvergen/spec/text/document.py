@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
@@ -132,6 +133,9 @@ def _parsed(text: str, source: str) -> dict[str, Any]:
         shown = Locator(text).line(line)
         if named := re.search(r"[{,\n]\s*((?:n|x)\s*\+\s*\d+)\s*=", f"\n{shown}"):
             message += f'; write "{named[1]}" with quotes: TOML takes no + in a bare key'
+        if odd := next((c for c in shown[max(0, column - 2) :] if not c.isascii()), ""):
+            name = unicodedata.name(odd, "a character without a name")
+            message += f"; the line has U+{ord(odd):04X} ({name}) outside of a string"
         raise SpecError(f"not valid TOML: {message}", source, line, column, shown) from None
     except (RecursionError, ValueError) as error:
         what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
