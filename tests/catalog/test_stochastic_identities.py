@@ -43,11 +43,11 @@ ONE = [
     (("er_sde_1_power", {"power": Fraction(5, 4)}), ("sa_solver_sde_p1", {"tau": HALF})),
     (("dpmpp_2m_sde", {}), ("sde_dpmpp_2m", {})),
     (("dpmpp_2m_sde_heun", {}), ("sa_solver_sde_p2", {})),
-    (("dpmpp_3m_sde", {}), ("sde_dpmpp_3m", {})),
-    (("dpmpp_3m_sde", {}), ("sa_solver_sde_p3", {})),
+    pytest.param(("dpmpp_3m_sde", {}), ("sde_dpmpp_3m", {}), marks=pytest.mark.nightly),
+    pytest.param(("dpmpp_3m_sde", {}), ("sa_solver_sde_p3", {}), marks=pytest.mark.nightly),
     (("dpmpp_2m_sde_heun", {}), ("sde_dpmpp_2m_exact", {})),
     (("res_multistep_ancestral", {}), ("sde_dpmpp_2m_exact", {})),
-    (("seeds_2_phi2", {"r": 1}), ("exp_heun_2_x0_sde", {})),
+    pytest.param(("seeds_2_phi2", {"r": 1}), ("exp_heun_2_x0_sde", {}), marks=pytest.mark.nightly),
     (("consistency_multistep", {"sigma_min": 0}), ("lcm", {})),
     (("tcd", {}), ("ddim_jumps", {})),
 ]
@@ -92,12 +92,17 @@ SILENT = [
     ("dpmpp_sde", {"eta": 0}, "dpmpp_2s"),
     ("dpmpp_2m_sde", {"eta": 0}, "dpmpp_2m"),
     ("dpmpp_2m_sde_heun", {"eta": 0}, "dpmpp_2m_exact"),
-    ("dpmpp_3m_sde", {"eta": 0}, "dpmpp_3m"),
-    ("dpmpp_3m_sde_as_shipped_by_k_diffusion", {"eta": 0}, "dpmpp_3m_as_shipped_by_k_diffusion"),
+    pytest.param("dpmpp_3m_sde", {"eta": 0}, "dpmpp_3m", marks=pytest.mark.nightly),
+    pytest.param(
+        "dpmpp_3m_sde_as_shipped_by_k_diffusion",
+        {"eta": 0},
+        "dpmpp_3m_as_shipped_by_k_diffusion",
+        marks=pytest.mark.nightly,
+    ),
     ("res_multistep_ancestral", {"eta": 0}, "dpmpp_2m_exact"),
     ("sa_solver_sde_p1", {"tau": 0}, "ddim"),
     ("sa_solver_sde_p2", {"tau": 0}, "ab2_lambda"),
-    ("sa_solver_sde_p3", {"tau": 0}, "ab3_lambda"),
+    pytest.param("sa_solver_sde_p3", {"tau": 0}, "ab3_lambda", marks=pytest.mark.nightly),
     pytest.param("sa_solver_sde_p4", {"tau": 0}, "ab4_lambda", marks=pytest.mark.nightly),
     ("sa_solver_sde_p1c1", {"tau": 0}, "sa_solver_p1c1"),
     ("sa_solver_sde_p2c2", {"tau": 0}, "sa_solver_p2c2"),
@@ -109,13 +114,15 @@ SILENT = [
     ("seeds_1", {"eta": 0}, "ddim"),
     ("seeds_2", {"eta": 0}, "dpmpp_2s"),
     ("seeds_2_phi2", {"eta": 0}, "dpmpp_2s_taylor"),
-    ("seeds_3", {"eta": 0}, "dpmpp_3s"),
+    pytest.param("seeds_3", {"eta": 0}, "dpmpp_3s", marks=pytest.mark.nightly),
     ("er_sde_1_power", {"power": 1}, "ddim"),
     ("euler_churn", {"s_churn": 0}, "euler_sigma"),
     ("heun_churn", {"s_churn": 0}, "heun_edm"),
     ("dpm2_churn", {"s_churn": 0}, "dpm2"),
     ("heun_churn", {"s_churn": 3, "s_tmin": 100}, "heun_edm"),
-    ("sa_solver_sde_p3c4", {"tau": 1, "low": 100}, "sa_solver_p3c4"),
+    pytest.param(
+        "sa_solver_sde_p3c4", {"tau": 1, "low": 100}, "sa_solver_p3c4", marks=pytest.mark.nightly
+    ),
 ]
 
 

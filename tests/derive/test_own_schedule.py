@@ -53,6 +53,7 @@ def test_time_is_the_inverse_and_does_not_cancel():
         assert mpmath.almosteq(time(mpmath.mpf(lam)), t, 1e-14)
 
 
+@pytest.mark.nightly
 def test_the_solver_is_the_one_of_the_named_schedule():
     assert same(made(LINEAR), made('name = "vp-linear"', name="other")) is None
 

@@ -42,7 +42,15 @@ def shell(tmp_path, monkeypatch):
             del sys.modules[name]
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")))
+# By day the quickest of them; the site's build runs all.
+LATER = {"maintainer", "engineer"}
+NAMES = [
+    pytest.param(path.stem, marks=pytest.mark.nightly) if path.stem in LATER else path.stem
+    for path in sorted(NOTEBOOKS.glob("*.ipynb"))
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_runs(name, shell, capfd):
     if name == "engineer":
         pytest.importorskip("diffusers", reason="the notebook makes a scheduler of diffusers'")

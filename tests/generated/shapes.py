@@ -56,6 +56,15 @@ def daily(names: Iterable[str]) -> list[object]:
 
 
 @cache
+def by_shape() -> list[object]:
+    """The whole gallery as cases of a test: one solver of each shape by day, the others by night."""
+    return [
+        name if name in representatives() else pytest.param(name, marks=pytest.mark.nightly)
+        for name in gallery.names()
+    ]
+
+
+@cache
 def with_parameters() -> tuple[str, ...]:
     """Gallery solvers with parameters, by the tables of their specs."""
     specs = (gallery.CATALOG / f"{name}.toml" for name in gallery.names())

@@ -323,7 +323,7 @@ class Sampler(torch.nn.Module):
         return self.run(model, x, self.plan)
 
 
-EXPORTED = [n if n != "pndm" else pytest.param(n, marks=pytest.mark.nightly) for n in LOOPS]
+EXPORTED = [n if n == "heun_edm" else pytest.param(n, marks=pytest.mark.nightly) for n in LOOPS]
 
 
 @pytest.mark.parametrize("name", EXPORTED)

@@ -136,7 +136,11 @@ def decay(x, sigma):
     return x / (1 + sigma[:, None] ** 2)
 
 
-@pytest.mark.parametrize("name", daily(RUNS))
+COMPILED = ("ddim_eta", "dpmpp_2m_sde", "heun_churn", "lcm")
+LATER = [pytest.param(name, marks=pytest.mark.nightly) for name in RUNS if name not in COMPILED]
+
+
+@pytest.mark.parametrize("name", [*COMPILED, *LATER])
 def test_compiles_to_one_graph(name, committed):
     from torch._dynamo.testing import CompileCounter
 

@@ -139,6 +139,7 @@ def test_digests_are_of_the_method_and_not_of_its_names():
     assert digest(derive(made)) != digest(derive(changed))
 
 
+@pytest.mark.nightly
 def test_digests_differ_wherever_programs_differ():
     found = {}
     for name in names():

@@ -86,6 +86,7 @@ def test_what_fails_is_annotated_at_the_line_of_its_step(stranger):
     assert '"startLine": 5' in (report / "solvergen.sarif").read_text()
 
 
+@pytest.mark.nightly
 def test_a_sampler_without_a_claim_can_be_required_to_state_one(stranger):
     given = {"TARGETS": "mine.samplers:*", "FOLDER": "src", "REQUIRE_CLAIM": "true"}
     done, _ = run(stranger, **given)

@@ -10,32 +10,34 @@ from verify.targets import find
 FILES = sorted((Path(__file__).parents[2] / "generated").glob("*.py"))
 NOISY = [path for path in FILES if "\nNOISE = " in path.read_text(encoding="utf-8")]
 # One of each shape: form of the noise, calls a step, history, what the weights weigh.
-SHAPES = {
-    "ddim_eta",
-    "ddim_jumps",
+BY_DAY = {
     "dpm2_ancestral",
     "dpmpp_2m_sde",
-    "dpmpp_2s_ancestral",
     "er_sde_2",
-    "euler_ancestral",
-    "euler_churn",
     "euler_churn_as_shipped_by_diffusers",
     "heun_churn",
     "lcm",
-    "predictor_corrector_ve",
     "predictor_corrector_ve_snr",
     "res_multistep_ancestral",
+    "sde_dpm_solver_1",
+}
+SHAPES = BY_DAY | {
+    "ddim_eta",
+    "ddim_jumps",
+    "dpmpp_2s_ancestral",
+    "euler_ancestral",
+    "euler_churn",
+    "predictor_corrector_ve",
     "restart_heun",
     "reverse_diffusion_ve",
     "sa_solver_sde_p3c4_pece",
-    "sde_dpm_solver_1",
     "sde_dpm_solver_2m",
     "sde_dpmpp_1",
     "seeds_2",
     "seeds_3",
 }
 GIVEN = [
-    path if path.stem in SHAPES else pytest.param(path, marks=pytest.mark.nightly) for path in NOISY
+    path if path.stem in BY_DAY else pytest.param(path, marks=pytest.mark.nightly) for path in NOISY
 ]
 # It draws only when it is told to.
 UNTOLD = {"euler_churn_as_shipped_by_diffusers"}
