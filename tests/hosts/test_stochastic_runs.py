@@ -9,7 +9,6 @@ import torch
 from solvergen.hosts.edm import diff_sampler, edm_sampler, karras
 from solvergen.hosts.noise import Recorded, Replay, Seeded
 from solvergen.hosts.runs import Sampler, noise_of, round_trip, walk
-from tests.generated.shapes import daily
 
 SIGMAS = torch.cat([karras(9, 0.03, 10.0, 7.0), torch.zeros(1, dtype=torch.float64)])
 JUMPS = torch.tensor([10, 4, 2, 1, 4, 2, 1, 4, 2, 1, 0.3, 0], dtype=torch.float64)
