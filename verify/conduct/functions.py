@@ -93,4 +93,7 @@ def _eased(found: list[Finding], audited: Audit | None, noisy: bool) -> list[Fin
         known.add("zero")
     if audited.grids and min(g.order for g in audited.grids.values()) == 0:
         known |= {"zero", "start", "size", "level"}
+    if any(c.kind == "unstable" for g in audited.grids.values() for c in g.causes):
+        # errors that grow overflow the formats of few digits first
+        known |= {"dtype", "finite"}
     return [replace(f, gravity=SAID) if f.check in known else f for f in found]

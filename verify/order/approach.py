@@ -148,7 +148,9 @@ def looks_at_outputs(run: Run, sigmas: Array, first: Trace) -> bool:
         return False
     if other.weights.shape != first.weights.shape:
         return True
-    return float(np.abs(other.weights - first.weights).max()) > max(1e-8, 300 * first.bend)
+    # the digits that large weights lose are none of their outputs'
+    size = np.maximum(1.0, np.abs(first.weights).max())
+    return float(np.abs(other.weights - first.weights).max() / size) > max(1e-8, 300 * first.bend)
 
 
 def frozen(run: Run, sigmas: Array) -> Approach:

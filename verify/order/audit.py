@@ -40,6 +40,7 @@ from .causes import (
     start_cause,
 )
 from .display import display, on_grid
+from .growth import outgrown
 from .local_error import EXACT, STEPS, LocalErrors, turns_of
 from .lone_steps import lone_steps, longer
 from .suspects import wrong_weights
@@ -183,6 +184,9 @@ def _audited(
     )
     if way.refused:
         return replace(about, status="nonlinear", message=way.refused, linear=False)
+    roots = outgrown(run, tracer, first, where)
+    if roots:
+        return replace(about, nodes=on_grid(first), grids={k: _unstable(roots[k]) for k in classes})
     noise = rounding_of(first)
     about = replace(about, noise=noise, nodes=on_grid(first))
     ladder = steps_for(noise)
@@ -241,6 +245,12 @@ def _audited(
         tableau=display(table, about.calls_per_step or 0.0),
         once=lone,
     )
+
+
+def _unstable(root: float) -> GridAudit:
+    """What is left of a rule whose weights grow from step to step: order 0, and the root."""
+    past = {"even": False, "slope": None, "roots": [root], "growth": np.inf}
+    return GridAudit(0, True, 0, 0, 0, (), (past_cause([root], np.inf, 0),), past=past)
 
 
 def _state_weight(family: list[Tableau], h: Array) -> str:

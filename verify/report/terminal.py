@@ -173,8 +173,9 @@ def past_lines(verdict: Verdict) -> list[str]:
     return [f"{line}; moduli of roots beside 1: {roots}"]
 
 
-def _stability(growth: float) -> str:
-    if math.isinf(growth):
+def _stability(growth: float | None) -> str:
+    # plain data have no infinity
+    if growth is None or math.isinf(growth):
         return "not zero-stable"
     return f"errors grow like n^{growth:g}" if growth else "zero-stable"
 
