@@ -12,6 +12,7 @@ from .conduct.checks import Conduct
 from .conduct.functions import conduct_of
 from .errors import ANYTHING, ConductError, VerifyError
 from .fitted.judging import Fitted, findings
+from .hosts.room import room_for
 from .noise.audit import audit_noise, draws_noise
 from .noise.claims import weigh_noise
 from .noise.density import mixture_order
@@ -65,9 +66,28 @@ def judge(
     verdict = _judged(*asked)
     if strayed():
         verdict = _judged(*asked)
+    if verdict.reason == "raises" and target.real is None and target.table is None:
+        verdict = _with_room(verdict, target, asked[1:])
     if target.path is None or verdict.status in ("pass", "none"):
         return verdict
     return replace(verdict, line=line_of_step(target.run, target.path))
+
+
+def _with_room(verdict: Verdict, target: Target, asked: tuple[Any, ...]) -> Verdict:
+    """The verdict on a larger state, where the sampler raises on single pixels and not there."""
+    room = room_for(target.run)
+    if room is None:
+        return verdict
+    quiet = None if target.quiet is None else room.around(target.quiet)
+    roomy = replace(target, run=room.around(target.run), quiet=quiet)
+    made = _judged(roomy, *asked)
+    if strayed():
+        made = _judged(roomy, *asked)
+    said = (
+        f"does not run on states of single pixels ({verdict.findings[0][:160].rstrip(': ')}); judged on "
+        f"states of {room.words()}"
+    )
+    return replace(made, findings=(*made.findings, said))
 
 
 def _judged(

@@ -81,7 +81,15 @@ class Source:
         draw = Draw(self.calls, levels, times)
         self.draws.append(draw)
         values = _SCALE.get() * self.value(draw)
-        return torch.from_numpy(values).to(like.dtype).reshape(self.shape)
+        made = torch.from_numpy(values).to(like.dtype).reshape(self.shape)
+        place = _PLACE.get()
+        return made if place is None else place[0](made)
+
+    @property
+    def drawn(self) -> tuple[int, ...]:
+        """Shape of the draws: the state's, unless the sampler runs on one of another shape."""
+        place = _PLACE.get()
+        return self.shape if place is None else place[1]
 
     def value(self, draw: Draw) -> Array:
         """The numbers of one draw, flattened.
@@ -115,6 +123,8 @@ _STRAYED: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()
 # of a thread: whether a run of its own has strayed
 _FRESH = threading.local()
 _SCALE: ContextVar[float] = ContextVar("noise_scale", default=1.0)
+_Place = tuple[Callable[[Tensor], Tensor], tuple[int, ...]]
+_PLACE: ContextVar[_Place | None] = ContextVar("noise_place", default=None)
 
 
 @contextlib.contextmanager
@@ -125,6 +135,20 @@ def draws_scaled(factor: float) -> Iterator[None]:
         yield
     finally:
         _SCALE.reset(token)
+
+
+@contextlib.contextmanager
+def draws_placed(placed: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> Iterator[None]:
+    """Give every draw inside the block in a state of another shape.
+
+    Args:
+        placed: from a draw of the state's shape to one of `shape`.
+    """
+    token = _PLACE.set((placed, shape))
+    try:
+        yield
+    finally:
+        _PLACE.reset(token)
 
 
 @contextlib.contextmanager
@@ -208,7 +232,7 @@ class _Normal(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         out = func(*args, **kwargs) if kwargs else func(*args)
-        if func not in NORMAL or tuple(out.shape) != self.source.shape:
+        if func not in NORMAL or tuple(out.shape) != self.source.drawn:
             return out
         self.source.normal += 1
         unit = self.source.answer(out)

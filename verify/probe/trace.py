@@ -101,8 +101,8 @@ class Trace:
         return [*rows, self.calls]
 
 
-def count_calls(run: Run, sigmas: Array) -> int:
-    """Number of model calls that a run on this grid makes."""
+def count_calls(run: Run, sigmas: Array, width: int = 4) -> int:
+    """Number of model calls that a run on this grid makes, on a state of so many channels."""
     calls = 0
 
     def denoiser(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
@@ -110,7 +110,8 @@ def count_calls(run: Run, sigmas: Array) -> int:
         calls += 1
         return 0.5 * x / (1 + level_told(sigma) ** 2)
 
-    run(denoiser, torch.ones(1, 4, 1, 1, dtype=torch.float64), torch.from_numpy(sigmas.copy()))
+    x = torch.ones(1, width, 1, 1, dtype=torch.float64)
+    run(denoiser, x, torch.from_numpy(sigmas.copy()))
     return calls
 
 
