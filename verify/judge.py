@@ -10,10 +10,10 @@ import torch
 
 from .conduct.checks import Conduct
 from .conduct.functions import conduct_of
-from .errors import ANYTHING, ConductError, VerifyError
+from .errors import ANYTHING, ConductError, TargetError, VerifyError
 from .fitted.judging import Fitted, findings
 from .hosts.room import room_for
-from .noise.audit import audit_noise, draws_noise
+from .noise.audit import audit_noise, draws_noise, raised
 from .noise.claims import weigh_noise
 from .noise.density import mixture_order
 from .noise.jumps import audit_jumps, rises
@@ -113,6 +113,9 @@ def _judged(
     # an emitted file states its error in its own integrand's clock
     form = target.stated.get("INTEGRAND")
     audited = audit(target.run, form=form if form in FORMS else None, seed=seed)
+    if audited.status == "raises" and TargetError.__name__ in audited.message:
+        # a package that draws noise is absent; what the sampler raises with draws in its place counts
+        audited = replace(audited, message=raised(target.run) or audited.message)
     if target.fitted is not None:  # a table of one length converges to nothing
         grids, constants = (), False
     verdict = _judge_drift(target, claim, audited, grids if rates else (), constants)

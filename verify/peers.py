@@ -93,6 +93,7 @@ def _cause(verdict: Verdict) -> str:
             "growing": "a weight that must vanish with the step does not",
             "condition": "a stage's state is not accurate enough",
             "once": f"step {c['step']} is a rule of its own",
+            "recurring": f"step {c['step']} is a rule of its own, and comes back",
         }[c["kind"]]
         said.setdefault(words, []).append(c["grid"])
     parts = [

@@ -303,3 +303,29 @@ def clamped_ancestral(model, x, sigmas):
         down = (t**2 - up**2) ** 0.5
         x = denoised + down / s * (x - denoised) + up * torch.randn_like(x)
     return x
+
+
+def forgets(model, x, sigmas, *, every=10):
+    """DPM-Solver++ 2M that drops its history at every so many steps."""
+    old = last = None
+    for i, (s, t) in enumerate(itertools.pairwise(sigmas)):
+        made, h = model(x, s * x.new_ones(len(x))), (s / t).log()
+        old = made if last is None or i % every == 0 else old
+        ahead = made + (made - old) * h / (2 * last) if last is not None else made
+        x = t / s * x - (-h).expm1() * ahead
+        old, last = made, h
+    return x
+
+
+def in_pairs(model, x, sigmas):
+    """Order 2 in pairs of steps, with a call at every level: an Euler step, and one from before it."""
+    slope = before = begun = None
+    for i, (s, t) in enumerate(itertools.pairwise(sigmas)):
+        d = _slope(model, x, s)
+        if i % 2 == 0:
+            slope, before, begun = d, x, s
+            x = x + (t - s) * d
+        else:
+            bent = (d - slope) / (s - begun)
+            x = before + (t - begun) * slope + (t - begun) ** 2 / 2 * bent
+    return x

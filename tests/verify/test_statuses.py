@@ -66,6 +66,23 @@ def test_a_step_of_its_own_counts_once(sampler, step):
     assert [str(s) for s, _ in found.once] == [step]
 
 
+@pytest.mark.parametrize(
+    ("every", "words"),
+    [(10, "every 10th step (steps 10, 20, 30"), (3, "every 3rd step (steps 3, 6, 9")],
+)
+def test_a_step_of_its_own_that_comes_back_costs_an_order(every, words):
+    found = audit(functools.partial(odd.forgets, every=every), classes=("uniform",))
+    assert (found.status, found.grids["uniform"].order) == ("ok", 1)
+    (cause,) = found.grids["uniform"].causes
+    assert (cause.kind, cause.step, cause.caps) == ("recurring", str(every), 1)
+    assert words in cause.text and "local error h^2" in cause.text
+
+
+def test_steps_that_are_one_method_together_are_none_of_their_own():
+    found = audit(odd.in_pairs, classes=("uniform",))
+    assert found.grids["uniform"].order == 2 and found.turn is None
+
+
 def test_a_generator_is_run_to_its_end():
     assert set(judged(odd.yielding, 2).audited.values()) == {2}
 

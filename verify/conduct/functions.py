@@ -68,7 +68,10 @@ def conduct_of(
             skipped.append((name, "state is kept between runs"))
             continue
         settle(name, check(bench))
-    if audited is not None and audited.status == "ok" and audited.form is not None:
+    if audited is not None and audited.turn is not None:
+        taken = f"every {audited.turn.period} steps one is a rule of its own"
+        skipped += [(name, taken) for name in READ]
+    elif audited is not None and audited.status == "ok" and audited.form is not None:
         past = any(grid.past for grid in audited.grids.values())
         reader = rule.Reader(bench, audited.form, audited.after, audited.noise, past=past)
         for name, read in READ.items():

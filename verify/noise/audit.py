@@ -52,6 +52,15 @@ def draws_noise(run: Run) -> bool:
         return False
 
 
+def raised(run: Run) -> str:
+    """What a sampler raises where its draws are answered, or ""."""
+    try:
+        trace_noise(run, rough(SEEN))
+    except ANYTHING as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
 def audit_noise(run: Run, quiet: Run | None = None) -> NoiseAudit:
     """Audit a sampler that draws noise.
 

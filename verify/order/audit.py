@@ -36,13 +36,14 @@ from .causes import (
     main_causes,
     once_cause,
     past_cause,
+    recurring_cause,
     settled,
     start_cause,
 )
 from .display import display, on_grid
 from .growth import outgrown
 from .local_error import EXACT, STEPS, LocalErrors, turns_of
-from .lone_steps import lone_steps, longer
+from .lone_steps import Recurring, changes, lone_steps, longer, recurring
 from .suspects import wrong_weights
 
 Array = NDArray[np.float64]
@@ -106,6 +107,7 @@ class Audit:
         frozen: whether scalars that it derives from its model were frozen.
         snapped: relative distance of the levels told from those meant.
         once: steps that are rules of their own, each with the power of its local error.
+        turn: such steps that come back, or None.
     """
 
     status: str
@@ -123,6 +125,7 @@ class Audit:
     frozen: bool = False
     snapped: float = 0.0
     once: tuple[tuple[int, int], ...] = ()
+    turn: Recurring | None = None
 
     def orders(self) -> dict[str, int | None]:
         """Order per class of grids, None where it could not be audited."""
@@ -207,9 +210,14 @@ def _audited(
 
     gap = far_reach(run, clock, after, noise, where, tracer, expected)
     lone: tuple[tuple[int, int], ...] = ()
+    turn: Recurring | None = None
     if gap is not None:
-        lone = lone_steps(run, tracer, clock, after, noise, where)
-        if not lone:
+        turn = recurring(run, tracer, clock, after, noise, where)
+        if turn is None:
+            lone = lone_steps(run, tracer, clock, after, noise, where)
+        else:
+            gap = far_reach(run, clock, after, noise, where, tracer, period=turn.period)
+        if gap is not None and not lone:
             named = _state_weight(families[classes[0]], ladder)
             return replace(about, status="nonlocal", message=said(gap) + named)
     more = _more_steps(run, tracer, families, ladder, noise, after, where)
@@ -229,7 +237,10 @@ def _audited(
         more = _more_steps(run, tracer, grown, wide, noise, after, where)
         again = _judged_all(grown, more, wide, noise, deepest)
         found = {kind: _clearer(g, again[kind], deepest) for kind, g in found.items()}
-    if not lone and min(g.exact_start for g in found.values()) < 6:
+    least = min(g.exact_start for g in found.values())
+    if gap is None and turn is None and "uniform" in classes and changes(families["uniform"][0]):
+        turn = recurring(run, tracer, clock, after, noise, where)
+    if not lone and turn is None and least < 6:
         lone = lone_steps(run, tracer, clock, after, noise, where, short=STEPS)
         if lone:
             families = {
@@ -237,6 +248,8 @@ def _audited(
             }
             found = _judged_all(families, {k: [] for k in classes}, ladder, noise, deepest)
     found = {kind: counted_once(g, lone) for kind, g in found.items()}
+    if turn is not None:
+        found = {kind: counted_often(g, turn) for kind, g in found.items()}
     table = own_form(first, max(1e-7, 30 * noise))
     return replace(
         about,
@@ -244,6 +257,7 @@ def _audited(
         form=form or table.form,
         tableau=display(table, about.calls_per_step or 0.0),
         once=lone,
+        turn=turn,
     )
 
 
@@ -286,6 +300,24 @@ def counted_once(found: GridAudit, lone: tuple[tuple[int, int], ...]) -> GridAud
             causes=(*found.causes, once_cause(step, power)),
         )
     return found
+
+
+def counted_often(found: GridAudit, turn: Recurring) -> GridAudit:
+    """The orders with steps of their own that come back, whose errors add up."""
+    step, power = min(turn.steps, key=lambda pair: pair[1])
+    order = min(found.order, max(power - 1, 0))
+    causes = [c for c in found.causes if c.caps <= order and c.kind not in ("start", "end")]
+    if power - 1 <= found.exact_start:
+        causes = [recurring_cause(step, power, turn.period)]
+    return replace(
+        found,
+        order=order,
+        exact=found.exact or order < found.exact_start,
+        exact_start=min(found.exact_start, order),
+        own_start=order,
+        own_end=order,
+        causes=tuple(causes),
+    )
 
 
 def _more_steps(

@@ -34,7 +34,7 @@ class Cause:
         kind: "start", "end", "moment" (a wrong weight), "approximate" (right only as h goes to
             zero), "growing" (a weight that does not shrink with the step), "frozen" (weights of equal
             steps), "unstable" (weights on past states let errors
-            grow), "condition" (of a tree with stages), "once" (a step of its own) or "inconsistent".
+            grow), "condition" (of a tree with stages), "once" (a step of its own), "recurring" (one that comes back) or "inconsistent".
         degree: degree of the moment that is wrong, or None.
         factor: what its weight must be multiplied by, or None when nothing multiplies into it.
         caps: the order that this cause alone allows.
@@ -356,6 +356,25 @@ def once_cause(step: int, power: int) -> Cause:
         f"step {step} is a rule of its own with local error h^{power}: it counts once, and caps the "
         f"global order at {power}",
     )
+
+
+def recurring_cause(step: int, power: int, period: int) -> Cause:
+    """A step that is a rule of its own and comes back."""
+    return Cause(
+        str(step),
+        "recurring",
+        power - 1,
+        None,
+        power - 1,
+        f"every {_ordinal(period)} step (steps {step}, {step + period}, {step + 2 * period} and so on) is a "
+        f"rule of its own with local error h^{power}: it comes back, and caps the global order at "
+        f"{power - 1}",
+    )
+
+
+def _ordinal(number: int) -> str:
+    ends = {1: "st", 2: "nd", 3: "rd"}
+    return f"{number}{'th' if 10 < number % 100 < 20 else ends.get(number % 10, 'th')}"
 
 
 def plain(value: float) -> str:

@@ -63,6 +63,7 @@ def far_reach(
     where: float,
     tracer: Callable[..., Trace] = trace,
     calls: Callable[[int], int | None] = lambda steps: None,
+    period: int = 1,
 ) -> float | None:
     """Relative difference of a step's weights on the two grids; None when it is rounding.
 
@@ -72,13 +73,16 @@ def far_reach(
         noise: relative rounding of the sampler's weights.
         tracer: trace(), or another one with its arguments.
         calls: number of model calls to expect of so many steps, or None.
+        period: of steps that take turns: the shared steps begin at the same place of a turn.
     """
+    before = BEFORE if BEFORE[0] % period == 0 else (period * -(-BEFORE[0] // period),) * 2
+    before = before if before[0] != before[1] else (before[0], before[0] + period)
     plain = (
         in_form(_traced(run, sigmas, tracer, calls(len(sigmas) - 1)), form, after)
-        for sigmas in pair(where)
+        for sigmas in placed(where, SIZE, before, BEYOND)
     )
     one, two = (rewritten(t, shape_of(t, noise)) for t in plain)
-    gap = difference(one, two)
+    gap = difference(one, two, before)
     # weights that grow along the run cancel in the step, and their rounding does not
     grown = max(float(np.abs(t.a).sum(axis=1).max() / abs(t.c[-1] - t.c[0])) for t in (one, two))
     return gap if gap > max(TOLERANCE, 300 * noise * grown) else None
