@@ -445,8 +445,9 @@ first call of a step, and the refiner takes that state for one of the level wher
 diffusers' class as with ours; results differ, since theirs holds x0 + σ ε there and ours α x0 + σ ε. Split
 runs of solvers with one call a step, which are cut between steps; the matrix above splits Heun there too.
 
-**Noise to begin with.** `init_noise_sigma` is that of the class: schedulers of Euler, Heun, LMS and KDPM2 begin
-at σ of the first level with `linspace` and `trailing`, which is 0.998 of unit noise at σ = 14.6, others at 1.
+**Noise to begin with.** `init_noise_sigma` is that of the class: schedulers of Euler, Euler ancestral, Heun,
+LMS and KDPM2 begin at σ of the first level with `linspace` and `trailing`, which is 0.998 of unit noise at
+σ = 14.6, others at 1.
 
 **Shift of flow models.** `shift` has the default of FlowMatchEulerDiscreteScheduler, 1; a Stable Diffusion 3
 pipeline's own config says 3, and `from_config` takes it over.

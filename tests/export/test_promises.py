@@ -275,3 +275,26 @@ def test_times_that_a_host_has_cast_are_found(dtype, scheduler):
         made.index_for_timestep(torch.tensor(5000))
     with pytest.raises(ValueError, match="not in the schedule"):
         made.index_for_timestep(torch.tensor(992.0, dtype=torch.bfloat16))  # one of several
+
+
+@pytest.mark.parametrize("spacing", ["leading", "linspace", "trailing"])
+@pytest.mark.parametrize(
+    ("name", "peer"),
+    [
+        ("euler_sigma", "EulerDiscrete"),
+        ("euler_ancestral", "EulerAncestralDiscrete"),
+        ("heun_edm", "HeunDiscrete"),
+        ("dpm2", "KDPM2Discrete"),
+    ],
+)
+def test_noise_to_begin_with_is_that_of_the_class(name, peer, spacing, scheduler):
+    for n in (1, 3):
+        config = {**VP, "timestep_spacing": spacing}
+        ours, theirs = (
+            scheduler(name)(**config),
+            getattr(diffusers, f"{peer}Scheduler")(**config),
+        )
+        ours.set_timesteps(n)
+        theirs.set_timesteps(n)
+        unit = float(theirs.init_noise_sigma) / (1 + float(theirs.sigmas[0]) ** 2) ** 0.5
+        assert float(ours.init_noise_sigma) == pytest.approx(unit, rel=1e-5)
