@@ -47,6 +47,10 @@ def flow_levels(
         )
     if sigmas is not None:
         sigma = checked_levels(sigmas, None)
+        if float(sigma.max()) > 1 + 1e-6:
+            raise ValueError(
+                f"sigmas of a flow model are from 0 to 1, noise alone; found {float(sigma.max()):g}"
+            )
         sigma = sigma[:-1] if sigma[-1] == 0 else sigma
         if config.sigmas_are_final:
             return sigma

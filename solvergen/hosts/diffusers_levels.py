@@ -73,7 +73,10 @@ class RunLevels:
     def _first_size(self, level: torch.Tensor) -> float:
         """The size of the noise that a run begins with: σ of its state, or 1, as their classes have it."""
         config, first = self.config, float(level[0])
-        of_sigma = self.family in (*OF_THE_SPACING, "EulerAncestralDiscrete") and config.timestep_spacing != "leading"
+        of_sigma = (
+            self.family in (*OF_THE_SPACING, "EulerAncestralDiscrete")
+            and config.timestep_spacing != "leading"
+        )
         if not of_sigma or config.use_flow_sigmas or math.isinf(first):
             return 1.0
         return first / math.hypot(1.0, first)

@@ -193,8 +193,11 @@ class GridScheduler(RunLevels, PlanSteps, SavedWithFile, ConfigMixin):  # type: 
         lists = {name: len(values) for name, values in given.items() if values is not None}
         if len(lists) > 1 or (not lists and num_inference_steps is None):
             raise ValueError("give one of num_inference_steps, timesteps and sigmas")
-        if num_inference_steps is not None and num_inference_steps < 1:
-            raise ValueError(f"num_inference_steps must be 1 or more; found {num_inference_steps}")
+        count = 1 if num_inference_steps is None else num_inference_steps
+        if count < 1 or count != int(count):
+            raise ValueError(
+                f"num_inference_steps must be a whole number, 1 or more; found {num_inference_steps}"
+            )
         for name, size in lists.items():
             if num_inference_steps not in (None, size):
                 raise ValueError(f"{size} {name} for num_inference_steps = {num_inference_steps}")

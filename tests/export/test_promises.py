@@ -85,6 +85,8 @@ def test_a_run_of_less_strength_begins_at_its_level_and_ends(name, count, part, 
         ({}, {"sigmas": [5.0, 2.0, 2.0, 0.0]}, r"sigmas\[1\] and sigmas\[2\] .* timestep 395.95"),
         ({}, {"num_inference_steps": 1000}, "timesteps 500 and 500 of num_inference_steps = 1000"),
         ({"use_karras_sigmas": True}, {"timesteps": [9, 5]}, "exclude each other"),
+        ({}, {"num_inference_steps": 1.5}, "whole number, 1 or more; found 1.5"),
+        ({"use_flow_sigmas": True}, {"sigmas": [1.2, 0.5]}, "from 0 to 1, noise alone; found 1.2"),
         (
             {"use_karras_sigmas": True, "use_beta_sigmas": True},
             {"num_inference_steps": 4},
