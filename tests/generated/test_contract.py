@@ -68,8 +68,12 @@ def schedules():
     return {"vp": (vp, SIGMAS * vp), "flow": (1 / (1 + SIGMAS), SIGMAS / (1 + SIGMAS))}
 
 
+# It hands the model a state at another level than the one told, and so of another scaling.
+UNSCALED = {"edict"}
+
+
 @pytest.mark.parametrize("schedule", ["vp", "flow"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in UNSCALED])
 def test_other_schedules_are_the_same_run_rescaled(name, schedule, committed, mixture, start):
     alpha, sigma = schedules()[schedule]
 

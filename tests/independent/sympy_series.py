@@ -236,6 +236,8 @@ class OneStep:
     def order(self):
         """The local order: the first power of h that is wrong, less one; ``None`` beyond the terms."""
         main = self.program.main
+        if main.recalls:
+            raise Unsupported("stages of the step before")
         known = {"n": at(self.along, 0)}
         for k, theta in enumerate(self.back, 1):
             known[f"n-{k}"] = at(self.along, -theta)
