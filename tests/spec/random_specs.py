@@ -185,6 +185,22 @@ def states(r: random.Random) -> str:
     return text + f"{nodes!r}\n".replace("'", '"')
 
 
+def coupled(r: random.Random) -> str:
+    """Two states, the second moved by an output at the first, the first by one at the stage; then mixed."""
+    text = head(r, plain=True).replace('"lambda"', '"clock"')
+    p, q = r.choice(["1/2", "3/4", "9/10", "1"]), r.choice(["1/2", "1/3", "4/5"])
+    at = r.choice(["1", "1/2"])
+    rest = f"1 - {at}*(1 - {p})"
+    text += f'[[stage]]\nname = "mid"\nat = "{at}"\nrule = "weights"\n'
+    text += f'carry = {{ y = 1 }}\nweights = {{ n = "{at}" }}\n'
+    text += 'level = "exp(h)"\n' if at == "1" and r.random() < 0.3 else ""
+    text += f'[step]\nrule = "weights"\ncarry = {{ x = "{p}", mid = "1 - {p}" }}\n'
+    split = f'mid = "{rest} - 1/3", n = "1/3"' if r.random() < 0.3 else f'mid = "{rest}"'
+    text += f"weights = {{ {split} }}\n"
+    text += f'[coupled]\nrule = "weights"\ncarry = {{ x = "1 - {q}", mid = "{q}" }}\n'
+    return text + f'weights = {{ mid = "1 - {at}*{q}" }}\n'
+
+
 def _fraction(text: str):
     from fractions import Fraction
 
@@ -202,6 +218,7 @@ FAMILIES: dict[str, Callable[[random.Random], str]] = {
     "mean-value": mean_value,
     "taylor": taylor,
     "past states": states,
+    "coupled states": coupled,
 }
 
 
