@@ -36,7 +36,7 @@ def coordinate_of(schedule, coordinate="t"):
     return lambda lam: evaluate(expression, {"lam": lam}, ELEMENTARY, number)
 
 
-@pytest.mark.parametrize("coordinate", ["t", "sigma"])
+@pytest.mark.parametrize("coordinate", ["t", pytest.param("sigma", marks=pytest.mark.nightly)])
 def test_written_out_it_is_the_named_schedule(coordinate):
     named = coordinate_of('name = "vp-linear"', coordinate)
     own = coordinate_of(LINEAR, coordinate)

@@ -119,7 +119,11 @@ x = 5.0 * torch.ones(2, 3, dtype=torch.float64)
 """
 
 
-@pytest.mark.parametrize("page", ["README", "noise", "process"])
+# The site's build runs the blocks of every page.
+LATER = [pytest.param(page, marks=pytest.mark.nightly) for page in ("noise", "process")]
+
+
+@pytest.mark.parametrize("page", ["README", *LATER])
 def test_python_runs(page, tmp_path):
     blocks = [body for path, kind, body in fences() if path.stem == page and kind == "python"]
     assert blocks

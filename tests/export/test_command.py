@@ -109,10 +109,12 @@ def test_errors_write_nothing(solvers, tmp_path, capsys):
     assert solvers[0] in capsys.readouterr().err and not (tmp_path / "nodes").exists()
 
 
-LATER = [pytest.param(n, marks=pytest.mark.nightly) for n in ("pndm", "res_3s", "dpmpp_2m")]
+LATER = [
+    pytest.param(n, marks=pytest.mark.nightly) for n in ("pndm", "res_3s", "dpmpp_2m", "er_sde_3")
+]
 
 
-@pytest.mark.parametrize("name", ["unipc_3_bh2", "er_sde_3", *LATER])
+@pytest.mark.parametrize("name", ["unipc_3_bh2", *LATER])
 def test_text_is_as_a_formatter_leaves_it(name, tmp_path):
     pytest.importorskip("ruff", reason="the formatter is a development tool")
     main(["export", "diffusers", name, "--out", str(tmp_path / "a.py")])

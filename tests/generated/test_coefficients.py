@@ -13,7 +13,7 @@ from solvergen.spec import parse_solver
 
 KAPPA = {"data": 1, "noise": -1}
 STEPS = st.floats(-6.0, 1.3).map(lambda exponent: 10.0**exponent)
-RULES = settings(max_examples=20, deadline=None, derandomize=True)
+RULES = settings(max_examples=10, deadline=None, derandomize=True)
 
 
 def grid(steps, low):
@@ -104,7 +104,7 @@ def test_adams_bashforth_in_sigma(sampler, steps, low):
         last_place(weights[-3:], exact)
 
 
-@settings(RULES, max_examples=8)
+@settings(RULES, max_examples=4)
 @given(st.lists(STEPS, min_size=3, max_size=3), st.floats(-3, 0))
 def test_adams_bashforth_in_time(sampler, steps, low):
     """Where the coordinate is not saturated: t of the linear VP schedule for σ/α from 20 down."""

@@ -26,6 +26,7 @@ def test_without_a_gpu_the_table_of_a_device_says_what_is_missing(tmp_path):
     assert "--device cpu" in done.stdout and not (tmp_path / "table.md").exists()
 
 
+@pytest.mark.nightly
 def test_the_table_of_a_device_is_whole_and_keeps_to_its_budget(tmp_path):
     out = tmp_path / "table.md"
     done = ran("device.py", "--device", "cpu", "--quick", "--budget", "0", "--out", str(out))

@@ -111,7 +111,7 @@ def test_a_model_that_raises_is_not_taken_for_a_failed_compile(committed, networ
         Compiled(sampler, backend=CompileCounter())(torch.randn(2, 2, 6, 6))
 
 
-@pytest.mark.parametrize("name", ["dpmpp_2m", "heun_edm"])
+@pytest.mark.parametrize("name", ["dpmpp_2m", pytest.param("heun_edm", marks=pytest.mark.nightly)])
 def test_fused_steps_compile_in_the_first_run_only(name, committed, network):
     counter, module, counts = CompileCounter(), committed(name), []
     for steps, batch, height in RUNS:

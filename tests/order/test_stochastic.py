@@ -439,7 +439,9 @@ def test_the_constant_of_ddpm_is_the_one_worked_out_by_hand() -> None:
     assert report.growth("mean") is None
 
 
-@pytest.mark.parametrize("name", ["ddpm", "ddim, eta 2/5", "2S ancestral"])
+@pytest.mark.parametrize(
+    "name", ["ddpm", pytest.param("ddim, eta 2/5", marks=pytest.mark.nightly), "2S ancestral"]
+)
 def test_constants_predict_the_errors_of_whole_runs(name: str) -> None:
     program, tau = MEASURED[name]
     report = stochastic_report(program)

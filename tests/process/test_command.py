@@ -22,6 +22,7 @@ def test_the_page_has_every_part(capsys):
     assert shown.count("\n  yes  ") == 9 and "\n  NO " not in shown
 
 
+@pytest.mark.nightly
 def test_json_is_data_and_latex_is_balanced(capsys):
     assert main(["process", "--alpha", "1-t", "--sigma", "t**2", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

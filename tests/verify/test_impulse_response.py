@@ -58,6 +58,7 @@ def test_the_response_is_the_error():
     assert 2 * sizes[1] - sizes[0] == pytest.approx(2 * end**2 * (after**2).sum(), rel=2e-4)
 
 
+@pytest.mark.nightly
 def test_a_verdict_where_refinements_do_not_settle():
     name = "sde_dpmpp_3m_as_shipped_by_diffusers.py"
     (target,) = find(str(Path(__file__).parents[2] / "generated" / name))

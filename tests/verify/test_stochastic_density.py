@@ -48,6 +48,7 @@ def test_first_order_on_a_mixture(grid):
     assert found.order == entry["weak_order_mixture"]
 
 
+@pytest.mark.nightly
 def test_second_order_on_a_mixture():
     entry = ORACLE["sde_dpmpp_2m midpoint/heun"]
     found = mixture_order(run_of(hand.sde_adams, order=2), grids.uniform)

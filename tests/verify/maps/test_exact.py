@@ -27,7 +27,7 @@ def few(name, count=128):
     return replace(problem(name), count=count)
 
 
-@pytest.mark.parametrize("name", ["gaussian", "ring"])
+@pytest.mark.parametrize("name", ["gaussian", pytest.param("ring", marks=pytest.mark.nightly)])
 def test_an_exact_map_is_not_refuted(name):
     on = few(name)
     made = examine(wrapped(exact_map(on), "endpoint"), on, settings=Settings(samples=0))
