@@ -18,6 +18,7 @@ def add(commands: Any) -> None:
     _add_calibrate(commands)
     _add_search(commands)
     _add_fit_grid(commands)
+    _add_fit_statistics(commands)
 
 
 def _add_calibrate(commands: Any) -> None:
@@ -195,6 +196,49 @@ def run_fit_grid(args: argparse.Namespace) -> int:
     else:
         print(f"{args.method}: {found.objective} {found.value:.6g}")
         print("[" + ", ".join(f"{level:.6g}" for level in found.levels) + "]")
+    return 0
+
+
+def _add_fit_statistics(commands: Any) -> None:
+    fit = command(
+        commands,
+        "fit-statistics",
+        "measure the statistics of DPM-Solver-v3 on a model",
+        "solvergen fit-statistics --on digits --levels 120 --out ems.safetensors",
+        about="Measure l, s and b of a model; writes them, and the sampler that takes them beside.",
+    )
+    fit.add_argument("--on", required=True, metavar="PROBLEM", help="as in calibrate")
+    fit.add_argument(
+        "--levels", type=int, default=120, metavar="N", help="steps of the table (120)"
+    )
+    fit.add_argument("--points", type=int, default=1024, help="samples behind every level (1024)")
+    fit.add_argument("--seed", type=int, default=0, help="of starts, noise and signs (0)")
+    fit.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors")
+    fit.set_defaults(handler=run_fit_statistics)
+
+
+def run_fit_statistics(args: argparse.Namespace) -> int:
+    """Take ends of trajectories as data, measure, write the tensors and the sampler."""
+    needs("torch", "scipy", "safetensors")
+    from ..fit.problems.lookup import cache_folder, problem
+    from ..fit.statistics.estimate import estimate
+    from ..fit.statistics.file import written
+    from ..fit.teacher import taught
+
+    if args.out.suffix != ".safetensors":
+        raise SolvergenError(f"--out must be a safetensors file; found {args.out}")
+    if args.points < 8:
+        raise SolvergenError(f"--points must be at least 8; found {args.points}")
+    model = problem(args.on)
+    data = taught(model, args.points, args.seed, cache=cache_folder() / "pairs", tell=progress).ends
+    found = estimate(model, data, levels=args.levels, seed=args.seed, tell=progress)
+    progress("")
+    flags = f" --levels {args.levels} --points {args.points}" + f" --seed {args.seed}" * bool(
+        args.seed
+    )
+    remake = f"solvergen fit-statistics --on {args.on}{flags} --out {args.out.name}"
+    for path in written(found, model, args.out, remake):
+        print(f"wrote {path}")
     return 0
 
 

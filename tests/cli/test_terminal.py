@@ -160,6 +160,7 @@ COMMANDS = [
     "export",
     "fit",
     "fit-grid",
+    "fit-statistics",
     "frontier",
     "gallery",
     "generate",

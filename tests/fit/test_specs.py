@@ -69,14 +69,17 @@ def test_a_weight_that_is_no_departure_is_not_kept():
     assert max(o.value for modes in report.orders.values() for o in modes.values()) <= 0
 
 
-@pytest.mark.parametrize("order", [1, 2])
-def test_the_audit_agrees_for_random_tables(order, tmp_path):
+@pytest.mark.parametrize(
+    ("order", "tables"),
+    [(1, 2), (2, 2), *(pytest.param(p, 50, marks=pytest.mark.nightly) for p in (1, 2, 3))],
+)
+def test_the_audit_agrees_for_random_tables(order, tables, tmp_path):
     path = tmp_path / "rule.toml"
     path.write_text(spec(order))
     main(["generate", str(path), "--out", str(tmp_path)])
     module = imported(tmp_path / "rule.py")
     made = np.random.default_rng(order)
-    for _ in range(2):
+    for _ in range(tables):
         numbers = {"b1": float(made.uniform(-2, 2)), "b2": float(made.uniform(-2, 2))}
         run = lambda model, x, sigmas, given=numbers: module.sample(model, x, sigmas, **given)
         found = audit(run, form="data", deepest=4)
