@@ -98,6 +98,10 @@ def sampler_text(text: str, remake: str, imports: str) -> str:
     """An emitted sampler up to its `step`, with other imports and another way to remake it."""
     head = text[: text.index("\n\ndef check_state(")]
     head = re.sub(r"(?m)^# remake .*$", f"# remake   {remake}", head, count=1)
+    warned = "import math\nimport warnings\n\nimport torch\n"  # a file made for levels of its own
+    if warned in head:
+        imports = imports.replace("import threading\n", "import threading\nimport warnings\n", 1)
+        return head.replace(warned, imports, 1)
     return head.replace("import math\n\nimport torch\n", imports, 1)
 
 

@@ -1,7 +1,9 @@
 """Numbers per step: proved for all values, fitted through the Program, judged apart from the table."""
 
+import importlib.util
 import json
 import math
+import sys
 import warnings
 from dataclasses import replace
 from fractions import Fraction
@@ -10,6 +12,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from solvergen.cli import main
 from solvergen.derive import derive
@@ -197,6 +200,55 @@ def test_the_judge_tells_the_theorem_from_the_table(fitted):
     assert any("without its numbers" in f and "best plain pair" in f for f in found.findings)
     module = imported(fitted.with_suffix(".py"))
     assert found.table["gain"] == pytest.approx(module.GAIN, rel=1e-5)
+
+
+class Counted(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.kernels = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.kernels.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_fitted_step_costs_what_the_rule_costs(fitted, tmp_path):
+    """The same kernels in the same order: numbers are read when the run is planned."""
+    (tmp_path / "rule.toml").write_text(spec(1))
+    assert main(["generate", str(tmp_path / "rule.toml"), "--out", str(tmp_path)]) == 0
+    mine, rule = imported(fitted.with_suffix(".py")), imported(tmp_path / "rule.py")
+    x, model, counts = torch.ones(2, 2), lambda x, s: 0.5 * x, []
+    for run in (
+        lambda: mine.sample(model, x),
+        lambda: rule.sample(model, x, mine.LEVELS, b1=0.31, b2=0.23),
+    ):
+        with Counted() as found:
+            run()
+        counts.append(found.kernels)
+    assert counts[0] == counts[1] and counts[0]
+
+
+def test_a_fitted_spec_is_exported(fitted, tmp_path, monkeypatch):
+    pytest.importorskip("diffusers")
+    path = tmp_path / "mine_scheduler.py"
+    assert main(["export", "diffusers", str(fitted), "--out", str(path)]) == 0
+    known = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(known)
+    monkeypatch.setitem(sys.modules, path.stem, module)
+    known.loader.exec_module(module)
+    made = imported(fitted.with_suffix(".py"))
+    (kind,) = (v for k, v in vars(module).items() if k.startswith("Mine"))
+    scheduler = kind()
+    with pytest.raises(
+        ValueError, match="b1 holds 3 numbers, one a step, and the grid has 4 steps"
+    ):
+        scheduler.set_timesteps(4)
+    with pytest.warns(UserWarning, match="fitted at other levels: level 3 is 0"):
+        scheduler.set_timesteps(sigmas=list(made.LEVELS[:-1]))
+    assert scheduler.sigmas[:-1].tolist() == pytest.approx(made.LEVELS[:-1])
+    assert main(["export", "comfyui", str(tmp_path / "nodes"), str(fitted)]) == 0
+    node = imported(tmp_path / "nodes" / "mine.py")
+    assert (node.NUMBERS, node.LEVELS) == (made.NUMBERS, made.LEVELS)
 
 
 def first_numbers(text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -109,11 +110,12 @@ def _derivatives(
     sigma = torch.tensor(level, dtype=problem.dtype)
     with torch.no_grad():
         try:
-            out, along = torch.func.jvp(lambda z: problem.denoiser(z, sigma), (x,), (signs,))
-            _, total = torch.func.jvp(problem.denoiser, (x, sigma), (out - x, -sigma))
+            by_x: Any = torch.func.jvp(lambda z: problem.denoiser(z, sigma), (x,), (signs,))
+            out, along = by_x
+            by_both: Any = torch.func.jvp(problem.denoiser, (x, sigma), (out - x, -sigma))
         except (RuntimeError, NotImplementedError) as error:
             raise ProblemError(
                 f"problem {problem.name}: the model has no forward derivative ({error}); statistics "
                 "need one"
             ) from None
-    return out.detach(), along.detach(), total.detach()
+    return out.detach(), along.detach(), by_both[1].detach()
