@@ -25,7 +25,6 @@ from .probe.adaptive import embedded
 from .probe.noise_sources import strayed
 from .probe.place import line_of_step
 from .probe.tableau import FORMS
-from .probe.trace import Run
 from .problems.grids import GRIDS
 from .rates import measure, snapped
 from .table import judge_table
@@ -170,13 +169,20 @@ def _conducted(
     """The verdict with what real runs show; a breach refutes, whatever the order is."""
     if verdict.status == "error" and verdict.reason in HOPELESS:
         return verdict
-    made = target.real() if target.real else _function(target.run, audited, noisy)
+    made = target.real() if target.real else _function(target, verdict.claim, audited, noisy)
     return _with_conduct(verdict, made)
 
 
-def _function(run: Run, audited: Audit | None, noisy: bool) -> Conduct:
+def _function(target: Target, claim: int | None, audited: Audit | None, noisy: bool) -> Conduct:
     amplitude = 1.0 if audited is None else audited.amplitude
-    return conduct_of(run, audited, amplitude=amplitude, noisy=noisy)
+    stated = target.stated.get("ORDER", {}).get("uniform", {}).get("own_end", [0])
+    return conduct_of(
+        target.run,
+        audited,
+        amplitude=amplitude,
+        noisy=noisy,
+        order=max(claim or 0, int(stated[0])),
+    )
 
 
 def _with_conduct(verdict: Verdict, made: Conduct) -> Verdict:

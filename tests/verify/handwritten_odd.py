@@ -329,3 +329,33 @@ def in_pairs(model, x, sigmas):
             bent = (d - slope) / (s - begun)
             x = before + (t - begun) * slope + (t - begun) ** 2 / 2 * bent
     return x
+
+
+def _blended(model, x, sigmas, share):
+    """Heun's rule where the share is 1, Euler's where it is 0."""
+    for i, (s, t) in enumerate(itertools.pairwise(sigmas)):
+        d, w = _slope(model, x, s), share(i, float(s))
+        ahead = x + (t - s) * d
+        x = x + (t - s) * (d + w * (_slope(model, ahead, t) - d) / 2) if t > 0 else ahead
+    return x
+
+
+def heun_between(model, x, sigmas):
+    return _blended(model, x, sigmas, lambda i, s: float(0.1 <= s <= 5))
+
+
+def grows_over_ten(model, x, sigmas):
+    return _blended(model, x, sigmas, lambda i, s: min(1.0, i / 10))
+
+
+def grows_over_the_run(model, x, sigmas):
+    return _blended(model, x, sigmas, lambda i, s: i / (len(sigmas) - 1))
+
+
+def told_apart(model, x, sigmas):
+    """Euler that tells all samples but the first another level."""
+
+    def told(x, s):
+        return model(x, torch.cat([s[:1], 1.01 * s[1:]]))
+
+    return _walk(told, x, sigmas, lambda *_: False)

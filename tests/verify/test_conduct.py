@@ -36,7 +36,7 @@ def found(verdict, gravity="breach"):
         (odd.good_at_some_counts, "steps", "N = 12, 24 to 25, 42 steps"),
         (odd.poor_on_long_spans, "size", "show order 1"),
         (odd.poor_in_large_steps, "size", "show order 1"),
-        (odd.poor_at_low_levels, "level", "show order 1"),
+        (odd.poor_at_low_levels, "level", "show order 2 before and 1 after"),
         (odd.shrunk_at_zero, "zero", "ends at 0.95 c"),
         (odd.poor_for_images, "shape", "differ"),
         (odd.blurred, "shape", "mix in space"),
@@ -59,6 +59,7 @@ def test_what_is_wrong_in_some_runs_is_refuted_by_name(sampler, check, words):
         (odd.poor_for_large_states, sameness.shape, False, "breach", "another for large states"),
         (odd.poor_for_five, sameness.samples, False, "breach", "sample 0 of a batch of 5"),
         (odd.centred_on_the_batch, sameness.samples, False, "breach", "batch of 2"),
+        (odd.told_apart, sameness.samples, False, "breach", "another level for sample 1"),
         (odd.first_of_the_draws, sameness.samples, True, "breach", "share those of the first"),
         (odd.writes_into_outputs, basic.inputs, False, "said", "what the model returned"),
     ],
@@ -66,6 +67,25 @@ def test_what_is_wrong_in_some_runs_is_refuted_by_name(sampler, check, words):
 def test_what_a_single_check_finds(sampler, check, noisy, gravity, words):
     (finding,) = check(Bench(adapted(sampler, "k-diffusion", {}), noisy=noisy))
     assert finding.gravity == gravity and words in finding.text
+
+
+@pytest.mark.parametrize(
+    ("sampler", "claim", "words"),
+    [
+        (odd.heun_between, 1, "the rule changes at level"),
+        (odd.grows_over_ten, 2, "wherever the grid begins: its weights count steps"),
+    ],
+)
+def test_rules_that_switch_are_said_to_and_pass_what_they_hold(sampler, claim, words):
+    verdict = judged(sampler, claim)
+    assert verdict.status == "pass", verdict.findings
+    assert words in found(verdict, "said")["level"]["text"]
+
+
+def test_weights_by_the_number_of_steps_are_left_to_the_rates():
+    verdict = judged(odd.grows_over_the_run, None)
+    assert verdict.status == "none", verdict.findings
+    assert "depend on how many steps the run has" in found(verdict, "said")["steps"]["text"]
 
 
 def test_independent_draws_and_outputs_left_alone_are_not_told():

@@ -62,6 +62,7 @@ class Finding:
         example: the run that shows it, in words: steps, grid, dtype, batch, shape.
         gravity: one of GRAVITY.
         order: the order that the weights of the breaching runs show, where that is known.
+        whole: whether it is of every run, not of some.
     """
 
     check: str
@@ -69,6 +70,7 @@ class Finding:
     example: str
     gravity: str = BREACH
     order: int | None = None
+    whole: bool = False
 
     def sentence(self) -> str:
         """For tables: name, text, example."""

@@ -34,7 +34,12 @@ READ: dict[str, Callable[[rule.Reader], Iterator[Finding]]] = {
 
 
 def conduct_of(
-    run: Run, audited: Audit | None, *, amplitude: float = 1.0, noisy: bool = False
+    run: Run,
+    audited: Audit | None,
+    *,
+    amplitude: float = 1.0,
+    noisy: bool = False,
+    order: int = 0,
 ) -> Conduct:
     """Run a sampler as people run it, and hold it to every check.
 
@@ -43,6 +48,7 @@ def conduct_of(
         audited: what the audit found; steps are read in its form. None for a sampler with noise.
         amplitude: up to which start values and outputs the sampler is linear.
         noisy: whether it draws noise; draws are answered with zeros.
+        order: that it claims or states; 0 where it does neither.
 
     Returns:
         A Conduct; whatever the sampler raises is in it.
@@ -58,7 +64,7 @@ def conduct_of(
         except ANYTHING as error:
             skipped.append((name, f"{type(error).__name__}: {error}"))
             return
-        findings.extend(_eased(found, audited, noisy))
+        findings.extend(_eased(found, audited, noisy, order))
         if not found:
             held.append(name)
 
@@ -81,7 +87,7 @@ def conduct_of(
     return Conduct(tuple(held), tuple(findings), tuple(skipped), bench.runs)
 
 
-def _eased(found: list[Finding], audited: Audit | None, noisy: bool) -> list[Finding]:
+def _eased(found: list[Finding], audited: Audit | None, noisy: bool, order: int) -> list[Finding]:
     """Without breaches that are what the audit has said already and counted."""
     if noisy:
         # noise is often dealt out over the number of steps: churn is S / N by definition
@@ -99,4 +105,14 @@ def _eased(found: list[Finding], audited: Audit | None, noisy: bool) -> list[Fin
     if any(c.kind == "unstable" for g in audited.grids.values() for c in g.causes):
         # errors that grow overflow the formats of few digits first
         known |= {"dtype", "finite"}
-    return [replace(f, gravity=SAID) if f.check in known else f for f in found]
+    if audited.status == "nonlocal":
+        # that weights follow the whole run has been said, and measured rates decide
+        found = [replace(f, gravity=SAID) if f.whole else f for f in found]
+    return [
+        replace(f, gravity=SAID) if f.check in known or _designed(f, order) else f for f in found
+    ]
+
+
+def _designed(found: Finding, order: int) -> bool:
+    """Whether a rule that switches keeps, on both sides, the order that is claimed."""
+    return found.order is not None and found.order >= max(order, 1)

@@ -21,8 +21,10 @@ Array = NDArray[np.float64]
 
 MIXED = 1e-8
 SAME = 1e-8
+# of levels, told in single precision at least
+TOLD = 1e-6
 BATCHES = (2, 3, 4, 5)
-SHAPES = ((3, 16, 8), (256, 1, 1), (1, 1, 256))
+SHAPES = ((3, 16, 8), (256, 1, 1), (1, 1, 256), (16, 4, 4))
 # as large as the state of a real image; a few steps of it
 LARGE, FEW = (4, 128, 128), 3
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -56,6 +58,11 @@ def samples(bench: Bench) -> Iterator[Finding]:
             if gap > max(SAME, rounding):
                 size = "in its number of calls" if np.isinf(gap) else f"by {gap:.2g}"
                 text = f"sample {s} of a batch of {batch} differs {size} from its run alone"
+                yield Finding("samples", text, case.words())
+                return
+            away = float(np.abs(_sample(seen, s).told - one.told).max(initial=0.0))
+            if away > max(TOLD, rounding) * float(np.abs(one.told).max(initial=0.0)):
+                text = f"the model is told another level for sample {s} of a batch of {batch} than alone"
                 yield Finding("samples", text, case.words())
                 return
     if bench.noisy:
@@ -299,6 +306,16 @@ def steps(bench: Bench) -> Iterator[Finding]:
     allowed = max(TAIL, usual[len(usual) // 2])
     odd = [n for n, tail in tails.items() if tail > allowed]
     whole = [n for n, tail in tails.items() if tail >= n > TAIL]
+    # a rule that weighs by the number of steps is another in every run, from one of the first steps on
+    deep = {n: tail for n, tail in tails.items() if n >= 8}
+    if sum(tail > 0.8 * n for n, tail in deep.items()) > 0.8 * len(deep):
+        case = bench.case(levels=master[: max(deep) + 1], **small)
+        text = (
+            f"the first levels of a grid get other weights with every number of steps, N = {ranges([*deep])} "
+            f"against N = {max(COUNTS)}: weights depend on how many steps the run has"
+        )
+        yield Finding("steps", text, case.words(), whole=True)
+        return
     if len(whole) > 0.6 * len(tails):
         # the audit says so of a rule that looks at the whole grid; here it is the longest that is odd
         odd = whole
