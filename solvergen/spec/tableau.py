@@ -52,7 +52,8 @@ class Tableau:
         Key(
             Integer(1, 10),
             "Makes the table implicit: this many sweeps of fixed-point iteration, written out. The "
-            "emitted sampler ends them early where it is given a tolerance.",
+            "emitted sampler ends them early where it is given a tolerance; solvergen.hosts.implicit "
+            "goes on until it is reached. The order shown is that of the sweeps written out.",
             "3",
         ),
     ] = None
