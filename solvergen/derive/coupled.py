@@ -22,12 +22,13 @@ from ..expr.arithmetic import (
     ZERO,
     add,
     divide,
+    function_names,
     multiply,
     substitute,
     subtract,
     symbols,
 )
-from ..program.row import Place, Row, Term, depth
+from ..program.row import FURTHER, Place, Row, Term, depth
 from ..spec.model import Rule, Solver
 
 SECOND = "y"  # what rows call the coupled state
@@ -119,6 +120,12 @@ def second(final: Row, coupled: Row, parameters: Sequence[str]) -> Row:
                 f"with [coupled] the weights of a step serve in the next one too, where `{_shown(min(other))}` is "
                 "another number; use h and parameters that are numbers of the solver",
                 ("coupled",),
+            )
+        if not function_names(expression).isdisjoint(FURTHER):
+            raise DeriveError(
+                "[coupled] needs lambda or the integrand's clock as coordinate: slopes of another one are not those "
+                "of the step before",
+                ("coordinate",),
             )
     own = {term.source: term.weight for term in coupled.terms}
     seen = {term.source: term.weight for term in final.terms}

@@ -75,6 +75,7 @@ def test_a_stage_in_lambda_is_propagated_to_the_end():
         (("[step]", "[end]\nramp = true\n[step]"), "one rule in [end]"),
         (("[step]", '[start]\nusing = ["ddim"]\n[step]'), "begins with y = x"),
         (('weights = { mid = "3/4"', 'weights = { mid = "3/4*r1"'), "is another number"),
+        (('coordinate = "clock"', 'coordinate = "rho"'), "needs lambda or the integrand's clock"),
         (
             ('carry = { x = "3/4"', 'coordinate = "lambda"\ncarry = { x = "3/4"'),
             "another coordinate",
