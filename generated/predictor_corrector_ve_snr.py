@@ -66,14 +66,16 @@ class Plan:
     """
 
     def __init__(self, rows):
-        found, forms, known = [], {}, {}
+        found, forms = [], {}
         self.steps, self.kinds = [row[0] for row in rows], [row[1] for row in rows]
         self.parts, self.made = [], [None] * len(rows)
+        known, same = {}, None
         for row in rows:
-            if id(row) not in known:
+            if row is not same and id(row) not in known:
                 begin = len(found)
                 form = places_of(row[2:], found)
                 known[id(row)] = begin, forms.setdefault(form, form)
+            same = row
             self.parts.append(known[id(row)])
         self.numbers = torch.tensor(found, dtype=torch.float64)
 

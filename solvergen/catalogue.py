@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .loading import Loaded
     from .program.model import Program
     from .proof import Proof
+    from .spec.model import Solver
 
 FILE = "catalogue.json"
 FAMILIES = ("one evaluation", "runge-kutta", "multistep", "predictor-corrector", "hybrid")
@@ -350,8 +351,11 @@ def _entry(data: Mapping[str, Any]) -> Entry:
     return Entry(**{**data, **frozen})
 
 
-def record(one: Entry) -> dict[str, Any]:
-    """What is stored of a gallery solver: its entry without empty fields, and the specs it rests on."""
+def record(one: Entry, solver: Solver | None = None) -> dict[str, Any]:
+    """What is stored of a gallery solver: its entry without empty fields, and the specs it rests on.
+
+    solver: the spec of the entry, where it has been read; it is read and derived anew unless given.
+    """
     plain = dataclasses.asdict(one)
     defaults = {f.name for f in dataclasses.fields(one) if f.default is not dataclasses.MISSING}
     defaults |= {
@@ -359,7 +363,7 @@ def record(one: Entry) -> dict[str, Any]:
     }
     kept = {name: value for name, value in plain.items() if value or name not in defaults}
     kept.pop("local_error", None) if not any(one.local_error) else None
-    solver = one.loaded.solver
+    solver = one.loaded.solver if solver is None else solver
     edges = (
         *solver.start.using,
         *solver.end.using,

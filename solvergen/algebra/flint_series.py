@@ -41,6 +41,16 @@ class FlintSeries(ModularSeries):
             if isinstance(terms, nmod_poly)
             else nmod_poly([int(cast(int, term)) for term in terms], field.prime)
         )
+        self._hold(low, polynomial, end, field)
+
+    def _made(self, low: int, polynomial: nmod_poly, end: int) -> Self:
+        """A series in the same field, of a polynomial."""
+        made = object.__new__(type(self))
+        made._hold(low, polynomial, end, self.field)
+        return made
+
+    def _hold(self, low: int, polynomial: nmod_poly, end: int, field: PrimeField) -> None:
+        """Keep a polynomial up to the truncation, without zeros before its first coefficient."""
         if low + len(polynomial) > end:
             polynomial = polynomial.truncate(max(0, end - low))
         size = len(polynomial)
@@ -88,8 +98,12 @@ class FlintSeries(ModularSeries):
             return self
         right = self._lifted(other)
         low, end = min(self.low, right.low), min(self.end, right.end)
-        parts = (s.polynomial.left_shift(s.low - low) for s in (self, right))
-        return self.like(low, next(parts) + next(parts), end)
+        first, second = self.polynomial, right.polynomial
+        if self.low > low:
+            first = first.left_shift(self.low - low)
+        elif right.low > low:
+            second = second.left_shift(right.low - low)
+        return self._made(low, first + second, end)
 
     __radd__ = __add__
 
@@ -104,12 +118,13 @@ class FlintSeries(ModularSeries):
         if not isinstance(other, Series):
             if not other:
                 return Fraction(0)
-            return self.like(self.low, self.polynomial * self.field.residue(other), self.end)
-        right = self._lifted(other)
+            factor = self.field.residue(other)
+            return self if factor == 1 else self._made(self.low, self.polynomial * factor, self.end)
+        right = other if type(other) is type(self) else self._lifted(other)
         low = self.low + right.low
         end = min(self.end + right.low, right.end + self.low)
         product = self.polynomial.mul_low(right.polynomial, max(0, end - low))
-        return self.like(low, product, end)
+        return self._made(low, product, end)
 
     __rmul__ = __mul__
 
@@ -119,3 +134,11 @@ class FlintSeries(ModularSeries):
             raise no_division()
         inverse = self.polynomial.inverse_series_trunc(self.end - self.low)
         return self.like(-self.low, inverse, self.end - 2 * self.low)
+
+    def inside(self, coefficients: Sequence[Fraction]) -> Self:
+        """The value of a polynomial, lowest coefficient first, at a series without constant term."""
+        z, field = self.polynomial.left_shift(self.low), self.field
+        total = nmod_poly([field.residue(coefficients[-1])], field.prime)
+        for value in reversed(coefficients[:-1]):
+            total = total.mul_low(z, self.end) + field.residue(value)
+        return self._made(0, total, self.end)

@@ -177,12 +177,12 @@ class ModularSeries(Series):
             terms.append(-total * first % p)
         return self.like(-self.low, terms, self.end - 2 * self.low)
 
-
-def _horner(coefficients: list[Fraction], z: ModularSeries) -> ModularSeries:
-    total = z.like(0, [z.field.residue(coefficients[-1])], z.end)
-    for value in reversed(coefficients[:-1]):
-        total = (total * z).truncated(z.end) + value
-    return total
+    def inside(self, coefficients: Sequence[Fraction]) -> Self:
+        """The value of a polynomial, lowest coefficient first, at a series without constant term."""
+        total = self.like(0, [self.field.residue(coefficients[-1])], self.end)
+        for value in reversed(coefficients[:-1]):
+            total = (total * self).truncated(self.end) + value
+        return total
 
 
 def phi(k: int, z: Scalar) -> Scalar:
@@ -192,7 +192,7 @@ def phi(k: int, z: Scalar) -> Scalar:
         return Fraction(1, factorial(k))
     if len(z.terms) != 1:
         count = -(-z.end // max(z.low, 1)) + 1
-        return _horner([Fraction(1, factorial(k + m)) for m in range(count)], z)
+        return z.inside([Fraction(1, factorial(k + m)) for m in range(count)])
     p, step = z.field.prime, z.terms[0]
     terms, power = [0] * z.end, 1
     inverse = pow(factorial(k + z.end), -1, p)
@@ -222,7 +222,7 @@ def log1p(z: Scalar) -> Scalar:
     if not isinstance(z, ModularSeries):
         return z
     count = -(-z.end // max(z.low, 1)) + 1
-    return _horner([Fraction(0), *(Fraction((-1) ** (m + 1), m) for m in range(1, count))], z)
+    return z.inside([Fraction(0), *(Fraction((-1) ** (m + 1), m) for m in range(1, count))])
 
 
 def reconstructed(residues: list[tuple[int, int]]) -> Fraction | None:

@@ -169,10 +169,10 @@ def _result(target: str) -> Result:
     from ..proof import proved
 
     proof = proved(load(target))
-    name = proof.loaded.solver.name
+    solver = proof.loaded.solver
     of_gallery = bool(catalogue.gallery_name(proof.loaded.path))
-    record = catalogue.record(catalogue.entry_of(proof)) if of_gallery else None
-    return Result(name, proof.text, proof.fault, record)
+    record = catalogue.record(catalogue.entry_of(proof), solver) if of_gallery else None
+    return Result(solver.name, proof.text, proof.fault, record)
 
 
 def _attempt(target: str) -> Result | str:

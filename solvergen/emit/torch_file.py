@@ -50,7 +50,8 @@ def torch_file(
     begun = [definition("first", "begun")] if program.first else []
     stepping = ["check_state", "check", *(["check_noise"] if noisy else [])]
     stepping += ["same_path"] if static.choices["PATH"] else []
-    planning = ["Plan", "places_of", "tensors", *(["stacked"] if static.choices["LINEAR"] else [])]
+    nested = [] if static.choices["FLAT"] else ["places_of"]
+    planning = ["Plan", *nested, "tensors", *(["stacked"] if static.choices["LINEAR"] else [])]
     planning += ["listed"] if noisy else []
     parts = [
         _header(solver, program, spec or solver.name) + "\n" + _constants(solver, plan, theory),
@@ -87,6 +88,7 @@ def _static(solver: Solver, plan: FilePlan) -> Static:
         "JUMPS": program.jumps,
         "LIFTED": plan.lifted,
         "LINEAR": not plan.norms,
+        "FLAT": not plan.norms and not program.stochastic,
         "NOISY": program.stochastic,
         "LANGEVIN": bool(openings),
         "PATH": bool(strength),

@@ -6,6 +6,7 @@ from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, cast
 
 from sympy import Expr
@@ -58,11 +59,12 @@ class _Ring:
 
     def value(self, node: Expr) -> Any:
         """The value of an expression, from what is kept where it is there."""
-        if self.kept is None or not _worth_keeping(node):
+        kept = self.kept
+        if kept is None or node.is_Symbol or node.is_Rational or not _worth_keeping(node):
             return self.fresh(node)
-        if node not in self.kept:
-            self.kept[node] = self.fresh(node)
-        return self.kept[node]
+        if node not in kept:
+            kept[node] = self.fresh(node)
+        return kept[node]
 
     def fresh(self, node: Expr) -> Any:
         """The value of an expression, computed anew."""
@@ -133,6 +135,7 @@ class _Ring:
         return lambda x: replace(self, values=ChainMap({BOUND.name: x}, values)).value(integrand)
 
 
+@lru_cache(1 << 16)
 def _worth_keeping(node: Expr) -> bool:
     """Whether an expression is a function that has the same value wherever it stands."""
     function = isinstance(node, Applied) or bool(function_name(node))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -14,12 +16,16 @@ from .runs import Sampler
 
 
 class Compiled(nn.Module):
-    """A `Sampler` whose whole run is one compiled graph, and the same graph for every other run.
+    """A `Sampler` that runs on one compiled graph, and the same graph for every other run.
 
-    The loop over steps is part of the graph and the weights are its inputs, so that runs of any
-    length on any grid share it, and so do other samplers of the same emitted file and model. Batch
-    and spatial sizes are symbols of the graph from the first run on; the number of channels is not.
-    The model must be one that torch.compile takes whole and must not write to its buffers.
+    Weights are inputs of the graph, so that runs of any length on any grid share it, and so do other
+    samplers of the same emitted file and model. Batch and spatial sizes are symbols of the graph from
+    the first run on; the number of channels is not. The model must be one that torch.compile takes
+    whole and must not write to its buffers.
+
+    In inference the graph is a model call with its update, which costs about what compiling one step
+    does. With gradients, or with a `mode` or `options`, which may ask for a CUDA graph, it is the
+    whole run, with the loop over steps in it.
 
     Where compiling fails, runs go on in eager mode after one warning that names the cause.
 
@@ -35,21 +41,76 @@ class Compiled(nn.Module):
         self.sampler, self.failed = sampler, False
         self.plan = list(sampler.plan) if unrolled else sampler.plan
         self._run = torch.compile(sampler.integrate, fullgraph=True, **options)
+        whole = getattr(self.plan, "tensors", None) is None or hasattr(self.plan, "first")
+        self.by_calls = not (whole or {"mode", "options"} & set(options))
+        self._call = torch.compile(_call(sampler.module), fullgraph=True, **options)
 
     def forward(self, x: Tensor, **extra: Any) -> Tensor:
         """The final state from x at the first grid point."""
         if self.failed:
             return self.sampler(x, **extra)
-        seen = x.view_as(x)  # marks are left on a tensor of our own
-        torch._dynamo.maybe_mark_dynamic(seen, [0, *range(2, x.ndim)])
         try:
             with one_graph():
+                if self.by_calls and not torch.is_grad_enabled():
+                    return self._called(x, extra)
+                seen = any_size(x.view_as(x))  # marks are left on a tensor of our own
                 found: Tensor = self._run(self.sampler.model, seen, self.plan, extra)
                 return found
         except RuntimeError as error:
             failed_compile(error, "the run")
             self.failed = True
             return self.sampler(x, **extra)
+
+    def _called(self, x: Tensor, extra: dict[str, Any]) -> Tensor:
+        """The final state, one call of the graph after the other."""
+        self.sampler.module.check_state(x)
+        levels, moves, *lifts = (part.to(x.device).unbind() for part in self.plan.tensors)
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        states = [wide.view_as(wide), *(torch.zeros_like(wide) for _ in moves[0][1:])]
+        for state in states:
+            any_size(state)
+        for row in zip(levels, moves, *lifts, strict=True):
+            states = self._call(self.sampler.model, states, row, x.dtype, extra)
+        return states[0].to(x.dtype)
+
+
+def any_size(x: Tensor) -> Tensor:
+    """The state, marked: its batch and spatial sizes are symbols of a graph."""
+    torch._dynamo.maybe_mark_dynamic(x, [0, *range(2, x.ndim)])
+    return x
+
+
+def _call(module: ModuleType) -> Callable[..., list[Tensor]]:
+    """A model call and its update: all states from a row of the matrices that a plan holds."""
+    check = module.check
+
+    def call(
+        model: Callable[..., Tensor],
+        states: list[Tensor],
+        row: tuple[Tensor, ...],
+        dtype: torch.dtype,
+        extra: dict[str, Any],
+    ) -> list[Tensor]:
+        x, *memory = states
+        level, moves, *lifts = row
+        for keep, spread in (lift for part in lifts for lift in part.unbind()):
+            x = keep * x + spread * torch.randn_like(x)
+        seen = x.to(dtype)
+        denoised = model(seen, level * x.new_ones([x.shape[0]]), **extra)
+        check(seen, denoised)
+        draws = moves.shape[1] - 2 - len(memory)
+        drawn = [torch.randn_like(x) for _ in range(draws)]
+        values = [x, denoised.to(x.dtype), *memory, *drawn]
+        first, *others = values
+        following = []
+        for weights in moves.unbind():
+            total = weights[0] * first
+            for k, value in enumerate(others, 1):
+                total = total + weights[k] * value
+            following.append(total)
+        return following
+
+    return call
 
 
 def one_graph() -> AbstractContextManager[None]:

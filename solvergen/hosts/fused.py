@@ -22,8 +22,8 @@ class Fused(Sampler):
 
     States are flat to the kernel, so that its graphs, one for each kind of row and one more for the
     first, serve every shape, batch and grid. Halves are updated with float32 arithmetic inside: the
-    state is kept in float32, the model's outputs as they came, and the same kernel writes the half
-    that the model sees next. For inference with solvers without noise.
+    state is kept in float32 and updated where it is, the model's outputs are kept as they came, and the
+    same kernel writes the half that the model sees next. For inference with solvers without noise.
 
     Where compiling fails, runs go on in eager mode after one warning that names the cause: halves on
     a CPU block by block.
@@ -68,8 +68,9 @@ class Fused(Sampler):
             denoised = self.model(seen, row[2] * ones, **extra)
             if number == 0:
                 self.check(seen, denoised)
-            target = empty(state)
-            shown = target if x.dtype == wide else empty(state, dtype=x.dtype)
+            half = x.dtype != wide  # the state is then our own, and no model sees it
+            target = state if half else empty(state)
+            shown = empty(state, dtype=x.dtype) if half else target
             given = row, state, denoised.reshape(-1), memory, target, shown
             try:
                 with one_graph():
@@ -84,13 +85,17 @@ class Fused(Sampler):
 
 
 def _update(step: Callable[..., Any]) -> Callable[..., Memory]:
-    """Writes the next state, and the same for the model; returns what is remembered as it came."""
+    """Writes the next state, and the same for the model; returns what is remembered as it came.
+
+    The target may be the state itself: a step that remembers it gets a copy.
+    """
 
     def update(
         row: Any, state: Tensor, denoised: Tensor, memory: Memory, target: Tensor, shown: Tensor
     ) -> Memory:
         widened = [v.to(state.dtype) for v in (denoised, *memory)]
         following, after = step(row, state, widened[0], tuple(widened[1:]))
+        after = tuple(v.clone() if v is state else v for v in after)
         target.copy_(following)
         if shown is not target:
             shown.copy_(following)

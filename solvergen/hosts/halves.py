@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .memory import Recycler
 
-BLOCK = 2**18  # entries: a megabyte of float32
+BLOCK = 2**17  # entries: half a megabyte of float32
 LARGE = 2**21  # entries from which on a run goes block by block: 4 MB of halves
 
 Memory = tuple[Tensor, ...]

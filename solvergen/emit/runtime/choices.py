@@ -13,6 +13,7 @@ ANALYTIC = False  # whether there is none
 JUMPS = False  # whether the level may rise within a grid
 LIFTED = False  # whether noise may come before a model call
 LINEAR = True  # whether a step is linear in its states, so that a matrix describes it
+FLAT = True  # whether it is and draws no noise: rows hold a level and weights alone
 NOISY = False  # whether it draws noise
 LANGEVIN = False  # whether steps stay at one level
 PATH = False  # whether its noise is that of one Brownian path

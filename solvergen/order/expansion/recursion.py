@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from itertools import accumulate, repeat
+from operator import mul
 
 from ...algebra.ring import WordRing
 from ...algebra.scalar import Scalar
@@ -38,6 +40,8 @@ class Recursion:
 
     def __init__(self, step_values: StepValues[WordRing], limit: int) -> None:
         self.step_values, self.limit, self.ring = step_values, limit, step_values.ring
+        self.integrals: dict[tuple[Scalar, Scalar], list[Scalar]] = {}
+        self.powers: dict[Scalar, list[Scalar]] = {}
 
     def evaluation(self, error: Words, offset: Scalar) -> Words:
         """N at a state that deviates by `error` from the solution at `offset`."""
@@ -108,12 +112,16 @@ class Recursion:
 
     def exact(self, start: Scalar, length: Scalar, z: Scalar) -> list[Scalar]:
         """The integrals Q_k of the exact solution, k = 0 … limit − 1."""
-        phi = self.ring.functions["phi"]
-        steps: list[Scalar] = []
-        power: Scalar = Fraction(1)
-        for j in range(self.limit):
-            power = power * length
-            steps.append(power * phi(j + 1, z))
+        if (start, length) not in self.integrals:
+            self.integrals[start, length] = self._integrals(start, length, z)
+        return self.integrals[start, length]
+
+    def _integrals(self, start: Scalar, length: Scalar, z: Scalar) -> list[Scalar]:
+        if length not in self.powers:
+            phi = self.ring.functions["phi"]
+            powers = accumulate(repeat(length, self.limit), mul)
+            self.powers[length] = [power * phi(j, z) for j, power in enumerate(powers, 1)]
+        steps = self.powers[length]
         shifts: list[Scalar] = [Fraction(1)]
         while len(shifts) < self.limit and start:
             shifts.append(shifts[-1] * start / len(shifts))
