@@ -77,18 +77,19 @@ class Plan:
     """
 
     def __init__(self, rows):
-        found, forms, known = [], {}, {}
+        found, forms = [], {}
         self.steps, self.kinds = [row[0] for row in rows], [row[1] for row in rows]
         self.parts, self.made = [], [None] * len(rows)
-        for row in rows:
-            if id(row) not in known:
-                begin = len(found)
-                form = places_of(row[2:], found)
-                known[id(row)] = begin, forms.setdefault(form, form)
-            self.parts.append(known[id(row)])
+        for row in rows:  # a level, then its weights
+            begin, count = len(found), len(row[3])
+            found += row[2], *row[3]
+            if count not in forms:
+                forms[count] = None, (None,) * count
+            self.parts.append((begin, forms[count]))
         self.numbers = torch.tensor(found, dtype=torch.float64)
         whole = hasattr(torch._higher_order_ops, "scan")
-        self.tensors = stacked(rows) if whole else None
+        begins = torch.tensor([begin for begin, _ in self.parts])
+        self.tensors = stacked(rows, self.numbers, begins) if whole else None
 
     def __len__(self):
         return len(self.steps)
@@ -106,12 +107,6 @@ class Plan:
         return (self[k] for k in range(len(self)))
 
 
-def places_of(part, found):
-    """The form of a part of a row, None in the place of a number; its numbers join those found."""
-    many, add = (list, tuple), found.append
-    return tuple([places_of(p, found) if isinstance(p, many) else add(p) for p in part])
-
-
 def tensors(form, numbers):
     """0-d float64 tensors in the places of numbers: they keep the state's dtype."""
 
@@ -125,8 +120,10 @@ def tensors(form, numbers):
     return filled(form)
 
 
-def stacked(rows):
+def stacked(rows, numbers, begins):
     """Levels and matrices of the rows: weights as inputs of one graph for any number of steps.
+
+    numbers, begins: the numbers of all rows, and where the level and weights of each row begin.
 
     A step is linear in x, the model output, what is remembered and its draws. Entry r of what it
     returns, x first, is row r of its matrix times these: unit vectors in their place show it.
@@ -161,16 +158,17 @@ def stacked(rows):
     unit = torch.eye(2 + held + most, dtype=torch.float64).unbind()
     moves = torch.zeros(len(rows), 1 + held, 2 + held + most, dtype=torch.float64)
     for (state, kind, count, *drawn), places in alike.items():
-        weights = torch.tensor([w for p in places for w in rows[p][3]], dtype=torch.float64)
-        weights = weights.view(-1, count).T[..., None].unbind()
+        index = torch.tensor(places)
+        weights = numbers[begins[index] + 1 + torch.arange(count)[:, None]]
         left, noise = iter(unit[2:]), unit[2 + held : 2 + held + sum(drawn)]
         sizes = shape(known[state])
         memory = [next(left) if n < 0 else tuple(next(left) for _ in range(n)) for n in sizes]
-        x, memory = stepped(kind, weights, unit[0], unit[1], memory, noise)
-        index = torch.tensor(places)
+        x, memory = stepped(kind, weights[..., None].unbind(), unit[0], unit[1], memory, noise)
+        part = moves.new_zeros(len(places), *moves.shape[1:])
         for r, entry in enumerate([x, *flat(memory)]):
-            moves[index, r] = entry
-    found = [torch.tensor([row[2] for row in rows], dtype=torch.float64), moves]
+            part[:, r] = entry
+        moves[index] = part
+    found = [numbers[begins], moves]
     for tensor in found:  # what torch._dynamo.maybe_mark_dynamic does: any number of rows
         tensor._dynamo_weak_dynamic_indices, tensor._has_dynamo_dim_marking = {0}, True
     return tuple(found)

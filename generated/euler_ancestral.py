@@ -179,7 +179,7 @@ def stacked(rows, numbers, begins):
         left, noise = iter(unit[2:]), unit[2 + held : 2 + held + sum(drawn)]
         sizes = shape(known[state])
         memory = [next(left) if n < 0 else tuple(next(left) for _ in range(n)) for n in sizes]
-        x, memory = stepped(kind, weights[..., None].unbind(), *unit[:2], memory, noise)
+        x, memory = stepped(kind, weights[..., None].unbind(), unit[0], unit[1], memory, noise)
         part = moves.new_zeros(len(places), *moves.shape[1:])
         for r, entry in enumerate([x, *flat(memory)]):
             part[:, r] = entry

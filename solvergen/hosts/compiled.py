@@ -39,7 +39,7 @@ class Compiled(nn.Module):
     def __init__(self, sampler: Sampler, *, unrolled: bool = False, **options: Any) -> None:
         super().__init__()
         self.sampler, self.failed = sampler, False
-        self.plan = list(sampler.plan) if unrolled else sampler.plan
+        self.plan: Any = list(sampler.plan) if unrolled else sampler.plan
         self._run = torch.compile(sampler.integrate, fullgraph=True, **options)
         whole = getattr(self.plan, "tensors", None) is None or hasattr(self.plan, "first")
         self.by_calls = not (whole or {"mode", "options"} & set(options))
