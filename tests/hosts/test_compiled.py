@@ -124,7 +124,7 @@ def test_fused_steps_compile_in_the_first_run_only(name, committed, network):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("name", ["dpmpp_2m", "ddim_noise"])
+@pytest.mark.parametrize("name", ["dpmpp_2m", "ddim_noise", "heun_edm"])
 def test_fused_halves_are_those_of_a_run(name, dtype, committed, network):
     module, x = committed(name), (torch.randn(2, 2, 6, 6) * 14).to(dtype)
     wanted = Sampler(module, network.to(dtype), levels(8))(x)
@@ -146,3 +146,14 @@ def test_fused_steps_go_on_where_compiling_fails(committed, network):
 def test_fused_steps_are_for_solvers_without_noise(committed, network):
     with pytest.raises(ValueError, match="draws noise"):
         Fused(committed("seeds_2").module, network, levels(4))
+
+
+@pytest.mark.nightly
+def test_a_run_is_compiled_ahead_of_time(committed, network, tmp_path):
+    sampler, x = Sampler(committed("dpmpp_2m"), network, levels(5)), torch.randn(2, 2, 8, 8) * 14
+    with torch.no_grad():
+        exported = torch.export.export(sampler, (x,))
+        path = str(tmp_path / "run.pt2")
+        torch._inductor.aoti_compile_and_package(exported, package_path=path)
+        found = torch._inductor.aoti_load_package(path)(x)
+    assert torch.allclose(found, sampler(x), atol=1e-5)
