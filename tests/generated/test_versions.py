@@ -26,6 +26,7 @@ TORCH = {
     "Tensor",
     "add",
     "addr",
+    "arange",
     "as_tensor",
     "compiler",
     "cuda",
