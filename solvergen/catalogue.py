@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .loading import Loaded
     from .program.model import Program
     from .proof import Proof
-    from .spec.model import Solver
 
 FILE = "catalogue.json"
 FAMILIES = ("one evaluation", "runge-kutta", "multistep", "predictor-corrector", "hybrid")
@@ -351,10 +350,10 @@ def _entry(data: Mapping[str, Any]) -> Entry:
     return Entry(**{**data, **frozen})
 
 
-def record(one: Entry, solver: Solver | None = None) -> dict[str, Any]:
+def record(one: Entry, loaded: Loaded | None = None) -> dict[str, Any]:
     """What is stored of a gallery solver: its entry without empty fields, and the specs it rests on.
 
-    solver: the spec of the entry, where it has been read; it is read and derived anew unless given.
+    loaded: the solver of the entry, where it is at hand; it is read and derived anew unless given.
     """
     plain = dataclasses.asdict(one)
     defaults = {f.name for f in dataclasses.fields(one) if f.default is not dataclasses.MISSING}
@@ -363,7 +362,7 @@ def record(one: Entry, solver: Solver | None = None) -> dict[str, Any]:
     }
     kept = {name: value for name, value in plain.items() if value or name not in defaults}
     kept.pop("local_error", None) if not any(one.local_error) else None
-    solver = one.loaded.solver if solver is None else solver
+    solver = (one.loaded if loaded is None else loaded).solver
     edges = (
         *solver.start.using,
         *solver.end.using,

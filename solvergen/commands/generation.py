@@ -169,10 +169,10 @@ def _result(target: str) -> Result:
     from ..proof import proved
 
     proof = proved(load(target))
-    solver = proof.loaded.solver
-    of_gallery = bool(catalogue.gallery_name(proof.loaded.path))
-    record = catalogue.record(catalogue.entry_of(proof), solver) if of_gallery else None
-    return Result(solver.name, proof.text, proof.fault, record)
+    loaded = proof.loaded
+    of_gallery = bool(catalogue.gallery_name(loaded.path))
+    record = catalogue.record(catalogue.entry_of(proof), loaded) if of_gallery else None
+    return Result(loaded.solver.name, proof.text, proof.fault, record)
 
 
 def _attempt(target: str) -> Result | str:
