@@ -7,39 +7,33 @@ from dataclasses import replace
 from fractions import Fraction
 
 from ...algebra.explosion import Explosion, check
-from ...algebra.ring import SeriesRing
 from ...algebra.scalar import Scalar
 from ...algebra.series import coefficient
-from ...algebra.traced import symbol
 from ...errors import OrderError
 from ...program.consistency import keeps_states
 from ...program.model import Program
 from ..expansion import grid as grids
-from ..expansion.grid import ARBITRARY, CLASSES, SMOOTH, UNIFORM, Grid
+from ..expansion.grid import ARBITRARY, CLASSES, SMOOTH, UNIFORM
 from ..expansion.local_error import (
     LARGEST,
     Case,
     Leading,
-    defaults,
     first_error,
     local_error,
     predictor_error,
 )
 from ..expansion.surd_errors import leading_with_roots, radicands
 from ..expansion.symbol_values import (
-    Jet,
-    Value,
     another_coordinate,
     generic_coordinate,
-    symbolic_coordinate,
 )
 from ..expansion.words import Word, reading_order, spell
 from ..verdict import LeadingError, Order
+from .cases import Cases
 from .ends import end_error, endings, shrink_exponent, start_error
 from .persistence import accumulates, growth
 from .report import OrderReport
-from .run_places import COUNTS, counted, counts
-from .switches import branches, logarithmic, switched, weakest
+from .switches import branches, switched, weakest
 from .zero_stability import zero_stability
 
 WITH_STAGES = 9  # heaviest words expanded for steps with stages: 1,842 of them
@@ -93,43 +87,13 @@ class Analysis:
                 f"{program.name} draws noise, so it has no single order; `solvergen explain SPEC` "
                 "shows those of its mean, its covariance and its path"
             )
-        known = defaults(program)
-        for name in (*parameters, *symbolic):
-            if name not in known:
-                raise OrderError(
-                    f"{program.name} has no parameter `{name}`; it has {', '.join(known) or 'none'}"
-                )
-        free = [name for name in program.varying if name not in parameters]
-        self.program, self.symbolic = program, (*symbolic, *free)
-        self.values: dict[str, Scalar] = {**known, **parameters}
-        self.free = frozenset(free)
-        self.spans = program.main.spans
-        if "remaining" in program.free_symbols():
-            # `remaining` is an independent O(1) quantity
-            self.symbolic = (*self.symbolic, "remaining")
-            self.values["remaining"] = Fraction(1)
-        if not {"sigma", "sigma_next"}.isdisjoint(program.free_symbols()):
-            if not program.kappa:
-                raise OrderError(
-                    f"{program.name}: no order is derived for velocity solvers whose weights use `sigma`"
-                )
-            self.symbolic = (*self.symbolic, "sigma")  # σ/α at the base point, any level
-            self.values["sigma"] = Fraction(1)
-        if switched(program):
-            raise OrderError(
-                f"{program.name}: its weights switch along the run (between or min), so that a step has no "
-                "one series; its order is derived for each way in which they are decided"
-            )
-        if logarithmic(program):
-            raise OrderError(
-                f"{program.name}: no order is derived for weights with log, which has no rational values; log1p "
-                "of what vanishes with h has a series"
-            )
-        self.counts = counts(program)
-        if self.counts:
-            self.symbolic = (*self.symbolic, *COUNTS)
-        self.jets = any(step.coordinate is not None for step in program.steps)
+        self.program, self.cases = program, Cases(program, parameters, symbolic)
+        self.values = self.cases.values
         self.stop = WITH_STAGES if program.main.stages else LARGEST
+
+    def case(self, kind: str, seed: int = 1) -> Case:
+        """The program on a grid of a class at a generic rational point."""
+        return self.cases.generic(kind, seed)
 
     def report(self) -> OrderReport:
         """Decide all orders."""
@@ -156,7 +120,7 @@ class Analysis:
         elif self.program.calls_elsewhere or not keeps_states(self.program):
             # Its outputs are not those of the solution's level: nothing is kept for all factors.
             table = {kind: dict.fromkeys(modes, Order(0, False)) for kind, modes in table.items()}
-        if self.free:  # single values may gain an order
+        if self.cases.free:  # single values may gain an order
             table = {
                 kind: {mode: replace(order, exact=False) for mode, order in modes.items()}
                 for kind, modes in table.items()
@@ -170,61 +134,6 @@ class Analysis:
         if any(endings(self.program)):
             end = self.capped(kind, start, lambda case, p: end_error(case, p, self.predictor))
         return {"exact_start": exact, "own_start": start, "own_end": end}
-
-    # -- cases ---------------------------------------------------------------------------------
-
-    def case(self, kind: str, seed: int = 1) -> Case:
-        """The program on a grid of a class at a generic rational point."""
-        made: dict[str, Callable[[SeriesRing], Grid]] = {
-            UNIFORM: lambda ring: grids.uniform(),
-            ARBITRARY: lambda ring: grids.generic(seed),
-            SMOOTH: lambda ring: grids.smooth(grids.generic_jet, ring.x / self.spans, ring.end),
-        }
-        points: dict[str, Value] = {
-            name: self.point(i, seed) if name in self.free else grids.generic_ratio(61 + seed, i)
-            for i, name in enumerate(self.symbolic)
-        }
-        return Case(self.program, made[kind], self.parameters(points))
-
-    def parameters(
-        self, points: Mapping[str, Value]
-    ) -> Callable[[SeriesRing], Mapping[str, Value]]:
-        """The value of every parameter, from the ring; those of `steps` and `i` times h are points."""
-
-        def known(ring: SeriesRing) -> Mapping[str, Value]:
-            if not self.counts:
-                return {**self.values, **points}
-            length, gone = (points[name] for name in COUNTS)
-            assert not callable(length) and not callable(gone)
-            return {**self.values, **points, **counted(ring, length, gone)}
-
-        return known
-
-    @staticmethod
-    def point(index: int, seed: int) -> Callable[[int], Fraction]:
-        """Generic values of a parameter that differs from step to step, of both signs."""
-        return lambda site: grids.generic_ratio(79 + seed, 97 * index + site) - Fraction(4, 3)
-
-    def symbolic_case(self, kind: str) -> Case:
-        """The program on a grid of a class with symbols for everything that is free."""
-        made: dict[str, Callable[[SeriesRing], Grid]] = {
-            UNIFORM: lambda ring: grids.uniform(),
-            ARBITRARY: lambda ring: grids.symbolic(self.spans),
-            SMOOTH: lambda ring: grids.smooth(grids.symbolic_jet, ring.x / self.spans, ring.end),
-        }
-        points: dict[str, Value] = {
-            name: symbol(self.shown(name), (grids.generic_ratio(67, i), grids.generic_ratio(71, i)))
-            for i, name in enumerate(self.symbolic)
-        }
-        jets: Jet = symbolic_coordinate if self.jets else generic_coordinate
-        return Case(self.program, made[kind], self.parameters(points), jets)
-
-    def shown(self, name: str) -> str:
-        """A parameter's name in constants: apart from step ratios r1, … and jets y2, …, eta."""
-        if name in COUNTS:
-            return {"steps": "Nh", "i": "ih"}[name]
-        taken = name.rstrip("0123456789") in ("r", "y", "eta", "eta_")
-        return f"{name}_" if taken and (self.program.main.history or self.jets) else name
 
     # -- local errors --------------------------------------------------------------------------
 
@@ -256,7 +165,7 @@ class Analysis:
             [self.leading(self.case(ARBITRARY, seed).deciding()) for seed in (1, 2)] if free else []
         )
         uniform = self.order(self.found[UNIFORM])
-        if self.jets and uniform.exact:
+        if self.cases.jets and uniform.exact:
             uniform = replace(uniform, exact=self.certain(UNIFORM, uniform.value + 1))
         arbitrary = min([uniform, *map(self.order, seeds)], key=lambda order: order.value)
         self.found[ARBITRARY] = min(
@@ -342,14 +251,14 @@ class Analysis:
             return LeadingError(self.stop + 1, ())
         exponent = int(found.exponent)
         free = kind != UNIFORM and self.program.main.uneven
-        if free or self.symbolic or self.jets:
+        if free or self.cases.symbolic or self.cases.jets:
             try:
                 self.refuse_explosion(kind, exponent)
             except Explosion:
                 if kind != UNIFORM:
                     raise
                 return self.partial(exponent)
-            exact = self.leading(self.symbolic_case(kind), exponent)
+            exact = self.leading(self.cases.symbols(kind), exponent)
         else:
             exact = self.rational(exponent)
         return LeadingError.of(found.exponent, exact.terms if exact else {})
@@ -386,10 +295,10 @@ class Analysis:
         history = main.history + points if kind == ARBITRARY else 0
         if self.program.main.corrector and kind == ARBITRARY:
             history = 2 * history + 1
-        if kind == UNIFORM and self.jets:  # the derivatives of the further coordinate alone
+        if kind == UNIFORM and self.cases.jets:  # the derivatives of the further coordinate alone
             history = exponent - 1
         words = [spell(word) for word in rational.terms] if rational else []
-        check(self.program.name, exponent, history + len(self.symbolic), words)
+        check(self.program.name, exponent, history + len(self.cases.symbolic), words)
 
     def shrink(self) -> Fraction:
         """The exponent of the shortened first step."""

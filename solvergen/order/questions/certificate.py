@@ -194,7 +194,7 @@ def _leading(plain: Analysis, kind: str, order: int) -> Document:
         at["remaining"] = "1"
     if program.main.coordinate is not None:
         at |= {f"y{j}": str(generic_coordinate(j)) for j in range(2, order + 3)}
-    plain.symbolic = ()
+    plain.cases.symbolic = ()
     exact, where = plain.leading(plain.case(UNIFORM), order + 1), UNIFORM
     if exact is not None:
         found = LeadingError.of(exact.exponent, exact.terms)
