@@ -247,6 +247,10 @@ def check_noisy(report: StochasticReport) -> None:
                 assert found == sorted(found, reverse=True)
 
 
+# The constant holds derivatives of the model at a fixed state, which are no words.
+UNSTATED = {"edict"}
+
+
 def test_proved_orders_of_the_gallery_are_consistent() -> None:
     """As stored; `generate --check` proves all of them anew."""
     for name in names():
@@ -259,7 +263,7 @@ def test_proved_orders_of_the_gallery_are_consistent() -> None:
         assert all(
             row == sorted(row, reverse=True) for row in (*rows, *map(list, zip(*rows, strict=True)))
         )
-        assert min(map(min, rows)) >= 0 and entry.leading
+        assert min(map(min, rows)) >= 0 and bool(entry.leading) == (name not in UNSTATED)
         lost = entry.order["uniform"]["own_end"][0] < entry.order["uniform"]["exact_start"][0]
         assert bool(entry.bottlenecks) >= lost, name
 
