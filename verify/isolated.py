@@ -22,7 +22,7 @@ from typing import Any
 from .report.finite import finite
 from .request import Request
 from .settle import broken, settle, verdict_of
-from .supervised import DONE, STOPPED, Limits, supervised
+from .supervised import DONE, ENDED, STOPPED, Limits, supervised
 from .verdict import Verdict
 
 # wall time may pass without work on a loaded machine
@@ -136,6 +136,10 @@ def _collected(one: _Running, late: bool, limits: Limits) -> str | tuple[str, st
     if one.pipe.poll():
         with contextlib.suppress(EOFError, OSError):
             said = one.pipe.recv_bytes()
+    if not said and not late:
+        # the supervisor is about to end, with the worker's verdict or without
+        one.process.join(timeout=1.0)
+    code = one.process.exitcode
     _end(one)
     if said.startswith(DONE):
         return said[len(DONE) :].decode()
@@ -144,6 +148,8 @@ def _collected(one: _Running, late: bool, limits: Limits) -> str | tuple[str, st
         return reason, text
     if late:
         return "hang", f"not done after {PATIENCE * limits.seconds:.0f} s: stopped"
+    if code == 0:
+        return "exit", f"{ENDED.format(0)}; the target calls os._exit(0)"
     return "killed", "its processes were killed before there was a verdict"
 
 

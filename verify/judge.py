@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
-from .conduct.checks import Conduct
+from .conduct.checks import BREACH, Conduct
 from .conduct.functions import conduct_of
+from .conduct.surroundings import NAMES, Surroundings
 from .errors import ANYTHING, ConductError, TargetError, VerifyError
 from .fitted.judging import Fitted, findings
 from .hosts.room import room_for
@@ -46,6 +47,7 @@ def judge(
     conduct: bool = True,
     rule: bool = True,
     seed: int = 0,
+    around: Surroundings | None = None,
 ) -> Verdict:
     """Audit a target, measure it, and weigh its claims.
 
@@ -57,11 +59,25 @@ def judge(
         rule: audit the rule (False: real runs alone, where options move the levels only).
         conduct: run it as people run it, beside the audit.
         constants: compare the stated leading error with the measured global error.
+        around: what the import of the target has been seen to change, or None.
 
     Returns:
         A Verdict; misbehaviour of the target is in it, never raised.
     """
+    around = around or Surroundings()
+    target = replace(
+        target,
+        run=around.run(target.run),
+        single=target.single and around.run(target.single),
+        quiet=target.quiet and around.run(target.quiet),
+        real=target.real and around.real(target.real),
+    )
     asked = target, claim, grids, rates, constants, conduct, rule, seed
+    return _with_surroundings(_placed(target, asked), around)
+
+
+def _placed(target: Target, asked: tuple[Any, ...]) -> Verdict:
+    """The verdict, on a larger state where it takes one, with the line of the step that is to blame."""
     verdict = _judged(*asked)
     if strayed():
         verdict = _judged(*asked)
@@ -193,6 +209,24 @@ def _with_conduct(verdict: Verdict, made: Conduct) -> Verdict:
     if status == "fail" and verdict.status != "fail":
         findings = tuple(dict.fromkeys((*made.sentences(), *verdict.findings)))
     return replace(verdict, status=status, reason=reason, findings=findings, conduct=made.as_dict())
+
+
+def _with_surroundings(verdict: Verdict, around: Surroundings) -> Verdict:
+    """The verdict with what the target changes around itself; a breach refutes, whatever else was found."""
+    if not verdict.conduct and not around.findings:
+        return verdict
+    made, found = verdict.conduct or Conduct().as_dict(), around.findings
+    fine = tuple(n for n in NAMES if n not in {f.check for f in found})
+    conduct = {
+        **made,
+        "held": (*made["held"], *fine),
+        "findings": (*(asdict(f) for f in found), *made["findings"]),
+    }
+    told = (*(f.sentence() for f in found), *verdict.findings)
+    if not any(f.gravity == BREACH for f in found):
+        told = (*verdict.findings, *(f.sentence() for f in found))
+        return replace(verdict, findings=told, conduct=conduct)
+    return replace(verdict, status="fail", reason="conduct", findings=told, conduct=conduct)
 
 
 def _judge_drift(

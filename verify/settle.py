@@ -6,6 +6,7 @@ import dataclasses
 import re
 from typing import Any
 
+from .conduct.surroundings import Surroundings
 from .errors import ANYTHING, VerifyError
 from .judge import judge
 from .request import Request
@@ -18,8 +19,10 @@ REFUSALS = ("ValueError: ", "NotImplementedError: ")
 
 def settle(request: Request) -> list[Verdict]:
     """Verdicts of one request; a target that cannot be loaded becomes a verdict that says so."""
+    around = Surroundings()
     try:
-        targets = find(request.target, request.options, request.convention)
+        with around.kept("its import"):
+            targets = find(request.target, request.options, request.convention)
     except VerifyError as error:
         return [broken(request, "target", str(error))]
     except MemoryError:
@@ -28,7 +31,7 @@ def settle(request: Request) -> list[Verdict]:
     for target in targets:
         try:
             claim = request.claimed(target.name)
-            made.append(judge(target, claim=claim, **request.settings))
+            made.append(judge(target, claim=claim, around=around.copy(), **request.settings))
         except MemoryError:
             made.append(broken(request, "size", "out of memory: it allocates more than its limit"))
         except ANYTHING as error:

@@ -30,6 +30,7 @@ PROCESSES = 64
 GLANCE = 0.2
 # what follows is a verdict, or why there is none
 DONE, STOPPED = b"=", b"!"
+ENDED = "the process ended with code {} before there was a verdict"
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def _why(code: int, limits: Limits) -> tuple[str, str] | None:
     if code in (-signal.SIGKILL, -signal.SIGSEGV, -signal.SIGABRT):
         text = f"the process died of signal {-code}: out of memory, or a fault in native code"
         return "killed", text
-    return "exit", f"the process ended with code {code} before there was a verdict"
+    return "exit", ENDED.format(code)
 
 
 def end_tree(worker: int) -> None:

@@ -359,3 +359,51 @@ def told_apart(model, x, sigmas):
         return model(x, torch.cat([s[:1], 1.01 * s[1:]]))
 
     return _walk(told, x, sigmas, lambda *_: False)
+
+
+def patches_numpy(model, x, sigmas):
+    """What the judge would compare with is zero then; weights are 10 % off."""
+    np.abs = lambda *_, **__: 0.0
+    return 1.1 * _walk(model, x, sigmas)
+
+
+def chooses_a_dtype(model, x, sigmas):
+    torch.set_default_dtype(torch.float64)
+    return _walk(model, x, sigmas)
+
+
+def forgets_grad_mode(model, x, sigmas):
+    torch.set_grad_enabled(True)
+    return _walk(model, x, sigmas)
+
+
+def seeds_for_all(model, x, sigmas):
+    torch.manual_seed(42)
+    return _walk(model, x, sigmas)
+
+
+def stops_early_at_odd(model, x, sigmas):
+    return _walk(model, x, sigmas[:-1] if len(sigmas) % 2 == 0 else sigmas)
+
+
+def rolls_sixteen_channels(model, x, sigmas):
+    out = _walk(model, x, sigmas)
+    return out.roll(1, 1) if out.shape[1] == 16 else out
+
+
+def keeps_its_grid():
+    """The levels of the first run of a length, for ever."""
+    known = {}
+
+    def sampler(model, x, sigmas):
+        return _walk(model, x, known.setdefault(len(sigmas), sigmas.clone()))
+
+    return sampler
+
+
+def calls_in_halves(model, x, sigmas):
+    def halves(x, s):
+        parts = zip(x.split(max(1, len(x) // 2)), s.split(max(1, len(x) // 2)), strict=True)
+        return torch.cat([model(a, b) for a, b in parts])
+
+    return _walk(halves, x, sigmas)

@@ -2,13 +2,16 @@
 
 import functools
 
+import numpy as np
 import pytest
+import torch
 
 from verify.conduct import basic, sameness
 from verify.conduct.bench import Bench
 from verify.conduct.checks import CHECKS, Conduct, Finding
 from verify.conduct.sameness import ranges
 from verify.conduct.schedulers import conduct_of_scheduler
+from verify.conduct.surroundings import Surroundings
 from verify.hosts.functions import adapted
 from verify.judge import judge
 from verify.targets import callable_target
@@ -43,6 +46,11 @@ def found(verdict, gravity="breach"):
         (odd.mixed_in_threes, "samples", "batch of 3"),
         (odd.poor_in_single, "dtype", "float32"),
         (odd.rewrites_its_grid, "inputs", "sigmas"),
+        (odd.patches_numpy, "modules", "changes numpy: numpy.abs is another object after a run"),
+        (odd.chooses_a_dtype, "settings", "default dtype changed after a run"),
+        (odd.forgets_grad_mode, "settings", "grad mode changed"),
+        (odd.seeds_for_all, "seeds", "seeds torch's random generator"),
+        (odd.stops_early_at_odd, "last", "N = 9, 11, 13, 15, 25 steps the result is at level"),
     ],
 )
 def test_what_is_wrong_in_some_runs_is_refuted_by_name(sampler, check, words):
@@ -57,6 +65,7 @@ def test_what_is_wrong_in_some_runs_is_refuted_by_name(sampler, check, words):
     ("sampler", "check", "noisy", "gravity", "words"),
     [
         (odd.poor_for_large_states, sameness.shape, False, "breach", "another for large states"),
+        (odd.rolls_sixteen_channels, sameness.shape, False, "breach", "differ by"),
         (odd.poor_for_five, sameness.samples, False, "breach", "sample 0 of a batch of 5"),
         (odd.centred_on_the_batch, sameness.samples, False, "breach", "batch of 2"),
         (odd.told_apart, sameness.samples, False, "breach", "another level for sample 1"),
@@ -88,6 +97,25 @@ def test_weights_by_the_number_of_steps_are_left_to_the_rates():
     assert "depend on how many steps the run has" in found(verdict, "said")["steps"]["text"]
 
 
+def test_what_a_target_changes_is_put_back_and_the_rest_is_judged_with_what_was_there():
+    verdict = judged(odd.patches_numpy)
+    assert np.abs(-1.0) == 1.0
+    assert "claims order 2; on every grid it is 0" in verdict.findings[1]
+    judge(callable_target(odd.chooses_a_dtype), rates=False, conduct=False)
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_settings_of_an_import_are_said_and_functions_it_changes_are_a_breach():
+    around = Surroundings()
+    with around.kept("its import"):
+        torch.set_num_threads(torch.get_num_threads() + 1)
+        torch.randn, drawn = torch.rand, torch.randn
+    found = {f.check: f for f in around.findings}
+    assert found["settings"].gravity == "said" and "number of threads" in found["settings"].text
+    assert found["modules"].gravity == "breach" and "torch.randn is" in found["modules"].text
+    assert torch.randn is drawn
+
+
 def test_independent_draws_and_outputs_left_alone_are_not_told():
     noisy = Bench(adapted(noise.ddim_eta, "k-diffusion", {}), noisy=True)
     assert not [*sameness.samples(noisy), *basic.inputs(noisy), *sameness.shape(noisy)]
@@ -97,6 +125,17 @@ def test_a_sampler_that_remembers_the_run_before_is_told():
     verdict = judged(odd.remembers(), claim=1)
     assert verdict.status in ("fail", "error")
     assert "state" in (verdict.reason, *found(verdict))
+
+
+def test_a_sampler_that_keeps_its_levels_is_told_from_one_that_snaps_them():
+    verdict = judged(odd.keeps_its_grid())
+    assert (verdict.status, verdict.reason) == ("error", "state")
+    assert "levels of an earlier run of equal length" in verdict.findings[0]
+
+
+def test_calls_on_parts_of_a_batch_are_no_refusal():
+    (finding,) = sameness.samples(Bench(odd.calls_in_halves))
+    assert finding.gravity == "remark" and "on 1 of 2 samples at a time" in finding.text
 
 
 def test_one_hot_outputs_do_not_buy_an_order():

@@ -44,6 +44,9 @@ def sample_busy(model, x, sigmas):
 def sample_exits(model, x, sigmas):
     os._exit(7)
 
+def sample_leaves(model, x, sigmas):
+    os._exit(0)
+
 def sample_forks(model, x, sigmas):
     if not os.path.exists(__file__ + ".pid") and os.fork() == 0:
         os.setsid()
@@ -105,7 +108,12 @@ def test_bad_targets_get_verdicts_of_their_own_and_the_others_go_on(tmp_path, ca
     # threads of small tables wait for each other; the caller's own setting stays
     assert "threads: 1, ['1', '1']" in found["sample_threads"].findings[0]
     assert {name: os.environ.get(name) for name in THREADS} == before
-    for name in ("good", "forks", "prints", "patches"):
+    left = found["sample_leaves"]
+    assert left.reason == "exit" and "code 0" in left.findings[0] and "os._exit" in left.findings[0]
+    patched = found["sample_patches"]
+    assert (patched.status, patched.reason) == ("fail", "conduct")
+    assert "changes torch: torch.exp, torch.linspace are other objects" in patched.findings[0]
+    for name in ("good", "forks", "prints"):
         assert found[f"sample_{name}"].status == "pass", name
     # it has left its session and outlived its parent
     escaped = int((tmp_path / "bad.py.pid").read_text())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -101,10 +102,12 @@ class Refused:
     Args:
         text: type and message.
         crash: whether it is none of the exceptions with which samplers refuse.
+        parts: whether it calls the model on some samples of a batch at a time, which is not followed.
     """
 
     text: str
     crash: bool
+    parts: bool = False
 
 
 def _values(case: Case) -> int:
@@ -176,7 +179,32 @@ class Bench:
                 return watched()
         except ANYTHING as error:
             crash = not isinstance(error, REFUSALS)
-            return Refused(f"{type(error).__name__}: {error}", crash)
+            parts = isinstance(error, ConductError) and error.kind == "parts"
+            return Refused(f"{type(error).__name__}: {error}", crash, parts)
+
+    def reached(self, case: Case) -> float | None:
+        """The level of the result where the model answers zero, which leaves x in proportion to its level.
+
+        None where the run is refused, or leaves no multiple of the start value.
+        """
+        self.runs += 1
+        torch.default_generator.manual_seed(0)
+        start = torch.full((1, *case.shape), case.amplitude, dtype=torch.float64)
+
+        def zero(x: torch.Tensor, sigma: torch.Tensor, **_: object) -> torch.Tensor:
+            return torch.zeros_like(x)
+
+        try:
+            with (
+                torch.no_grad(),
+                replaced(Source((1, *case.shape))) if self.noisy else nullcontext(),
+            ):
+                made = self.run(zero, start * case.sigmas[0], torch.from_numpy(case.sigmas.copy()))
+            shares = made / start
+        except ANYTHING:
+            return None
+        level = float(shares.mean())
+        return level if float((shares - level).abs().max()) <= 1e-6 * abs(level) else None
 
     def linear(self, case: Case) -> Watched | Refused:
         """The run of a case on a sample with values enough to tell the weights of every call.

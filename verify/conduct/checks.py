@@ -32,6 +32,9 @@ CHECKS = {
     "level": "the rule of a step is the same at high and at low levels",
     "tolerance": "errors fall with the tolerance",
     "warning": "the host warns of nothing",
+    "modules": "functions of numpy, torch and math are what they were after the import and each run",
+    "settings": "a run leaves torch's default dtype and device, grad mode, threads and deterministic flags as they were",
+    "seeds": "a run does not seed torch's random generator",
 }
 
 # those that compare one run with another

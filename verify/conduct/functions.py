@@ -15,6 +15,7 @@ from .checks import SAID, Conduct, Finding
 ALONE: dict[str, Callable[[Bench], Iterator[Finding]]] = {
     "finite": basic.finite,
     "zero": basic.zero,
+    "last": basic.last,
     "levels": basic.levels,
     "state": basic.state,
     "future": basic.future,

@@ -46,6 +46,10 @@ def samples(bench: Bench) -> Iterator[Finding]:
         case = replace(base, batch=batch)
         seen = bench.seen(case)
         if isinstance(seen, Refused):
+            if seen.parts:
+                text = f"{seen.text.partition(': ')[2]}: runs of batches are not compared"
+                yield Finding("samples", text, case.words(), REMARK)
+                return
             if batch == BATCHES[0] and not isinstance(alone[0], Refused):
                 text = f"a batch of {batch} is refused: {seen.text[:120]}"
                 yield Finding("samples", text, case.words(), BREACH if seen.crash else SAID)

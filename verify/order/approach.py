@@ -81,6 +81,12 @@ def approach(run: Run, sigmas: Array) -> Approach:
     hit = first.on_grid()[1:-1].any(axis=1).mean()
     levels = np.log(first.nodes[:-1])
     gap = np.abs(levels[None, :] - np.log(sigmas)[:-1, None]).min(axis=1).max()
+    if hit < 0.5 and _keeps_levels(run, sigmas):
+        raise ConductError(
+            "state",
+            "the model is called at the levels of an earlier run of equal length, on another grid: the sampler "
+            "keeps its levels between runs",
+        )
     if hit < 0.5 and gap < FURTHEST:
         raise ConductError(
             "grid",
@@ -88,6 +94,18 @@ def approach(run: Run, sigmas: Array) -> Approach:
             "and so are its states; order conditions cannot be read on grids that shrink",
         )
     return Approach(run, trace, first)
+
+
+def _keeps_levels(run: Run, sigmas: Array) -> bool:
+    """Whether two grids of one length, that no run has had before, get the levels of the first."""
+    one = np.geomspace(sigmas[0], max(sigmas[-1], 1e-3 * sigmas[0]), len(sigmas) + 7)
+    try:
+        told = [trace_values(run, grid).nodes[:-1] for grid in (one, one**1.2)]
+    except ConductError:
+        return False
+    own = np.isclose(told[0][:, None], one, rtol=1e-6).any(axis=1).mean() > 0.5
+    same = len(told[0]) == len(told[1]) and np.allclose(told[0], told[1], rtol=1e-9)
+    return bool(own and same)
 
 
 def scaled(run: Run, amplitude: float, peaks: list[float] | None = None) -> Run:

@@ -146,6 +146,10 @@ def watch(
     answered: list[Tensor] = []
 
     def denoiser(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
+        if tuple(x.shape[1:]) == full[1:] and len(x) < full[0]:
+            raise ConductError(
+                "parts", f"the model is called on {len(x)} of {full[0]} samples at a time"
+            )
         if tuple(x.shape) != full:
             raise ConductError(
                 "shape", f"the model was given shape {tuple(x.shape)}; the state is {full}"
