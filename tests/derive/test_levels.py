@@ -89,6 +89,20 @@ def test_a_bound_on_the_number_of_steps_is_left_behind_by_long_runs():
     assert str(report.order) == "exactly 2"
 
 
+@pytest.mark.parametrize(
+    ("part", "order"),
+    [
+        ("min(1, i/10)", "at least 1"),
+        ("min(1, (steps - i)/5)", "at least 1"),
+        ("min(1, steps/20)", "exactly 2"),
+        ("min(1, 2*i/steps)", "at least 1"),
+    ],
+)
+def test_what_grows_with_the_run_is_the_least_in_few_steps_only(part, order):
+    report = orders(f"{part}/(2*r1)")
+    assert (str(report.order), report.divergence) == (order, "")
+
+
 def test_the_number_of_a_step_enters_the_constant_as_a_share_of_the_run():
     report = orders("i/(2*r1*steps)")
     assert {o["own_end"].value for o in report.orders.values()} == {1}

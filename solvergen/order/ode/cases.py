@@ -15,7 +15,7 @@ from ..expansion.grid import ARBITRARY, SMOOTH, UNIFORM, Grid
 from ..expansion.local_error import Case, defaults
 from ..expansion.symbol_values import Jet, Value, generic_coordinate, symbolic_coordinate
 from .run_places import COUNTS, counted, counts
-from .switches import logarithmic, switched
+from .switches import bounded, logarithmic, switched
 
 
 class Cases:
@@ -48,6 +48,8 @@ class Cases:
             # `remaining` is an independent O(1) quantity
             self.symbolic = (*self.symbolic, "remaining")
             self.values["remaining"] = Fraction(1)
+        self.symbolic = (*self.symbolic, *bounded(program))
+        self.values |= dict.fromkeys(bounded(program), Fraction(1))
         if not {"sigma", "sigma_next"}.isdisjoint(program.free_symbols()):
             if not program.kappa:
                 raise OrderError(

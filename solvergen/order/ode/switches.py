@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+import mpmath
 from sympy import Expr, Symbol
 
 from ...errors import OrderError
@@ -32,8 +33,10 @@ from ...program.step import Step
 from ..expansion.grid import CLASSES
 from ..verdict import Order
 from .report import OrderReport
+from .run_places import COUNTS
 
-STEPS = Symbol("steps")
+STEPS, STEP = Symbol("steps"), Symbol("i")
+MANY, INSIDE = (10**6, 10**12), 0.37  # steps of two runs, and which share of them has gone by
 MOST = 32  # kinds of steps that are looked at
 
 
@@ -82,8 +85,14 @@ def _decided(one: Branch) -> Iterator[Branch]:
     if function_name(switch) == "min":
         if not any(map(symbols, parts)):
             parts = (min(parts, key=lambda part: evaluate(part, {}, ELEMENTARY, number)),)
+        limited = any(symbols(part).isdisjoint(COUNTS) for part in parts)
         for value in parts:
             said = f"{show(switch)} = {show(value)}"
+            if limited and _grows(value):
+                if symbols(value) == {STEPS.name}:  # order is about many steps
+                    continue
+                # the least in a few steps only, where it has a value of its own that does not grow
+                value = Symbol(f"({show(value)})")
             yield Branch(_with(one.program, switch, value), (*one.decided, said))
         return
     low, value, high = parts
@@ -94,6 +103,28 @@ def _decided(one: Branch) -> Iterator[Branch]:
     for taken in (ONE, ZERO):
         said = f"{show(switch)} = {show(taken)}"
         yield Branch(_with(one.program, switch, taken), (*one.decided, said))
+
+
+def bounded(program: Program) -> list[str]:
+    """Symbols of a decided program that stay bounded as h tends to 0, though written with `i`.
+
+    They are in brackets, as no name of a spec is.
+    """
+    return sorted(name for name in program.free_symbols() if name.startswith("("))
+
+
+def _grows(value: Expr) -> bool:
+    """Whether a number made of `steps` and `i` grows without end in a run of more and more steps."""
+    if not symbols(value) or not symbols(value) <= set(COUNTS):
+        return False
+    try:
+        few, many = (
+            evaluate(value, {STEPS.name: n, STEP.name: n * INSIDE}, ELEMENTARY, number)
+            for n in map(mpmath.mpf, MANY)
+        )
+    except (ZeroDivisionError, OverflowError):
+        return False
+    return bool(many > 100 * few > 0)
 
 
 def _switches(program: Program) -> Iterator[Expr]:
