@@ -11,6 +11,10 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
+Weights = np.ndarray[Any, Any]  # of the start, of outputs and of draws
+
 LOOK_BACK = 8  # earlier states that a state may be written over
 NEGLIGIBLE = 1e-13  # of the greatest weight of a state
 DIGITS = 9
@@ -40,18 +44,18 @@ def plan(
 
 def _states(
     module: ModuleType, sigmas: Sequence[float], parameters: dict[str, float], of: str
-) -> tuple[list[list[float]], list[float], int]:
+) -> tuple[list[Weights], list[float], int]:
     """Weights of the start, of outputs and of draws in every state that the model is called on."""
     import torch
 
     calls = len(module.coefficients(sigmas, **parameters))
     size = 1 + 2 * calls + 2 * len(sigmas)
-    seen: list[list[float]] = []
+    seen: list[Weights] = []
     levels: list[float] = []
     drawn = 0
 
     def model(x: torch.Tensor, sigma: torch.Tensor, **_: Any) -> torch.Tensor:
-        seen.append(x[0].tolist())
+        seen.append(x[0].numpy().copy())
         levels.append(float(sigma))
         output = torch.zeros_like(x).index_fill_(1, torch.tensor(len(seen)), 1.0)
         return output if of == "data" else x - float(sigma) * output
@@ -67,26 +71,27 @@ def _states(
     start[0, 0] = 1.0
     further = {"noise_sampler": noise} if hasattr(module, "WEAK_ORDER") else {}
     end = module.sample(model, start, list(sigmas), **further, **parameters)
-    return [*seen, end[0].tolist()], [*levels, float(sigmas[-1])], calls
+    return [*seen, end[0].numpy()], [*levels, float(sigmas[-1])], calls
 
 
-def _row(states: list[list[float]], index: int, calls: int) -> list[float]:
+def _row(states: list[Weights], index: int, calls: int) -> list[float]:
     """A state over the earlier state that leaves the fewest terms."""
-    best: tuple[int, list[float]] | None = None
     state = states[index]
-    least = NEGLIGIBLE * max(map(abs, state))
+    least = NEGLIGIBLE * np.abs(state).max()
+    best: tuple[int, float, Weights, Weights] | None = None
     for base in range(index - 1, max(index - 1 - LOOK_BACK, -1), -1):
         under = states[base]
-        factor = state[0] / under[0] if under[0] else 0.0
-        row: list[float] = [base, _short(factor)]
-        for k in range(1, len(state)):
-            rest = state[k] - factor * under[k]
-            if abs(rest) > least:
-                row += [k - 1 if k <= calls else calls - k, _short(rest)]
-        if best is None or len(row) < best[0]:
-            best = (len(row), row)
+        factor = float(state[0] / under[0]) if under[0] else 0.0
+        rest = state - factor * under
+        terms = 1 + np.flatnonzero(np.abs(rest[1:]) > least)
+        if best is None or len(terms) < len(best[3]):
+            best = (base, factor, rest, terms)
     assert best is not None
-    return best[1]
+    base, factor, rest, terms = best
+    row: list[float] = [base, _short(factor)]
+    for k in terms.tolist():
+        row += [k - 1 if k <= calls else calls - k, _short(float(rest[k]))]
+    return row
 
 
 def _short(value: float) -> float:

@@ -90,17 +90,14 @@ def test_comfyui_folder_stands_alone(tmp_path):
     assert set().union(*(imported(p) for p in folder.iterdir())) <= known
 
 
-def test_a_solver_that_draws_noise_says_so(tmp_path):
+def test_a_solver_that_draws_noise_says_so(tmp_path, scheduler):
     path = tmp_path / "noisy.py"
     assert main(["export", "diffusers", "heun_churn", "--out", str(path)]) == 0
     text = path.read_text(encoding="utf-8")
     assert "WEAK_ORDER = {" in text and 'NOISE = {"form": "churn"' in text
-    given = 'noisy.HeunChurnScheduler(solver_parameters={"s_churn": 3.0})'
-    code = f"import noisy; s = {given}; s.set_timesteps(4); print(len(s.timesteps))"
-    ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert ran.stdout.split()[-1] == "7"
+    made = scheduler("heun_churn")(solver_parameters={"s_churn": 3.0})
+    made.set_timesteps(4)
+    assert type(made).__name__ == "HeunChurnScheduler" and len(made.timesteps) == 7
 
 
 @pytest.mark.parametrize("solvers", [["dpmpp_2m", "dpmpp_2m"], ["dpmpp_2mm"]])

@@ -134,7 +134,7 @@ def programs(draw: st.DrawFn) -> Program:
     return Program("random", "random", integrand, Step("main", tuple(stages), final, corrector))
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(programs(), st.integers(0, 10**6))
 def test_random_weights(made: Program, seed: int) -> None:
     agree(made, 4, seed)
