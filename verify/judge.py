@@ -216,7 +216,7 @@ def _with_surroundings(verdict: Verdict, around: Surroundings) -> Verdict:
     if not verdict.conduct and not around.findings:
         return verdict
     made, found = verdict.conduct or Conduct().as_dict(), around.findings
-    fine = tuple(n for n in NAMES if n not in {f.check for f in found})
+    fine = tuple(n for n in NAMES if around.watching and n not in {f.check for f in found})
     conduct = {
         **made,
         "held": (*made["held"], *fine),

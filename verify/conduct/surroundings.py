@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from operator import is_, itemgetter
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import numpy as np
@@ -66,11 +67,13 @@ class Surroundings:
     """What a target is found to change, in import and in runs; each change is undone at once.
 
     The judge computes with the same functions as its target, so that what a target leaves behind would
-    reach its own verdict.
+    reach its own verdict. In threads beside the main one nothing is watched: what they change, or the judge
+    seeds in them, belongs to all.
     """
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], Finding] = {}
+        self.watching = current_thread() is main_thread()
         self._known = [take(vars(owner)) for _, owner, _, take in WATCHED]
 
     @contextmanager
@@ -81,6 +84,9 @@ class Surroundings:
             when: what the block does: "its import", "a run".
             seeding: whether the judge itself seeds torch's generator in the block.
         """
+        if not self.watching:
+            yield
+            return
         settings = {name: get() for name, (get, _) in SETTINGS.items()}
         seed = torch.initial_seed()
         try:
