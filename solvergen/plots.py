@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import SolvergenError
 from .installing import install
-from .trial import COUNTS, Trial, order_of
+from .trial import COUNTS, Trial, one_thread, order_of
 
 if TYPE_CHECKING:
     from .order.ode.stability import Stability
@@ -35,10 +35,14 @@ def errors(axes: Any, modules: Mapping[str, ModuleType], trial: Trial | None = N
         modules: emitted files by name.
         trial: the problem, where it is made already.
     """
-    trial = trial or Trial()
+    points = {}
+    with one_thread():
+        trial = trial or Trial()
+        for name, module in modules.items():
+            steps = [max(1, n // module.EVALUATIONS_PER_STEP) for n in COUNTS]
+            points[name] = [trial.point(module, n) for n in dict.fromkeys(steps)]
     for name, module in modules.items():
-        steps = [max(1, n // module.EVALUATIONS_PER_STEP) for n in COUNTS]
-        calls, off = zip(*(trial.point(module, n) for n in dict.fromkeys(steps)), strict=True)
+        calls, off = zip(*points[name], strict=True)
         axes.loglog(calls, off, "o-", label=f"{name}, order {order_of(module)}")
     axes.set(
         xlabel="model evaluations",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,19 @@ if TYPE_CHECKING:
 
 COUNTS = (5, 10, 20, 40, 80)
 SIGMA_MAX, SIGMA_MIN = 10.0, 0.05
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch in one thread, as long as it lasts: handing out states as small as a trial's takes four times the work."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Trial:

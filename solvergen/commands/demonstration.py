@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..trial import COUNTS, SIGMA_MAX, SIGMA_MIN, Trial, order_of
+from ..trial import COUNTS, SIGMA_MAX, SIGMA_MIN, Trial, one_thread, order_of
 from .parsing import command
 
 EVALUATIONS, SHOWN = 10, 24  # of the picture: model calls of each solver, trajectories drawn
@@ -49,10 +49,11 @@ def run_demo(args: argparse.Namespace) -> int:
         print(f"wrote {path}")
         samplers[loaded.solver.name] = imported(path)
     print()
-    trial = Trial()
-    _table(samplers, trial)
     picture = args.out / "demo.png"
-    _draw(samplers, trial, picture)
+    with one_thread():
+        trial = Trial()
+        _table(samplers, trial)
+        _draw(samplers, trial, picture)
     print(f"\nwrote {picture}")
     return 0
 
