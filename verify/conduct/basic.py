@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..probe.watch import Watched
-from .bench import HIGH, LOW, Bench, Case, Refused
+from .bench import ENOUGH, HIGH, LOW, Bench, Case, Refused
 from .checks import BREACH, REMARK, SAID, Finding
 
 Array = NDArray[np.float64]
@@ -95,7 +95,7 @@ def zero(bench: Bench) -> Iterator[Finding]:
 def last(bench: Bench) -> Iterator[Finding]:
     """Runs of every number of steps end at the last level: an answer of zero leaves x in proportion to it."""
     ends: dict[int, float] = {}
-    for n in REACHED:
+    for n in REACHED if bench.density * max(REACHED) <= ENOUGH else REACHED[:2]:
         end = bench.reached(bench.case(kind="uniform", n=n, shape=(1, 2, 2)))
         if end is not None:
             ends[n] = end

@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 HIGH, LOW = 14.6, 0.03
 # most model calls of a run whose weights are read; their table is a square of them
 LONGEST = 1500
+# calls of a run that is compared with others, unless fewer steps than FEWEST make more
+ENOUGH, FEWEST = 400, 3
 # how samplers say no; anything else that they raise is a crash
 REFUSALS = (VerifyError, ValueError, NotImplementedError, TypeError, AssertionError)
 
@@ -205,6 +207,10 @@ class Bench:
             return None
         level = float(shares.mean())
         return level if float((shares - level).abs().max()) <= 1e-6 * abs(level) else None
+
+    def few(self, n: int) -> int:
+        """The number of steps of a run whose weights are to be compared: n, fewer where a step makes many calls."""
+        return n if self.density * n <= ENOUGH else max(FEWEST, int(ENOUGH / self.density))
 
     def linear(self, case: Case) -> Watched | Refused:
         """The run of a case on a sample with values enough to tell the weights of every call.

@@ -101,7 +101,7 @@ def _draws_of_others(bench: Bench, case: Case) -> Iterator[Finding]:
 
 def _rounding(bench: Bench) -> float:
     """Relative size of what single precision inside the sampler leaves in equal runs."""
-    seen = bench.linear(bench.case(n=12))
+    seen = bench.linear(bench.case(n=bench.few(12)))
     if isinstance(seen, Refused) or not seen.finite:
         return 0.0
     missed = float(seen.solved[1].max())
@@ -120,7 +120,7 @@ def _sample(seen: Watched, s: int) -> Watched:
 
 def shape(bench: Bench) -> Iterator[Finding]:
     """The same weights for images, rows and single pixels, and no value of a sample in another."""
-    base = bench.case(n=12)
+    base = bench.case(n=bench.few(12))
     seen = bench.linear(base)
     if isinstance(seen, Refused) or not seen.finite:
         return
@@ -239,7 +239,8 @@ def dtype(bench: Bench) -> Iterator[Finding]:
 
 def outputs(bench: Bench) -> Iterator[Finding]:
     """Other answers, smaller ones, and one-hot ones: the same weights."""
-    base = bench.case(levels=tuple(np.exp(-np.cumsum([0.0, *[0.06, 0.1, 0.05] * 4])).tolist()))
+    steps = ([0.06, 0.1, 0.05] * 4)[: bench.few(12)]
+    base = bench.case(levels=tuple(np.exp(-np.cumsum([0.0, *steps])).tolist()))
     seen = bench.linear(base)
     if isinstance(seen, Refused) or not seen.finite:
         return
