@@ -207,13 +207,31 @@ def _add_fit_statistics(commands: Any) -> None:
         "solvergen fit-statistics --on digits --levels 120 --out ems.safetensors",
         about="Measure l, s and b of a model; writes them, and the sampler that takes them beside.",
     )
-    fit.add_argument("--on", required=True, metavar="PROBLEM", help="as in calibrate")
     fit.add_argument(
-        "--levels", type=int, default=120, metavar="N", help="steps of the table (120)"
+        "--on",
+        required=True,
+        metavar="PROBLEM",
+        help="mixtures, digits, fashion … or module:name of an object with denoiser(x, sigma), "
+        "shape, sigma_max and sigma_min",
     )
-    fit.add_argument("--points", type=int, default=1024, help="samples behind every level (1024)")
+    fit.add_argument(
+        "--levels", type=int, default=120, metavar="N", help="steps of the table, 8 or more (120)"
+    )
+    fit.add_argument(
+        "--points",
+        type=int,
+        default=1024,
+        metavar="N",
+        help="samples behind every level, 8 or more (1024)",
+    )
     fit.add_argument("--seed", type=int, default=0, help="of starts, noise and signs (0)")
-    fit.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors")
+    fit.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE.safetensors",
+        help="the sampler is written beside it, as FILE.py",
+    )
     fit.set_defaults(handler=run_fit_statistics)
 
 
@@ -229,6 +247,11 @@ def run_fit_statistics(args: argparse.Namespace) -> int:
         raise SolvergenError(f"--out must be a safetensors file; found {args.out}")
     if args.points < 8:
         raise SolvergenError(f"--points must be at least 8; found {args.points}")
+    if args.levels < 8:
+        raise SolvergenError(f"--levels must be at least 8; found {args.levels}")
+    for path in (args.out, args.out.with_suffix(".py")):
+        if path.is_dir():
+            raise SolvergenError(f"--out: {path} is a folder; give another name")
     model = problem(args.on)
     data = taught(model, args.points, args.seed, cache=cache_folder() / "pairs", tell=progress).ends
     found = estimate(model, data, levels=args.levels, seed=args.seed, tell=progress)

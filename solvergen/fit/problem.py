@@ -72,6 +72,8 @@ class Problem:
 
     def noise(self, n: int, seed: int) -> Tensor:
         """n initial states, the same for the same seed on every machine."""
+        if not -(2**63) <= seed < 2**63:
+            raise ProblemError(f"the seed must fit 64 bits; found {seed}")
         if self.starts is not None:
             return self.starts(n, seed).to(self.dtype)
         made = torch.Generator().manual_seed(seed)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import SolvergenError
-from ..writing import write
+from ..writing import replace, write
 from .squares import State
 
 if TYPE_CHECKING:
@@ -26,15 +24,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Replace a safetensors file atomically."""
     from safetensors.torch import save
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(save({k: v.contiguous() for k, v in tensors.items()}))
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    replace(path, save({k: v.contiguous() for k, v in tensors.items()}))
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

@@ -64,7 +64,7 @@ def sample_solved(
         NotSolved: a step has not come within the tolerance; its best iterate is used.
 
     Raises:
-        ValueError: the sampler has no sweeps to repeat, or max_calls does not suffice for one.
+        ValueError: module is not an emitted sampler or has no sweeps to repeat, or max_calls does not suffice for one.
 
     >>> from solvergen.generated import gauss_legendre_2
     >>> gaussian = lambda x, sigma: x * 0.36 / (0.36 + sigma[0] ** 2)
@@ -73,16 +73,18 @@ def sample_solved(
     >>> abs(float(x) - exact) < 1e-4
     True
     """
+    if not hasattr(module, "coefficients"):
+        raise ValueError(f"module must be an emitted sampler, imported; found {module!r}")
     repeats = getattr(module, "REPEATS", None)
     if not repeats:
         raise ValueError(
-            f"{getattr(module, 'NAME', module)} has no stages to solve: it is explicit, or writes out one "
+            f"{module.NAME} has no stages to solve: it is explicit, or writes out one "
             "sweep; give its [tableau] `sweeps` of 2 or more"
         )
     module.check_state(x)
     require_calls(module, "sample_solved")
     (size,) = set(repeats.values())
-    if max_calls < 1 + 2 * size:
+    if not max_calls >= 1 + 2 * size:
         raise ValueError(
             f"max_calls must be at least {1 + 2 * size}, two sweeps of {size} and the call at n; found {max_calls}"
         )
@@ -190,7 +192,7 @@ class _Run:
             states = torch.where(_shaped(stray, states), made[0], states)
         assert made is not None
         _, end, memory = self.swept(rows, memory, *made)
-        return end, memory, float(least.max())
+        return end, memory, max(least.tolist(), default=0.0)  # no samples, nothing left to solve
 
 
 def _shaped(flags: Tensor, like: Tensor) -> Tensor:
@@ -205,5 +207,5 @@ def _report(i: int, rows: Sequence[Any], residual: float, tolerance: float, call
         f"themselves after {calls} model calls, above {tolerance:.1e}; use a finer grid, a greater "
         "max_calls, or a greater tolerance",
         NotSolved,
-        stacklevel=3,
+        stacklevel=4,  # past sample_solved and torch's wrapper for it
     )

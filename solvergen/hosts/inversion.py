@@ -175,5 +175,5 @@ def _report(residual: float, tolerance: float, sigma: Tensor, alpha: Tensor, cal
         f"h = {length:.2f}; below log 2 = 0.69 the iteration converges: use a finer grid, "
         "a greater refine, or a greater tolerance",
         NotInverted,
-        stacklevel=3,
+        stacklevel=4,  # past invert and torch's wrapper for it
     )

@@ -55,6 +55,26 @@ def test_a_state_that_changes_is_refused(other, message):
         check_captured(torch.ones(2, 2), other)
 
 
+class Counted:
+    """Stands for a CUDA graph."""
+
+    replays = 0
+
+    def replay(self):
+        self.replays += 1
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (4, 3), (2, 1), (2, 3, 1)])
+def test_a_run_is_not_replayed_for_a_state_of_another_size(shape):
+    """Copying would broadcast a batch of 1 into the captured one without a word."""
+    run = Captured.__new__(Captured)
+    run.x, run.end, run.graph = torch.zeros(2, 3), torch.ones(2, 3), Counted()
+    assert torch.equal(run(torch.full((2, 3), 5.0)), run.end) and run.graph.replays == 1
+    with pytest.raises(ValueError, match=r"of shape torch.Size\(\[2, 3\]\); found"):
+        run(torch.zeros(shape))
+    assert run.graph.replays == 1 and torch.equal(run.x, torch.full((2, 3), 5.0))
+
+
 def test_a_capture_without_a_gpu_is_refused(committed):
     sampler = Sampler(committed("dpmpp_2m"), decay, SIGMAS)
     with pytest.raises(ValueError, match="CUDA device; found cpu"):

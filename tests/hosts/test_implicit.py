@@ -106,6 +106,16 @@ def test_a_step_that_is_not_solved_is_told_with_its_residual_and_calls_are_cappe
     assert len(calls) == 5
 
 
+def test_the_warning_points_at_the_line_that_asked():
+    with pytest.warns(NotSolved) as seen:
+        sample_solved(gauss_legendre_2, gaussian, ONE, [5.0, 0.1], tolerance=0, max_calls=5)
+    assert seen[0].filename == __file__
+
+
+def test_a_batch_of_none_ends_as_one_of_none():
+    assert sample_solved(gauss_legendre_2, gaussian, ONE[:0], [5.0, 0.2]).shape == (0, 3)
+
+
 def test_halves_run_in_float32_and_keep_their_dtype():
     x = sample_solved(gauss_legendre_2, gaussian, ONE.to(torch.bfloat16), grid(4))
     wanted = sample_solved(gauss_legendre_2, gaussian, ONE, grid(4))
@@ -116,7 +126,9 @@ def test_halves_run_in_float32_and_keep_their_dtype():
     ("module", "given", "said"),
     [
         (dpmpp_2m, {}, "dpmpp_2m has no stages to solve"),
+        ("gauss_legendre_2", {}, "an emitted sampler, imported; found 'gauss_legendre_2'"),
         (gauss_legendre_2, {"max_calls": 4}, "at least 5"),
+        (gauss_legendre_2, {"max_calls": math.nan}, "found nan"),
         (gauss_legendre_2, {"tolerance": -1.0}, "found -1.0"),
         (gauss_legendre_2, {"tolerance": math.nan}, "found nan"),
     ],

@@ -19,7 +19,7 @@ HEAD = """# dpm_solver_v3: made by solvergen; do not edit. To the public domain 
 
 
 def written(found: Statistics, problem: Problem, out: Path, remake: str) -> list[Path]:
-    """Write `out`, safetensors, and the sampler beside it; both whole or not at all.
+    """Write `out`, safetensors, and the sampler beside it; each whole or not at all.
 
     Returns:
         What was written.

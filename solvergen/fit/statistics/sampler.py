@@ -137,6 +137,8 @@ def nearest(statistics, sigmas):
     """The points of the table next to the levels, rising."""
     lam = statistics["lam"].double()
     wanted = -torch.log(torch.as_tensor(sigmas, dtype=torch.float64))
+    if wanted.dim() != 1 or len(wanted) < 2 or not wanted.isfinite().all():
+        raise ValueError(f"sigmas must be two levels or more, each above 0 and finite; found {sigmas}")
     step = float(lam[-1] - lam[0]) / (len(lam) - 1)
     places = ((wanted - lam[0].cpu()) / step).tolist()
     points = [round(place) for place in places]
@@ -180,6 +182,12 @@ def sample(
     """
     if order not in (1, 2, 3):
         raise ValueError(f"order must be 1, 2 or 3; found {order!r}")
+    if not torch.is_floating_point(x):
+        raise ValueError(f"x must be of a floating-point dtype; found {x.dtype}")
+    if lost := [name for name in ("lam", "l", "s", "b") if name not in (statistics or ())]:
+        raise ValueError(
+            f"statistics lack {', '.join(lost)}; give load_file(...) of the file beside this one"
+        )
     statistics = {name: statistics[name].to(x.device) for name in ("lam", "l", "s", "b")}
     if any(statistics[name].shape[1:] != x.shape[1:] for name in "lsb"):
         raise ValueError(
@@ -192,8 +200,14 @@ def sample(
         point = points[i]
         sigma = math.exp(-float(statistics["lam"][point]))
         denoised = model(x, sigma * ones, **(extra_args or {}))
-        if denoised.shape != x.shape:
-            raise ValueError(f"the model must return the shape of x; found {tuple(denoised.shape)}")
+        if not torch.is_tensor(denoised) or denoised.shape != x.shape:
+            found = getattr(denoised, "shape", type(denoised).__name__)
+            raise ValueError(f"the model must return a tensor of the shape of x; found {found}")
+        if not denoised.isfinite().all():
+            raise ValueError(
+                f"the model returned NaN or infinity at call {i}, sigma = {sigma:.4g}, for a state that "
+                f"is {'' if x.isfinite().all() else 'not '}finite"
+            )
         if callback is not None:
             told = {"x": x, "i": i, "sigma": sigma, "sigma_hat": sigma, "denoised": denoised}
             callback(told)

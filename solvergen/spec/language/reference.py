@@ -61,7 +61,8 @@ nodes = ["n", "mid", "mid-1"]        # order 3 on any grid, for two calls a step
 ```
 
 Explicit weights may start from the states of stages too, and [coupled] keeps a second state `y`, which
-begins as x does. What is derived is the two-step method on x that this is; `edict` of the gallery is:
+begins as x does. What is derived is the two-step method on x that this is. These are
+the rules of `edict` in the gallery, whose stage is also called at another level; `p` is a parameter:
 
 ```toml
 [[stage]]                            # y moved by the output at x
