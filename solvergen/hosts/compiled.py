@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import torch
@@ -13,6 +14,13 @@ from torch import Tensor, nn
 from torch.fx.experimental import _config as shapes
 
 from .runs import Sampler
+
+LIMITS: tuple[type[Exception], ...] = tuple(
+    getattr(torch._dynamo.exc, name)
+    for name in ("FailOnRecompileLimitHit", "FailOnCacheLimitHit")  # since torch 2.6, before
+    if hasattr(torch._dynamo.exc, name)
+)
+FAILURES: tuple[type[Exception], ...] = (RuntimeError, *LIMITS)
 
 
 class Compiled(nn.Module):
@@ -56,7 +64,7 @@ class Compiled(nn.Module):
                 seen = any_size(x.view_as(x))  # marks are left on a tensor of our own
                 found: Tensor = self._run(self.sampler.model, seen, self.plan, extra)
                 return found
-        except RuntimeError as error:
+        except FAILURES as error:
             failed_compile(error, "the run")
             self.failed = True
             return self.sampler(x, **extra)
@@ -80,6 +88,7 @@ def any_size(x: Tensor) -> Tensor:
     return x
 
 
+@functools.cache
 def _call(module: ModuleType) -> Callable[..., list[Tensor]]:
     """A model call and its update: all states from a row of the matrices that a plan holds."""
     check = module.check
@@ -110,7 +119,20 @@ def _call(module: ModuleType) -> Callable[..., list[Tensor]]:
             following.append(total)
         return following
 
-    return call
+    return with_own_graphs(call)
+
+
+def with_own_graphs(function: Any) -> Any:
+    """The function with a code object of its own: dynamo keeps graphs by code object, eight at most."""
+    made = FunctionType(
+        function.__code__.replace(),
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
 
 
 def one_graph() -> AbstractContextManager[None]:
@@ -119,9 +141,9 @@ def one_graph() -> AbstractContextManager[None]:
     return context
 
 
-def failed_compile(error: RuntimeError, what: str) -> None:
+def failed_compile(error: Exception, what: str) -> None:
     """Warn that compiling failed and why; other errors, those of the model, are raised again."""
-    known = isinstance(error, torch._dynamo.exc.TorchDynamoException)
+    known = isinstance(error, (torch._dynamo.exc.TorchDynamoException, *LIMITS))
     if not known and "no compiled frames" not in str(error):
         raise error
     cause = " ".join(str(error).strip().split("\n\n")[0].split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .compiled import failed_compile, one_graph
+from .compiled import FAILURES, failed_compile, one_graph, with_own_graphs
 from .first_output import require_calls
 from .memory import recycler
 from .runs import Model, Sampler
@@ -33,7 +34,8 @@ class Fused(Sampler):
         options: for `torch.compile`: backend, mode, options.
 
     Raises:
-        ValueError: the solver draws noise, or its first output needs no call.
+        ValueError: the solver draws noise, its first output needs no call, or a state is not a dense
+            tensor of floating-point numbers with a batch dimension.
     """
 
     def __init__(
@@ -51,14 +53,24 @@ class Fused(Sampler):
         if self.stochastic:
             raise ValueError(f"{module.NAME} draws noise; use Sampler or Compiled")
         self.check, self.failed = module.check, False
-        update = _update(module.step)
-        self.update = torch.compile(update, dynamic=True, fullgraph=True, **(options or {}))
+        self.options = options or {}
+        self.updates: dict[tuple[Any, torch.dtype], Callable[..., Memory]] = {}
+
+    def _updated(self, kind: Any, dtype: torch.dtype) -> Callable[..., Memory]:
+        """The compiled update of a kind of row, for states of a dtype."""
+        if (kind, dtype) not in self.updates:
+            update = _update(self.module.step, kind, dtype)
+            self.updates[kind, dtype] = torch.compile(
+                update, dynamic=True, fullgraph=True, **self.options
+            )
+        return self.updates[kind, dtype]
 
     @torch.no_grad()
     def forward(self, x: Tensor, noise_sampler: Any = None, **extra: Any) -> Tensor:
         """The final state from x at the first grid point."""
         if self.failed:
             return super().forward(x, noise_sampler, **extra)
+        self.module.check_state(x)
         seen: Tensor = x
         memory: Memory = ()
         wide = torch.promote_types(x.dtype, torch.float32)
@@ -74,8 +86,8 @@ class Fused(Sampler):
             given = row, state, denoised.reshape(-1), memory, target, shown
             try:
                 with one_graph():
-                    memory = self.update(*given)
-            except RuntimeError as error:
+                    memory = self._updated(row[1], x.dtype)(*given)
+            except FAILURES as error:
                 failed_compile(error, "steps")
                 self.failed = True
                 return super().forward(x, noise_sampler, **extra)
@@ -84,8 +96,11 @@ class Fused(Sampler):
         return seen
 
 
-def _update(step: Callable[..., Any]) -> Callable[..., Memory]:
+@functools.cache
+def _update(step: Callable[..., Any], kind: Any, dtype: torch.dtype) -> Callable[..., Memory]:
     """Writes the next state, and the same for the model; returns what is remembered as it came.
+
+    Every step, kind of row and dtype has graphs of its own, so that many of them reach no limit.
 
     The target may be the state itself: a step that remembers it gets a copy.
     """
@@ -102,4 +117,5 @@ def _update(step: Callable[..., Any]) -> Callable[..., Memory]:
         pairs = list(zip(widened, (denoised, *memory), strict=True))
         return tuple(next((old for new, old in pairs if v is new), v) for v in after)
 
-    return update
+    made: Callable[..., Memory] = with_own_graphs(update)
+    return made

@@ -163,7 +163,9 @@ def test_what_cannot_be_used_is_named():
         sample(denoiser, x, [3.0, 0.5, 0.0], statistics=EXACT)
     with pytest.raises(ValueError, match=r"statistics lack lam, l, s, b; give load_file"):
         sample(denoiser, x, [3.0, 0.1], statistics={})
-    with pytest.raises(ValueError, match=r"NaN or infinity at call 0, sigma = 3, for a state that is f"):
+    with pytest.raises(
+        ValueError, match=r"NaN or infinity at call 0, sigma = 3, for a state that is f"
+    ):
         sample(lambda x, sigma: x * math.nan, x, [3.0, 0.1], statistics=EXACT)
     with pytest.raises(ValueError, match="tensor of the shape of x; found tuple"):
         sample(lambda x, sigma: (x,), x, [3.0, 0.1], statistics=EXACT)

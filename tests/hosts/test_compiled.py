@@ -28,6 +28,10 @@ class Network(torch.nn.Module):
         return torch.tanh(self.layer(x) + shift) / (1 + sigma[:, None, None, None])
 
 
+def shrunk(x, sigma):
+    return x / (1 + sigma.view(-1, *[1] * (x.ndim - 1)).to(x) ** 2)
+
+
 @pytest.fixture
 def network():
     torch._dynamo.reset()
@@ -100,6 +104,38 @@ def test_where_compiling_fails_runs_go_on_after_one_warning(committed, network):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert torch.equal(compiled(x), sampler(x))
+
+
+@pytest.mark.nightly
+def test_many_solvers_and_dtypes_stay_within_the_limit_of_graphs(committed, network):
+    """Dynamo keeps eight graphs of a code object and then raises."""
+    for name in ("dpmpp_2m", "ddim", "dpmpp_3m"):
+        module = committed(name)
+        for dtype in (torch.float32, torch.float64):
+            x = (torch.randn(2, 2, 6, 6) * 14).to(dtype)
+            wanted = Sampler(module, shrunk, levels(5))(x)
+            for run in (
+                Fused(module, shrunk, levels(5), options={"backend": "eager"}),
+                Compiled(Sampler(module, shrunk, levels(5)), backend="eager"),
+            ):
+                with torch.no_grad():
+                    assert torch.allclose(run(x), wanted, atol=2e-5)
+                assert not run.failed
+
+
+def test_a_limit_of_graphs_ends_in_eager_mode(committed, network):
+    sampler, x = Sampler(committed("dpmpp_2m"), shrunk, levels(4)), torch.randn(2, 2, 6, 6)
+    compiled = Compiled(sampler, backend="eager")
+    with torch._dynamo.config.patch(recompile_limit=1), torch.no_grad():
+        compiled(x)
+        with pytest.warns(UserWarning, match="eager mode goes on"):
+            assert torch.equal(compiled(x.double()), sampler(x.double()))
+
+
+@pytest.mark.parametrize("x", [torch.ones(2, 3).long(), torch.ones(())])
+def test_fused_refuses_states_that_a_run_refuses(x, committed):
+    with pytest.raises(ValueError, match="x must be a dense tensor"):
+        Fused(committed("dpmpp_2m"), shrunk, levels(4))(x)
 
 
 def test_a_model_that_raises_is_not_taken_for_a_failed_compile(committed, network):

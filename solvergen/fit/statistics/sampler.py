@@ -138,7 +138,9 @@ def nearest(statistics, sigmas):
     lam = statistics["lam"].double()
     wanted = -torch.log(torch.as_tensor(sigmas, dtype=torch.float64))
     if wanted.dim() != 1 or len(wanted) < 2 or not wanted.isfinite().all():
-        raise ValueError(f"sigmas must be two levels or more, each above 0 and finite; found {sigmas}")
+        raise ValueError(
+            f"sigmas must be two levels or more, each above 0 and finite; found {sigmas}"
+        )
     step = float(lam[-1] - lam[0]) / (len(lam) - 1)
     places = ((wanted - lam[0].cpu()) / step).tolist()
     points = [round(place) for place in places]
