@@ -9,6 +9,7 @@ import argparse
 import ast
 import contextlib
 import dataclasses
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -95,9 +96,27 @@ def add_parsers(subparsers: Any) -> None:
     diff.set_defaults(handler=diff_command)
 
 
+def _order(text: str) -> int:
+    """An order that may be claimed."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"an order is 0, 1, 2, …; found {text!r}")
+    return int(text)
+
+
+def _above_zero(text: str) -> float:
+    """A finite number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0; found {text!r}")
+    return number
+
+
 def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("targets", nargs="+", metavar="TARGET")
-    parser.add_argument("--claim", type=int, help="order to hold every target to")
+    parser.add_argument("--claim", type=_order, help="order to hold every target to")
     parser.add_argument(
         "--with",
         dest="options",
@@ -133,10 +152,14 @@ def _common(parser: argparse.ArgumentParser) -> None:
         "--sweep", action="store_true", help="every documented option of diffusers schedulers"
     )
     parser.add_argument(
-        "--timeout", type=float, default=120.0, metavar="SECONDS", help="CPU time of one target"
+        "--timeout",
+        type=_above_zero,
+        default=120.0,
+        metavar="SECONDS",
+        help="CPU time of one target",
     )
     parser.add_argument(
-        "--memory", type=float, default=4.0, metavar="GIB", help="memory of one target"
+        "--memory", type=_above_zero, default=4.0, metavar="GIB", help="memory of one target"
     )
 
 

@@ -108,3 +108,19 @@ def test_what_a_velocity_file_states_of_uniform_grids_is_said_of_its_clock():
     assert _as_audited({"ORDER": orders, "INTEGRAND": "data"}) == orders
     found = _as_audited({"ORDER": orders, "INTEGRAND": "velocity"})
     assert found["uniform"] == {"exact_start": [2, True]} and found["arbitrary"] == table
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--claim", "-1"),
+        ("--claim", "two"),
+        ("--timeout", "0"),
+        ("--timeout", "nan"),
+        ("--memory", "inf"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(folder, words, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["audit", "mine.py", *words])
+    assert words[1] in capsys.readouterr().err
