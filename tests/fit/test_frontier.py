@@ -134,6 +134,7 @@ def test_tables_of_the_papers(capsys):
     assert "at least 8" in capsys.readouterr().err
 
 
+@pytest.mark.nightly
 def test_the_plug_in_is_fitted_on_schedules_and_teachers(monkeypatch):
     where = ground(NAME, 8)
     for name, value in {"FITTED": 16, "HELD": 8, "ITERATIONS": 4, "TEACHERS": ("ipndm3",)}.items():

@@ -55,11 +55,20 @@ def daily(names: Iterable[str]) -> list[object]:
     return [pytest.param(n, marks=pytest.mark.nightly) if n in LONG else n for n in names]
 
 
+def every_other(names: Iterable[str]) -> list[object]:
+    """Names as cases of a test: every other one by day, all of them by night."""
+    return [
+        pytest.param(name, marks=pytest.mark.nightly) if turn % 2 else name
+        for turn, name in enumerate(names)
+    ]
+
+
 @cache
 def by_shape() -> list[object]:
-    """The whole gallery as cases of a test: one solver of each shape by day, the others by night."""
+    """The whole gallery as cases of a test: solvers of every other shape by day, all by night."""
+    day = set(representatives()[::2])
     return [
-        name if name in representatives() else pytest.param(name, marks=pytest.mark.nightly)
+        name if name in day else pytest.param(name, marks=pytest.mark.nightly)
         for name in gallery.names()
     ]
 

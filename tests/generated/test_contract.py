@@ -8,9 +8,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from solvergen import gallery
 
-from .shapes import GENERATED, representatives, shape, with_parameters
+from .shapes import GENERATED, every_other, representatives, shape, with_parameters
 
 NAMES = representatives()  # one file of each shape: files that differ in numbers run the same code
+CASES = every_other(NAMES)
 LOOPS = ("dpmpp_2m", "unipc_3_bh2", "pndm", "heun_edm")  # one call a step, corrected, mixed, staged
 SIGMAS = torch.tensor([6.0, 2.5, 1.1, 0.6, 0.25, 0.1], dtype=torch.float64)
 ZERO = torch.cat([SIGMAS, torch.zeros(1, dtype=torch.float64)])
@@ -31,7 +32,7 @@ def test_shapes_tell_code_apart_and_not_numbers():
     assert 80 < len(NAMES) < len(files) / 2
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_states_keep_their_dtype(name, committed, mixture, start):
     exact = committed(name).sample(mixture, start, ZERO)
     for dtype in (torch.float32, torch.float16, torch.bfloat16):
@@ -86,7 +87,7 @@ def test_other_schedules_are_the_same_run_rescaled(name, schedule, committed, mi
     assert (found / alpha[-1] - wanted).abs().max() < 1e-12
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_flow_from_noise_alone_to_data_alone(name, committed, mixture, start, draws):
     """α = 0 at the start and σ = 0 at the end: DDIM there, and the rest as if started behind it."""
     t = torch.tensor([1.0, 0.8, 0.55, 0.3, 0.1, 0.0], dtype=torch.float64)
@@ -115,7 +116,7 @@ def test_flow_from_noise_alone_to_data_alone(name, committed, mixture, start, dr
     assert (found - wanted).abs().max() < 1e-12
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_the_last_sigma_may_be_zero(name, committed, mixture, start):
     last = []
 
@@ -168,7 +169,7 @@ BAD_GRIDS = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_bad_grids_are_refused_before_the_model_is_called(name, committed, start):
     def model(x, sigma):
         raise AssertionError("called")
@@ -201,7 +202,7 @@ def test_parameters_are_keywords_with_bounds(name, committed, mixture, start):
         assert (near - sample(mixture, start, SIGMAS)).abs().max() < 1e-3
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_callback_has_k_diffusions_keys_once_a_step(name, committed, mixture, start):
     seen, module = [], committed(name)
     module.sample(mixture, start, ZERO, callback=seen.append)
@@ -230,7 +231,7 @@ def test_extra_arguments_reach_the_model(committed, mixture, start):
     assert torch.equal(module.sample(model, start, SIGMAS, extra_args={"gain": 0.5}), plain)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_step_form_is_the_loop(name, committed, mixture, start, draws):
     module = committed(name)
     x, memory, draw = start, (), draws(start)
@@ -250,7 +251,7 @@ def test_step_form_is_the_loop(name, committed, mixture, start, draws):
     assert counts[-1] == 1 or gallery.load(name).langevin  # whose steps come before any last one
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_sample_leaves_its_arguments_alone(name, committed, mixture, start):
     x, sigmas = start.clone(), ZERO.clone()
     first = committed(name).sample(mixture, x, sigmas)
@@ -259,7 +260,7 @@ def test_sample_leaves_its_arguments_alone(name, committed, mixture, start):
     assert not committed(name).sample(mixture, x.requires_grad_(), sigmas).requires_grad
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_integrate_is_differentiable(name, committed, mixture, start):
     module, x = committed(name), start[:1].clone().requires_grad_()
     plan = module.coefficients(SIGMAS)
@@ -289,7 +290,7 @@ class NoLookAtX(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_no_step_waits_for_the_device(name, committed):
     """With a state without values (device meta) the loop runs: it never looks at one."""
     module = committed(name)
@@ -304,6 +305,7 @@ def network(x, sigma):
     return torch.tanh(x) / (1 + sigma[:, None] ** 2)
 
 
+@pytest.mark.nightly  # hosts/test_passes.py compiles runs by day
 @pytest.mark.parametrize("name", LOOPS)
 def test_compiles_in_one_graph(name, committed, start):
     module, x = committed(name), start.float()
@@ -327,10 +329,8 @@ class Sampler(torch.nn.Module):
         return self.run(model, x, self.plan)
 
 
-EXPORTED = [n if n == "heun_edm" else pytest.param(n, marks=pytest.mark.nightly) for n in LOOPS]
-
-
-@pytest.mark.parametrize("name", EXPORTED)
+@pytest.mark.nightly  # hosts/test_passes.py exports runs by day
+@pytest.mark.parametrize("name", LOOPS)
 def test_exports(name, committed, start):
     torch.manual_seed(3)
     sampler, x = Sampler(committed(name), ZERO), start.float()

@@ -43,7 +43,7 @@ def test_the_first_gallery_is_current(capsys):
 def test_every_file_is_what_its_spec_emits(name):
     """All lines but those that state the order, which the order engine's tests are about.
 
-    One file of each shape by day: `make check` compares all of them, orders included.
+    A file of every other shape by day: `make check` compares all of them, orders included.
     """
     solver = gallery.load(name)
     program = derive(solver)

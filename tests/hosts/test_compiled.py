@@ -42,7 +42,10 @@ DETERMINISTIC = ["unipc_3_bh2", "heun_edm", "deis_tab3"]
 RUNS = [(5, 3, 8), (20, 1, 8), (7, 2, 6)]  # steps, batch, height
 
 
-@pytest.mark.parametrize("name", [*DETERMINISTIC, "seeds_2", "heun_churn"])
+LATER = [pytest.param(n, marks=pytest.mark.nightly) for n in ("deis_tab3", "seeds_2")]
+
+
+@pytest.mark.parametrize("name", ["unipc_3_bh2", "heun_edm", "heun_churn", *LATER])
 def test_one_graph_serves_every_run(name, committed, network):
     counter, module = CompileCounter(), getattr(committed(name), "module", committed(name))
     for steps, batch, height in RUNS:

@@ -135,7 +135,7 @@ def decay(x, sigma):
     return x / (1 + sigma[:, None] ** 2)
 
 
-COMPILED = ("ddim_eta", "dpmpp_2m_sde", "heun_churn", "lcm")
+COMPILED = ("dpmpp_2m_sde", "lcm")
 LATER = [pytest.param(name, marks=pytest.mark.nightly) for name in RUNS if name not in COMPILED]
 
 

@@ -130,6 +130,7 @@ def test_cured_solvers_prove_their_order(name: str, lost: int, restored: int) ->
         assert not report.bottlenecks
 
 
+@pytest.mark.nightly
 def test_cures_repair_the_end_too() -> None:
     solver = replace(load("unipc_3_bh2"), end=End(ramp=True))
     report = analyse(derive(solver))

@@ -307,7 +307,9 @@ MEASURED = {
 }
 
 
-@pytest.mark.parametrize("pattern", ["uniform", "arbitrary"])
+@pytest.mark.parametrize(
+    "pattern", [pytest.param("uniform", marks=pytest.mark.nightly), "arbitrary"]
+)
 @pytest.mark.parametrize("name", MEASURED)
 def test_errors_of_whole_runs_fall_at_the_derived_rates(name: str, pattern: str) -> None:
     program, tau = MEASURED[name]

@@ -18,6 +18,7 @@ from solvergen.program.model import Program
 from solvergen.program.row import Place, Row, Term
 from solvergen.program.step import Step
 from solvergen.spec import parse_solver
+from tests.generated.shapes import every_other
 
 from .oracle import METHODS, program
 from .rooted_trees import ClockRoute, TestEquation, order_of, size, symmetry, trees
@@ -77,7 +78,7 @@ def test_there_are_as_many_trees_as_known() -> None:
 SMALL = [i for i, e in METHODS.items() if e["order_exact_history"]["arbitrary_grid"] <= 3]
 
 
-@pytest.mark.parametrize("identifier", SMALL)
+@pytest.mark.parametrize("identifier", every_other(SMALL))
 def test_published_methods(identifier: str) -> None:
     made = program(identifier)
     # PEC reaches further back than the grid of this test for UniPC-3, which is of order 4.
@@ -134,6 +135,7 @@ def programs(draw: st.DrawFn) -> Program:
     return Program("random", "random", integrand, Step("main", tuple(stages), final, corrector))
 
 
+@pytest.mark.nightly
 @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(programs(), st.integers(0, 10**6))
 def test_random_weights(made: Program, seed: int) -> None:

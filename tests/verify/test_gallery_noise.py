@@ -12,16 +12,16 @@ NOISY = [path for path in FILES if "\nNOISE = " in path.read_text(encoding="utf-
 # One of each shape: form of the noise, calls a step, history, what the weights weigh.
 BY_DAY = {
     "dpm2_ancestral",
-    "dpmpp_2m_sde",
     "er_sde_2",
     "euler_churn_as_shipped_by_diffusers",
-    "heun_churn",
     "lcm",
     "predictor_corrector_ve_snr",
-    "res_multistep_ancestral",
-    "sde_dpm_solver_1",
 }
 SHAPES = BY_DAY | {
+    "sde_dpm_solver_1",
+    "res_multistep_ancestral",
+    "heun_churn",
+    "dpmpp_2m_sde",
     "ddim_eta",
     "ddim_jumps",
     "dpmpp_2s_ancestral",

@@ -488,6 +488,7 @@ def test_a_strength_that_is_off_by_default_is_switched_on(tmp_path):
     assert draws_noise(target.run) and not draws_noise(target.quiet)
 
 
+@pytest.mark.nightly
 @needs_k_diffusion
 def test_a_churn_per_step_has_no_strength_on_rough_grids():
     (target,) = find(K + "heun", {"s_churn": 2.0})

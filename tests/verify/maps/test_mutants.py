@@ -4,7 +4,7 @@ import pytest
 
 from verify.maps.mutants import MUTANTS
 
-SLOW = {"guidance shown", "collapse"}
+SLOW = {"guidance shown", "collapse", "modes"}
 
 
 @pytest.mark.parametrize(
