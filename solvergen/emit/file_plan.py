@@ -16,9 +16,8 @@ from ..program.model import Program
 from ..program.row import Row, depth
 from ..program.step import Step
 
-LEVEL_OF_N = exp(
-    Symbol("h")
-)  # over the level of the end of the step: what its calls there are told
+# The level of n over that of the end of the step, which calls at the end are told.
+LEVEL_OF_N = exp(Symbol("h"))
 LETTER = {"data": "d", "noise": "e", "velocity": "v"}
 
 

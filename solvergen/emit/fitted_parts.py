@@ -146,9 +146,8 @@ def _called(program: Program) -> list[str]:
             known["h"] = log(lift(program.levels[i] / program.levels[i + 1]))
         own = program.called if i or not program.first else ONE
         factors = [substitute(f, known) for f in (own, *(row.level for row in step.stages))]
-        factors = [
-            ONE if symbols(f) else f for f in factors
-        ]  # a step to sigma = 0 is a call at n alone
+        # a step to sigma = 0 is a call at n alone
+        factors = [ONE if symbols(f) else f for f in factors]
         shown = ", ".join(repr(float(f)) for f in factors)
         found.append(f"    ({shown}{',' * (len(factors) == 1)}),")
     return [*found, ")"]
