@@ -129,22 +129,9 @@ class _Deriver:
 
     def step(self, solver: Solver, reach: int | None = None, label: str = "") -> Step:
         """The step of a solver, with at most `reach` past evaluations."""
-        places: dict[str, Place] = {}
-        stages: list[Row] = []
         kappa = KAPPA[solver.integrand]
         states = self.second(reach)
-        for stage in solver.stages:
-            place = self.place(stage)
-            if place.ahead == solver.spans:
-                place = END
-            if stage.name in places:
-                raise DeriveError(
-                    f"two stages are named `{stage.name}`", (*stage.rule.where, "name")
-                )
-            row = row_of_rule(stage.rule, place, places, self.context, reach, stage.name)
-            row = states[stage.name] = written_out(row, states, kappa)
-            stages.append(row if stage.level is None else replace(row, level=stage.level))
-            places[stage.name] = place
+        stages, places = self.stages(solver, reach, states)
         final = row_of_rule(solver.step, END, places, self.context, reach, "x")
         final = written_out(final, states, kappa)
         corrector = None
@@ -168,6 +155,26 @@ class _Deriver:
             built = replace(built, swept=1, sweeps=solver.corrector.sweeps)
         return self.stochastic(built, solver)
 
+    def stages(
+        self, solver: Solver, reach: int | None, states: dict[str, Row]
+    ) -> tuple[list[Row], dict[str, Place]]:
+        """The stages of a step and their places; `states` takes what rows may start from, by name."""
+        places: dict[str, Place] = {}
+        stages: list[Row] = []
+        for stage in solver.stages:
+            place = self.place(stage)
+            if place.ahead == solver.spans:
+                place = END
+            if stage.name in places:
+                raise DeriveError(
+                    f"two stages are named `{stage.name}`", (*stage.rule.where, "name")
+                )
+            row = row_of_rule(stage.rule, place, places, self.context, reach, stage.name)
+            row = states[stage.name] = written_out(row, states, KAPPA[solver.integrand])
+            stages.append(row if stage.level is None else replace(row, level=stage.level))
+            places[stage.name] = place
+        return stages, places
+
     def second(self, reach: int | None) -> dict[str, Row]:
         """The second state at the start of a step, by its name; nothing where there is none."""
         solver = self.solver
@@ -175,13 +182,9 @@ class _Deriver:
             return {}
         if reach == 0:
             return {SECOND: begun(self.context.resolve(solver.step).gauge)}
-        places: dict[str, Place] = {}
         states: dict[str, Row] = {}
         kappa = KAPPA[solver.integrand]
-        for stage in solver.stages:
-            place = self.place(stage)
-            row = row_of_rule(stage.rule, place, places, self.context, reach, stage.name)
-            states[stage.name], places[stage.name] = written_out(row, states, kappa), place
+        _, places = self.stages(solver, reach, states)
         ends = [
             row_of_rule(rule, END, places, self.context) for rule in (solver.step, solver.coupled)
         ]
