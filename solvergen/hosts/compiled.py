@@ -51,7 +51,8 @@ class Compiled(nn.Module):
         self._run = torch.compile(sampler.integrate, fullgraph=True, **options)
         whole = getattr(self.plan, "tensors", None) is None or hasattr(self.plan, "first")
         self.by_calls = not (whole or {"mode", "options"} & set(options))
-        self._call = torch.compile(_call(sampler.module), fullgraph=True, **options)
+        kept = kept_values(self.plan.tensors[1]) if self.by_calls else ()
+        self._call = torch.compile(_call(sampler.module, kept), fullgraph=True, **options)
 
     def forward(self, x: Tensor, **extra: Any) -> Tensor:
         """The final state from x at the first grid point."""
@@ -74,7 +75,7 @@ class Compiled(nn.Module):
         self.sampler.module.check_state(x)
         levels, moves, *lifts = (part.to(x.device).unbind() for part in self.plan.tensors)
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        states = [wide.view_as(wide), *(torch.zeros_like(wide) for _ in moves[0][1:])]
+        states = [wide.clone(), *(torch.zeros_like(wide) for _ in moves[0][1:])]
         for state in states:
             any_size(state)
         for row in zip(levels, moves, *lifts, strict=True):
@@ -88,8 +89,31 @@ def any_size(x: Tensor) -> Tensor:
     return x
 
 
+def kept_values(moves: Tensor) -> tuple[int | None, ...]:
+    """For each state that a call returns, the value that it is in every row of a plan.
+
+    A value that is only handed on, such as a model output that is remembered, needs no sum. Two states
+    are never the same tensor. A run begins with zeros remembered, which the first row may leave out.
+
+    moves: the matrices of a plan (see the emitted `stacked`).
+
+    Returns:
+        An index among x, the model output, what is remembered and the draws; None for a sum.
+    """
+    kept: list[int | None] = []
+    for entry in moves.unbind(1):
+        place = int(entry[-1].argmax())
+        unit = torch.zeros_like(entry)
+        unit[:, place] = 1
+        if 2 <= place <= moves.shape[1]:
+            unit[0, place] = entry[0, place]
+        alone = bool((entry == unit).all()) and place not in kept
+        kept.append(place if alone and kept else None)  # the next x is always made
+    return tuple(kept)
+
+
 @functools.cache
-def _call(module: ModuleType) -> Callable[..., list[Tensor]]:
+def _call(module: ModuleType, kept: tuple[int | None, ...]) -> Callable[..., list[Tensor]]:
     """A model call and its update: all states from a row of the matrices that a plan holds."""
     check = module.check
 
@@ -112,7 +136,10 @@ def _call(module: ModuleType) -> Callable[..., list[Tensor]]:
         values = [x, denoised.to(x.dtype), *memory, *drawn]
         first, *others = values
         following = []
-        for weights in moves.unbind():
+        for weights, place in zip(moves.unbind(), kept, strict=True):
+            if place is not None:
+                following.append(values[place])
+                continue
             total = weights[0] * first
             for k, value in enumerate(others, 1):
                 total = total + weights[k] * value

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
 
-from solvergen.hosts.compiled import Compiled
+from solvergen.hosts.compiled import Compiled, kept_values
 from solvergen.hosts.fused import Fused
 from solvergen.hosts.runs import Sampler
 
@@ -56,6 +56,19 @@ def test_one_graph_serves_every_run(name, committed, network):
             assert torch.allclose(found, sampler(x), atol=2e-5)
         assert found.shape == x.shape and found.isfinite().all()
     assert counter.frame_count == 1
+
+
+def test_what_is_remembered_as_it_came_needs_no_sum(committed):
+    """A multistep rule's outputs move on by one, in a run of any length."""
+    unipc = committed("unipc_3_bh2").coefficients(levels(9)).tensors[1]
+    assert kept_values(unipc) == kept_values(unipc[:2]) == (None, 1, 2, 3)
+    twice = unipc.clone()
+    twice[:, 2] = twice[:, 1]  # two states would be one tensor
+    assert kept_values(twice) == (None, 1, None, 3)
+    twice[4, 3] *= 2
+    assert kept_values(twice) == (None, 1, None, None)
+    heun = committed("heun_edm").coefficients(levels(9)).tensors[1]
+    assert kept_values(heun)[0] is None and None in kept_values(heun)[1:]
 
 
 def test_bare_integrate_compiles_once_for_any_number_of_steps(committed, network):
