@@ -51,7 +51,7 @@ class Compiled(nn.Module):
         self._run = torch.compile(sampler.integrate, fullgraph=True, **options)
         whole = getattr(self.plan, "tensors", None) is None or hasattr(self.plan, "first")
         self.by_calls = not (whole or {"mode", "options"} & set(options))
-        kept = kept_values(self.plan.tensors[1]) if self.by_calls else ()
+        kept = kept_values(sampler.plan.tensors[1]) if self.by_calls else ()
         self._call = torch.compile(_call(sampler.module, kept), fullgraph=True, **options)
 
     def forward(self, x: Tensor, **extra: Any) -> Tensor:
