@@ -1,13 +1,18 @@
 """σ/α at the ends of a step in the weights of deterministic rules, and names that such rules lack."""
 
+from fractions import Fraction
 from math import exp, log
+from types import SimpleNamespace
 
 import pytest
 
+from solvergen.algebra.ring import SeriesRing
 from solvergen.derive.program import derive
 from solvergen.errors import SolvergenError
 from solvergen.gallery import load
+from solvergen.order.expansion.symbol_values import StepValues
 from solvergen.order.ode.analyse import Analysis, analyse
+from solvergen.order.ode.switches import branches
 from solvergen.order.sde.strength import silenced
 from solvergen.order.verdict import Order
 from solvergen.program.unroll import unroll
@@ -82,6 +87,34 @@ def test_a_rule_that_switches_has_the_order_of_its_weakest_steps():
         "0": "exactly 1",
     }
     assert "ways" in report.json()
+
+
+@pytest.mark.parametrize(("count", "accepted"), [(5, True), (6, False)])
+def test_as_many_switches_as_are_looked_at(count, accepted):
+    """32 ways, which five switches have."""
+    part = "*".join(f"(1 + between({k}, sigma, {k + 9}))" for k in range(1, count + 1))
+    made = program(part)
+    if accepted:
+        assert len(branches(made)) == 32
+    else:
+        with pytest.raises(SolvergenError, match="more than 32 ways"):
+            branches(made)
+
+
+def test_levels_at_other_sites_are_those_of_the_grid():
+    """Two steps of sizes h and 3/2 h: σ falls by e^{-h} each, and a step's end is its next one's start."""
+    grid = SimpleNamespace(
+        position=lambda site: Fraction(3 * site, 2) if site > 0 else Fraction(site)
+    )
+    ring = SeriesRing(4)
+    exponential = ring.functions["exp"]
+    values = StepValues(1, ring, grid, {"sigma": Fraction(2)}, inner=lambda *_: None)
+    for site in (-1, 0, 1):
+        found = values.at(site)
+        assert not found["sigma"] - 2 * exponential(-grid.position(site) * ring.h)
+        assert not found["sigma_next"] - 2 * exponential(-grid.position(site + 1) * ring.h)
+    offset = values.clock_offset(Fraction(1, 3), Fraction(5, 4))
+    assert not offset - ring.functions["expm1"](Fraction(11, 12) * ring.h)
 
 
 def test_a_bound_on_the_number_of_steps_is_left_behind_by_long_runs():

@@ -8,7 +8,8 @@ import pytest
 
 from solvergen import gallery
 from solvergen.derive import derive
-from solvergen.emit.formula import latex, legend, markdown, row_formula, terminal
+from solvergen.emit.formula import _row_lines, latex, legend, markdown, row_formula, terminal
+from solvergen.emit.notation import LatexPrinter
 from solvergen.program.model import Program
 from solvergen.spec import parse_solver
 
@@ -47,6 +48,19 @@ def test_a_row_without_terms_is_its_base() -> None:
     made = program("ddim")
     row = replace(made.main.final, terms=())
     assert row_formula(row, made.main, made) == "xₙ₊₁ = σₙ₊₁/σₙ xₙ"
+
+
+def test_an_equation_is_broken_only_where_it_is_too_long() -> None:
+    made = program("dpmpp_2m")
+    row = made.main.final
+    width = len(row_formula(row, made.main, made)) + 2
+    assert len(_row_lines(row, made.main, made, width, "  ")) == 1
+    assert len(_row_lines(row, made.main, made, width - 1, "  ")) > 1
+
+
+def test_an_integral_has_its_ends_and_its_integrand() -> None:
+    shown = LatexPrinter().call("integral", ("1/x", "a", "b"))
+    assert shown == r"\int_{a}^{b} \left(1/x\right) dx"
 
 
 @pytest.mark.parametrize("name", gallery.names()[::5])

@@ -126,3 +126,9 @@ def test_a_start_by_runge_kutta_is_skipped_where_a_solver_has_none():
     assert found["pndm"] == ("PNDM", {"skip_prk_steps": False})
     assert found["pndm_rk"] == ("PNDM", {"skip_prk_steps": False})
     assert found["pndm_as_shipped_by_diffusers"] == ("PNDM", {"skip_prk_steps": True})
+
+
+def test_rules_that_a_class_does_not_have_tell_it_no_method():
+    assert family_of("dpmpp_2m")[1]["solver_order"] == 2
+    assert "solver_order" not in family_of("dpmpp_2m_afs")[1]
+    assert family_of("dpmpp_3m_as_shipped_by_diffusers")[1]["solver_order"] == 3

@@ -1,12 +1,13 @@
 """How many mutants of `derive`, `order` and `emit` do their tests kill?
 
-Usage: python tests/independent/engine_mutants.py [COUNT] [--seed N] [--room derive] [--only FILE:LINE]
+Usage: python tests/independent/engine_mutants.py [COUNT] [--seed N] [--room derive] [--only FILE:LINE] [--check]
 
 A mutant is one module with one operator, comparison, condition or number changed, chosen by the
 seed. Each runs in a process of its own, where an import hook puts the change in place of the module,
 against the tests that guard its room, the quickest first, up to the first failure. A mutant that
 passes them all survives, and is reported with its place. `EQUIVALENT` lists changes that mean the
-same, each with the reason.
+same, each with the reason. With `--check`, survivors also meet `generate --check`, which CI runs at every
+change, as by day the tests compare a file of every other shape (two minutes each).
 """
 
 from __future__ import annotations
@@ -35,11 +36,13 @@ GUARDS = {
     "derive": ["tests/derive", CORE, EMITTED, "tests/spec", "tests/program"],
     "order": [
         *(f"{ORDER}{part}.py" for part in ("identities", "past_states", "blocks")),
+        "tests/derive/test_levels.py",
         CORE,
         *(f"{ORDER}{part}.py" for part in ("engine", "quadrature", "questions", "oracle")),
     ],
     "order/sde": [f"{ORDER}rates.py", f"{ORDER}stochastic.py", f"{ORDER}engine.py"],
     "order/ode/stiff.py": [f"{ORDER}stiff.py", f"{ORDER}oracle.py", CORE],
+    "order/ode/switches.py": ["tests/derive/test_levels.py"],
     "order/ode/rounding.py": [f"{ORDER}rounding.py", CORE],
     "order/ode/stability.py": [f"{ORDER}questions.py", COMMANDS],
     "order/ode/zero_stability.py": [f"{ORDER}past_states.py", f"{ORDER}questions.py"],
@@ -74,8 +77,13 @@ EQUIVALENT = {
         'interval="EVALUATIONS_PER_STEP" + (f" // {spans}" if spans > 1 else ""),',
         "comparison",
     ): "a division by one",
+    (
+        "solvergen/order/sde/strength.py",
+        "numbers = {p.name: p.default or generic(137, i) for i, p in enumerate(program.parameters)}",
+        "number",
+    ): "another generic number",
 }
-CPU = 240  # seconds that a mutant may use, several times what its guards take
+CPU = 400  # seconds that a mutant may use, several times what its guards take
 
 
 def sites(tree: ast.AST) -> list[tuple[ast.AST, str]]:
@@ -171,15 +179,20 @@ class Changed(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
         """Never stored either."""
 
 
-def judge(path: Path, index: int) -> int:
-    """Run the guards on one changed module; pytest's exit code."""
+def judge(path: Path, index: int, check: bool) -> int:
+    """Run the guards on one changed module; pytest's exit code, then that of `generate --check`."""
     import pytest
 
     sys.dont_write_bytecode = True
     sys.meta_path.insert(0, Changed(path, index))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU, CPU))
     quiet = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not nightly"]
-    return int(pytest.main([*quiet, "--tb=line", *guards(path)]))
+    code = int(pytest.main([*quiet, "--tb=line", *guards(path)]))
+    if code or not check:
+        return code
+    from solvergen.cli import main as command
+
+    return command(["generate", "--check", "--jobs", "1"])
 
 
 def guards(path: Path) -> list[str]:
@@ -188,7 +201,7 @@ def guards(path: Path) -> list[str]:
     return GUARDS[max((part for part in GUARDS if name.startswith(part)), key=len)]
 
 
-def killed_by(path: Path, index: int, log: Path) -> str:
+def killed_by(path: Path, index: int, log: Path, check: bool) -> str:
     """The test that kills a mutant; empty when it survives."""
     child = os.fork()
     if not child:
@@ -197,7 +210,7 @@ def killed_by(path: Path, index: int, log: Path) -> str:
             with open(log, "w", encoding="utf-8") as out:
                 for stream in (1, 2):
                     os.dup2(out.fileno(), stream)
-                code = judge(path, index)
+                code = judge(path, index, check)
         finally:
             os._exit(code)
     status = os.waitpid(child, 0)[1]
@@ -237,6 +250,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--room", choices=ROOMS, action="append")
     parser.add_argument("--only", default="", help="the mutants of one line, FILE:LINE")
+    parser.add_argument("--check", action="store_true", help="survivors meet generate --check too")
     args = parser.parse_args()
     os.chdir(ROOT)
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -252,7 +266,7 @@ def main() -> None:
             file, line, kind, number = place(path, index)
             if (file, line, kind) in EQUIVALENT:
                 continue
-            by = killed_by(path, index, Path(folder, "log"))
+            by = killed_by(path, index, Path(folder, "log"), args.check)
             total, killed = total + 1, killed + bool(by)
             said = f"killed by {by}" if by else "SURVIVED"
             print(f"{file}:{number} {kind}: {line[:90]}\n    {said}", flush=True)

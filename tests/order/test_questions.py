@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from sympy import Symbol
 
 from solvergen.derive import derive
 from solvergen.errors import OrderError
@@ -20,6 +21,8 @@ from solvergen.order.questions.compare import compare
 from solvergen.order.questions.conditions import conditions
 from solvergen.order.questions.cure import cured_solver, cures
 from solvergen.order.questions.derivation import derivation
+from solvergen.order.questions.derivation_text import Derivation, Paragraph, Part
+from solvergen.order.questions.least import _on_a_line
 from solvergen.spec import parse_solver
 from solvergen.spec.model import End
 
@@ -376,3 +379,16 @@ def test_a_number_in_a_function_is_named():
     text += 'weights = { n = "exp(-1) + 1 - exp(-1)", n-1 = "(1 - r1)*exp(-1)" }\n[start]\nusing = ["ddim"]\n'
     with pytest.raises(OrderError, match="make the value a parameter"):
         analyse(derive(parse_solver(text)))
+
+
+def test_least_values_are_found_where_the_slope_vanishes_not_where_it_is_infinite():
+    s = Symbol("s")
+    found = list(_on_a_line((s**2 + 4) / (s**2 + s + 1), s, (None, None, None, None), dict))
+    assert len(found) == 2
+    for _, values, _, _ in found:  # the slope's numerator, which the denominator has no root of
+        assert abs(values["s"] ** 2 - 6 * values["s"] - 4) < 1e-12
+
+
+def test_a_table_of_a_derivation_has_a_column_for_each_cell():
+    text = Derivation("t", (Part("h", (Paragraph("table", (("a", "b", "c"), ("1", "2", "3"))),)),))
+    assert r"\begin{array}{lrr}" in text.latex()
