@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import operator
 import sys
 import threading
 import weakref
@@ -260,23 +261,39 @@ class _Tree:
         return self.source.answer(self.like, levels, (one, two))
 
 
+_SWAPPING = threading.Lock()
 # modules that were looked through before: thousands are loaded, and each run would look again; by
 # reference, since the next module may get the number of one that is gone
 _TREELESS: dict[int, weakref.ref[Any]] = {}
+# the modules that were loaded when last looked at, and those of them that may have a tree; held, so that
+# none of them can be taken for another
+_LOADED: list[Any] = []
+_SUSPECTS: list[Any] = []
 
 
 def _with_trees() -> list[Any]:
     """Loaded modules that define or import a Brownian tree."""
+    loaded = list(sys.modules.values())
+    with _SWAPPING:
+        if len(loaded) != len(_LOADED) or not all(map(operator.is_, loaded, _LOADED)):
+            _LOADED[:], _SUSPECTS[:] = loaded, _maybe_with_trees(loaded)
+        return [module for module in _SUSPECTS if _has_tree(module)]
+
+
+def _maybe_with_trees(loaded: list[Any]) -> list[Any]:
+    """Those of the modules that have a tree, or cannot be remembered as having none."""
     found = []
-    for module in list(sys.modules.values()):
+    for module in loaded:
         known = _TREELESS.get(id(module))
         if known is not None and known() is module:
             continue
         if _has_tree(module):
             found.append(module)
-        else:
-            with contextlib.suppress(TypeError):  # a stranger's object in sys.modules
-                _TREELESS[id(module)] = weakref.ref(module)
+            continue
+        try:
+            _TREELESS[id(module)] = weakref.ref(module)
+        except TypeError:  # a stranger's object in sys.modules
+            found.append(module)
     return found
 
 
@@ -305,7 +322,6 @@ class _Swap:
 # by the number of the namespace, which its swap keeps alive; blocks of two threads end in any order,
 # so that none may put back what it found
 _SWAPS: dict[int, _Swap] = {}
-_SWAPPING = threading.Lock()
 
 
 @contextlib.contextmanager
