@@ -8,6 +8,7 @@ from math import exp, log2, sqrt
 from typing import Any
 
 import mpmath
+import numpy as np
 import pytest
 
 from solvergen.algebra.fixed import FixedSeries, RealRing, real
@@ -252,17 +253,18 @@ noise = { z = "1" }
 
 def functional(run: Unrolled, c2: float) -> tuple[float, list[float]]:
     """Weights of the start value and of the draws in the end state, on N(0, c2)."""
-    draws, outputs = len(run.noise), []
+    draws, outputs = len(run.noise), list[Any]()
 
-    def state(weights: tuple[Any, ...], noise: tuple[Any, ...]) -> list[float]:
-        total = [float(weights[0]), *(float(g) for g in noise), *[0.0] * (draws - len(noise))]
+    def state(weights: tuple[Any, ...], noise: tuple[Any, ...]) -> Any:
+        total = np.zeros(draws + 1)
+        total[: len(noise) + 1] = [float(weights[0]), *map(float, noise)]
         for weight, output in zip(weights[1:], outputs, strict=True):
-            total = [t + float(weight) * o for t, o in zip(total, output, strict=True)]
+            total += float(weight) * output
         return total
 
     for call in run.calls:
         gain = c2 / (c2 + exp(-2 * float(call.lam)))
-        outputs.append([gain * value for value in state(call.state, call.noise)])
+        outputs.append(gain * state(call.state, call.noise))
     end = state(run.final, run.noise)
     return end[0], end[1:]
 
