@@ -24,8 +24,11 @@ def check_numbers(solver: Solver) -> None:
     varying = [p for p in solver.parameters if p.per]
     for parameter in varying:
         where = ("parameters", parameter.name)
-        if solver.noise or solver.langevin:
-            raise DeriveError('per = "step" and [noise] cannot be combined', (*where, "per"))
+        if solver.langevin or (solver.noise and solver.noise.form != "churn"):
+            raise DeriveError(
+                'per = "step" takes [noise] of the form churn only, and no [langevin]',
+                (*where, "per"),
+            )
         if solver.spans > 1 or solver.controller:
             raise DeriveError(
                 'per = "step" needs steps of one interval each, on a grid that is known beforehand; '

@@ -125,16 +125,25 @@ def lift_lines(program: Program) -> list[str]:
     if churned is None:
         return out
     assert churned.churn is not None
+    length = churned.churn
+    own = {name: Symbol(f"{name}[i]") for name in program.varying}
+    churned = replace(
+        churned, lets=tuple((name, substitute(value, own)) for name, value in churned.lets)
+    )
+    scale = substitute(churned.churn_scale, own)
+    used = set().union(*(symbols(value) for _, value in churned.lets), symbols(scale))
     return [
         *out,
         "        start = lam[i]",
         "        if a0 > 0:  # churn: noise up to a higher level before the model call",
         "            q0 = s0 / a0",
+        *(["            q1 = s1 / a1"] if "sigma_next" in used else []),
+        *(["            h = lam[i + 1] - lam[i]"] if "h" in used else []),
         *scalar_lines(churned, 12),
-        *assign("start", subtract(Symbol("start"), local(churned.churn)), 12),
+        *assign("start", subtract(Symbol("start"), local(length)), 12),
         "            if start < lam[i]:",
         "                a0, s0 = level(start, gauge)",
         "                keep, q1 = a0 / alpha[i], s0 / a0",
-        *assign("spread", multiply(Symbol("a0"), churned.churn_scale), 16),
+        *assign("spread", multiply(Symbol("a0"), scale), 16),
         "                lifts = [*lifts, (keep, spread * math.sqrt(q1 * q1 - q0 * q0), q0, q1)]",
     ]

@@ -53,10 +53,13 @@ class NoiseAnalysis:
         self.tiny, self.spread = 0, generic(101)
         if lingers(program, values):
             self.flush, self.tiny, self.spread = FAR, GONE, self.spread / 4
-        silent = strength(program, values, UNIFORM, [Fraction(1)], 1)
+        # Numbers of steps are free: generic ones stand for all of them.
+        free = {name: generic(137, i) for i, name in enumerate(program.varying)}
+        self.values = {**values, **{k: v for k, v in free.items() if k not in given}}
+        silent = strength(program, self.values, UNIFORM, [Fraction(1)], 1)
         if silent is not None and not silent.terms:
             extra = raising(program)
-            self.values = {**values, **{k: v for k, v in extra.items() if k not in given}}
+            self.values |= {k: v for k, v in extra.items() if k not in given}
 
     def decide(self) -> tuple[dict[str, dict[str, dict[str, Rate | None]]], str]:
         """All orders, and why some have no meaning."""
@@ -69,6 +72,11 @@ class NoiseAnalysis:
                 orders[kind], reason = self.without_limit(grids), NO_LIMIT
             else:
                 orders[kind] = self.rows(grids)
+        if self.program.varying:  # special numbers may do better than generic ones
+            orders = {
+                kind: {mode: _lower_bounds(row) for mode, row in modes.items()}
+                for kind, modes in orders.items()
+            }
         return orders, reason
 
     # -- settings ------------------------------------------------------------------------------
@@ -241,6 +249,14 @@ class NoiseAnalysis:
         rate = Rate(None) if found is None else Rate(found)
         row: dict[str, Rate | None] = {"mean": None, "covariance": rate, "strong": None}
         return dict.fromkeys(MODES, row)
+
+
+def _lower_bounds(row: Mapping[str, Rate | None]) -> dict[str, Rate | None]:
+    """Rates as what holds at least."""
+    return {
+        name: Rate(rate.value, exact=False) if rate and rate.value is not None else rate
+        for name, rate in row.items()
+    }
 
 
 def means(walk: Walk, first: int, site: int) -> list[Scalar]:

@@ -15,6 +15,7 @@ from sympy import Expr
 from ...algebra.fixed import RealRing
 from ...algebra.scalar import Scalar
 from ...errors import OrderError
+from ...expr.arithmetic import ONE
 from ...program.model import Program
 from ...program.row import Place, Row
 from ...program.step import CHAIN, Chain, Step
@@ -71,9 +72,9 @@ class Walk:
         """The exact state at a site."""
         return {MU: Fraction(1), ("w", site, ""): Fraction(1)}
 
-    def integrand(self, position: Scalar, state: Form) -> Form:
-        """D, ε or ε − D at a state."""
-        gain = self.target.gain(position)
+    def integrand(self, position: Scalar, state: Form, called: Scalar | None = None) -> Form:
+        """D, ε or ε − D at a state; `called` is the position of the call's level where it has its own."""
+        gain = self.target.gain(position if called is None else called)
         lost = 1 - gain
         denoised = {key: gain * value for key, value in state.items()}
         denoised[MU] = denoised[MU] + lost if MU in denoised else lost
@@ -129,7 +130,8 @@ class Walk:
         known = {"n": past[0], **{f"n-{k}": f for k, f in enumerate(past[1:], 1)}}
         for row in step.stages:
             inner = self.combine(row, opened, site, base, known)
-            known[row.name] = self.integrand(self.place(row.place, opened), inner)
+            at = self.place(row.place, opened)
+            known[row.name] = self.integrand(at, inner, self.called(row, opened, at))
         state = self.combine(step.final, opened, site, base, known)
         end = self.position(site + 1)
         evaluation = self.integrand(end, state)
@@ -149,6 +151,12 @@ class Walk:
         state = {key: whole * value for key, value in base.items()}
         spread = sigma * self.ring.sqrt(self.ring.lifted(variance))
         return plus(state, {MU: 1 - whole, ("z", site, CHAIN): spread})
+
+    def called(self, row: Row, opened: Opened, at: Scalar) -> Scalar | None:
+        """Where the model's level lies for a stage, if not at the level of its state."""
+        if row.level == ONE:
+            return None
+        return at - self.ring.log(opened.values.expr(row.level)) / self.ring.h
 
     # -- one row -------------------------------------------------------------------------------
 
