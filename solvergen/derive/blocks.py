@@ -35,21 +35,6 @@ def check_points(solver: Solver, main: Step, end: Sequence[Step]) -> None:
         )
 
 
-def check_coordinates(steps: Sequence[Step]) -> None:
-    """All steps of a solver share one variable besides λ and the clock: a file has one of it.
-
-    Raises:
-        DeriveError: two.
-    """
-    used = {step.coordinate for step in steps if step.coordinate is not None}
-    if len(used) > 1:
-        raise DeriveError(
-            "its steps use two coordinates besides lambda and the clock; give the first and the last "
-            "steps the coordinate of the others",
-            ("coordinate",),
-        )
-
-
 def check_blocks(solver: Solver, main: Step, remainder: Sequence[Sequence[Step]]) -> None:
     """Steps that span several intervals start anew each time, and fill any number of intervals.
 

@@ -83,7 +83,7 @@ def check_zero(solver: Solver, steps: Sequence[Step]) -> None:
                 ("end", "zero"),
             )
         finite = solver.integrand != "data" and step.final.gauge == "clock"
-        if not finite or step.coordinate is not None:
+        if not finite or step.coordinates:
             raise DeriveError(
                 'zero = "rule" needs noise or velocity and the clock as coordinate: in lambda '
                 "the last step is infinitely long",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sympy import Expr
+
 from ..errors import DeriveError
 from ..program.row import Place, recalled
 from ..spec.model import Parameter, Rule, Schedule
@@ -16,7 +18,8 @@ class Context:
     """What the rules of one solver share: integrand, coordinate, schedule and parameters.
 
     `before` holds the places of the stages of the step before, as fractions of that step; `coupled` says
-    whether there is a second state.
+    whether there is a second state. `further` are the coordinates besides λ and the clock that the solver
+    and those of its first and last steps have used so far: a coordinate's number is its place there.
     """
 
     integrand: str
@@ -24,6 +27,7 @@ class Context:
     schedule: Schedule | None
     parameters: tuple[Parameter, ...] = ()
     before: Mapping[str, Place] = field(default_factory=dict)
+    further: list[Expr] = field(default_factory=list)
     coupled: bool = False
 
     def resolve(self, rule: Rule) -> Coordinate:
@@ -36,7 +40,7 @@ class Context:
                 (*rule.where, "weights"),
             )
         where = (*rule.where, "coordinate") if rule.coordinate else ("coordinate",)
-        return resolve(name, self.integrand, self.schedule, where)
+        return resolve(name, self.integrand, self.schedule, where, self.further)
 
 
 def require(node: str, stages: Mapping[str, Place], rule: Rule, context: Context) -> None:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import factorial
 
-from sympy import Expr, Symbol, exp
+from sympy import Expr, Function, Symbol, exp
 
 from ..errors import DeriveError
 from ..expr import functions as of_step
 from ..expr.arithmetic import ONE, ZERO, multiply, power, quotient
 from ..expr.functions import expm1, lift, log1p, phi, sqrt
-from ..program.row import KAPPA, Place
+from ..program.row import KAPPA, Place, past_offset
 from ..spec.model import Schedule
 from ..spec.text.locate import Path as KeyPath
 from . import own_schedule
@@ -32,20 +32,32 @@ class Coordinate:
     Args:
         kind: "lambda", "clock" or "other".
         gauge: the gauge in which its weights are written.
-        offsets: prefix of its history symbols (``theta``, ``Theta``, ``eta``).
+        offsets: prefix of its history symbols (``theta``, ``Theta``, ``eta``, ``eta2_`` …).
         expression: y as an expression in ``lam``, for kind "other".
+        number: which of the solver's further coordinates it is, from 1; 0 for λ and the clock.
     """
 
     kind: str
     gauge: str
     offsets: str
     expression: Expr | None = None
+    number: int = 0
+
+    def function(self, kind: type[Function], *args: object) -> Expr:
+        """A function of this further coordinate."""
+        return of_step.in_coordinate(kind, self.number, *args)
 
 
 def resolve(
-    name: str, integrand: str, schedule: Schedule | None, where: KeyPath = ("coordinate",)
+    name: str,
+    integrand: str,
+    schedule: Schedule | None,
+    where: KeyPath = ("coordinate",),
+    known: list[Expr] | None = None,
 ) -> Coordinate:
     """The coordinate that a name means for an integrand; `where` is the key that names it.
+
+    A further coordinate has a number among those `known`, which a new one is added to.
 
     Raises:
         DeriveError: sigma or t without a declared schedule where they would need one.
@@ -56,7 +68,11 @@ def resolve(
     name = _plain(name, schedule)
     if name in ("clock", own_clock):
         return Coordinate("clock", "clock", "Theta")
-    return Coordinate("other", "clock", "eta", _expression(name, schedule, where))
+    expression, known = _expression(name, schedule, where), [] if known is None else known
+    if expression not in known:
+        known.append(expression)
+    number = known.index(expression) + 1
+    return Coordinate("other", "clock", past_offset(number), expression, number)
 
 
 def _plain(name: str, schedule: Schedule | None) -> str:
@@ -66,7 +82,12 @@ def _plain(name: str, schedule: Schedule | None) -> str:
 
 
 def located(
-    at: Expr, name: str, integrand: str, schedule: Schedule | None, where: KeyPath
+    at: Expr,
+    name: str,
+    integrand: str,
+    schedule: Schedule | None,
+    where: KeyPath,
+    known: list[Expr] | None = None,
 ) -> Place:
     """A fraction of the step in some coordinate as a place in λ or in the integrand's clock.
 
@@ -78,12 +99,14 @@ def located(
         return Place(at, "lambda" if name == "lambda" else "clock")
     if plain in ("rho", "s"):
         return _in_own_variables(at, plain, integrand)
-    return Place(of_step.fraction(at))
+    coordinate = resolve(name, integrand, schedule, where, known)
+    return Place(coordinate.function(of_step.fraction, at))
 
 
-def further(place: Place) -> bool:
-    """Whether a place is a fraction of the step in a coordinate besides λ and the clocks."""
-    return isinstance(place.fraction, of_step.fraction)
+def further(place: Place) -> int:
+    """The number of the further coordinate in which a place is a fraction of the step, or 0."""
+    inside = isinstance(place.fraction, of_step.fraction)
+    return of_step.number_of(place.fraction) if inside else 0
 
 
 def _expression(name: str, schedule: Schedule | None, where: KeyPath) -> Expr:
@@ -127,9 +150,9 @@ def offset(coordinate: Coordinate, place: Place, integrand: str) -> Expr:
         return place.lam(kappa)
     if coordinate.kind == "clock":
         return place.clock(kappa)
-    if further(place):  # the one further coordinate of its step, so that this one
+    if further(place) == coordinate.number:
         return place.fraction.args[0]
-    return of_step.offset(place.lam(kappa))
+    return coordinate.function(of_step.offset, place.lam(kappa))
 
 
 def _in_own_variables(at: Expr, clock: str, integrand: str) -> Place:
@@ -159,4 +182,5 @@ def moments(
     if coordinate.kind == "clock":
         at = place.clock(kappa)
         return at, [quotient(power(at, m), lift(m + 1)) for m in range(count)]
-    return ONE, [of_step.moment(m, place.lam(kappa)) for m in range(count)]
+    at = place.lam(kappa)
+    return ONE, [coordinate.function(of_step.moment, m, at) for m in range(count)]

@@ -63,12 +63,14 @@ def _slope(
     if coordinate.kind != "other":
         return ONE
     if source == "n":
-        return of_step.slope(ZERO)
-    if recalled(source):
-        return of_step.slope(lam_before(context.before[recalled(source)], context.integrand))
-    if source in stages:
-        return of_step.slope(stages[source].lam(KAPPA[context.integrand]))
-    return of_step.slope(-Symbol(f"theta{depth(source)}"))
+        at = ZERO
+    elif recalled(source):
+        at = lam_before(context.before[recalled(source)], context.integrand)
+    elif source in stages:
+        at = stages[source].lam(KAPPA[context.integrand])
+    else:
+        at = -Symbol(f"theta{depth(source)}")
+    return coordinate.function(of_step.slope, at)
 
 
 def carried(

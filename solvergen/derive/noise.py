@@ -72,7 +72,7 @@ def _check(step: Step, noise: Noise, kappa: int) -> None:
             'noise needs integrand = "data" or "noise"; for a flow, data is the same ODE',
             ("noise",),
         )
-    if step.coordinate is not None and noise.form != "explicit":
+    if step.coordinates and noise.form != "explicit":
         raise DeriveError(
             "noise follows from a strength in lambda and in the integrand's clock only; for another "
             'coordinate give decay and noise yourself with form = "explicit"',

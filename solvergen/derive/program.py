@@ -16,7 +16,7 @@ from ..program.row import KAPPA, Place, Row, depth
 from ..program.step import Step
 from ..spec.model import Rule, Solver, Stage
 from ..spec.text.locate import Path as KeyPath
-from .blocks import check_blocks, check_coordinates, check_points
+from .blocks import check_blocks, check_points
 from .borrowed import is_that_solver
 from .checks import (
     check_corrector,
@@ -27,7 +27,7 @@ from .checks import (
     check_zero,
 )
 from .context import Context
-from .coordinates import further, located, resolve
+from .coordinates import further, located
 from .corrected import closed, swept
 from .coupled import SECOND, begun, check_coupled, second, starts_inside, written_out
 from .langevin import langevin, langevin_to_zero
@@ -65,10 +65,14 @@ def _gallery(name: str) -> Solver:
 
 
 class _Deriver:
-    def __init__(self, solver: Solver, lookup: Lookup) -> None:
+    def __init__(self, solver: Solver, lookup: Lookup, further: list[Expr] | None = None) -> None:
         self.solver, self.lookup = solver, lookup
         self.context = Context(
-            solver.integrand, solver.coordinate, solver.schedule, solver.parameters
+            solver.integrand,
+            solver.coordinate,
+            solver.schedule,
+            solver.parameters,
+            further=[] if further is None else further,
         )
         before = {stage.name: self.place(stage) for stage in solver.stages}
         self.context = replace(self.context, before=before, coupled=solver.coupled is not None)
@@ -90,7 +94,6 @@ class _Deriver:
         remainder = tuple(
             tuple(self.other(name, "end") for name in rest) for rest in solver.end.remainder
         )
-        check_coordinates((main, *start, *end, *(step for rest in remainder for step in rest)))
         check_points(solver, main, end)
         check_blocks(solver, main, remainder)
         check_draws(solver, (main, *start, *end))
@@ -147,7 +150,7 @@ class _Deriver:
                 check_corrector(corrector, places)
                 final = replace(final, name="predicted")
         built = Step("", tuple(stages), final, corrector, spans=solver.spans)
-        built = replace(built, label=label or _label(built), coordinate=self.coordinate(solver))
+        built = replace(built, label=label or _label(built), coordinates=self.coordinates(solver))
         if solver.sweeps:
             size = len(solver.stages) // solver.sweeps
             built = replace(built, swept=size, sweeps=solver.sweeps)
@@ -234,7 +237,8 @@ class _Deriver:
         if stage.place == "grid":
             return Place(stage.at, stage.place)
         name, where = self.placed_in(stage.place), place_key(stage)
-        return located(stage.at, name, self.context.integrand, self.solver.schedule, where)
+        schedule, known = self.solver.schedule, self.context.further
+        return located(stage.at, name, self.context.integrand, schedule, where, known)
 
     def placed_in(self, coordinate: str | None) -> str:
         """The coordinate of a place; a velocity solver has no stages in λ."""
@@ -243,31 +247,17 @@ class _Deriver:
             "clock" if own == "lambda" and self.solver.integrand == "velocity" else own
         )
 
-    def coordinate(self, solver: Solver) -> Expr | None:
-        """The one coordinate besides λ and the clock that a step's rows use, if any."""
+    def coordinates(self, solver: Solver) -> tuple[Expr, ...]:
+        """The coordinates besides λ and the clock, up to the last that a step's rows use."""
         rules = [stage.rule for stage in solver.stages] + [solver.step]
         rules += [solver.corrector.rule] if solver.corrector else []
-        used = {
-            self.context.resolve(rule).expression: (*rule.where, "coordinate") for rule in rules
-        }
-        used |= {self.further(stage): place_key(stage) for stage in solver.stages}
-        used.pop(None, None)
-        if len(used) > 1:
-            own = {"data": "rho", "noise": "s", "velocity": "sigma of the flow schedule"}
-            raise DeriveError(
-                "a step can use one coordinate besides lambda and the clock, found two; give both rules the "
-                f"same, or one of them lambda or the clock of {self.solver.integrand}, "
-                f"{own[self.solver.integrand]}",
-                [*used.values()][-1],
-            )
-        return next(iter(used), None)
+        rules += [solver.embedded] if solver.embedded else []
+        used = [self.context.resolve(rule).number for rule in rules]
+        return self.up_to([*used, *(further(self.place(stage)) for stage in solver.stages)])
 
-    def further(self, stage: Stage) -> Expr | None:
-        """The coordinate besides λ and the clocks in which a stage is placed, if any."""
-        if not further(self.place(stage)):
-            return None
-        name = self.placed_in(stage.place)
-        return resolve(name, self.context.integrand, self.solver.schedule).expression
+    def up_to(self, numbers: list[int]) -> tuple[Expr, ...]:
+        """The further coordinates up to the greatest of some numbers."""
+        return tuple(self.context.further[: max(numbers)])
 
     def start(self, main: Step) -> tuple[Step, ...]:
         """The first steps: those that the spec names, then the same rule with fewer nodes."""
@@ -311,7 +301,7 @@ class _Deriver:
             if starts_inside(entry, [*self.context.before]):
                 return self.step(replace(self.solver, step=entry, corrector=None), reach)
             row = row_of_rule(entry, END, {}, self.context, None, "x")
-            step = Step("", (), row, None, self.context.resolve(entry).expression)
+            step = Step("", (), row, None, self.up_to([self.context.resolve(entry).number]))
             return self.stochastic(replace(step, label=_label(step)), self.solver)
         if entry == self.solver.name:
             raise DeriveError(f"`{entry}` cannot start or end with itself", ("start", "using"))
@@ -337,6 +327,7 @@ class _Deriver:
                 schedule=solver.schedule or self.solver.schedule,
             ),
             self.lookup,
+            self.context.further,
         )
         label, borrowed = solver.title or solver.name, ""
         if not is_that_solver(

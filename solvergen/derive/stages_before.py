@@ -43,8 +43,8 @@ def offset_before(coordinate: Coordinate, place: Place, integrand: str, frozen: 
         return subtract(inside, ONE)
     length = Symbol(f"{coordinate.offsets}1")
     if coordinate.kind == "other" and not further(place) and not place.is_end:
-        return of_step.offset(lam_before(place, integrand))
-    if further(place) and coordinate.kind != "other":
+        return coordinate.function(of_step.offset, lam_before(place, integrand))
+    if further(place) not in (0, coordinate.number):
         raise DeriveError(_MOVED)
     return multiply(length, subtract(substitute(inside, _STEP_BEFORE), ONE))
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 from sympy import Expr
 
 from ..expr.arithmetic import ONE, ZERO, function_name, symbols, walk
+from ..expr.functions import PLACE, number_of
 from ..program.model import Program
-from ..program.row import depth
+from ..program.row import coordinate_number, depth
 from ..program.step import Step
 from .file_plan import LEVEL_OF_N, Branch, CallSite, FilePlan, row_after, stage_names
 
@@ -43,6 +44,7 @@ def decide(program: Program) -> FilePlan:
         openings=_openings(program, calls),
         swept=_swept(program),
         functions=_functions(program),
+        further=_further(program),
         sums=_sums(program),
     )
 
@@ -230,6 +232,13 @@ def _functions(program: Program) -> frozenset[str]:
     """Names of the functions in weights, places and the spec's own functions."""
     own = (node for body in program.functions.values() for node in walk(body))
     return frozenset(map(function_name, (*_called(program), *own)))
+
+
+def _further(program: Program) -> tuple[int, ...]:
+    """Numbers of the further coordinates of which weights and places use a function or an offset."""
+    found = {number_of(node) for node in _called(program) if function_name(node) in PLACE}
+    found |= {coordinate_number(name) for name in program.free_symbols()}
+    return tuple(sorted(found - {0}))
 
 
 def _sums(program: Program) -> tuple[int, ...]:

@@ -89,6 +89,7 @@ class FilePlan:
         openings: kinds of the rows that begin a step, where Langevin steps come before it.
         swept: whether a run may end sweeps of an implicit rule early.
         functions: names of the functions in weights, places and the spec's own functions.
+        further: numbers of the further coordinates that weights and places use.
         sums: counts of parts of the Riemann sums among them.
     """
 
@@ -112,6 +113,7 @@ class FilePlan:
     openings: tuple[int, ...] = ()
     swept: bool = False
     functions: frozenset[str] = frozenset()
+    further: tuple[int, ...] = ()
     sums: tuple[int, ...] = ()
 
     @property

@@ -20,9 +20,18 @@ from ..expr.arithmetic import (
 from ..expr.binders import BOUND
 from ..expr.printing import show
 from ..program.model import Program
-from ..program.row import FURTHER, Row
+from ..program.row import FURTHER, Row, coordinate_number
 from ..program.step import Step
-from .notation import LATEX, OUTPUT, OUTPUT_LATEX, UNICODE, indexed, provisional, subscript
+from .notation import (
+    LATEX,
+    OUTPUT,
+    OUTPUT_LATEX,
+    SUBSCRIPT,
+    UNICODE,
+    indexed,
+    provisional,
+    subscript,
+)
 
 _CLOCKS = {"data": "α/σ", "noise": "σ/α", "velocity": "σ/(α+σ)"}
 _CLOCKS_LATEX = {
@@ -122,7 +131,7 @@ def legend(program: Program, steps: Sequence[Step] = (), latex: bool = False) ->
     lines = [text.replace("CLOCK", clock).replace("SPANS", reach) for text in meant.values()]
     lines[1:1] = [*_scalars(steps, latex), *_functions(steps, latex), *places]
     if {"eta", *FURTHER} & set(keys):
-        lines += _coordinates(steps, latex)
+        lines += _coordinates(program, latex)
     if program.varying:
         lines.append(_varying(program, latex))
     lines += _calls(program, latex)
@@ -192,7 +201,8 @@ def _present(steps: Sequence[Step], clock: bool) -> list[str]:
         "spans": any(step.spans > 1 for step in steps),
         **{name: name in counted for name in ("gamma", "Gamma")},
         "remaining": "remaining" in used,
-        **{name: name in counted for name in ("theta", "Theta", "eta")},
+        **{name: name in counted for name in ("theta", "Theta")},
+        "eta": any(map(coordinate_number, used)),
         **{name: name in calls for name in ("moment", "offset", "fraction", "slope", "phi")},
     }
     return [key for key, present in found.items() if present]
@@ -263,9 +273,21 @@ def _places(rows: Sequence[Row], latex: bool) -> list[str]:
     return list(found)
 
 
-def _coordinates(steps: Sequence[Step], latex: bool) -> list[str]:
-    """The further coordinate y(λ), as an expression."""
-    notation, left = (LATEX, r"y(\lambda)") if latex else (UNICODE, "y(λ)")
-    known = dict.fromkeys(step.coordinate for step in steps if step.coordinate is not None)
-    shown = [f"{left} = {show(expr, notation)}" for expr in known]
+def _coordinates(program: Program, latex: bool) -> list[str]:
+    """The further coordinates y(λ), as expressions."""
+    notation, shown = LATEX if latex else UNICODE, []
+    for number, expr in enumerate(program.coordinates, 1):
+        index = (
+            "" if number == 1 else f"_{{{number}}}" if latex else str(number).translate(SUBSCRIPT)
+        )
+        left = rf"y{index}(\lambda)" if latex else f"y{index}(λ)"
+        shown.append(f"{left} = {show(expr, notation)}")
+    if len(shown) > 1:
+        said = (
+            "is for the second coordinate what it is for the first without it; so for further ones"
+        )
+        mark = "y_{2}" if latex else "y₂"
+        shown.append(
+            rf"\text{{what names }}{mark}\text{{ {said}}}" if latex else f"what names {mark} {said}"
+        )
     return shown if latex else [text.replace("-", "−") for text in shown]

@@ -6,7 +6,9 @@ import re
 
 from sympy.printing.str import StrPrinter
 
+from ..expr.functions import PLACE
 from ..expr.printing import OrderedLatexPrinter, OrderedPrinter
+from ..program.row import coordinate_number
 from ..program.step import Step
 
 _GREEK = {
@@ -44,13 +46,25 @@ def _split_name(name: str) -> tuple[str, str]:
 
 def _unicode_symbol(name: str) -> str:
     stem, index = _split_name(name)
+    if (number := coordinate_number(name)) > 1:
+        return f"η{index.translate(SUBSCRIPT)}(y{str(number).translate(SUBSCRIPT)})"
     return _GREEK.get(stem, stem) + index.translate(SUBSCRIPT)
 
 
 def _latex_symbol(name: str) -> str:
     stem, index = _split_name(name)
+    if (number := coordinate_number(name)) > 1:
+        return rf"\eta_{{{index}}}(y_{{{number}}})"
     head = _LATEX.get(stem, stem if len(stem) == 1 else rf"\mathrm{{{stem}}}".replace("_", r"\_"))
     return head + (f"_{{{index}}}" if index else "")
+
+
+def _coordinate_apart(name: str, args: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """The arguments of a function without the number of its further coordinate, and that number."""
+    if name not in PLACE:
+        return args, ""
+    end = PLACE[name] + 1
+    return args[:end], "".join(args[end:])
 
 
 class UnicodePrinter(OrderedPrinter, StrPrinter):
@@ -64,18 +78,22 @@ class UnicodePrinter(OrderedPrinter, StrPrinter):
 
     def call(self, name: str, args: tuple[str, ...]) -> str:
         """φ, μ, integrals and windows in the signs of mathematics."""
+        args, beside = _coordinate_apart(name, args)
+        if beside:
+            beside = f"; y{beside.translate(SUBSCRIPT)}"
         match name:
             case "phi":
                 return f"φ{args[0].translate(SUBSCRIPT)}({args[1]})"
             case "between":
                 return f"[{' ≤ '.join(args)}]"
             case "moment":
+                whole = args[1] == "1" and not beside
                 return f"μ{args[0].translate(SUBSCRIPT)}" + (
-                    "" if args[1] == "1" else f"({args[1]})"
+                    "" if whole else f"({args[1]}{beside})"
                 )
             case "integral":
                 return f"∫[{args[1]}, {args[2]}] ({args[0]}) dx"
-        return f"{name}({', '.join(args)})"
+        return f"{name}({', '.join(args)}{beside})"
 
     def power(self, base: str, exponent: int) -> str:
         """A raised exponent."""
@@ -91,11 +109,15 @@ class LatexPrinter(OrderedLatexPrinter):
 
     def call(self, name: str, args: tuple[str, ...]) -> str:
         """Functions in the signs of mathematics."""
+        args, beside = _coordinate_apart(name, args)
+        if beside:
+            beside = rf";\, y_{{{beside}}}"
         match name:
             case "phi":
                 return rf"\varphi_{{{args[0]}}}({args[1]})"
             case "moment":
-                return rf"\mu_{{{args[0]}}}" + ("" if args[1] == "1" else f"({args[1]})")
+                whole = args[1] == "1" and not beside
+                return rf"\mu_{{{args[0]}}}" + ("" if whole else f"({args[1]}{beside})")
             case "between":
                 return r"\left[" + r" \le ".join(args) + r"\right]"
             case "integral":
@@ -110,7 +132,7 @@ class LatexPrinter(OrderedLatexPrinter):
                 return rf"\sqrt{{{args[0]}}}"
             case "log1p":
                 return rf"\log\left(1 + {args[0]}\right)"
-        return rf"\mathrm{{{name}}}({', '.join(args)})"
+        return rf"\mathrm{{{name}}}({', '.join(args)}{beside})"
 
 
 UNICODE, LATEX = UnicodePrinter(), LatexPrinter()

@@ -18,9 +18,9 @@ from ..expr.arithmetic import (
     walk,
 )
 from ..expr.binders import BOUND
-from ..expr.functions import expm1, lift, log1p
+from ..expr.functions import PLACE, expm1, lift, log1p, number_of
 from ..program.model import Program
-from ..program.row import Row, scale_terms
+from ..program.row import Row, coordinate_number, past_offset, scale_terms
 from ..program.step import Step
 from .file_plan import stage_names
 from .noise_text import GRID_NAMES
@@ -53,6 +53,16 @@ LAMBDA = {
     "noise": "-math.log({})",
     "velocity": "math.log(1 / ({}) - 1)",
 }
+
+
+def coordinate_name(number: int) -> str:
+    """What the further coordinate of a number is called in a file."""
+    return "y" if number == 1 else f"y_{number}"
+
+
+def rate_name(number: int) -> str:
+    """What its derivative is called, where a file has several."""
+    return f"d{coordinate_name(number)}"
 
 
 def clock_text(program: Program) -> str:
@@ -116,6 +126,9 @@ class StepQuantities:
         def leaf(symbol: Symbol) -> Expr:
             prefix = symbol.name.rstrip("0123456789")
             index = symbol.name[len(prefix) :]
+            number = coordinate_number(symbol.name)
+            if number > 1:
+                return Symbol(f"y{number}_{index}")
             if symbol.name in self.varying:
                 return Symbol(f"{symbol.name}[i]")
             if symbol.name in GRID_NAMES:
@@ -146,7 +159,8 @@ class StepQuantities:
         return unique
 
     def suffix(self, call: Expr) -> str:
-        kappa, where, name = self.program.kappa, call.args[-1], function_name(call)
+        kappa, name = self.program.kappa, function_name(call)
+        where = call.args[PLACE.get(name, -1)]
         for row in reversed(self.step.rows):
             if kappa == 0 and not row.place.is_end:
                 continue
@@ -167,7 +181,13 @@ class StepQuantities:
         for prefix, text in OFFSETS.items():
             for k in range(1, 10):
                 if f"{prefix}{k}" in names:
-                    out.append(f"{' ' * BLOCK}{SHORT[prefix]}{k} = {text.format(k=k)}")
+                    given = text.format(k=k).replace("coordinate(", f"coordinate({self.which(1)}")
+                    out.append(f"{' ' * BLOCK}{SHORT[prefix]}{k} = {given}")
+        for number in range(2, len(self.step.coordinates) + 1):
+            for k in range(1, 10):
+                if f"{past_offset(number)}{k}" in names:
+                    given = f"-coordinate({self.which(number)}lam[i - {k}], lam[i], lam[i + 1])"
+                    out.append(f"{' ' * BLOCK}y{number}_{k} = {given}")
         if "remaining" in names:
             out.append(f"{' ' * BLOCK}remaining = math.exp(lam[int(alpha[0] == 0)] - lam[i])")
         return out
@@ -245,19 +265,28 @@ class StepQuantities:
             if function == "moment":
                 out += self.moments(call)
                 continue
-            text = ", ".join(python(arg) for arg in call.args)
+            args = call.args[:1] if function in PLACE else call.args
+            text = ", ".join(python(arg) for arg in args)
             if function == "offset":
                 text = f"lam[i] + {python(multiply(call.args[0], Symbol('h')))}"
             if function != "phi":
                 text += f", lam[i], lam[{self.end}]"
+            if function in PLACE:
+                text = f"{self.which(number_of(call), function == 'slope')}{text}"
             called = "coordinate" if function == "offset" else function
             out.append(f"{' ' * BLOCK}{name} = {called}({text})")
         return out
 
+    def which(self, number: int, rate: bool = False) -> str:
+        """The coordinate as the first argument of its functions, where the file has several."""
+        if len(self.program.coordinates) < 2:
+            return ""
+        return f"{coordinate_name(number)}, " + (f"{rate_name(number)}, " if rate else "")
+
     def moments(self, call: Expr) -> list[str]:
         """One assignment of all moments up to a place, where the first of them comes."""
-        place = call.args[1]
-        alike = [c for c in self.named if function_name(c) == "moment" and c.args[1] == place]
+        place = call.args[1:]
+        alike = [c for c in self.named if function_name(c) == "moment" and c.args[1:] == place]
         if call != alike[0]:
             return []
         names, powers = (
@@ -265,8 +294,8 @@ class StepQuantities:
             for texts in ([self.named[c] for c in alike], [python(c.args[0]) for c in alike])
         )
         powers = powers if powers.startswith("(") else f"({powers})"
-        ends = f"{python(place)}, lam[i], lam[{self.end}]"
-        return [f"{' ' * BLOCK}{names} = moments({powers}, {ends})"]
+        ends = f"{python(place[0])}, lam[i], lam[{self.end}]"
+        return [f"{' ' * BLOCK}{names} = moments({self.which(number_of(call))}{powers}, {ends})"]
 
 
 def _outside_in_lambda(fraction: Expr) -> tuple[Expr, bool] | None:

@@ -1,16 +1,19 @@
-"""The fixed definitions of an emitted file: which of them a solver needs, and its further coordinate."""
+"""The fixed definitions of an emitted file: which of them a solver needs, and its further coordinates."""
 
 from __future__ import annotations
+
+import re
 
 from sympy import Expr, Symbol
 
 from ..expr.arithmetic import terms_of
-from ..program.row import FURTHER
 from .file_plan import FilePlan
 from .python_text import assign
 from .specialise import Static, definition
+from .step_quantities import coordinate_name, rate_name
 
 PAD = " " * 4
+LAM = Symbol("lam")
 
 
 def support(plan: FilePlan) -> list[str]:
@@ -31,30 +34,46 @@ def support(plan: FilePlan) -> list[str]:
     for name, body in program.functions.items():
         lines = "\n".join(assign("return", body, len(PAD)))
         out.append(f'def {name}(x):\n{PAD}"""The spec\'s {name}(x)."""\n{lines}\n')
-    further = [step.coordinate for step in program.steps if step.coordinate is not None]
-    if further and (calls & set(FURTHER) or "eta1" in program.free_symbols()):
-        out += _further(further[0], calls, program.kappa)
-    return out
+    return [*out, *_further(plan)]
 
 
-def _further(y: Expr, calls: frozenset[str], kappa: int) -> list[str]:
-    """The definitions of a further coordinate y(λ)."""
-    body = "\n".join(assign("return", y, len(PAD)))
-    line = '"""The further variable of this solver at lambda."""'
-    out = [f"def y(lam):\n{PAD}{line}\n{body}\n", definition("variable", "coordinate")]
-    static = Static({"KAPPA": kappa}, {"RATE": []})
-    if "fraction" in calls:
-        out.append(definition("variable", "fraction"))
-    if "moment" in calls:
-        out.append(definition("variable", "moments", static))
+def _further(plan: FilePlan) -> list[str]:
+    """The definitions of the further coordinates y(λ), and of what is asked of them.
+
+    Where there are several, those functions take the coordinate as their first argument.
+    """
+    calls, kappa = plan.functions, plan.program.kappa
+    ys = {number: plan.program.coordinates[number - 1] for number in plan.further}
+    if not ys:
+        return []
+    several = len(plan.program.coordinates) > 1
+    out = []
+    for number, y in ys.items():
+        out.append(_of_lam(coordinate_name(number), "The further variable", assign("return", y, 4)))
+        if several and "slope" in calls:
+            rate = [f"{PAD}{line}" for line in (*_rate(y), "return rate")]
+            out.append(_of_lam(rate_name(number), "The derivative of the further variable", rate))
+    static = Static({"KAPPA": kappa})
+    parts = [definition("variable", "coordinate")]
+    parts += [definition("variable", "fraction")] if "fraction" in calls else []
+    parts += [definition("variable", "moments", static)] if "moment" in calls else []
     if "slope" in calls:
-        static = Static({"KAPPA": kappa}, {"RATE": _rate(y)})
-        out.append(definition("variable", "slope", static))
-    return out
+        rate = ["rate = dy(lam)"] if several else _rate(next(iter(ys.values())))
+        parts.append(definition("variable", "slope", Static({"KAPPA": kappa}, {"RATE": rate})))
+    if several:
+        parts = [re.sub(r"^def (\w+)\(", r"def \1(y, ", part) for part in parts]
+        parts = [part.replace("slope(y, ", "slope(y, dy, ", 1) for part in parts]
+    return [*out, *parts]
+
+
+def _of_lam(name: str, what: str, body: list[str]) -> str:
+    """A function of λ."""
+    lines = "\n".join(body)
+    return f'def {name}(lam):\n{PAD}"""{what} of this solver at lambda."""\n{lines}\n'
 
 
 def _rate(y: Expr) -> list[str]:
     """Lines that assign the derivative of y(λ) to ``rate``, term by term."""
-    terms = terms_of(y.diff(Symbol("lam")))
+    terms = terms_of(y.diff(LAM))
     lines = [line for k, term in enumerate(terms) for line in assign(f"rate{k}", term, 0)]
     return [*lines, f"rate = {' + '.join(f'rate{k}' for k in range(len(terms)))}"]

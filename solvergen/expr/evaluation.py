@@ -22,6 +22,7 @@ from .arithmetic import (
     terms_of,
 )
 from .binders import BOUND, Applied
+from .functions import PLACE
 from .printing import show
 
 
@@ -122,8 +123,10 @@ class _Ring:
 
     def arguments(self, name: str, args: tuple[Expr, ...]) -> list[Any]:
         """The arguments of a function as the ring's own takes them: integers and functions of x too."""
-        if name in ("phi", "moment"):
-            return [int(args[0]), *map(self.value, args[1:])]
+        if name == "phi":
+            return [int(args[0]), self.value(args[1])]
+        if name in PLACE:  # a power and the number of a coordinate beside the place
+            return [self.value(a) if k == PLACE[name] else int(a) for k, a in enumerate(args)]
         if name in BINDERS:
             integrand, low, high, *count = args
             return [self.inside(integrand), self.value(low), self.value(high), *map(int, count)]

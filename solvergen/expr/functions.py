@@ -241,7 +241,10 @@ class between(Function):
 
 
 class _OfTheStep(Function):
-    """A function of a step's further coordinate y(λ): it has a value on a grid only."""
+    """A function of a further coordinate y(λ) of the solver: it has a value on a grid only.
+
+    The last argument is the coordinate's number, left out for the first of them.
+    """
 
     def _eval_evalf(self, prec: int) -> None:
         return None
@@ -250,25 +253,47 @@ class _OfTheStep(Function):
 class moment(_OfTheStep):
     """``moment(m, c)``: ∫ Y^m d(clock) up to the fraction c of the step, per clock step."""
 
-    nargs = 2
+    nargs = (2, 3)
 
 
 class offset(_OfTheStep):
     """``offset(c)``: Y = (y − y_n)/(y_{n+1} − y_n) at the fraction c of the step in λ."""
 
-    nargs = 1
+    nargs = (1, 2)
 
 
 class fraction(_OfTheStep):
     """``fraction(c)``: where in the step, as a fraction of it in λ, Y = c."""
 
-    nargs = 1
+    nargs = (1, 2)
 
 
 class slope(_OfTheStep):
     """``slope(c)``: d(clock)/dY at the fraction c of the step in λ, per clock step."""
 
-    nargs = 1
+    nargs = (1, 2)
+
+
+PLACE = {"moment": 1, "offset": 0, "fraction": 0, "slope": 0}  # which argument is c
+
+
+def in_coordinate(kind: type[_OfTheStep], number: int, *args: object) -> Expr:
+    """A function of the further coordinate of this number.
+
+    >>> in_coordinate(moment, 1, 0, Symbol("c")), in_coordinate(offset, 2, Symbol("c"))
+    (moment(0, c), offset(c, 2))
+    """
+    return kind(*args, *([number] if number > 1 else []))
+
+
+def number_of(call: Expr) -> int:
+    """The number of the further coordinate that a function is one of.
+
+    >>> number_of(slope(Symbol("c"))), number_of(slope(Symbol("c"), 3))
+    (1, 3)
+    """
+    number = call.args[PLACE[type(call).__name__] + 1 :]
+    return int(number[0]) if number else 1
 
 
 def lift(value: object) -> Expr:

@@ -13,7 +13,7 @@ from .step import Step
 # Names with a meaning in weights; a parameter of the same name takes their place. Those of grid points
 # are the literature's names for places of stages too, and mean nothing else where steps stand alone.
 MEANT = re.compile(r"h|sigma|sigma_next|steps|i|remaining|phi\d+")
-OF_THE_GRID = re.compile(r"(r|theta|Theta|eta|gamma|Gamma)\d+")
+OF_THE_GRID = re.compile(r"(r|theta|Theta|eta|gamma|Gamma)\d+|eta\d+_\d+")
 
 
 def advice(program: Program) -> list[str]:

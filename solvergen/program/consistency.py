@@ -35,7 +35,7 @@ def inconsistent_rows(program: Program) -> list[str]:
     for step in program.steps:
         ends = [step.final, *([step.corrector] if step.corrector else [])]
         for row in ends:
-            known = step.coordinate is None and (program.kappa == 1 or not step.stochastic)
+            known = not step.coordinates and (program.kappa == 1 or not step.stochastic)
             if known and abs(excess := _excess(row, step, program)) > TOLERANCE:
                 found.append(f"{_called(row)} ({step.label}): {_fault(1 + excess)}")
             elif known and (sources := _heavy(row, step, program)):

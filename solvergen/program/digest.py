@@ -79,7 +79,7 @@ def _step(step: Step) -> dict[str, Any]:
         "stages": [_row(row, names) for row in step.stages],
         "final": _row(step.final, names),
         "corrector": step.corrector and _row(step.corrector, names),
-        "coordinate": None if step.coordinate is None else show(step.coordinate),
+        "coordinate": ", ".join(map(show, step.coordinates)) or None,
     }
 
 

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import mpmath
+from sympy import Expr
 
 from ..expr.evaluation import evaluate, left_sum
 from .step import Step
@@ -51,35 +52,35 @@ def _clock_rate(kappa: int, lam: Any) -> Any:
     return kappa * value if kappa else -value * (1 - value)
 
 
-def further(step: Step) -> Callable[[Any], Any]:
-    """y(λ), the step's coordinate besides λ and the clock."""
-    expression = step.coordinate
-    assert expression is not None
+def further(expression: Expr) -> Callable[[Any], Any]:
+    """y(λ), a coordinate besides λ and the clock."""
     return lambda lam: evaluate(expression, {"lam": lam}, ELEMENTARY, number)
 
 
 def functions(step: Step, kappa: int, start: Any, end: Any) -> dict[str, Callable[..., Any]]:
-    """φ and elementary functions; those of the further coordinate between two λ."""
-    if step.coordinate is None:
+    """φ and elementary functions; those of the further coordinates between two λ."""
+    if not step.coordinates:
         return ELEMENTARY
-    y, h = further(step), end - start
-    width, total = y(end) - y(start), clock(kappa, end) - clock(kappa, start)
+    ys, h = [further(expression) for expression in step.coordinates], end - start
+    widths, total = [y(end) - y(start) for y in ys], clock(kappa, end) - clock(kappa, start)
 
-    def offset(c: Any) -> Any:
-        return (y(start + c * h) - y(start)) / width
+    def offset(c: Any, which: int = 1) -> Any:
+        y = ys[which - 1]
+        return (y(start + c * h) - y(start)) / widths[which - 1]
 
     @cache
-    def fraction(c: Any) -> Any:
-        return mpmath.findroot(lambda where: offset(where) - c, (0, 1), solver="anderson")
+    def fraction(c: Any, which: int = 1) -> Any:
+        return mpmath.findroot(lambda where: offset(where, which) - c, (0, 1), solver="anderson")
 
-    def slope(c: Any) -> Any:
+    def slope(c: Any, which: int = 1) -> Any:
         lam = start + c * h
-        return _clock_rate(kappa, lam) / mpmath.diff(y, lam) * width / total
+        rate = mpmath.diff(ys[which - 1], lam) * total
+        return _clock_rate(kappa, lam) * widths[which - 1] / rate
 
     @cache
-    def moment(m: int, c: Any) -> Any:
+    def moment(m: int, c: Any, which: int = 1) -> Any:
         def integrand(xi: Any) -> Any:
-            return offset(xi) ** m * _clock_rate(kappa, start + xi * h)
+            return offset(xi, which) ** m * _clock_rate(kappa, start + xi * h)
 
         return mpmath.quad(integrand, [0, c]) * h / total
 

@@ -108,6 +108,11 @@ class Program:
         return tuple(sorted(kinds, key=lambda step: step.history if step != self.main else 99))
 
     @property
+    def coordinates(self) -> tuple[Expr, ...]:
+        """The coordinates y(λ) besides λ and the clock, by their numbers from 1."""
+        return max((step.coordinates for step in self.steps), key=len)
+
+    @property
     def history(self) -> int:
         """How many steps the solver looks back."""
         return max(step.history for step in self.steps)

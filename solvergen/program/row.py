@@ -19,11 +19,12 @@ Symbols in weights:
     remaining    (σ/α)_n over (σ/α) at the first grid point where it is finite
     theta1 …     (λ_n − λ_{n−k}) / h              history offsets in λ, positive
     Theta1 …     (clock_n − clock_{n−k}) / (clock_{n+1} − clock_n)
-    eta1 …       the same in the step's further coordinate y(λ)
+    eta1 …       the same in a further coordinate y(λ); eta2_1 … in the second of the solver
     moment(m, c) ∫_{λ_n}^{λ_n+ch} Y^m d(clock) / (clock_{n+1} − clock_n), Y = (y − y_n)/(y_{n+1} − y_n)
     offset(c)    Y at λ_n + c h
     fraction(c)  where in the step, as a fraction of it in λ, Y = c
     slope(c)     d(clock)/dY at λ_n + c h, over clock_{n+1} − clock_n
+                 a last argument is the number of the further coordinate, 1 where there is none
     phi(k, z), exp, expm1, log1p, sqrt, and the solver's parameters.
 
 A stochastic solver's rows also draw unit noise. A draw z with weight g adds σ_i g z to x at the
@@ -43,6 +44,7 @@ and n+1, steps, the number of steps of the run, and i, the number of the step, f
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -50,11 +52,11 @@ from sympy import Expr, Symbol, exp
 
 from ..errors import DeriveError
 from ..expr.arithmetic import ONE, ZERO, multiply
-from ..expr.functions import expm1, log1p, phi
+from ..expr.functions import PLACE, expm1, log1p, phi
 
 KAPPA = {"data": 1, "noise": -1, "velocity": 0}
 Level = TypeVar("Level")
-FURTHER = ("moment", "offset", "fraction", "slope")  # functions of a step's further coordinate
+FURTHER = tuple(PLACE)  # functions of a further coordinate
 _BOTH_CLOCKS = (
     "velocity needs its stages and the rules that use them in one clock; write coordinate = "
     '"clock", and no place = "lambda"'
@@ -180,6 +182,21 @@ def depth(source: str) -> int:
     """How far back a source reaches: k for ``n-k``, ``x-k`` and a stage's ``mid-k``; else 0."""
     back = source.partition("-")[2]
     return int(back) if back.isdigit() else 0
+
+
+def past_offset(number: int) -> str:
+    """The stem of history offsets in the further coordinate of this number."""
+    return "eta" if number == 1 else f"eta{number}_"
+
+
+def coordinate_number(name: str) -> int:
+    """The number of the further coordinate in which a symbol is a history offset, or 0.
+
+    >>> coordinate_number("eta1"), coordinate_number("eta3_2"), coordinate_number("theta1")
+    (1, 3, 0)
+    """
+    found = re.fullmatch(r"eta(?:(\d+)_)?\d+", name)
+    return int(found[1] or 1) if found else 0
 
 
 def recalled(source: str) -> str:

@@ -78,8 +78,8 @@ class Step:
         final: the row that ends the step; its state is where the next step evaluates.
         corrector: PEC only: once the next step has evaluated at the predicted end, the accepted
             value there is this row (its source ``n+1`` is that evaluation).
-        coordinate: y(λ) as an expression in the symbol ``lam``, when a row uses ``eta``, ``moment``,
-            ``offset``, ``fraction`` or ``slope``.
+        coordinates: y(λ) as an expression in the symbol ``lam``, when a row uses ``eta``, ``moment``,
+            ``offset``, ``fraction`` or ``slope``: those of the solver up to the last that a row uses.
         lets: scalars that the rows use by name, evaluated in order; their ``h`` is the grid's.
         down: length in λ of the deterministic part, in the grid's ``h`` and the lets. The rows are
             then those of a plain step of this length (their ``h``), and the noise of the final row
@@ -101,7 +101,7 @@ class Step:
     stages: tuple[Row, ...]
     final: Row
     corrector: Row | None = None
-    coordinate: Expr | None = None
+    coordinates: tuple[Expr, ...] = ()
     lets: tuple[tuple[str, Expr], ...] = ()
     down: Expr | None = None
     lower: Expr | None = None

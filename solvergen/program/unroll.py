@@ -21,7 +21,7 @@ from ..expr.evaluation import evaluate
 from ..spec.model import Parameter
 from .functions import ELEMENTARY, clock, functions, further, number
 from .model import Program
-from .row import Place, Row, depth
+from .row import Place, Row, depth, past_offset
 from .step import CHAIN, Step
 
 Vector = list[Any]
@@ -336,10 +336,10 @@ class Run:
             values[f"Gamma{k}"] = (self.clock(ahead) - self.clock(low)) / clock
         values["remaining"] = mpmath.exp(lam[0] - low)
         for step in self.program.steps:
-            if step.coordinate is not None and row in step.rows:
-                y = further(step)
+            for which, expression in enumerate(step.coordinates if row in step.rows else (), 1):
+                y, stem = further(expression), past_offset(which)
                 width = y(high) - y(low)
-                values |= {f"eta{k}": (y(low) - y(lam[i - k])) / width for k in steps}
+                values |= {f"{stem}{k}": (y(low) - y(lam[i - k])) / width for k in steps}
         return values
 
 

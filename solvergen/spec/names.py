@@ -147,7 +147,7 @@ _TAKEN = {
 }
 # Local variables of an emitted `coefficients`: weights, offsets, places, φ-functions and moments.
 _LOCAL = re.compile(
-    r"(ratio|phi|theta|Theta|gamma|Gamma|ahead|eta|down|[aegHmpqstTyzwdfFv])\d+|[A-Z]|[as]_k\d+|[cdmop]\d*_(k\d+|z|\d+)(_\d+)?|area(_\d+)?"
+    r"(ratio|phi|theta|Theta|gamma|Gamma|ahead|eta|down|[aegHmpqstTyzwdfFv])\d+|[A-Z]|[as]_k\d+|[cdmop]\d*_(k\d+|z|\d+)(_\d+)?|area(_\d+)?|(eta|y)\d+_\d+"
 )
 
 

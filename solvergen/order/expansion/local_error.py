@@ -36,7 +36,7 @@ class Case:
         program: the solver.
         grid: from a ring, the grid.
         parameters: value of every parameter; a callable gets the ring.
-        coordinate: derivatives of the further coordinate.
+        coordinate: derivatives of the further coordinates.
         power: h = x^power in the expansion variable x.
         margin: see `SeriesRing`.
         field: expand modulo a prime, see `deciding`; coefficients are then residues.

@@ -16,29 +16,36 @@ from ...algebra.traced import symbol
 from ...errors import OrderError
 from ...expr.arithmetic import function_names, symbols
 from ...expr.evaluation import evaluate
-from ...program.row import FURTHER, Place, Row
+from ...program.row import FURTHER, Place, Row, coordinate_number
 from .block_grid import Inner
 from .grid import Grid, generic_ratio
 
-Jet = Callable[[int], Scalar]
+Jet = Callable[[int, int], Scalar]  # y^(j)/y' from j and the number of a further coordinate
 Value = Scalar | Callable[[int], Scalar]  # of a parameter; from its site where steps differ
 
 
-def generic_coordinate(j: int) -> Fraction:
-    """Generic derivatives y^(j)/y' of a further coordinate."""
-    return ONE if j == 1 else generic_ratio(43, j) - (j % 3)
+def generic_coordinate(j: int, which: int = 1) -> Fraction:
+    """Generic derivatives y^(j)/y' of further coordinates."""
+    return ONE if j == 1 else generic_ratio(43 + 101 * (which - 1), j) - (j % 3)
 
 
 def another_coordinate(seed: int) -> Jet:
     """Generic derivatives of other further coordinates, one for each seed."""
-    return lambda j: ONE if j == 1 else generic_ratio(83 + seed, j) - (j + seed) % 3
+
+    def jet(j: int, which: int = 1) -> Fraction:
+        seeded = seed + 101 * (which - 1)
+        return ONE if j == 1 else generic_ratio(83 + seeded, j) - (j + seed) % 3
+
+    return jet
 
 
-def symbolic_coordinate(j: int) -> Scalar:
-    """Derivatives y^(j)/y' of a further coordinate as symbols y2, y3, …"""
+def symbolic_coordinate(j: int, which: int = 1) -> Scalar:
+    """Derivatives y^(j)/y' of further coordinates as symbols y2, y3, …, then y2_2, y3_2, … of the second."""
     if j == 1:
         return ONE
-    return symbol(f"y{j}", (generic_ratio(47, j) - 1, generic_ratio(53, j)))
+    name = f"y{j}" if which == 1 else f"y{j}_{which}"
+    shift = 101 * (which - 1)
+    return symbol(name, (generic_ratio(47 + shift, j) - 1, generic_ratio(53 + shift, j)))
 
 
 GENERIC_TAU = Fraction(331, 907)  # where a velocity solver stands in its clock σ/(α+σ)
@@ -61,7 +68,7 @@ class StepValues(Generic[R_co]):
         ring: where the values live.
         grid: positions of the sites.
         parameters: value of every parameter; a callable gives that of a step from its site.
-        coordinate: j to y^(j)/y' of the step's further coordinate.
+        coordinate: derivatives of the further coordinates.
         inner: from a site and k, the place of the k-th next grid point as a fraction of the step.
     """
 
@@ -95,7 +102,7 @@ class StepValues(Generic[R_co]):
         """clock(end) − clock(start) in units of clock'(start) for data and noise."""
         return self.ring.functions["expm1"](self.kappa * (end - start) * self.ring.h)
 
-    def along(self, jet: Jet, offset: Scalar) -> Scalar:
+    def along(self, jet: Callable[[int], Scalar], offset: Scalar) -> Scalar:
         """The Taylor series Σ jet(j) (offset·h)^j / j! of a coordinate's increment."""
         total: Scalar = Fraction(0)
         power: Scalar = ONE
@@ -169,7 +176,7 @@ class SymbolValues(dict[str, Scalar]):
             past = -step_values.grid.position(site) * step_values.ring.h
             self["sigma"] = self["sigma"] * step_values.ring.functions["exp"](past)
         self.step_values, self.site = step_values, site
-        self.powers_of_y: list[list[Scalar]] = []
+        self.powers_of_y: dict[int, list[list[Scalar]]] = {}
         self.kept: dict[Expr, Scalar] = {}
         self.functions: dict[str, Callable[..., Scalar]] = {
             **step_values.ring.functions,
@@ -187,10 +194,13 @@ class SymbolValues(dict[str, Scalar]):
         stem, digits = name.rstrip("0123456789"), name[len(name.rstrip("0123456789")) :]
         if name == "h":
             value = self._lam(self.site, self.site + 1)
-        elif digits and stem in ("theta", "Theta", "eta"):
+        elif digits and stem in ("theta", "Theta"):
             past = self.site - int(digits)
-            measure = {"theta": self._lam, "Theta": self._clock, "eta": self._further}[stem]
+            measure = {"theta": self._lam, "Theta": self._clock}[stem]
             value = measure(past, self.site) / measure(self.site, self.site + 1)
+        elif which := coordinate_number(name):
+            past, whole = self.site - int(digits), self._further(self.site, self.site + 1, which)
+            value = self._further(past, self.site, which) / whole
         elif digits and stem in ("gamma", "Gamma"):
             value = self._point(stem, int(digits))
         elif name == "sigma_next" and "sigma" in self:
@@ -242,44 +252,45 @@ class SymbolValues(dict[str, Scalar]):
         ends = [step_values.clock_offset(base, self._position(site)) for site in (first, last)]
         return ends[1] - ends[0]
 
-    def _further(self, first: int, last: int) -> Scalar:
-        ends = [self._y(self._position(site)) for site in (first, last)]
+    def _further(self, first: int, last: int, which: int) -> Scalar:
+        ends = [self._y(self._position(site), which) for site in (first, last)]
         return ends[1] - ends[0]
 
-    def _y(self, offset: Scalar) -> Scalar:
-        return self.step_values.along(self.step_values.coordinate, offset)
+    def _y(self, offset: Scalar, which: int) -> Scalar:
+        return self.step_values.along(lambda j: self.step_values.coordinate(j, which), offset)
 
-    def offset(self, c: Scalar) -> Scalar:
+    def offset(self, c: Scalar, which: int = 1) -> Scalar:
         """Y at the fraction c of the step: (y(λ_n + c h) − y_n)/(y_{n+1} − y_n)."""
         start, size = self._position(self.site), self.step_values.size(self.site)
-        whole = self._further(self.site, self.site + 1)
-        return (self._y(start + c * size) - self._y(start)) / whole
+        whole = self._further(self.site, self.site + 1, which)
+        return (self._y(start + c * size, which) - self._y(start, which)) / whole
 
-    def fraction(self, c: Scalar) -> Scalar:
+    def fraction(self, c: Scalar, which: int = 1) -> Scalar:
         """Where Y = c: since Y is the fraction itself plus O(h), each round gains a power of h."""
         found = c
         for _ in range(self.step_values.ring.end + 1):
-            found = found + (c - self.offset(found))
+            found = found + (c - self.offset(found, which))
         return found
 
-    def slope(self, c: Scalar) -> Scalar:
+    def slope(self, c: Scalar, which: int = 1) -> Scalar:
         """d(clock)/dY at λ_n + c h, per clock step."""
         step_values = self.step_values
         place = self._position(self.site) + c * step_values.size(self.site)
 
         def higher(j: int) -> Scalar:
-            return step_values.coordinate(1 + j)
+            return step_values.coordinate(1 + j, which)
 
         rate = ONE + step_values.along(higher, place)
         ends = self.site, self.site + 1
+        whole = self._further(*ends, which)
         if not step_values.kappa:
-            return self._further(*ends) / (rate * self._clock(*ends))
+            return whole / (rate * self._clock(*ends))
         clock = step_values.kappa * step_values.ring.functions["exp"](
             step_values.kappa * c * self["h"]
         )
-        return clock * self._further(*ends) / (rate * self._clock(*ends))
+        return clock * whole / (rate * self._clock(*ends))
 
-    def moment(self, m: int, c: Scalar) -> Scalar:
+    def moment(self, m: int, c: Scalar, which: int = 1) -> Scalar:
         """∫ Y^m d(clock) over [0, c] of the step, per clock step.
 
         Y is expanded in powers of the fraction ξ, then ∫_0^c ξ^j e^{zξ} dξ = j! c^{j+1} e^{zc}
@@ -289,38 +300,39 @@ class SymbolValues(dict[str, Scalar]):
         z = kappa * self["h"] if kappa else Fraction(0)
         exp, phi = ring.functions["exp"], ring.functions["phi"]
         total: Scalar = Fraction(0)
-        for j, value in enumerate(self._power_of_y(m)):
+        for j, value in enumerate(self._power_of_y(m, which)):
             if value:
                 integral = factorial(j) * c ** (j + 1) * exp(z * c) * phi(j + 1, -z * c)
                 total = total + value * integral
         return total / phi(1, z)
 
-    def _power_of_y(self, m: int) -> list[Scalar]:
+    def _power_of_y(self, m: int, which: int) -> list[Scalar]:
         """Coefficients of Y^m in powers of the fraction ξ of the step."""
-        if not self.powers_of_y:
-            self.powers_of_y += [[ONE], self._line()]
-        while len(self.powers_of_y) <= m:
-            shorter, line = self.powers_of_y[-1], self.powers_of_y[1]
+        if which not in self.powers_of_y:
+            self.powers_of_y[which] = [[ONE], self._line(which)]
+        powers = self.powers_of_y[which]
+        while len(powers) <= m:
+            shorter, line = powers[-1], powers[1]
             longer: list[Scalar] = [Fraction(0)] * (len(shorter) + len(line) - 1)
             for i, left in enumerate(shorter):
                 for j, right in enumerate(line):
                     if left and right:
                         longer[i + j] = longer[i + j] + left * right
-            self.powers_of_y.append(longer[: self.step_values.ring.end + 1])
-        return self.powers_of_y[m]
+            powers.append(longer[: self.step_values.ring.end + 1])
+        return powers[m]
 
-    def _line(self) -> list[Scalar]:
+    def _line(self, which: int) -> list[Scalar]:
         """Coefficients of Y: y^(j) at the start of the step, by Taylor from the base point."""
         step_values = self.step_values
         start, step = self._position(self.site), step_values.size(self.site) * step_values.ring.h
-        whole = self._further(self.site, self.site + 1)
+        whole = self._further(self.site, self.site + 1, which)
         line: list[Scalar] = [Fraction(0)]
         for j in range(1, step_values.ring.end + 1):
 
             def higher(k: int, j: int = j) -> Scalar:
-                return step_values.coordinate(j + k)
+                return step_values.coordinate(j + k, which)
 
-            slope = step_values.coordinate(j) + step_values.along(higher, start)
+            slope = step_values.coordinate(j, which) + step_values.along(higher, start)
             term = slope * step**j / factorial(j)
             if not term:
                 break

@@ -295,8 +295,8 @@ class Analysis:
         history = main.history + points if kind == ARBITRARY else 0
         if self.program.main.corrector and kind == ARBITRARY:
             history = 2 * history + 1
-        if kind == UNIFORM and self.cases.jets:  # the derivatives of the further coordinate alone
-            history = exponent - 1
+        if kind == UNIFORM and self.cases.jets:  # the derivatives of the further coordinates alone
+            history = self.cases.jets * (exponent - 1)
         words = [spell(word) for word in rational.terms] if rational else []
         check(self.program.name, exponent, history + len(self.cases.symbolic), words)
 

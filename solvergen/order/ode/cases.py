@@ -70,7 +70,7 @@ class Cases:
         self.counts = counts(program)
         if self.counts:
             self.symbolic = (*self.symbolic, *COUNTS)
-        self.jets = any(step.coordinate is not None for step in program.steps)
+        self.jets = len(program.coordinates)
 
     def generic(self, kind: str, seed: int = 1) -> Case:
         """The program on a grid of a class at a generic rational point."""

@@ -24,7 +24,7 @@ def clock_method(program: Program) -> Program | None:
     if program.kappa == 0:
         return program
     in_clock = all(row.place.coordinate == "clock" or row.place.is_end for row in main.rows)
-    if not in_clock or main.coordinate is not None:
+    if not in_clock or main.coordinates:
         return None
     if all(row.gauge == "clock" for row in main.rows) and _needs(program, "Theta"):
         return replace(program, integrand="velocity")

@@ -23,7 +23,7 @@ from ...errors import OrderError
 from ...expr.arithmetic import function_names, symbols
 from ...expr.evaluation import left_sum
 from ...program.model import Program
-from ...program.row import FURTHER, Row
+from ...program.row import FURTHER, Row, coordinate_number
 from ..expansion.block_grid import in_blocks
 from ..expansion.grid import generic, uniform
 from ..expansion.local_error import History, defaults
@@ -99,7 +99,7 @@ def stiff_order(program: Program, classical: int) -> StiffOrder:
         return StiffOrder(None, None, (), "velocity solvers have no linear part")
     rows = program.main.rows
     used = {s for row in rows for e in (row.place.fraction, *row.expressions) for s in _names(e)}
-    if program.main.coordinate is not None and used & {*FURTHER, "eta"}:
+    if any(name in FURTHER or coordinate_number(f"{name}1") for name in used):
         return StiffOrder(
             None, None, (), "weights or places depend on another coordinate than lambda"
         )

@@ -192,7 +192,7 @@ def _leading(plain: Analysis, kind: str, order: int) -> Document:
     at = _defaults(program)
     if "remaining" in program.free_symbols():
         at["remaining"] = "1"
-    if program.main.coordinate is not None:
+    if program.main.coordinates:
         at |= {f"y{j}": str(generic_coordinate(j)) for j in range(2, order + 3)}
     plain.cases.symbolic = ()
     exact, where = plain.leading(plain.case(UNIFORM), order + 1), UNIFORM
@@ -253,7 +253,11 @@ class _Texts:
     def __init__(self, program: Program) -> None:
         self.program, self.kappa = program, program.kappa
         self.roots: dict[str, int] = {}
-        if program.main.coordinate is not None and not self.kappa:
+        if len(program.main.coordinates) > 1:
+            raise NotCertified(
+                f"{program.name}: its weights are integrals in several coordinates, and certificates hold one"
+            )
+        if program.main.coordinates and not self.kappa:
             raise NotCertified(
                 f"{program.name}: its weights are integrals in a coordinate beside the clock of velocity"
             )

@@ -153,7 +153,7 @@ class NoiseAnalysis:
     def vanishes(self, grids: GridClass, errors: Callable[[Walk, int, int], list[Scalar]]) -> bool:
         """Whether an error is zero at finite steps too."""
         steady = grids.limit is not None and len(grids.limit.terms) <= 1
-        if not steady or any(step.coordinate is not None for step in self.program.steps):
+        if not steady or any(step.coordinates for step in self.program.steps):
             return False
         finite = GridClass(ARBITRARY, generic_sizes(self.depth + 2), grids.limit)
         walk = self.finite.setdefault(grids.kind, self.made(finite, RealRing(1, 0, FINITE)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from sympy import Expr
 
 from ...algebra.scalar import Scalar
 from ...expr.arithmetic import children, function_name
-from ...program.row import FURTHER
+from ...program.row import FURTHER, coordinate_number
 from ...program.step import Step
 from ..expansion.symbol_values import SymbolValues
 
@@ -72,5 +71,5 @@ def located(expression: Expr, names: frozenset[str]) -> bool:
     if name in FURTHER:
         return True
     if expression.is_Symbol:
-        return expression.name in names or re.fullmatch(r"eta\d+", expression.name) is not None
+        return expression.name in names or coordinate_number(expression.name) > 0
     return any(located(child, names) for child in children(expression))
