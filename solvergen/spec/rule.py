@@ -259,8 +259,8 @@ class Stage:
         str | None,
         Key(
             Text(COORDINATES),
-            "Variable in which the place is a fraction; the solver's unless given. All rules and "
-            "places of a step share one variable at most besides lambda and the clocks.",
+            "Variable in which the place is a fraction; the solver's unless given. Rules and "
+            "places of a step may each have their own.",
             '"lambda"',
         ),
     ] = None

@@ -114,13 +114,6 @@ REFUSED = {
         CLOCK + '[step]\nrule = "interpolate"\nnodes = ["n"]\nstates = ["x-1"]',
         "none of the states or nodes",
     ),
-    "two coordinates": (
-        (
-            '[schedule]\nname = "vp-linear"\n[step]\nrule = "interpolate"\nnodes = ["n", "n-1"]\n'
-            'coordinate = "t"\n[[end.rule]]\nrule = "interpolate"\nnodes = ["n", "n-1"]\ncoordinate = "rho"'
-        ),
-        "two coordinates besides lambda and the clock",
-    ),
 }
 
 

@@ -32,7 +32,7 @@ def made(schedule, coordinate="t", name="mine"):
 
 def coordinate_of(schedule, coordinate="t"):
     """y(λ) as a function of an mpmath number."""
-    expression = made(schedule, coordinate).main.coordinate
+    (expression,) = made(schedule, coordinate).main.coordinates
     return lambda lam: evaluate(expression, {"lam": lam}, ELEMENTARY, number)
 
 

@@ -1,5 +1,6 @@
 """Stages and weights in another variable of time: EDM's two-stage family, written out in the test."""
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -9,7 +10,6 @@ import torch
 from sympy import Symbol
 
 from solvergen.derive import derive
-from solvergen.errors import DeriveError
 from solvergen.expr.evaluation import evaluate
 from solvergen.order import analyse
 from solvergen.program.functions import ELEMENTARY, functions, further, number
@@ -125,10 +125,70 @@ def test_a_place_is_a_fraction_of_the_step_in_its_own_variable(place, sampler):
     assert math.isclose(plan[1][2], variable(0.5)[1](halves)[0], rel_tol=1e-13)
 
 
-def test_one_variable_besides_lambda_and_the_clock():
-    text = MID.format(schedule="vp-linear", place="t") + 'coordinate = "rho"\n'
-    with pytest.raises(DeriveError, match="found two"):
-        derive(parse_solver(text))
+TWO = """
+name = "two"
+integrand = "data"
+
+[schedule]
+name = "vp-linear"
+beta_min = "1/10"
+beta_max = 20
+
+[[stage]]
+name = "mid"
+at = "1/2"
+rule = "interpolate"
+nodes = ["n", "n-1"]
+coordinate = "sigma"
+
+[step]
+rule = "interpolate"
+nodes = ["n", "mid", "n-1"]
+coordinate = "t"
+"""
+
+
+def by_hand(model, x, sigmas):
+    """TWO without its derivation: Lagrange polynomials in sigma and in t, integrated by rho = 1/sigma."""
+
+    def vp(sigma):
+        return sigma / mpmath.sqrt(1 + sigma**2)
+
+    def time(sigma):
+        length = mpmath.log1p(sigma**2)
+        return 2 * length / (mpmath.sqrt(mpmath.mpf(199) / 5 * length + 0.01) + 0.1)
+
+    def moved(x, y, start, end, nodes):
+        def polynomial(rho):
+            at, total = y(1 / rho), 0
+            for j, (sigma, value) in enumerate(nodes):
+                others = [y(other) for k, (other, _) in enumerate(nodes) if k != j]
+                total += value * mpmath.fprod((at - o) / (y(sigma) - o) for o in others)
+            return total
+
+        return end * (x / start + mpmath.quad(polynomial, [1 / start, 1 / end]))
+
+    past = []
+    for start, end in itertools.pairwise(sigmas):
+        now = [(start, model(x, start))]
+        mid = mpmath.sqrt(start * end)
+        inner = moved(x, vp, start, mid, now + past)
+        x = moved(x, time, start, end, [*now, (mid, model(inner, mid)), *past])
+        past = now
+    return x
+
+
+def test_rules_in_two_coordinates_beside_lambda(sampler):
+    program = derive(parse_solver(TWO))
+    assert len(program.coordinates) == 2
+    assert analyse(program).order.value == 3
+    made = sampler(parse_solver(TWO))
+    assert audit(made.sample).orders() == {"uniform": 3, "smooth": 3, "arbitrary": 3}
+    for sigmas in ([5.0, 2.0, 0.9, 0.2], [3.0, 2.9, 0.4, 0.35, 0.3]):
+        one, levels = torch.ones(1, dtype=torch.float64), torch.tensor(sigmas, dtype=torch.float64)
+        got = made.sample(lambda x, s: x / (1 + s**2), one, levels)
+        want = by_hand(lambda x, s: x / (1 + s**2), mpmath.mpf(1), [*map(mpmath.mpf, sigmas)])
+        assert float(got) == pytest.approx(float(want), rel=1e-12)
 
 
 @pytest.mark.parametrize("at", [Fraction(1, 3), Fraction(2, 3)])
@@ -142,9 +202,8 @@ def test_fraction_and_slope_are_what_they_say(at):
         assert abs(known["offset"](place) - mpmath.mpf(at.numerator) / at.denominator) < 1e-36
         lam = start + place * (end - start)
         ends = [mpmath.exp(-value) for value in (start, end)]
-        y = further(program.main)
-        rate = evaluate(
-            program.main.coordinate.diff(Symbol("lam")), {"lam": lam}, ELEMENTARY, number
-        )
+        (expression,) = program.main.coordinates
+        y = further(expression)
+        rate = evaluate(expression.diff(Symbol("lam")), {"lam": lam}, ELEMENTARY, number)
         slope = -mpmath.exp(-lam) / rate * (y(end) - y(start)) / (ends[1] - ends[0])
         assert abs(known["slope"](place) / slope - 1) < 1e-15

@@ -29,7 +29,7 @@ def stated(name):
 def orders(name):
     """Local orders on a uniform and on a rough grid; ``None`` where no power series decides them."""
     program, known = load(name).program, stated(name)
-    if known is None or program.main.corrector or program.stochastic or program.main.coordinate:
+    if known is None or program.main.corrector or program.stochastic or program.main.coordinates:
         return None
     spans = program.main.spans
     even = [Fraction(k) for k in range(1, 10)]

@@ -35,7 +35,7 @@ class Row:
         self.kappa = point.kappa
         weights = [t.weight for t in row.terms]
         named = any(w.has(moment, offset) or "eta1" in map(str, w.free_symbols) for w in weights)
-        self.further = step.coordinate is not None and named
+        self.further = bool(step.coordinates) and named
         self.weights = {t.source: point.of(t.weight) for t in row.terms}
         self.decay = point.of(row.decay)
 

@@ -100,15 +100,6 @@ TABLE = [
         ["t of the schedule `cosine` is not defined"],
     ),
     (
-        TOP
-        + '[schedule]\nname = "vp-linear"\n'
-        + STEP.replace("nodes", 'coordinate = "t"\nnodes')
-        + '[corrector]\nrule = "interpolate"\ncoordinate = "sigma"\nnodes = ["n+1", "n"]\n',
-        11,
-        1,
-        ["one coordinate besides lambda and the clock, found two"],
-    ),
-    (
         TOP + '[schedule]\nname = "cosine"\n' + STEP + 'coordinate = "t"\n',
         8,
         1,
