@@ -16,7 +16,7 @@ from ..program.model import Program
 from ..program.row import Row, depth
 from ..program.step import Step
 
-# The level of n over that of the end of the step, which calls at the end are told.
+# The factor by which a call at the end of a step is told the level of n.
 LEVEL_OF_N = exp(Symbol("h"))
 LETTER = {"data": "d", "noise": "e", "velocity": "v"}
 

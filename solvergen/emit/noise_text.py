@@ -15,7 +15,7 @@ from ..expr.arithmetic import ONE, multiply, substitute, subtract, symbols
 from ..program.model import Program
 from ..program.step import Step
 from .file_plan import FilePlan
-from .python_text import WIDTH, assign, python
+from .python_text import WIDTH, assign, at_step, python
 
 PAD = " " * 4
 # Symbols of the grid as the emitted planner calls them.
@@ -126,7 +126,7 @@ def lift_lines(program: Program) -> list[str]:
         return out
     assert churned.churn is not None
     length = churned.churn
-    own = {name: Symbol(f"{name}[i]") for name in program.varying}
+    own = {name: at_step(name) for name in program.varying}
     churned = replace(
         churned, lets=tuple((name, substitute(value, own)) for name, value in churned.lets)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Expr
+from sympy import Expr, Symbol
 from sympy.printing.str import StrPrinter
 
 from ..expr.arithmetic import BINDERS, ONE, children, function_name, multiply, power, split
@@ -51,6 +51,11 @@ def python(expr: Expr) -> str:
     'h * phi(1, -h) / (2 * r)'
     """
     return show(expr, _PRINTER)
+
+
+def at_step(name: str) -> Symbol:
+    """The number of step i, of a parameter that has one for each step."""
+    return Symbol(f"{name}[i]")
 
 
 def assign(name: str, expr: Expr, indent: int) -> list[str]:

@@ -31,11 +31,14 @@ class Static:
         texts: what replaces other names; ``NAME = …`` gives way to all lines of a list.
         parameters: names of the solver's parameters, and their defaults as Python; unless given,
             ``**parameters`` stays as it is.
+        first: names that a definition takes before its own parameters, in place of what it reads from
+            its module.
     """
 
     choices: Mapping[str, object] = field(default_factory=dict)
     texts: Mapping[str, str | list[str]] = field(default_factory=dict)
     parameters: Mapping[str, str] | None = None
+    first: Sequence[str] = ()
 
 
 def definition(module: str, name: str, static: Static | None = None) -> str:
@@ -132,6 +135,7 @@ def _signature(lines: list[str], static: Static) -> list[str]:
     start = next(k for k, line in enumerate(lines) if line.startswith(("def ", "class ")))
     joined = " ".join(line.strip() for line in lines[start:])
     joined = joined.replace("( ", "(").replace(" )", ")").replace(",)", ")")
+    joined = joined.replace("(", "(" + "".join(f"{name}, " for name in static.first), 1)
     if static.parameters is not None:
         named = "".join(f", {name}={value}" for name, value in static.parameters.items())
         joined = joined.replace(f", {VARIADIC}", named)

@@ -24,7 +24,7 @@ from ..program.row import Row, coordinate_number, past_offset, scale_terms
 from ..program.step import Step
 from .file_plan import stage_names
 from .noise_text import GRID_NAMES
-from .python_text import WIDTH, python
+from .python_text import WIDTH, at_step, python
 
 BLOCK = 12
 # What the local variables that hold functions are called, before an index.
@@ -130,7 +130,7 @@ class StepQuantities:
             if number > 1:
                 return Symbol(f"y{number}_{index}")
             if symbol.name in self.varying:
-                return Symbol(f"{symbol.name}[i]")
+                return at_step(symbol.name)
             if symbol.name in GRID_NAMES:
                 return Symbol(GRID_NAMES[symbol.name])
             return Symbol(SHORT[prefix] + index) if index and prefix in SHORT else symbol

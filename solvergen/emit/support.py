@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from sympy import Expr, Symbol
 
 from ..expr.arithmetic import terms_of
@@ -49,21 +47,24 @@ def _further(plan: FilePlan) -> list[str]:
     several = len(plan.program.coordinates) > 1
     out = []
     for number, y in ys.items():
-        out.append(_of_lam(coordinate_name(number), "The further variable", assign("return", y, 4)))
+        body = assign("return", y, len(PAD))
+        out.append(_of_lam(coordinate_name(number), "The further variable", body))
         if several and "slope" in calls:
             rate = [f"{PAD}{line}" for line in (*_rate(y), "return rate")]
             out.append(_of_lam(rate_name(number), "The derivative of the further variable", rate))
-    static = Static({"KAPPA": kappa})
-    parts = [definition("variable", "coordinate")]
-    parts += [definition("variable", "fraction")] if "fraction" in calls else []
-    parts += [definition("variable", "moments", static)] if "moment" in calls else []
+    static = Static({"KAPPA": kappa}, first=["y"] if several else [])
+    out.append(definition("variable", "coordinate", static))
+    if "fraction" in calls:
+        out.append(definition("variable", "fraction", static))
+    if "moment" in calls:
+        out.append(definition("variable", "moments", static))
     if "slope" in calls:
         rate = ["rate = dy(lam)"] if several else _rate(next(iter(ys.values())))
-        parts.append(definition("variable", "slope", Static({"KAPPA": kappa}, {"RATE": rate})))
-    if several:
-        parts = [re.sub(r"^def (\w+)\(", r"def \1(y, ", part) for part in parts]
-        parts = [part.replace("slope(y, ", "slope(y, dy, ", 1) for part in parts]
-    return [*out, *parts]
+        first = ["y", "dy"] if several else []
+        out.append(
+            definition("variable", "slope", Static({"KAPPA": kappa}, {"RATE": rate}, first=first))
+        )
+    return out
 
 
 def _of_lam(name: str, what: str, body: list[str]) -> str:

@@ -158,8 +158,9 @@ def watch(
             raise ConductError("calls", f"more than {MOST_CALLS} model calls in one run")
         seen.append(_flat(x))
         level = torch.as_tensor(sigma, dtype=torch.float64).detach().reshape(-1).numpy()
-        one = len(level) == 1
-        told.append(np.full(full[0], level[0]) if one else np.broadcast_to(level, full[:1]).copy())
+        of_samples = np.empty(full[:1])
+        of_samples[:] = level
+        told.append(of_samples)
         made = answers(seed, len(seen) - 1, size, amplitude, chosen.stop)[chosen]
         out = torch.from_numpy(made.copy()).to(x.dtype).reshape(full)
         given.append(made if out.dtype == torch.float64 else _flat(out))

@@ -26,15 +26,14 @@ Value = Scalar | Callable[[int], Scalar]  # of a parameter; from its site where 
 
 def generic_coordinate(j: int, which: int = 1) -> Fraction:
     """Generic derivatives y^(j)/y' of further coordinates."""
-    return ONE if j == 1 else generic_ratio(43 + 101 * (which - 1), j) - (j % 3)
+    return ONE if j == 1 else _derivative(43, j, which) - (j % 3)
 
 
 def another_coordinate(seed: int) -> Jet:
     """Generic derivatives of other further coordinates, one for each seed."""
 
     def jet(j: int, which: int = 1) -> Fraction:
-        seeded = seed + 101 * (which - 1)
-        return ONE if j == 1 else generic_ratio(83 + seeded, j) - (j + seed) % 3
+        return ONE if j == 1 else _derivative(83 + seed, j, which) - (j + seed) % 3
 
     return jet
 
@@ -44,8 +43,12 @@ def symbolic_coordinate(j: int, which: int = 1) -> Scalar:
     if j == 1:
         return ONE
     name = f"y{j}" if which == 1 else f"y{j}_{which}"
-    shift = 101 * (which - 1)
-    return symbol(name, (generic_ratio(47 + shift, j) - 1, generic_ratio(53 + shift, j)))
+    return symbol(name, (_derivative(47, j, which) - 1, _derivative(53, j, which)))
+
+
+def _derivative(seed: int, j: int, which: int) -> Fraction:
+    """A generic number for the j-th derivative of one of the further coordinates."""
+    return generic_ratio(seed + 101 * (which - 1), j)
 
 
 GENERIC_TAU = Fraction(331, 907)  # where a velocity solver stands in its clock σ/(α+σ)

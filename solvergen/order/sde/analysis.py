@@ -53,8 +53,8 @@ class NoiseAnalysis:
         self.tiny, self.spread = 0, generic(101)
         if lingers(program, values):
             self.flush, self.tiny, self.spread = FAR, GONE, self.spread / 4
-        # Numbers of steps are free: what vanishes at a point in general position vanishes everywhere. Every step
-        # gets the same, which is no loss for rules without history: their steps err each for itself.
+        # Numbers of steps are free: what vanishes at a point in general position vanishes everywhere. All steps
+        # have the same ones, which decides a rule without history: the error of a step depends on its own alone.
         free = {name: generic(137, i) for i, name in enumerate(program.varying)}
         self.values = {**values, **{k: v for k, v in free.items() if k not in given}}
         silent = strength(program, self.values, UNIFORM, [Fraction(1)], 1)
