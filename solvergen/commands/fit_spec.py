@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import SolvergenError
 from .parsing import command
+from .terminal import complain
 
 
 def add(commands: Any) -> None:
@@ -62,21 +63,29 @@ def run_fit(args: argparse.Namespace) -> int:
     from ..loading import load
 
     torch.set_num_threads(args.threads)
-    fitted = fit_spec(
-        load(args.spec),
-        problem(args.on, std=args.std),
-        args.steps,
-        args.out,
-        free=None if args.free is None else tuple(n.strip() for n in args.free.split(",")),
-        starts=args.starts,
-        held=args.held_out,
-        seed=args.seed,
-        iterations=args.iterations,
-        ridge=args.ridge,
-        teacher_steps=args.teacher_steps,
-        cache=None if args.no_cache else cache_folder() / "pairs",
-        tell=progress,
-    )
+    try:
+        fitted = fit_spec(
+            load(args.spec),
+            problem(args.on, std=args.std),
+            args.steps,
+            args.out,
+            free=None if args.free is None else tuple(n.strip() for n in args.free.split(",")),
+            starts=args.starts,
+            held=args.held_out,
+            seed=args.seed,
+            iterations=args.iterations,
+            ridge=args.ridge,
+            teacher_steps=args.teacher_steps,
+            cache=None if args.no_cache else cache_folder() / "pairs",
+            tell=progress,
+        )
+    except KeyboardInterrupt:  # before the first step, or while the file was being made
+        progress("")
+        complain(
+            "interrupted: no solver is written; the same command goes on from the trajectories and "
+            "steps that are kept"
+        )
+        return 130
     progress("")
     for line in fitted.lines():
         print(line)

@@ -123,7 +123,10 @@ class Tuned:
         }
 
     def write(self, path: Path) -> list[Path]:
-        """Write the file and its record, and the mean beside them where it is too long for a file."""
+        """Write the file and its record, and the mean beside them where it is too long for a file.
+
+        What an interrupted whole fit keeps goes once they are there.
+        """
         beside = path.with_suffix(".json")
         write(path, self.text())
         write(beside, json.dumps(self.record(), indent=1) + "\n")
@@ -131,6 +134,7 @@ class Tuned:
         if self.mean() is not self.found.problem.mean:
             save_tensors(path.with_suffix(".safetensors"), {"mean": self.found.problem.mean})
             written.append(path.with_suffix(".safetensors"))
+        path.with_suffix(".state").unlink(missing_ok=True)
         return written
 
 
@@ -198,8 +202,6 @@ def calibrate(
     )
     if changed:
         measured = replace(measured, notes=(*measured.notes, changed))
-    if state is not None:
-        state.unlink(missing_ok=True)
     flags = f" --starts {starts}" * (starts != usual) + f" --seed {seed}" * (seed != 0)
     remake = f"solvergen calibrate {name} --on {found.name} --calls {calls}{flags}"
     remake += " --whole" if whole else " --last-row"

@@ -3,10 +3,14 @@
 import importlib.util
 import json
 import math
+import os
+import signal
+import subprocess
 import sys
 import warnings
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import mpmath
 import numpy as np
@@ -14,6 +18,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import solvergen
 from solvergen.cli import main
 from solvergen.derive import derive
 from solvergen.emitted import imported
@@ -307,9 +312,118 @@ def test_an_interrupted_fit_goes_on_to_the_same_bits(tmp_path, monkeypatch, caps
     assert load(str(halted)).program.parameters == load(str(whole)).program.parameters
     assert load(str(halted)).program.levels == load(str(whole)).program.levels
     halted.with_suffix(".state").write_text("{}")
-    halted.with_suffix(".begin").write_text("not json")
     assert main([*arguments, "--out", str(halted)]) == 2
     assert "not a state of a fit" in capsys.readouterr().err
+
+
+FEW = ["--on", "mixtures", "--steps", "3", "--starts", "16", "--held-out", "16", "--no-cache"]
+
+
+def test_an_interrupt_among_the_trials_leaves_what_can_be_gone_on_from(
+    tmp_path, monkeypatch, capsys
+):
+    """Before a step there is nothing to write; in a trial the best so far; all end as if undisturbed."""
+    from solvergen.fit.specs import fitting
+
+    real, grids = fitting.levenberg_marquardt, fitting.starting_grids
+    monkeypatch.setattr(fitting, "TRIAL", 2)
+    monkeypatch.setattr(fitting, "starting_grids", lambda *a: dict([*grids(*a).items()][:2]))
+    path, out = tmp_path / "rule.toml", tmp_path / "mine.toml"
+    path.write_text(spec(1, history=1))
+    arguments = ["fit", str(path), *FEW, "--iterations", "4", "--out"]
+    assert main([*arguments, str(tmp_path / "whole.toml")]) == 0
+    runs = []
+
+    def cut(after):
+        made = [0]
+
+        def steps(*args, **kwargs):
+            runs.append(after)
+            for state in real(*args, **kwargs):
+                if made[0] == after:
+                    raise KeyboardInterrupt
+                made[0] += 1
+                yield state
+
+        monkeypatch.setattr(fitting, "levenberg_marquardt", steps)
+
+    def left():
+        return sorted(p.suffix for p in tmp_path.iterdir() if p.stem == "mine")
+
+    written = [".json", ".py", ".toml"]
+    for after, suffixes in ((0, []), (1, written), (3, [".begin0", *written])):
+        cut(after)
+        capsys.readouterr()
+        assert main([*arguments, str(out)]) == 130
+        said = capsys.readouterr()
+        assert ("the best so far is written" in said.out) == bool(after)
+        assert ("no solver is written; the same command goes on" in said.err) == (not after)
+        assert left() == suffixes
+        if after:
+            assert json.loads(out.with_suffix(".json").read_text())["interrupted"] is True
+            assert load(str(out)).program.length == 3
+    cut(-1)
+    assert main([*arguments, str(out)]) == 0
+    assert runs.count(-1) == 2  # the trial that was not finished, and the fit
+    assert left() == written
+    whole = load(str(tmp_path / "whole.toml")).program
+    assert load(str(out)).program.parameters == whole.parameters
+    assert load(str(out)).program.levels == whole.levels
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("after", ["teacher", "from uniform", "step 8 of"])
+def test_ctrl_c_ends_a_fit_in_words(after, tmp_path):
+    """A real SIGINT, sent when the process says that it has come so far."""
+    (tmp_path / "rule.toml").write_text(spec(1, history=1))
+    (tmp_path / "slow.py").write_text(SLOW)
+    talk = (
+        "import sys; from solvergen.commands import fitting;"
+        "fitting.progress = lambda line: print(line, file=sys.stderr, flush=True);"
+        "from solvergen.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = [
+        "fit",
+        "rule.toml",
+        *FEW,
+        "--on",
+        "slow:Model",
+        "--iterations",
+        "12",
+        "--out",
+        "a.toml",
+    ]
+    command = [sys.executable, "-c", talk, *words]
+    environment = {**os.environ, "PYTHONPATH": str(Path(solvergen.__file__).parents[1])}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        heard = []
+        for line in process.stderr:
+            heard.append(line)
+            if line.startswith(after):
+                process.send_signal(signal.SIGINT)
+                break
+        out, rest = process.communicate(timeout=120)
+    told = "".join(heard) + rest
+    assert process.returncode == 130 and "Traceback" not in told, told
+    files = {p.name for p in tmp_path.iterdir()} - {"rule.toml", "slow.py", "__pycache__"}
+    if after == "teacher":
+        assert "interrupted: no solver is written" in told and not files
+    else:
+        assert "the best so far is written" in out
+        assert files >= {"a.toml", "a.py", "a.json"} and not any("tmp" in name for name in files)
+
+
+SLOW = """
+import torch
+class Model:
+    shape, sigma_max, sigma_min, mean, std = (3,), 20.0, 0.01, 0.0, 1.0
+    dtype, chunk = torch.float64, 8
+    def denoiser(self, x, sigma):
+        return torch.tanh(x / (0.3 + sigma ** 2)) / (1 + 0.2 * sigma)
+"""
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -124,9 +125,11 @@ def fit(
     first = next(iter(found.values()))[0]
     belongs = _belongs(program, first, problem, taught, held, ridge)
     run = _Run(problem, inside, outside, ridge, belongs, state, tell)
-    chosen, start = run.tried(found)
+    chosen, start, interrupted = run.tried(found)
     numbers = found[chosen][0]
-    at, best, interrupted = run.whole(numbers, found[chosen][1], start, iterations)
+    at = best = start
+    if not interrupted:
+        at, best, interrupted = run.whole(numbers, found[chosen][1], start, iterations)
     made = numbers.rounded(best.values)
     notes = []
     after = rms_of(problem, made, *inside)
@@ -191,34 +194,56 @@ class _Run:
     state: Path | None
     tell: Told
 
-    def tried(self, found: dict[str, tuple[Numbers, Array, float]]) -> tuple[str, State]:
-        """A few iterations from each grid; the one with the least error on held-out starts."""
-        path = None if self.state is None else self.state.with_suffix(".begin")
-        names = list(found)
-        if path is not None and path.is_file():
-            kept = load_state(path, self.belongs)
-            self.tell("goes on from the trials that were made")
-            return names[kept.stalled], State(kept.values, kept.loss, kept.damping, TRIAL, 0)
+    def tried(self, found: dict[str, tuple[Numbers, Array, float]]) -> tuple[str, State, bool]:
+        """A few iterations from each grid: the one with the least error on held-out starts, where
+        the fit begins from it, and whether Ctrl-C ended the trials.
+
+        Raises:
+            KeyboardInterrupt: before a step was made; then there is nothing to keep.
+        """
         tried: dict[str, tuple[float, State]] = {}
-        for name, (numbers, values, _) in found.items():
-            objective = _LogError(self.problem, numbers, *self.inside, self.ridge, values)
-            at = State(values, objective.loss(values))
-            if math.isinf(at.loss):
-                continue
-            best = _rms(self.problem, numbers, values, *self.outside), at
-            steps = levenberg_marquardt(objective.model, objective.loss, at, iterations=TRIAL)
-            for at in steps:
-                error = _rms(self.problem, numbers, at.values, *self.outside)
-                best = (error, at) if error < best[0] else best
-                self.tell(f"from {name}: step {at.iteration}, held out {error:.4g}")
-            tried[name] = best
+        interrupted = False
+        for place, name in enumerate(found):
+            try:
+                for best in self._trial(place, name, *found[name][:2]):
+                    tried[name] = best
+            except KeyboardInterrupt:
+                if not tried:
+                    raise
+                interrupted = True
+                break
+        if not tried:
+            raise FitError(
+                f"the rule's error on its own starts is 0 or not finite from every starting grid "
+                f"({', '.join(found)}); check the model, or give more --starts"
+            )
         chosen = min(tried, key=lambda name: tried[name][0])
         best_state = tried[chosen][1]
         begin = State(best_state.values, best_state.loss, best_state.damping, TRIAL, 0)
+        return chosen, begin, interrupted
+
+    def _trial(
+        self, place: int, name: str, numbers: Numbers, values: Array
+    ) -> Iterator[tuple[float, State]]:
+        """The best so far from one grid, after each step; a finished trial is read from its file."""
+        path = None if self.state is None else _trial_path(self.state, place)
+        if path is not None and path.is_file():
+            kept = load_state(path, self.belongs)
+            self.tell(f"from {name}: was tried")
+            yield _rms(self.problem, numbers, kept.values, *self.outside), kept
+            return
+        objective = _LogError(self.problem, numbers, *self.inside, self.ridge, values)
+        first = State(values, objective.loss(values))
+        if math.isinf(first.loss):
+            return
+        best = _rms(self.problem, numbers, values, *self.outside), first
+        for at in levenberg_marquardt(objective.model, objective.loss, first, iterations=TRIAL):
+            error = _rms(self.problem, numbers, at.values, *self.outside)
+            best = (error, at) if error < best[0] else best
+            yield best
+            self.tell(f"from {name}: step {at.iteration}, held out {error:.4g}")
         if path is not None:
-            kept = State(begin.values, begin.loss, begin.damping, TRIAL, names.index(chosen))
-            save_state(path, kept, self.belongs)
-        return chosen, begin
+            save_state(path, best[1], self.belongs)
 
     def whole(
         self, numbers: Numbers, prior: Array, begin: State, iterations: int
@@ -258,8 +283,14 @@ class _Run:
 
 def forget(state: Path) -> None:
     """Remove what an interrupted fit keeps."""
-    for path in (state, state.with_suffix(".begin"), state.with_suffix(".best")):
+    trials = state.parent.glob(f"{escape(state.stem)}.begin[0-9]*")
+    for path in (state, state.with_suffix(".best"), *trials):
         path.unlink(missing_ok=True)
+
+
+def _trial_path(state: Path, place: int) -> Path:
+    """The file of a finished trial."""
+    return state.with_suffix(f".begin{place}")
 
 
 @dataclass(frozen=True)

@@ -106,12 +106,14 @@ class Fitted:
         }
 
     def write(self, out: Path) -> list[Path]:
-        """Write the three files."""
+        """Write the three files; what an interrupted fit keeps goes once a whole one is written."""
         paths = [out, out.with_suffix(".py"), out.with_suffix(".json")]
         for path, text in zip(
             paths, (self.spec, self.text, json.dumps(self.record(), indent=1) + "\n"), strict=True
         ):
             write(path, text)
+        if not self.found.interrupted:
+            forget(_state(out))
         return paths
 
 
@@ -159,7 +161,7 @@ def fit_spec(
     if loaded.program.stochastic:
         raise FitError(f"{loaded.solver.name} draws noise; only deterministic solvers are fitted")
     teach = taught(problem, starts + held, seed, steps=teacher_steps, cache=cache, tell=tell)
-    state = out.with_suffix(".state")
+    state = _state(out)
     found = fit(
         loaded.program,
         teach,
@@ -174,9 +176,11 @@ def fit_spec(
     spec = spec_text(loaded, found, out.stem, teach, seed)
     text = _file(spec, out, loaded.path)
     _same_error(text, teach, held, found)
-    if not found.interrupted:
-        forget(state)
     return Fitted(out.stem, spec, text, found, teach, seed)
+
+
+def _state(out: Path) -> Path:
+    return out.with_suffix(".state")
 
 
 def spec_text(loaded: Loaded, found: Fit, name: str, teach: Taught, seed: int) -> str:
