@@ -19,12 +19,8 @@ def number(value: Any) -> Any:
 
 
 def _phi(k: int, z: Any) -> Any:
-    if abs(z) < 1:
-        return mpmath.nsum(lambda j: z**j / mpmath.factorial(j + k), [0, mpmath.inf])
-    value = mpmath.expm1(z) / z
-    for j in range(1, k):
-        value = (value - 1 / mpmath.factorial(j)) / z
-    return value
+    # φ_k(z) = 1F1(1; k + 1; z) / k!, which mpmath sums without cancellation at any z.
+    return mpmath.hyp1f1(1, k + 1, z) / mpmath.factorial(k)
 
 
 ELEMENTARY: dict[str, Callable[..., Any]] = {

@@ -4,6 +4,7 @@ Independent of the package: integrals by Gauss-Legendre quadrature where the pap
 """
 
 import itertools
+import math
 
 import mpmath
 import numpy as np
@@ -13,15 +14,15 @@ POINTS, WEIGHTS = np.polynomial.legendre.leggauss(48)
 
 
 def integral(function, low, high):
-    """∫ of a function of floats, by quadrature."""
+    """∫ of a function of arrays, by quadrature."""
     middle, half = (low + high) / 2, (high - low) / 2
-    return half * sum(w * function(middle + half * p) for p, w in zip(POINTS, WEIGHTS, strict=True))
+    return half * float(WEIGHTS @ (function(middle + half * POINTS) * np.ones_like(POINTS)))
 
 
 def lagrange(nodes, j, at):
-    """Value of the j-th basis polynomial."""
+    """Values of the j-th basis polynomial."""
     others = [node for k, node in enumerate(nodes) if k != j]
-    return np.prod([(at - node) / (nodes[j] - node) for node in others])
+    return math.prod((at - node) / (nodes[j] - node) for node in others)
 
 
 def called(denoise, x, level):

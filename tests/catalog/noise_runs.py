@@ -59,3 +59,10 @@ def run(module, denoise, x, level, gauge="ve", noise=None, **parameters):
 def apart(found, wanted):
     """The largest difference over the largest value."""
     return float((found - wanted).abs().max() / wanted.abs().max())
+
+
+def agrees(module, denoise, x, level, wanted, tolerance, **options):
+    """Assert that runs in every gauge end in the wanted state."""
+    for gauge in GAUGES:
+        found = run(module, denoise, x, level, gauge, **options)
+        assert apart(found, wanted) < tolerance, gauge

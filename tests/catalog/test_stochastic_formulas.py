@@ -9,7 +9,7 @@ import torch
 from solvergen.grids.levels import karras
 from solvergen.grids.restart import restarted
 from tests.catalog import noise_formulas as formulas
-from tests.catalog.noise_runs import GAUGES, apart, draws, levels, run
+from tests.catalog.noise_runs import agrees, apart, draws, levels, run
 
 STEPS = (5, 10, 20)
 TOLERANCE = 1e-13
@@ -24,7 +24,6 @@ LOUD = {"eta": 0.7, "s_noise": 1.1}
 
 
 @pytest.mark.parametrize("steps", STEPS)
-@pytest.mark.parametrize("gauge", GAUGES)
 @pytest.mark.parametrize("options", [{}, LOUD])
 @pytest.mark.parametrize(
     ("name", "nodes", "form", "place"),
@@ -37,62 +36,53 @@ LOUD = {"eta": 0.7, "s_noise": 1.1}
         ("exp_heun_2_x0_sde", (1.0,), "phi_2", {}),
     ],
 )
-def test_seeds(name, nodes, form, place, options, gauge, steps, committed, mixture, start):
+def test_seeds(name, nodes, form, place, options, steps, committed, mixture, start):
     grid = levels(steps)
     wanted = formulas.seeds(mixture, start, grid, draws(), nodes, form, **options)
-    found = run(committed(name), mixture, start, grid, gauge, **options, **place)
-    assert apart(found, wanted) < TOLERANCE
+    agrees(committed(name), mixture, start, grid, wanted, TOLERANCE, **options, **place)
 
 
 @pytest.mark.parametrize("steps", STEPS)
-@pytest.mark.parametrize("gauge", GAUGES)
 @pytest.mark.parametrize("options", [{}, LOUD])
-def test_res_multistep(options, gauge, steps, committed, mixture, start):
+def test_res_multistep(options, steps, committed, mixture, start):
     grid = levels(steps)
     wanted = formulas.res_multistep(mixture, start, grid, draws(), **options)
-    found = run(committed("res_multistep_ancestral"), mixture, start, grid, gauge, **options)
-    assert apart(found, wanted) < TOLERANCE
+    agrees(committed("res_multistep_ancestral"), mixture, start, grid, wanted, TOLERANCE, **options)
 
 
 @pytest.mark.parametrize("steps", STEPS)
-@pytest.mark.parametrize("gauge", GAUGES)
 @pytest.mark.parametrize("power", [1.0, 1.5, 2.0, 2.6])
 @pytest.mark.parametrize("stages", [1, 2, 3])
-def test_er_sde(stages, power, gauge, steps, committed, mixture, start):
+def test_er_sde(stages, power, steps, committed, mixture, start):
     """Closed forms of the integrals of x^-power against quadrature."""
     grid, scaler = levels(steps), lambda x: x**power
     wanted = formulas.er_sde(mixture, start, grid, draws(), scaler, stages, 0.9)
     options = {"power": power, "s_noise": 0.9}
-    found = run(committed(f"er_sde_{stages}_power"), mixture, start, grid, gauge, **options)
-    assert apart(found, wanted) < TOLERANCE
+    agrees(committed(f"er_sde_{stages}_power"), mixture, start, grid, wanted, TOLERANCE, **options)
 
 
 @pytest.mark.parametrize("steps", STEPS)
-@pytest.mark.parametrize("gauge", GAUGES)
 @pytest.mark.parametrize("stages", [1, 2, 3])
-def test_er_sde_of_the_paper(stages, gauge, steps, committed, mixture, start):
+def test_er_sde_of_the_paper(stages, steps, committed, mixture, start):
     """Its scaler, whose integrals have no closed form, against 30 digits."""
     grid, scaler = levels(steps), lambda x: x * (mpmath.exp(x ** mpmath.mpf("0.3")) + 10)
     with mpmath.workdps(30):
         wanted = formulas.er_sde(
             mixture, start, grid, draws(), scaler, stages, 0.9, formulas.precise_integral
         )
-    found = run(committed(f"er_sde_{stages}"), mixture, start, grid, gauge, s_noise=0.9)
-    assert apart(found, wanted) < TOLERANCE
+    agrees(committed(f"er_sde_{stages}"), mixture, start, grid, wanted, TOLERANCE, s_noise=0.9)
 
 
 @pytest.mark.parametrize("steps", STEPS)
-@pytest.mark.parametrize("gauge", GAUGES)
 @pytest.mark.parametrize("stages", [1, 2, 3])
-def test_er_sde_of_comfyui(stages, gauge, steps, committed, mixture, start):
+def test_er_sde_of_comfyui(stages, steps, committed, mixture, start):
     """Its left sums of 200 parts, in float64: ComfyUI's own count of the parts is float32."""
     grid, scaler = levels(steps), lambda x: x * (math.exp(x**0.3) + 10)
     wanted = formulas.er_sde(
         mixture, start, grid, draws(), scaler, stages, 0.9, formulas.left_sum_of_comfyui
     )
     name = f"er_sde_{stages}" + "_as_shipped_by_comfyui" * (stages > 1)
-    found = run(committed(name), mixture, start, grid, gauge, s_noise=0.9)
-    assert apart(found, wanted) < TOLERANCE
+    agrees(committed(name), mixture, start, grid, wanted, TOLERANCE, s_noise=0.9)
 
 
 def test_er_sde_of_one_long_step(committed):
@@ -129,16 +119,14 @@ def test_sa_solver(name, orders, tau, steps, committed, mixture, start):
 
 
 @pytest.mark.parametrize("steps", STEPS)
-@pytest.mark.parametrize("gauge", GAUGES)
 @pytest.mark.parametrize("tau", [0.0, 0.4, 1.0])
-def test_sa_solver_of_comfyui(tau, gauge, steps, committed, mixture, start):
+def test_sa_solver_of_comfyui(tau, steps, committed, mixture, start):
     """Its window looks at the end of each step."""
     grid, window = levels(steps), {"low": 0.3, "high": 8.0}
     ends = [tau * float(0.3 <= s <= 8.0) for s in grid[1:].tolist()]
     wanted = formulas.sa_solver(mixture, start, grid, draws(), ends, (3, 4), ends=True)
     name = "sa_solver_sde_p3c4_as_shipped_by_comfyui"
-    found = run(committed(name), mixture, start, grid, gauge, tau=tau, **window)
-    assert apart(found, wanted) < TOLERANCE
+    agrees(committed(name), mixture, start, grid, wanted, TOLERANCE, tau=tau, **window)
 
 
 FLOW = torch.tensor([0.93, 0.8, 0.55, 0.3, 0.1, 0.0], dtype=torch.float64)
@@ -166,28 +154,23 @@ def test_ancestral_flow(name, stages, eta, first, committed, mixture, start):
 
 
 @pytest.mark.parametrize("steps", STEPS)
-@pytest.mark.parametrize("gauge", GAUGES)
 @pytest.mark.parametrize("tau", [0.0, 0.4, 1.0])
-def test_euler_maruyama(tau, gauge, steps, committed, mixture, start):
+def test_euler_maruyama(tau, steps, committed, mixture, start):
     grid = levels(steps)
     wanted = formulas.euler_maruyama(mixture, start, grid, draws(), tau)
-    found = run(committed("euler_maruyama_lambda"), mixture, start, grid, gauge, tau=tau)
-    assert apart(found, wanted) < TOLERANCE
+    agrees(committed("euler_maruyama_lambda"), mixture, start, grid, wanted, TOLERANCE, tau=tau)
 
 
-@pytest.mark.parametrize("gauge", GAUGES)
-def test_annealed_langevin(gauge, committed, mixture, start):
+def test_annealed_langevin(committed, mixture, start):
     """The state at the last level: one more level, at which nothing is evaluated, ends the run."""
     grid = levels(8, zero=False)
     epsilon = 2 * 0.15 * float(grid[-1]) ** 2
     wanted = formulas.langevin(mixture, start, grid, draws(), 100, epsilon)
     closed = torch.cat([grid, grid[-1:] / 2])
-    found = run(committed("annealed_langevin"), mixture, start, closed, gauge, delta=0.15)
-    assert apart(found, wanted) < TOLERANCE
+    agrees(committed("annealed_langevin"), mixture, start, closed, wanted, TOLERANCE, delta=0.15)
     wanted = formulas.called(mixture, wanted, grid[-1])
     closed = torch.cat([grid, torch.zeros(1, dtype=torch.float64)])
-    found = run(committed("annealed_langevin"), mixture, start, closed, gauge, delta=0.15)
-    assert apart(found, wanted) < TOLERANCE
+    agrees(committed("annealed_langevin"), mixture, start, closed, wanted, TOLERANCE, delta=0.15)
 
 
 @pytest.mark.parametrize("rate", [{"snr": 0.16}, {"delta": 0.05}])
@@ -199,11 +182,10 @@ def test_predictor_corrector(rate, committed, mixture, start):
     assert apart(run(committed(name), mixture, start, grid, **rate), wanted) < TOLERANCE
 
 
-@pytest.mark.parametrize("gauge", GAUGES)
-def test_norms_do_not_depend_on_the_gauge(gauge, committed, mixture, start):
+def test_norms_do_not_depend_on_the_gauge(committed, mixture, start):
     grid, module = levels(6), committed("predictor_corrector_ve_snr")
     wanted = run(module, mixture, start, grid)
-    assert apart(run(module, mixture, start, grid, gauge), wanted) < TOLERANCE
+    agrees(module, mixture, start, grid, wanted, TOLERANCE)
 
 
 def test_no_step_is_taken_where_nothing_pulls(committed):
@@ -215,21 +197,18 @@ def test_no_step_is_taken_where_nothing_pulls(committed):
     assert step(row, x[:0], x[:0], (), (x[:0],))[0].shape == (0, 5)
 
 
-@pytest.mark.parametrize("gauge", GAUGES)
 @pytest.mark.parametrize("s_noise", [1.0, 1.003])
-def test_restart(s_noise, gauge, committed, mixture, start):
+def test_restart(s_noise, committed, mixture, start):
     grid = torch.tensor(karras(9, 0.05, 14.0), dtype=torch.float64)
     index = int((grid - 0.6).abs().argmin())
     walked = restarted(grid.tolist(), [(4, 3, 0.6, 2.5)])
     nodes = karras(3, float(grid[index]), 2.5, zero=False)
     wanted = formulas.restart(mixture, start, grid, draws(), index, nodes, 3, s_noise)
     level = torch.tensor(walked, dtype=torch.float64)
-    found = run(committed("restart_heun"), mixture, start, level, gauge, s_noise=s_noise)
-    assert apart(found, wanted) < TOLERANCE
+    agrees(committed("restart_heun"), mixture, start, level, wanted, TOLERANCE, s_noise=s_noise)
 
 
-@pytest.mark.parametrize("gauge", GAUGES)
-def test_ddim_with_jumps(gauge, committed, mixture, start):
+def test_ddim_with_jumps(committed, mixture, start):
     level = torch.tensor([14.0, 5.0, 2.0, 5.0, 2.0, 0.7, 2.0, 0.2, 0.0], dtype=torch.float64)
     x, noise = start, draws()
     for a, b in zip(level[:-1].tolist(), level[1:].tolist(), strict=True):
@@ -238,4 +217,4 @@ def test_ddim_with_jumps(gauge, committed, mixture, start):
         else:
             d = formulas.called(mixture, x, a)
             x = d + b / a * (x - d)
-    assert apart(run(committed("ddim_jumps"), mixture, start, level, gauge), x) < TOLERANCE
+    agrees(committed("ddim_jumps"), mixture, start, level, x, TOLERANCE)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 
+import numpy as np
 import torch
+
+_NODES, _SHARES = np.polynomial.legendre.leggauss(12)
 
 AB = (
     (1.0,),
@@ -137,7 +140,4 @@ def _integrated(x, s, t, nodes, values):
 
 
 def _gauss(h):
-    import numpy as np
-
-    x, w = np.polynomial.legendre.leggauss(12)
-    return (h * (x + 1) / 2).tolist(), (h * w / 2).tolist()
+    return (h * (_NODES + 1) / 2).tolist(), (h * _SHARES / 2).tolist()
