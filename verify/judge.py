@@ -19,12 +19,13 @@ from .noise.claims import weigh_noise
 from .noise.density import mixture_order
 from .noise.jumps import audit_jumps, rises
 from .order.audit import CLASSES, Audit, audit
-from .order.claims import weigh
+from .order.causes import raised_cause
+from .order.claims import short_causes, weigh
 from .order.first_output import wrong_first_output
 from .order.stability import region
 from .probe.adaptive import embedded
 from .probe.noise_sources import strayed
-from .probe.place import line_of_step
+from .probe.place import line_of_step, raised_after
 from .probe.tableau import FORMS
 from .problems.grids import GRIDS
 from .rates import measure, snapped
@@ -83,9 +84,24 @@ def _placed(target: Target, asked: tuple[Any, ...]) -> Verdict:
         verdict = _judged(*asked)
     if verdict.reason == "raises" and target.real is None and target.table is None:
         verdict = _with_room(verdict, target, asked[1:])
+    if verdict.reason == "raises" and not verdict.causes:
+        verdict = _with_place(verdict, target)
     if target.path is None or verdict.status in ("pass", "none"):
         return verdict
     return replace(verdict, line=line_of_step(target.run, target.path))
+
+
+def _with_place(verdict: Verdict, target: Target) -> Verdict:
+    """The verdict on a sampler that raises, with the step and the model call at which it does."""
+    place = raised_after(target.run)
+    if place is None:
+        return verdict
+    cause = raised_cause(*place)
+    return replace(
+        verdict,
+        findings=(*verdict.findings, cause.text),
+        causes=tuple({"grid": kind, **asdict(cause)} for kind in CLASSES),
+    )
 
 
 def _with_room(verdict: Verdict, target: Target, asked: tuple[Any, ...]) -> Verdict:
@@ -348,7 +364,8 @@ def _states_none(stated: Mapping[str, Any]) -> bool:
 
 def _base(target: Target, claim: int | None, audited: Audit) -> dict[str, Any]:
     causes = [
-        {"grid": kind, **asdict(cause)} for kind, g in audited.grids.items() for cause in g.causes
+        {"grid": kind, **asdict(cause)}
+        for kind, cause in short_causes(claim, target.stated, audited)
     ]
     causes.sort(key=lambda c: (c["caps"], CLASSES.index(c["grid"])))
     return {

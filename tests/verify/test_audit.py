@@ -288,3 +288,22 @@ def test_levels_told_as_plain_numbers_are_not_rounded():
     assert trace(plain, grids.karras(6)).nodes[:-1] == pytest.approx(
         grids.karras(6)[:-1], rel=1e-14
     )
+
+
+def test_weights_of_single_precision_are_told_though_equal_steps_are_rounded_alike():
+    """Plain ratios of levels repeat on a grid whose steps do; a wrong constant is none of it."""
+
+    def rounded(model, x, sigmas):
+        for high, low in itertools.pairwise(sigmas):
+            kept = (low / high).float().double()
+            x = kept * x + (1 - low / high).float().double() * model(x, high * x.new_ones(len(x)))
+        return x
+
+    def constant(model, x, sigmas):
+        for high, low in itertools.pairwise(sigmas):
+            kept = low / high
+            x = kept * x + (1 + 3e-7) * (1 - kept) * model(x, high * x.new_ones(len(x)))
+        return x
+
+    assert 1e-7 < audit(rounded, classes=("uniform",)).noise < 1e-5
+    assert audit(constant, classes=("uniform",)).noise < 1e-12

@@ -45,15 +45,18 @@ def _scaled(slot: int, factor: float) -> Callable[[Weights], Weights]:
 
 
 def _dropped(w: Weights) -> Weights:
+    """Rows of fewer weights, as those of a first stage, stay as they are; so in the two below."""
+    if len(w) < 3:
+        return w
     return (w[0], w[1] + w[-1], *w[2:-1], w[-1] * 0)
 
 
 def _exchanged(w: Weights) -> Weights:
-    return (w[0], w[2], w[1], *w[3:])
+    return w if len(w) < 3 else (w[0], w[2], w[1], *w[3:])
 
 
 def _moved(w: Weights) -> Weights:
-    return (w[0], w[1] + 0.01 * w[2], 0.99 * w[2], *w[3:])
+    return w if len(w) < 3 else (w[0], w[1] + 0.01 * w[2], 0.99 * w[2], *w[3:])
 
 
 def _single(w: Weights) -> Weights:

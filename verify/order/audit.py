@@ -21,7 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ANYTHING, ConductError
-from ..probe.family import EXACT_ARITHMETIC, accepted_after, family_of, rounding_of, steps_for
+from ..probe.family import (
+    EXACT_ARITHMETIC,
+    NUDGE,
+    accepted_after,
+    family_of,
+    rounding_of,
+    steps_for,
+)
 from ..probe.locality import far_reach, heed, said
 from ..probe.past_states import PERIOD, own_form
 from ..probe.tableau import Tableau
@@ -52,6 +59,8 @@ CLASSES = ("uniform", "smooth", "arbitrary")
 DEEPEST = 7
 WIDER = 3.0
 WHERE = 0.35
+# of the steps in the grid that is traced first
+LENGTH = 0.03
 
 
 @dataclass(frozen=True)
@@ -168,7 +177,7 @@ def audit(
 def _audited(
     run: Run, classes: tuple[str, ...], deepest: int, form: str | None, where: float
 ) -> Audit:
-    sigmas = grids.local("arbitrary", STEPS, 0.03, where)
+    sigmas = grids.local("arbitrary", STEPS, LENGTH, where)
     way = approach(run, sigmas)
     if not way.frozen and not way.refused and looks_at_outputs(way.run, sigmas, way.first):
         way = frozen(way.run, sigmas)
@@ -190,7 +199,12 @@ def _audited(
     roots = outgrown(run, tracer, first, where)
     if roots:
         return replace(about, nodes=on_grid(first), grids={k: _unstable(roots[k]) for k in classes})
-    noise = rounding_of(first)
+    noise = rounding_of(
+        first,
+        lambda: tracer(
+            run, grids.local("arbitrary", STEPS, LENGTH * (1 + NUDGE), where), calls=calls
+        ),
+    )
     about = replace(about, noise=noise, nodes=on_grid(first))
     ladder = steps_for(noise)
     traces = {

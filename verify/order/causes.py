@@ -34,7 +34,8 @@ class Cause:
         kind: "start", "end", "moment" (a wrong weight), "approximate" (right only as h goes to
             zero), "growing" (a weight that does not shrink with the step), "frozen" (weights of equal
             steps), "unstable" (weights on past states let errors
-            grow), "condition" (of a tree with stages), "once" (a step of its own), "recurring" (one that comes back) or "inconsistent".
+            grow), "condition" (of a tree with stages), "once" (a step of its own), "recurring" (one that
+            comes back), "limit" (a rule that does all that its nodes can), "raises" or "inconsistent".
         degree: degree of the moment that is wrong, or None.
         factor: what its weight must be multiplied by, or None when nothing multiplies into it.
         caps: the order that this cause alone allows.
@@ -370,6 +371,14 @@ def recurring_cause(step: int, power: int, period: int) -> Cause:
         f"rule of its own with local error h^{power}: it comes back, and caps the global order at "
         f"{power - 1}",
     )
+
+
+def raised_cause(step: int, call: int, level: float) -> Cause:
+    """A sampler that raises after so many calls, the last of them in this step and at this level."""
+    where = f"in step {step}, after model call {call}, at level {level:.4g}"
+    where = where if call else "before its first model call"
+    number = str(step) if step else "first"
+    return Cause(number, "raises", None, None, 0, f"it raises {where}")
 
 
 def _ordinal(number: int) -> str:

@@ -8,6 +8,7 @@ from ..errors import ClaimError
 from ..problems.grids import CLASS
 from ..targets import Target
 from .audit import CLASSES, Audit
+from .causes import Cause
 from .leading_error import differences
 from .stated_error import bound_only
 
@@ -136,6 +137,24 @@ def _weigh_claim(
                 f"could not be judged on {kind} grids: the audit gives no order, and no rate was "
                 "accepted there"
             )
+
+
+def short_causes(
+    claim: int | None, stated: dict[str, Any], audited: Audit
+) -> list[tuple[str, Cause]]:
+    """(class of grids, cause) of all that holds orders down, and of orders short of a claim at least one.
+
+    Where nothing is wrong but that the nodes of a rule, or its trees, allow no more, what more would need
+    is the cause.
+    """
+    tables, out = _as_audited(stated), []
+    for kind, found in audited.grids.items():
+        said = [tables.get(kind, {}).get(start, (0,))[0] for start in STARTS]
+        causes = found.causes
+        if not causes and found.limit is not None and found.order < max(claim or 0, *said):
+            causes = (found.limit,)
+        out += [(kind, cause) for cause in causes]
+    return out
 
 
 def _single(audited: Audit) -> str:

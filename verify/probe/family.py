@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,31 +19,47 @@ Array = NDArray[np.float64]
 EXACT_ARITHMETIC = 2e-15
 # errors of constants above it are not rounding; what changes by less of itself in a period is smooth
 COARSE, ERRATIC = 1e-5, 0.5
+# errors of constants below it are not looked at; share by which steps of a second grid differ
+FINE, NUDGE = 1e-9, 0.02
 
 
-def rounding_of(first: Trace) -> float:
+def rounding_of(first: Trace, near: Callable[[], Trace]) -> float:
     """Relative rounding of the weights: what does not scale, and what scatters from step to step.
 
     A wrong constant bends nothing and is the same in steps of the same shape; rounding is neither.
+
+    Args:
+        near: the trace on a grid whose steps differ by `NUDGE` of themselves; asked for where it counts.
     """
-    seen = max(first.bend, _scatter(own_form(first)))
+    seen = max(first.bend, _scatter(first, near))
     # single-precision casts leave at least 1e-9; below that it is honest float64
-    return float(max(EXACT_ARITHMETIC, 2 * seen if seen > 1e-9 else 0.0))
+    return float(max(EXACT_ARITHMETIC, 2 * seen if seen > FINE else 0.0))
 
 
-def _scatter(t: Tableau) -> float:
+def _scatter(first: Trace, near: Callable[[], Trace]) -> float:
     """How far steps miss the integral of a constant, when they do so erratically; 0 otherwise."""
+    table = own_form(first)
+    inner = _missed(table)
+    size = float(np.abs(inner).max(initial=0.0))
+    if len(inner) <= CHECKED or not FINE < size < COARSE:
+        return 0.0
+    if float(np.abs(inner[CHECKED:] - inner[:-CHECKED]).max()) > ERRATIC * size:
+        return size
+    # equal steps are rounded alike: weights that are plain ratios of levels show it in others only
+    other = _missed(in_form(near(), table.form))
+    if len(other) != len(inner):
+        return 0.0
+    return size if float(np.abs(inner - other).max()) > ERRATIC * size else 0.0
+
+
+def _missed(t: Tableau) -> Array:
+    """By how much of its length each step after the start misses the integral of a constant."""
     missed = []
     for low, high in itertools.pairwise(t.states):
         f, y = t.move(low, high)
         length = t.c[high] - t.c[low]
         missed.append((f.sum() + y @ (t.c[: low + 1] - t.c[low])) / length - 1)
-    inner = np.asarray(missed)[STARTED[0] :]
-    size = float(np.abs(inner).max(initial=0.0))
-    if len(inner) <= CHECKED or size > COARSE:
-        return 0.0
-    turned = float(np.abs(inner[CHECKED:] - inner[:-CHECKED]).max())
-    return size if turned > ERRATIC * size else 0.0
+    return np.asarray(missed)[STARTED[0] :]
 
 
 def steps_for(noise: float) -> Array:

@@ -1,4 +1,4 @@
-"""The line of a source file at which a sampler makes its steps, found by tracing."""
+"""Where a sampler makes its steps, found by tracing: the line of its source, the call at which it raises."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ..errors import ANYTHING
 from .trace import Run, level_told
 
 LEVELS = np.exp(-0.1 * np.arange(7))
+# of a level that is told in single precision
+NEAR = 1e-6
 
 
 def line_of_step(run: Run, path: str) -> int | None:
@@ -40,3 +42,24 @@ def line_of_step(run: Run, path: str) -> int | None:
     except ANYTHING:  # what is wrong with it is reported elsewhere
         pass
     return lines.most_common(1)[0][0] if lines else None
+
+
+def raised_after(run: Run) -> tuple[int, int, float] | None:
+    """Where a run of a few steps raises; None when it does not.
+
+    Returns:
+        The step of the last model call, the number of calls that were made, and the level of the last.
+    """
+    told: list[float] = []
+
+    def denoiser(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
+        told.append(level_told(sigma))
+        return x / (1 + told[-1] ** 2)
+
+    try:
+        run(denoiser, torch.ones(1, 4, 1, 1, dtype=torch.float64), torch.from_numpy(LEVELS.copy()))
+    except ANYTHING:
+        low = min(told, default=float(LEVELS[0]))
+        step = int((low <= LEVELS[1:-1] * (1 + NEAR)).sum())
+        return step, len(told), told[-1] if told else float(LEVELS[0])
+    return None
