@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 import os
 import tempfile
 from dataclasses import dataclass
@@ -63,6 +64,24 @@ def replace(path: Path, data: bytes) -> None:
             raise
     except OSError as error:  # it names the file that was to become this one
         raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def promised(path: Path) -> Path:
+    """The path of a file that will be written, looked at before long work begins.
+
+    Raises:
+        OSError: it is a folder, or its folder can neither be written nor made; names the path.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder; give another name", str(path))
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{folder} is a file, not a folder", str(path))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, f"{folder} cannot be written", str(path))
+    return path
 
 
 def compare(path: Path, text: str) -> Change | None:

@@ -58,6 +58,10 @@ def run_fit(args: argparse.Namespace) -> int:
         raise SolvergenError(f"--threads must be at least 1; found {args.threads}")
     import torch
 
+    from ..writing import promised
+
+    for suffix in (".toml", ".py", ".json"):
+        promised(args.out.with_suffix(suffix))
     from ..fit.problems.lookup import cache_folder, problem
     from ..fit.specs.outcome import fit_spec
     from ..loading import load

@@ -57,9 +57,14 @@ def run_calibrate(args: argparse.Namespace) -> int:
     needs("torch", "scipy", "safetensors")
     from ..fit.problems.lookup import cache_folder, problem
     from ..fit.tune import calibrate, table_name
+    from ..spec.file_name import name_refusal
+    from ..writing import promised
 
     if args.out.suffix != ".py":
         raise SolvergenError(f"--out must be a Python file; found {args.out}")
+    if refusal := name_refusal(args.out.stem):
+        raise SolvergenError(f"--out {args.out}: `{args.out.stem}` cannot name a solver: {refusal}")
+    promised(args.out)
     table_name(args.name, args.calls)
     tuned = calibrate(
         args.name,
@@ -115,12 +120,18 @@ def run_search(args: argparse.Namespace) -> int:
     needs("torch", "scipy", "sklearn")
     from ..fit.search import FITTED, compared, made, search
     from ..fit.shipped import FOLDER, KINDS, names, shipped, write_shipped
+    from ..writing import promised
 
     folder = args.out or FOLDER
     kinds = [k for k, (family, sums) in KINDS.items() if (family, sums) == (args.family, args.sums)]
     if not kinds:
         raise SolvergenError("--sums is fitted on image mixtures; leave --family generic out")
+    if args.iterations < 1 or (args.problems is not None and args.problems < 1):
+        raise SolvergenError(
+            f"--iterations and --problems must be at least 1; found {args.iterations}, {args.problems}"
+        )
     kind = kinds[0]
+    promised(folder / f"{kind}.json")
     for calls in numbers_of_calls(args.steps):
         if f"{kind}_{calls}" in names(folder):
             print(f"{kind}_{calls}: there already")
@@ -238,10 +249,13 @@ def _add_fit_statistics(commands: Any) -> None:
 def run_fit_statistics(args: argparse.Namespace) -> int:
     """Take ends of trajectories as data, measure, write the tensors and the sampler."""
     needs("torch", "scipy", "safetensors")
+    from ..fit.problem import remembered
     from ..fit.problems.lookup import cache_folder, problem
     from ..fit.statistics.estimate import estimate
     from ..fit.statistics.file import written
     from ..fit.teacher import taught
+    from ..spec.file_name import name_refusal
+    from ..writing import promised
 
     if args.out.suffix != ".safetensors":
         raise SolvergenError(f"--out must be a safetensors file; found {args.out}")
@@ -249,10 +263,17 @@ def run_fit_statistics(args: argparse.Namespace) -> int:
         raise SolvergenError(f"--points must be at least 8; found {args.points}")
     if args.levels < 8:
         raise SolvergenError(f"--levels must be at least 8; found {args.levels}")
-    for path in (args.out, args.out.with_suffix(".py")):
-        if path.is_dir():
-            raise SolvergenError(f"--out: {path} is a folder; give another name")
+    beside = args.out.with_suffix(".py")
+    if refusal := name_refusal(beside.stem):
+        raise SolvergenError(f"--out {args.out}: {beside.name} cannot be a sampler: {refusal}")
+    if beside.is_file() and "made by solvergen" not in beside.read_text(errors="replace")[:200]:
+        raise SolvergenError(
+            f"--out {args.out}: would replace {beside}, a file of yours; rename it"
+        )
+    for path in (args.out, beside):
+        promised(path)
     model = problem(args.on)
+    remembered(model, args.points, 3 + 4 * (args.levels + 1), "--points")
     data = taught(model, args.points, args.seed, cache=cache_folder() / "pairs", tell=progress).ends
     found = estimate(model, data, levels=args.levels, seed=args.seed, tell=progress)
     progress("")
@@ -265,14 +286,14 @@ def run_fit_statistics(args: argparse.Namespace) -> int:
     return 0
 
 
-def numbers_of_calls(text: str) -> range:
-    """4:20 or 5 as numbers of calls."""
+def numbers_of_calls(text: str, option: str = "--steps") -> range:
+    """4:20 or 5 as numbers of calls; `option` says where they stand."""
     first, _, last = text.partition(":")
     if not (first.isdigit() and (last or first).isdigit()):
-        raise SolvergenError(f"--steps must be a number or a range as 4:20; found {text}")
+        raise SolvergenError(f"{option} must be a number or a range as 4:20; found {text}")
     numbers = range(int(first), int(last or first) + 1)
     if not numbers or numbers[0] < 2 or numbers[-1] > 64:
-        raise SolvergenError(f"--steps must lie between 2 and 64 and rise; found {text}")
+        raise SolvergenError(f"{option} must lie between 2 and 64 and rise; found {text}")
     return numbers
 
 

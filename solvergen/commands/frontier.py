@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,12 @@ def run_frontier(args: argparse.Namespace) -> int:
     needs("torch", "scipy", "jinja2", "bokeh")
     from ..fit.frontier.page import page, trimmed, winners
     from ..fit.frontier.study import joined, read
-    from ..writing import write
+    from ..writing import promised, write
 
+    for path in filter(None, (args.html, args.json, args.picture)):
+        promised(path)
+    if args.top is not None and args.top < 1:
+        raise SolvergenError(f"--top must be at least 1; found {args.top}")
     pictures: dict[str, bytes] = {}
     data = joined([read(path) for path in args.data]) if args.data else _studied(args, pictures)
     for problem in data["problems"]:
@@ -86,6 +91,8 @@ def run_frontier(args: argparse.Namespace) -> int:
                 f"  {row['calls']:>3} calls  {first['error']:.4g} {first['solver']} on "
                 f"{first['grid']}; over it: {tables}; span bound {row['span']:.3f}"
             )
+        for line in _unmet(problem, named=args.solvers is not None):
+            print(f"  {line}")
     write(args.html, page(data, pictures))
     print(f"wrote {args.html}")
     if args.json:
@@ -95,13 +102,26 @@ def run_frontier(args: argparse.Namespace) -> int:
     return 0
 
 
+def _unmet(problem: dict[str, Any], named: bool) -> Iterator[str]:
+    """What gave no result at all, with the reason: one by one where a few were asked for by name."""
+    unmet = problem.get("unmet", {})
+    if named or len(unmet) < 4:
+        yield from (f"no result of {name}: {reason}" for name, reason in unmet.items())
+    elif unmet:
+        yield f"no result of {len(unmet)} solvers at these numbers of calls: {', '.join(unmet)}"
+    if not problem["points"]:
+        yield "no pair has a result; give other --nfe, --solvers or --grids"
+
+
 def run_tables(args: argparse.Namespace) -> int:
     """Rebuild the tables and print them."""
     needs("torch", "scipy")
     from ..fit.frontier.papers import sheets
     from ..fit.frontier.runs import ground
-    from ..writing import write
+    from ..writing import promised, write
 
+    if args.out:
+        promised(args.out)
     if args.starts < 8:
         raise SolvergenError(f"--starts must be at least 8; found {args.starts}")
     parts = []
@@ -164,7 +184,7 @@ def _studied(args: argparse.Namespace, pictures: dict[str, bytes]) -> dict[str, 
 
 def _calls(text: str) -> list[int]:
     if "," not in text:
-        return list(numbers_of_calls(text))
+        return list(numbers_of_calls(text, "--nfe"))
     if not all(part.isdigit() and 2 <= int(part) <= 64 for part in text.split(",")):
         raise SolvergenError(f"--nfe must be numbers from 2 to 64; found {text}")
     return sorted({int(part) for part in text.split(",")})

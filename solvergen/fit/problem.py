@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -50,7 +51,8 @@ class Problem:
         std: root mean square deviation of the data from `mean`; 0 where neither is known.
         starts: (n, seed) → (n, *shape) initial states; σ_max times unit noise unless given.
         teacher: starts → exact ends, where they are known; otherwise they are computed.
-        derivative: of the denoiser by x, where it is known; by forward mode otherwise.
+        derivative: of the denoiser by x, where it is known; otherwise by forward mode,
+            or by differences where `forward` is false.
         dtype: of the states.
         chunk: samples that fit one model call; a multiple of `period`.
         period: row r of a batch is conditioned as row r + period is, on a prompt or a label.
@@ -66,6 +68,7 @@ class Problem:
     starts: Callable[[int, int], Tensor] | None = None
     teacher: Callable[[Tensor], Tensor] | None = None
     derivative: Derivative | None = None
+    forward: bool = True
     dtype: torch.dtype = torch.float32
     chunk: int = 64
     period: int = 1
@@ -75,9 +78,19 @@ class Problem:
         if not -(2**63) <= seed < 2**63:
             raise ProblemError(f"the seed must fit 64 bits; found {seed}")
         if self.starts is not None:
-            return self.starts(n, seed).to(self.dtype)
-        made = torch.Generator().manual_seed(seed)
-        return (self.sigma_max * torch.randn(n, *self.shape, generator=made)).to(self.dtype)
+            made = self.starts(n, seed)
+            if tuple(made.shape) != (n, *self.shape):
+                raise ProblemError(
+                    f"problem {self.name}: starts({n}, {seed}) must have shape {(n, *self.shape)}; "
+                    f"found {tuple(made.shape)}"
+                )
+            if not torch.isfinite(made).all():
+                raise ProblemError(
+                    f"problem {self.name}: starts({n}, {seed}) holds NaN or infinity"
+                )
+            return made.to(self.dtype)
+        drawn = torch.randn(n, *self.shape, generator=torch.Generator().manual_seed(seed))
+        return (self.sigma_max * drawn).to(self.dtype)
 
     def with_moments(self, mean: Tensor, std: float) -> Problem:
         """The same problem with this mean and deviation."""
@@ -99,7 +112,8 @@ def checked(problem: Problem) -> Problem:
     """The problem, once its levels and one output have been looked at.
 
     Raises:
-        ProblemError: levels out of order, half precision, an output of another shape or not finite.
+        ProblemError: levels out of order, half precision, an output of another shape or dtype, not finite,
+            or not the same when it is asked for again.
     """
     where = f"problem {problem.name}"
     if not 0 < problem.sigma_min < problem.sigma_max < math.inf:
@@ -110,13 +124,11 @@ def checked(problem: Problem) -> Problem:
     if problem.dtype not in (torch.float32, torch.float64):
         raise ProblemError(f"{where}: states are {problem.dtype}; fit in float32 and run in half")
     x = problem.noise(2, 0)
-    if tuple(x.shape) != (2, *problem.shape):
-        raise ProblemError(
-            f"{where}: starts(2, 0) must have shape {(2, *problem.shape)}; found {tuple(x.shape)}"
-        )
     for sigma in (problem.sigma_max, problem.sigma_min):
+        level = torch.tensor(sigma, dtype=problem.dtype)
+        kept = x.clone()
         with torch.no_grad():
-            out = problem.denoiser(x, torch.tensor(sigma, dtype=problem.dtype))
+            out, again = problem.denoiser(x, level), problem.denoiser(kept.clone(), level)
         if not isinstance(out, Tensor) or out.shape != x.shape:
             shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
             raise ProblemError(
@@ -124,11 +136,44 @@ def checked(problem: Problem) -> Problem:
             )
         if out.dtype in (torch.float16, torch.bfloat16):
             raise ProblemError(f"{where}: the model answers in {out.dtype}; load it in float32")
+        if out.dtype != problem.dtype:
+            raise ProblemError(
+                f"{where}: states are {problem.dtype} and the model answers in {out.dtype}; set "
+                f"dtype = {out.dtype}, or return the dtype of x"
+            )
         if not torch.isfinite(out).all():
             raise ProblemError(
                 f"{where}: the denoiser returned NaN or infinity at sigma = {sigma}; check its range"
             )
+        if not torch.equal(x, kept):
+            raise ProblemError(
+                f"{where}: the denoiser changes its x in place; let it work on a copy"
+            )
+        if float((out - again).abs().max()) > 1e-2 * float(out.abs().max()):
+            raise ProblemError(
+                f"{where}: the denoiser answers differently when it is asked again at sigma = "
+                f"{sigma}; call eval() of the network, and take its random numbers from x alone"
+            )
     return problem
+
+
+def finite(problem: Problem) -> Problem:
+    """The problem, with every answer of its model looked at: for what would minimise over NaN.
+
+    Raises:
+        ProblemError: when it is called, and an answer is not finite.
+    """
+
+    def denoiser(x: Tensor, sigma: Tensor) -> Tensor:
+        out = problem.denoiser(x, sigma)
+        if not torch.isfinite(out).all():
+            raise ProblemError(
+                f"problem {problem.name}: the denoiser returned NaN or infinity at sigma = "
+                f"{float(sigma.flatten()[0]):g}; check its range"
+            )
+        return out
+
+    return replace(problem, denoiser=denoiser)
 
 
 def moments(ends: Tensor) -> tuple[Tensor, float]:
@@ -143,3 +188,35 @@ def moments(ends: Tensor) -> tuple[Tensor, float]:
     kept = max(0.0, 1 - noise / spread) if spread > 0 else 0.0
     mean = overall + kept * (pixel - overall)
     return mean, float(((ends - mean) ** 2).mean().sqrt())
+
+
+def remembered(problem: Problem, count: int, each: int, option: str = "--starts") -> None:
+    """Refuse starts whose states and model outputs would not fit the memory that is free.
+
+    Args:
+        problem: its shape and dtype count.
+        count: of the starts.
+        each: tensors of a sample's shape that are kept for each.
+        option: that says how many.
+
+    Raises:
+        ProblemError: says how many starts would fit.
+    """
+    if "SC_AVPHYS_PAGES" not in os.sysconf_names:
+        return
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    needed = each * math.prod(problem.shape) * problem.dtype.itemsize
+    if count * needed > free:
+        raise ProblemError(
+            f"{count} starts of shape {problem.shape} need {count * needed / 2**30:.1f} GiB, and "
+            f"{free / 2**30:.1f} are free; give {option} {max(2, int(free / needed / 2))} or fewer"
+        )
+
+
+def whole_periods(count: int, period: int, parts: int = 1) -> int:
+    """A count raised to whole periods, in so many parts where rows are conditioned.
+
+    >>> whole_periods(40, 1, 4), whole_periods(40, 30), whole_periods(40, 30, 4)
+    (40, 60, 120)
+    """
+    return count if period == 1 else -(-count // (period * parts)) * period * parts

@@ -21,6 +21,7 @@ from .table import adams
 
 Told = Callable[[str], None]
 STEPS = 120
+LEAST = 8  # steps of a teacher: half of them must still be a rule of order 2
 PROBE = 8
 
 
@@ -66,9 +67,11 @@ def taught(
         tell: takes lines of progress.
 
     Raises:
-        ProblemError: an end that is not finite.
+        ProblemError: too few steps, an end that is not finite or of another shape.
     """
     begun = time.monotonic()
+    if steps < LEAST:
+        raise ProblemError(f"--teacher-steps must be at least {LEAST}; found {steps}")
     starts = problem.noise(count, seed)
     working = problem if problem.std > 0 else problem.with_moments(torch.zeros(()), 1.0)
     probe = problem.probe()
@@ -87,10 +90,13 @@ def taught(
         ends.append(kept)
     found = torch.cat(ends)
     if not torch.isfinite(found).all():
-        raise ProblemError(
-            f"problem {problem.name}: the teacher's run of {steps} steps is not finite; check the "
-            "denoiser between sigma_max and sigma_min"
+        told = (
+            "teacher(starts) holds NaN or infinity"
+            if problem.teacher is not None
+            else f"the teacher's run of {steps} steps is not finite; check the denoiser between "
+            "sigma_max and sigma_min"
         )
+        raise ProblemError(f"problem {problem.name}: {told}")
     if problem.std <= 0:
         problem = problem.with_moments(*moments(found))
     error = 0.0
@@ -111,7 +117,13 @@ def digest(problem: Problem, probe: str, starts: Tensor, steps: int) -> str:
 
 def _ends(problem: Problem, starts: Tensor, steps: int) -> Tensor:
     if problem.teacher is not None:
-        return problem.teacher(starts)
+        found = problem.teacher(starts)
+        if found.shape != starts.shape:
+            raise ProblemError(
+                f"problem {problem.name}: teacher(starts) must return the shape of starts, "
+                f"{tuple(starts.shape)}; found {tuple(found.shape)}"
+            )
+        return found.to(starts.dtype)
     scaled = Scaled(problem)
     table = adams([float(v) for v in levels(scaled, steps)], scaled.end, 2)
     state = end(scaled, table, scaled.inward(starts, scaled.start))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from ..writing import write
 from .calibrate import Calibration, Stage
 from .calibrate import calibrate as fitted
 from .file import INLINE, file_text
-from .problem import Problem
+from .problem import Problem, remembered, whole_periods
 from .problems.lookup import problem as looked_up
 from .record import save_tensors
 from .run import Scaled
@@ -180,11 +179,13 @@ def calibrate(
     starts = usual if starts is None else starts
     if starts < 2 or unused < 2:
         raise SolvergenError(f"--starts and --unused must be at least 2; found {starts}, {unused}")
+    if iterations < 1:
+        raise SolvergenError(f"--iterations must be at least 1; found {iterations}")
     kept_out = (
         1 if not whole else APART
     )  # whole periods in the fit, in what judges it, in what is new
-    fits, new = (_whole_periods(n, found.period, k) for n, k in ((starts, kept_out), (unused, 1)))
-    _remembered(found, fits + new, calls)
+    fits, new = (whole_periods(n, found.period, k) for n, k in ((starts, kept_out), (unused, 1)))
+    remembered(found, fits + new, calls + 6)
     teach = taught(found, fits + new, seed, steps=teacher_steps, cache=cache, tell=tell)
     table, changed = within(start.table, Scaled(teach.problem))
     start = replace(start, table=table)
@@ -223,7 +224,7 @@ def within(table: Table, scaled: Scaled) -> tuple[Table, str]:
     """
     first, last = table.levels[0], table.levels[-1]
     most, least = REACH * scaled.start, scaled.end / REACH
-    if first <= most and last >= least or most <= max(last, least):
+    if first <= most and last >= least or min(first, most) <= max(last, least):
         return table, ""
     logs = np.log(np.asarray(table.levels))
     low, high = math.log(max(last, least)), math.log(min(first, most))
@@ -236,32 +237,6 @@ def within(table: Table, scaled: Scaled) -> tuple[Table, str]:
         else f"levels drawn together: the last call was at {last:.3g} deviations, below the range"
     )
     return Table(levels, table.shares), words
-
-
-def _whole_periods(count: int, period: int, parts: int) -> int:
-    """A count raised to whole periods, in so many parts where rows are conditioned.
-
-    >>> _whole_periods(40, 1, 4), _whole_periods(40, 30, 1), _whole_periods(40, 30, 4)
-    (40, 60, 120)
-    """
-    return count if period == 1 else -(-count // (period * parts)) * period * parts
-
-
-def _remembered(problem: Problem, count: int, calls: int) -> None:
-    """Refuse starts whose states and model outputs would not fit the memory that is free.
-
-    Raises:
-        SolvergenError: says how many would.
-    """
-    if "SC_AVPHYS_PAGES" not in os.sysconf_names:
-        return
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    each = (calls + 6) * math.prod(problem.shape) * problem.dtype.itemsize
-    if count * each > free:
-        raise SolvergenError(
-            f"{count} starts of shape {problem.shape} need {count * each / 2**30:.1f} GiB, and "
-            f"{free / 2**30:.1f} are free; give --starts {max(2, int(free / each / 2))} or fewer"
-        )
 
 
 def rules(start: Shipped) -> list[Table]:

@@ -13,8 +13,10 @@ from solvergen.cli import main
 from solvergen.errors import SolvergenError
 from solvergen.fit.calibrate import Calibration, Stage, calibrate, last_row_of, span_bound
 from solvergen.fit.differences import calls, differences
+from solvergen.fit.directions import differentiable, turned
 from solvergen.fit.objective import Pairs
 from solvergen.fit.problem import Problem, ProblemError, checked, moments
+from solvergen.fit.problems.adopted import adopted
 from solvergen.fit.problems.families import family
 from solvergen.fit.problems.lookup import problem as looked_up
 from solvergen.fit.published import Pair
@@ -224,7 +226,16 @@ def test_command_makes_a_file_that_runs(tmp_path, monkeypatch, capsys):
         ("calibrate gauss --on nowhere:thing --calls 5 --out a.py", "no module nowhere"),
         ("calibrate gauss --on math:pi --calls 5 --out a.py", "lacks denoiser, shape"),
         ("calibrate gauss --on fashion:label=12 --calls 5 --out a.py", "labels are 0 to 9"),
-        ("search --steps x", "number or a range"),
+        ("calibrate gauss --on digits --calls 5 --out class.py", "cannot name a solver"),
+        ("calibrate gauss --on digits --calls 5 --out /dev/null/a.py", "is a file, not a folder"),
+        ("calibrate gauss --on mixtures --calls 5 --whole --iterations 0 --out a.py", "at least 1"),
+        ("search --steps x", "--steps must be a number or a range"),
+        ("search --steps 5 --iterations 0", "--iterations and --problems must be at least 1"),
+        ("fit-grid gits --steps 5 --on mixtures --starts 0", "--starts must be at least 2"),
+        ("fit-grid gits --steps 5 --on mixtures --gamma nan", "--gamma above 0"),
+        ("fit-grid gits --steps 5 --on mixtures --points 99999", "at most 1001"),
+        ("fit-statistics --on mixtures --points 999999999 --out a.safetensors", "give --points"),
+        ("fit-statistics --on mixtures --out class.safetensors", "class.py cannot be a sampler"),
         ("fit-grid gitz --steps 5 --on generic", "did you mean"),
         ("fit-grid own --steps 5 --on generic --for heun_edm", "one call a step"),
     ],
@@ -256,12 +267,116 @@ def test_bad_problems_are_named(mixture, start):
         calibrate(start, taught(mixture.problem(sigma_max=5.0), 30, 0), 4, pairs=False)
     with pytest.raises(SolvergenError, match="no table gauss_41"):
         table_name("gauss", 41)
-    with pytest.raises(ProblemError, match="there are fashion, digits"):
+    with pytest.raises(ProblemError, match="known here: digits, fashion, .* or give module:name"):
         looked_up("nothing")
     with pytest.raises(SolvergenError, match="are free; give --starts"):
         tune("gauss", replace(good, shape=(10**6,), starts=None), 5, starts=10**6)
     with pytest.raises(SolvergenError, match="at least 2"):
         tune("gauss", good, 5, starts=1)
+    with pytest.raises(SolvergenError, match="--teacher-steps must be at least 8; found 4"):
+        tune("gauss", good, 5, teacher_steps=4)
+    with pytest.raises(ProblemError, match="outside 80 … 0.002; take another table"):
+        tune("gauss", good.with_moments(good.mean, 1e-9), 5, starts=8, unused=4, compare=False)
+
+
+class Sound:
+    shape, sigma_max, sigma_min, mean, std = (3,), 20.0, 0.01, 0.0, 1.0
+    dtype, chunk = torch.float64, 8
+
+    def denoiser(self, x, sigma):
+        return torch.tanh(x / (0.3 + sigma**2)) / (1 + 0.2 * sigma)
+
+
+def _fails(x, sigma):
+    raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+
+D = Sound().denoiser
+UNSOUND = [
+    ({"shape": 3}, "shape must be that of one sample, as .*; found 3"),
+    ({"shape": "abc"}, "shape must be that of one sample"),
+    ({"shape": (-3,)}, "shape must be that of one sample"),
+    ({"shape": (0,)}, "shape must be that of one sample"),
+    ({"dtype": "float32"}, "dtype must be torch.float32 or torch.float64; found 'float32'"),
+    ({"std": math.nan}, "std must be a finite number; found nan"),
+    ({"sigma_max": "high"}, "sigma_max must be a finite number; found 'high'"),
+    ({"mean": "x"}, "mean must be a finite number or a tensor"),
+    ({"mean": torch.zeros(5)}, "does not broadcast"),
+    ({"mean": torch.zeros(4, 3)}, "does not broadcast"),
+    ({"period": 0}, "period must be a whole number above 0; found 0"),
+    ({"chunk": "many"}, "chunk must be a whole number above 0; found 'many'"),
+    ({"starts": lambda n, seed: None}, "must return a tensor; found NoneType"),
+    ({"starts": lambda n, seed: torch.full((n, 3), math.nan)}, "holds NaN or infinity"),
+    ({"starts": lambda n, seed: torch.ones(min(n, 5), 3)}, r"starts\(24, 0\) must have shape"),
+    ({"teacher": lambda x: None}, r"teacher\(starts\) must return a tensor; found NoneType"),
+    ({"teacher": lambda x: x[:1]}, "teacher.* must return the shape of starts, .*; found .1, 3"),
+    ({"teacher": lambda x: x / 0}, "teacher.* holds NaN"),
+    ({"teacher": lambda x: 1 // 0}, "teacher.* fails, ZeroDivisionError"),
+    ({"denoiser": _fails}, "fails for x of shape .2, 3. at sigma = 20, .*: RuntimeError: mat1"),
+    ({"denoiser": lambda x, s: D(x, s)[:2]}, r"the shape of x, \(8, 3\); found \(2, 3\)"),
+    ({"denoiser": lambda x, s: D(x, s).float()}, "set dtype = torch.float32"),
+    ({"denoiser": lambda x, s: D(x, s).half()}, "load it in float32"),
+    ({"denoiser": lambda x, s: D(x, s).to("meta")}, "must answer on cpu, where x is; found meta"),
+    (
+        {"denoiser": lambda x, s: D(x, s) + torch.randn(3) / 9},
+        "answers differently when it is asked",
+    ),
+    ({"denoiser": lambda x, s: x.tanh_()}, "changes its x in place"),
+]
+
+
+@pytest.mark.parametrize(("parts", "message"), UNSOUND)
+def test_an_unsound_object_is_named(parts, message):
+    made = Sound()
+    for key, value in parts.items():
+        setattr(made, key, value)
+    with pytest.raises(ProblemError, match=f"problem mine:Model: .*{message}"):
+        taught(checked(adopted(made, "mine:Model")), 24, 0, steps=16)
+
+
+def test_a_class_or_module_that_fails_is_named(tmp_path, monkeypatch):
+    class Needs(Sound):
+        def __init__(self, path):
+            self.path = path
+
+    with pytest.raises(ProblemError, match=r"Needs\(\) fails, TypeError.*give an object"):
+        adopted(Needs, "mine:Needs")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "broken_models.py").write_text("def (:\n")
+    with pytest.raises(ProblemError, match="broken_models cannot be imported, SyntaxError"):
+        looked_up("broken_models:Mine")
+    for name in (":x", "math:", "a/b:c"):
+        with pytest.raises(ProblemError, match="write module:name"):
+            looked_up(name)
+    with pytest.raises(ProblemError, match="digits has no options"):
+        looked_up("digits:label=3")
+    with pytest.raises(ProblemError, match="write generic/held-out/3"):
+        looked_up("generic/held-out/1/2")
+    with pytest.raises(ProblemError, match="--std must be a number above 0; found nan"):
+        looked_up("mixtures", std=math.nan)
+
+
+@pytest.mark.parametrize("kind", ["number", "kernel"])
+def test_a_model_without_forward_mode_has_differences(kind):
+    """A level read as a Python number gives a derivative of 0 without a word; a kernel raises."""
+
+    class Kernel(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, sigma):
+            return D(x, sigma)
+
+    made = Sound()
+    made.denoiser = (lambda x, s: D(x, float(s))) if kind == "number" else Kernel.apply
+    problem, reason = differentiable(adopted(made, "mine:Model"))
+    assert ("Python number" if kind == "number" else "no forward derivative") in reason
+    right, none = differentiable(adopted(Sound(), "mine:Model"))
+    assert none == "" and right.forward and not problem.forward
+    x, sigma = problem.noise(4, 2), torch.tensor(0.7, dtype=torch.float64)
+    moves = problem.noise(4, 3) / 20, torch.tensor(1.0, dtype=torch.float64)
+    for a, b in zip(
+        turned(problem, x, sigma, *moves), turned(right, x, sigma, *moves), strict=True
+    ):
+        assert torch.allclose(a, b, rtol=1e-6, atol=1e-8)
 
 
 def test_a_teacher_that_is_not_converged_is_named(mixture, start):

@@ -101,11 +101,29 @@ def test_the_command_makes_a_page(tmp_path, capsys):
         ("--add nothing.txt", "takes specs and Python files"),
         ("--data nothing.json", "not the data of a frontier"),
         ("--jobs 0", "--jobs must be"),
+        ("--nfe x", "--nfe must be a number or a range"),
+        ("--top 0", "--top must be at least 1"),
+        ("--html .", "is a folder"),
     ],
 )
 def test_bad_usage_is_named(words, message, capsys):
     assert main(["frontier", "--on", NAME, *words.split()]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_gives_no_result_is_named_and_the_rest_goes_on(capsys, tmp_path):
+    (tmp_path / "mine.py").write_text("def run(x): return x\n")
+    (tmp_path / "odd.py").write_text(
+        "def sample(model, x, s, alphas): return model(x[:1], s[:1])\n"
+    )
+    words = ["frontier", "--on", NAME, "--nfe", "5", "--starts", "4", "--grids", "karras"]
+    assert main([*words, "--solvers", "ddim", "heun_edm", "--add", "mine.py", "odd.py"]) == 0
+    said = capsys.readouterr().out
+    assert "no result of heun_edm: 2 calls a step" in said
+    assert "no result of mine: AttributeError" in said and "no result of odd: " in said
+    assert "ddim on karras" in said
+    assert main([*words, "--solvers", "heun_edm"]) == 0
+    assert "no pair has a result; give other --nfe" in capsys.readouterr().out
 
 
 def test_pictures_are_drawn():

@@ -434,11 +434,16 @@ class Model:
         (["--on", "nowhere"], "no problem `nowhere`"),
         (["--out", "x.py"], "--out must be a spec file"),
         (["--starts", "1"], "must be at least 2"),
+        (["--out", "rule.toml"], "is the spec itself"),
+        (["--iterations", "0"], "--iterations must be at least 1"),
+        (["--ridge", "nan"], "--ridge a number not below 0"),
+        (["--std", "-1"], "--std must be a number above 0"),
     ],
 )
-def test_what_cannot_be_fitted_is_said(more, told, tmp_path, capsys):
+def test_what_cannot_be_fitted_is_said(more, told, tmp_path, capsys, monkeypatch):
     path, out = tmp_path / "rule.toml", tmp_path / "mine.toml"
     path.write_text(spec(1))
+    monkeypatch.chdir(tmp_path)
     assert main(["fit", str(path), *ARGUMENTS, "--out", str(out), *more]) == 2
     assert told in capsys.readouterr().err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["rule.toml"]
@@ -459,6 +464,16 @@ def test_a_poor_teacher_or_model_is_refused():
     broken = Problem("broken", lambda x, s: x / 0, (2,), 80.0, 0.002, std=1.0, teacher=lambda x: x)
     with pytest.raises(FitError, match="not finite on every starting grid"):
         fit(program(1), taught(broken, 8, 0), 4, 3)
+
+
+def test_levels_with_other_ends_are_not_where_a_fit_begins():
+    """The starts lie at sigma_max and the exact ends at sigma_min, whatever the spec's levels are."""
+    model = planar()
+    teach, levels = taught(model, 12, 0), (Fraction(900), Fraction(2), Fraction(1, 500))
+    with pytest.raises(FitError, match="levels run from 900 to 0.002, and problem .* from 80 to"):
+        fit(replace(program(1), levels=levels), teach, 4, 2, free=["b1"])
+    begun = fit(replace(program(1), levels=levels), teach, 4, 2, iterations=1).begun
+    assert begun != "[grid]"
 
 
 @pytest.mark.nightly

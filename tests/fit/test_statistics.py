@@ -142,7 +142,7 @@ def test_the_command_writes_a_file_that_runs(tmp_path, monkeypatch, capsys):
     assert "--out must be a safetensors file" in capsys.readouterr().err
     (tmp_path / "taken.py").mkdir()
     for others, said in (
-        (["--out", str(tmp_path / "taken.safetensors")], "taken.py is a folder"),
+        (["--out", str(tmp_path / "taken.safetensors")], "taken.py: is a folder"),
         (["--levels", "7", "--out", str(out)], "--levels must be at least 8; found 7"),
         (["--seed", "9" * 20, "--out", str(out)], "the seed must fit 64 bits"),
     ):

@@ -155,6 +155,8 @@ def ends_of(
         collected.append([])
         with torch.no_grad():
             end = module.sample(model, part * float(alpha[0]), rho * alpha, alphas=alpha)
+        if end.shape != part.shape:
+            raise ProblemError(f"it returns shape {tuple(end.shape)} for {tuple(part.shape)}")
         found.append(end / float(alpha[-1]))
     if outputs is not None:
         outputs.extend(torch.cat(several) for several in zip(*collected, strict=True))

@@ -138,6 +138,7 @@ def _problem(plan: Plan, name: str, cache: Path, tell: Told) -> dict[str, Any]:
         "range": [where.problem.sigma_max, where.problem.sigma_min],
         "std": where.problem.std,
         "points": points,
+        "unmet": _unmet(plan, kept),
         "tables": tables,
         "bounds": _bounds(where, points, plan),
     }
@@ -153,7 +154,7 @@ class Kept:
             for line in path.read_text(encoding="utf-8").splitlines():
                 try:
                     solver, sha, grid, calls, error, spent, reason = json.loads(line)
-                except ValueError:
+                except (ValueError, TypeError):
                     continue
                 self.found[solver, sha, grid, calls] = Point(error, spent, reason)
 
@@ -169,6 +170,20 @@ class Kept:
         with self.path.open("a", encoding="utf-8") as stream:
             row = [solver, sha, grid, calls, point.error, point.calls, point.reason]
             stream.write(json.dumps(row) + "\n")
+
+
+def _unmet(plan: Plan, kept: Kept) -> dict[str, str]:
+    """Samplers without any result, and why."""
+    found = {}
+    for solver in [*plan.solvers, *(n for n, p in plan.added.items() if not is_fitted(str(p)))]:
+        points = [
+            kept.get(solver, plan.added.get(solver), grid, calls)
+            for grid in plan.grids
+            for calls in plan.calls
+        ]
+        if all(point is None or point.error is None for point in points):
+            found[solver] = next((point.reason for point in points if point), "")
+    return found
 
 
 Task = tuple[str, int, str, Path | None, list[tuple[str, int]]]

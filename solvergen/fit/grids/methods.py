@@ -14,11 +14,12 @@ from torch import Tensor
 from ...errors import SolvergenError, hint
 from ...grids import karras
 from ...grids.optimised import shortest_path
-from ..problem import Problem, moments
+from ..problem import Problem, finite, moments, remembered
 from ..published import level_lists
 from ..teacher import taught
 from . import dmn, gits, klub, own
 
+FINEST = 1001  # points of a fine grid; costs are found for every pair of them
 METHODS = ("gits", "boss", "oss", "klub", "dmn", "own", "best")
 
 
@@ -56,14 +57,23 @@ def fitted_grid(
         tell: takes lines of progress.
 
     Raises:
-        SolvergenError: no such method or solver, or fewer points than steps.
+        SolvergenError: no such method or solver, fewer points than steps, or an output that is not finite.
     """
     if method not in METHODS:
         raise SolvergenError(
             f"no method `{method}`{hint(method, METHODS)}; there are {', '.join(METHODS)}"
         )
-    if not 2 <= steps < points:
-        raise SolvergenError(f"--steps must lie between 2 and --points; found {steps} and {points}")
+    if not 2 <= steps < points <= FINEST:
+        raise SolvergenError(
+            f"--steps must be at least 2, --points above it and at most {FINEST}; found {steps} and "
+            f"{points}"
+        )
+    if starts < 2 or not 0 < gamma < math.inf:
+        raise SolvergenError(
+            f"--starts must be at least 2 and --gamma above 0; found {starts} and {gamma:g}"
+        )
+    remembered(problem, starts, 3 * points)
+    problem = finite(problem)
     first, last = -math.log(problem.sigma_max), -math.log(problem.sigma_min)
     if method == "dmn":
         bound = dmn.Bound()

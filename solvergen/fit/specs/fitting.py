@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ...program.digest import base_digest
 from ...program.model import Program
+from ..directions import differentiable
 from ..problem import Problem
 from ..record import load_state, save_state
 from ..squares import State, levenberg_marquardt
@@ -104,7 +105,13 @@ def fit(
         FitError: nothing to fit, a teacher that is no better than the rule, or errors that are not
             finite from every starting grid.
     """
-    begun, problem = time.monotonic(), taught.problem
+    if iterations < 1 or not 0 <= ridge < math.inf:
+        raise FitError(
+            f"--iterations must be at least 1 and --ridge a number not below 0; found {iterations} "
+            f"and {ridge:g}"
+        )
+    begun = time.monotonic()
+    problem, no_forward = differentiable(taught.problem)
     trials = _trials(program, problem, steps, free)
     inside = taught.starts[:-held], taught.ends[:-held]
     outside = taught.starts[-held:], taught.ends[-held:]
@@ -131,7 +138,7 @@ def fit(
     if not interrupted:
         at, best, interrupted = run.whole(numbers, found[chosen][1], start, iterations)
     made = numbers.rounded(best.values)
-    notes = []
+    notes = [f"derivatives by differences: {no_forward}"] if no_forward else []
     after = rms_of(problem, made, *inside)
     held_out = rms_of(problem, made, *outside)
     if not held_out < before:
@@ -168,9 +175,16 @@ def _trials(
             "last level above 0"
         )
     found: dict[str, tuple[float, ...]] = {}
-    if own and len(own) == steps + 1:
-        found["[grid]"] = tuple(map(float, own))
     fixed = free is not None and "grid" not in free
+    if own and len(own) == steps + 1:
+        if _spans(own, problem):
+            found["[grid]"] = tuple(map(float, own))
+        elif fixed:
+            raise FitError(
+                f"[grid] levels run from {float(own[0]):g} to {float(own[-1]):g}, and problem "
+                f"{problem.name} from {problem.sigma_max:g} to {problem.sigma_min:g}; let both have "
+                "the same ends, or fit the grid as well"
+            )
     if not (fixed and found):
         grids = starting_grids(problem, steps)
         found |= {"uniform λ": grids["uniform λ"]} if fixed else grids
@@ -180,6 +194,12 @@ def _trials(
         numbers = free_numbers(program, exact, free)
         made[name] = numbers, numbers.of(program, levels)
     return made
+
+
+def _spans(levels: Sequence[Fraction], problem: Problem) -> bool:
+    """Whether levels have the ends of a problem, where its starts and its exact ends are."""
+    ends = (levels[0], problem.sigma_max), (levels[-1], problem.sigma_min)
+    return all(math.isclose(float(have), want, rel_tol=1e-3) for have, want in ends)
 
 
 @dataclass(frozen=True)

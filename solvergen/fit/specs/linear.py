@@ -2,12 +2,12 @@
 
 On a fixed grid a deterministic solver is a list of rows: call j sees a_j x_0 + Σ_k b_jk D_k at σ_j.
 `unroll` gives these numbers in any precision. Their derivatives are differences of two such runs in
-40 digits, exact to float64; the chain through the model is forward mode.
+40 digits, exact to float64; the chain through the model is forward mode, or
+differences.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ...program.model import Program
 from ...program.unroll import Unrolled, unroll
+from ..directions import along, turned
 from ..problem import Problem
 from ..table import Array
 from .numbers import Numbers
@@ -182,38 +183,14 @@ def _tangents(
             return state - ends, moved
         sigma = torch.tensor(run.sigmas[j], dtype=x.dtype)
         with torch.no_grad():
-            output, by_level = _by_level(problem, state, sigma)
-            along = _along(problem, state, sigma)
+            still = torch.zeros_like(state)
+            output, by_level = turned(problem, state, sigma, still, torch.ones_like(sigma))
             active = np.flatnonzero(moved.flatten(1).abs().amax(1).numpy())
-            turned = torch.zeros_like(moved)
+            by_number = torch.zeros_like(moved)
             if len(active):
-                turned[active] = along(moved[active])
+                by_number[active] = along(problem, state, sigma)(moved[active])
         column = torch.as_tensor(np.ascontiguousarray(d_levels[:, j]), dtype=x.dtype)
-        turned += column.reshape(-1, *([1] * x.ndim)) * by_level
+        by_number += column.reshape(-1, *([1] * x.ndim)) * by_level
         outputs.append(output)
-        slopes.append(turned)
+        slopes.append(by_number)
     raise AssertionError("the last row returns")
-
-
-def _by_level(problem: Problem, state: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
-    """D and its derivative by the level."""
-    still = torch.zeros_like(state)
-    found = torch.func.jvp(problem.denoiser, (state, sigma), (still, torch.ones_like(sigma)))
-    return found[0], found[1]
-
-
-def _along(problem: Problem, state: Tensor, sigma: Tensor) -> Callable[[Tensor], Tensor]:
-    """The derivative of D along directions of the state, a few at a time."""
-    if problem.derivative is not None:
-        return problem.derivative(state, sigma)
-
-    def one(direction: Tensor) -> Tensor:
-        function = lambda at: problem.denoiser(at, sigma)
-        made: Tensor = torch.func.jvp(function, (state,), (direction,))[1]
-        return made
-
-    def several(directions: Tensor) -> Tensor:
-        made: Tensor = torch.func.vmap(one, chunk_size=8, randomness="error")(directions)
-        return made
-
-    return several

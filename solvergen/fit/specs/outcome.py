@@ -24,7 +24,7 @@ from ...proof import proved
 from ...spec.file_name import name_refusal
 from ...spec.reader import parse_solver
 from ...writing import write
-from ..problem import Problem
+from ..problem import Problem, remembered, whole_periods
 from ..record import RecordError
 from ..teacher import STEPS, Taught, taught
 from .fitting import Fit, Told, fit, forget
@@ -158,8 +158,12 @@ def fit_spec(
         raise FitError(f"--steps must lie between 1 and 64; found {steps}")
     if starts < 2 or held < 2:
         raise FitError(f"--starts and --held-out must be at least 2; found {starts}, {held}")
+    if loaded.path.is_file() and out.is_file() and out.samefile(loaded.path):
+        raise FitError(f"--out {out}: is the spec itself; give the fitted spec another name")
     if loaded.program.stochastic:
         raise FitError(f"{loaded.solver.name} draws noise; only deterministic solvers are fitted")
+    starts, held = (whole_periods(n, problem.period) for n in (starts, held))
+    remembered(problem, starts + held, 4)
     teach = taught(problem, starts + held, seed, steps=teacher_steps, cache=cache, tell=tell)
     state = _state(out)
     found = fit(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..problem import Problem, ProblemError
+from ..directions import differentiable, turned
+from ..problem import Problem, ProblemError, remembered
 
 Told = Callable[[str], None]
 
@@ -72,6 +72,9 @@ def estimate(
         )
     if levels < 8:
         raise ProblemError(f"{where}: statistics need 8 levels at least; found {levels}")
+    remembered(problem, len(data), 3 + 4 * (levels + 1), "--points")
+    if reason := differentiable(problem)[1]:
+        raise ProblemError(f"{where}: {reason}; statistics need one")
     ends = -math.log(problem.sigma_max), -math.log(problem.sigma_min)
     lam = torch.linspace(*ends, levels + 1, dtype=torch.float64)
     made = torch.Generator().manual_seed(seed)
@@ -108,14 +111,5 @@ def _derivatives(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """D, its derivative by x along the signs, and its derivative in λ along the ODE."""
     sigma = torch.tensor(level, dtype=problem.dtype)
-    with torch.no_grad():
-        try:
-            by_x: Any = torch.func.jvp(lambda z: problem.denoiser(z, sigma), (x,), (signs,))
-            out, along = by_x
-            by_both: Any = torch.func.jvp(problem.denoiser, (x, sigma), (out - x, -sigma))
-        except (RuntimeError, NotImplementedError) as error:
-            raise ProblemError(
-                f"problem {problem.name}: the model has no forward derivative ({error}); statistics "
-                "need one"
-            ) from None
-    return out.detach(), along.detach(), by_both[1].detach()
+    out, along = turned(problem, x, sigma, signs, torch.zeros_like(sigma))
+    return out, along, turned(problem, x, sigma, out - x, -sigma)[1]
