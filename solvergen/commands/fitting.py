@@ -109,6 +109,7 @@ def _add_search(commands: Any) -> None:
         "--problems", type=int, metavar="N", help="training mixtures; all by default"
     )
     search.add_argument("--iterations", type=int, default=14)
+    search.add_argument("--seed", type=int, default=1, help="of the starts (1)")
     search.add_argument(
         "--out", type=Path, metavar="DIR", help="the package's own tables by default"
     )
@@ -147,6 +148,7 @@ def run_search(args: argparse.Namespace) -> int:
             neighbours=near[:1] if args.family == "generic" else (),
             count=args.problems,
             iterations=args.iterations,
+            seed=args.seed,
             state=state,
             tell=progress,
         )

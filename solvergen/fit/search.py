@@ -38,12 +38,12 @@ Told = Callable[[str], None]
 
 
 @functools.cache
-def pairs_of(name: str, part: str, count: int, starts: int) -> list[Pairs]:
+def pairs_of(name: str, part: str, count: int, starts: int, seed: int = 1) -> list[Pairs]:
     """Starts and exact ends of so many problems of a part of a family."""
     found = []
     for mixture in family(name, part, count):
         problem = mixture.problem()
-        x = problem.noise(starts, 1)
+        x = problem.noise(starts, seed)
         found.append(Pairs.of(mixture.name, Scaled(problem), x, _ends(problem, x)))
     return found
 
@@ -55,6 +55,7 @@ def search(
     neighbours: Sequence[Table] = (),
     count: int | None = None,
     iterations: int = 14,
+    seed: int = 1,
     state: Path | None = None,
     tell: Told = lambda line: None,
 ) -> tuple[Table, dict[str, float]]:
@@ -69,6 +70,7 @@ def search(
         neighbours: fitted tables of other N, to begin from as well.
         count: training mixtures; all of the family's unless given.
         iterations: most steps of Levenberg-Marquardt.
+        seed: of the starts, in training and validation.
         state: file that keeps where the fit stands; an interrupted search goes on from it.
         tell: takes lines of progress.
 
@@ -79,10 +81,15 @@ def search(
     begun = time.monotonic()
     name, sums = KINDS[kind]
     numbers = Numbers(calls, sums)
-    train = _gathered(FITTED[name], "train", count)
-    validation = _gathered(JUDGED[name], "validation", None)
+    train = _gathered(FITTED[name], "train", count, seed)
+    validation = _gathered(JUDGED[name], "validation", None, seed)
     judge = MeanLog(validation, numbers, 0.0, np.zeros(numbers.count)).loss
-    belongs = {"kind": kind, "calls": calls, "problems": [pairs.name for pairs in train]}
+    belongs = {
+        "kind": kind,
+        "calls": calls,
+        "problems": [pairs.name for pairs in train],
+        "seed": seed,
+    }
     end = train[0].scaled.end
     keep = None if state is None else {k: state.with_suffix(f".{k}") for k in ("begin", "best")}
     if state is not None and keep is not None and state.is_file():
@@ -117,6 +124,7 @@ def search(
         "train": math.exp(trained),
         "validation": math.exp(best[1]),
         "gain": table.gain(),
+        "seed": seed,
         "seconds": time.monotonic() - begun,
     }
 
@@ -219,11 +227,13 @@ def _resampled(table: Table, calls: int, end: float) -> Table:
     return frozen(_stretched(table.levels, calls, *ends), end, 2)
 
 
-def _gathered(parts: Sequence[tuple[str, int, int]], part: str, count: int | None) -> list[Pairs]:
+def _gathered(
+    parts: Sequence[tuple[str, int, int]], part: str, count: int | None, seed: int
+) -> list[Pairs]:
     """The problems of several families; of each at most `count`."""
     found: list[Pairs] = []
     for name, most, starts in parts:
-        found += pairs_of(name, part, min(most, count or most), starts)
+        found += pairs_of(name, part, min(most, count or most), starts, seed)
     return found
 
 
