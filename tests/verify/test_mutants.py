@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from verify.judge import judge
 from verify.mutants import judging as mutants
 from verify.mutants.mutations import plan_changes
+from verify.targets import callable_target
+from verify.verdict import Verdict
 
 GENERATED = Path(__file__).parents[2] / "generated"
 DAILY = ("dpmpp_3m_as_published",)
@@ -72,3 +75,20 @@ def test_rows_of_fewer_weights_are_left_as_they_are():
     ):
         short, long = changes[name](rows)
         assert short == rows[0] and long[3] == wrong
+
+
+def test_a_cause_must_name_the_step_that_was_changed():
+    def verdict(step):
+        return Verdict("t", "t", "fail", causes=({"step": step},))
+
+    assert mutants._named({0}, verdict("first")) and mutants._named({11}, verdict("last"))
+    assert not mutants._named({0}, verdict("every")) and not mutants._named({1}, verdict("first"))
+    assert mutants._named(set(range(12)), verdict("every"))
+    assert not mutants._named(set(range(12)), verdict("first"))
+
+
+def test_weights_that_sum_to_something_else_are_said_where_steps_depend_on_the_grid():
+    path = GENERATED / "ipndm_v3_as_shipped_by_diff_sampler.py"
+    (wrong,) = (m for m in mutants.mutants(path) if m.name == "weight 3 times -1")
+    found = judge(callable_target(wrong.module), rates=False, constants=False, conduct=False)
+    assert found.reason == "nonlocal" and "weights sum to -2.83333 of the step" in found.findings[1]

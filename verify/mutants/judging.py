@@ -9,6 +9,7 @@ leading constant, faster and it changes neither.
 
 from __future__ import annotations
 
+import itertools
 import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from numpy.typing import NDArray
 from ..errors import ANYTHING, MutantError, VerifyError
 from ..hosts.text import load_text
 from ..judge import judge
-from ..probe.trace import Run
+from ..probe.tableau import in_form
+from ..probe.trace import Run, trace
 from ..problems import grids
 from ..rates import measure
 from ..targets import callable_target
@@ -57,7 +59,7 @@ class Outcome:
         shift: relative change of the error at the finest N.
         killed: whether the judge rejected it.
         why: the judge's first sentence.
-        right: whether a cause or finding names the step that was changed.
+        right: whether a cause or finding names the step that was changed, or every step.
     """
 
     origin: str
@@ -95,6 +97,8 @@ def _changed(plan: Callable[..., list[Row]], change: Change) -> Callable[..., li
 
 
 FINE = (192, 384)
+# steps of the run in which those that a mutant changes are looked for; up to so many are named one by one
+SEEN, FEW = 12, 3
 
 
 def ends(run: Run) -> list[Array]:
@@ -131,8 +135,13 @@ def effect(honest: Sequence[Array], other: Run, order: int) -> tuple[str, float]
     return ("constant" if slope < order + 0.5 else "higher"), shift
 
 
-def outcome(mutant: Mutant, honest: Sequence[Array], order: int) -> Outcome:
-    """Run the judge on one mutant, with the honest file's statements."""
+def outcome(mutant: Mutant, honest: Sequence[Array], order: int, right: Run) -> Outcome:
+    """Run the judge on one mutant, with the honest file's statements.
+
+    Args:
+        honest: ends() of the honest file.
+        right: its run.
+    """
     target = callable_target(mutant.module, name=f"{mutant.origin}: {mutant.name}")
     try:
         kind, shift = effect(honest, target.run, order)
@@ -143,19 +152,42 @@ def outcome(mutant: Mutant, honest: Sequence[Array], order: int) -> Outcome:
     verdict = judge(_without_claim(target), rates=False, constants=False, conduct=False)
     killed = verdict.status in ("fail", "error", "disagree")
     why = verdict.findings[0] if verdict.findings else ""
-    right = _named(mutant.name, verdict)
-    return Outcome(mutant.origin, mutant.name, kind, shift, killed, why, right)
+    named = _named(_changed_steps(right, mutant, target.run), verdict)
+    return Outcome(mutant.origin, mutant.name, kind, shift, killed, why, named)
 
 
-def _named(change: str, verdict: Verdict) -> bool:
-    """Whether the step that was changed is named: the second one, or every one."""
-    steps = {str(c["step"]) for c in verdict.causes}
+def _named(changed: set[int], verdict: Verdict) -> bool:
+    """Whether a step that was changed is named: one of a few, or every one."""
+    steps = {"0" if c["step"] == "first" else str(c["step"]) for c in verdict.causes}
     said = " ".join(verdict.findings)
-    if change == POOR_START:
-        return "1" in steps or "step 1 " in said
+    if changed and len(changed) <= FEW:
+        names = {str(n) for n in changed} | {str(n - SEEN) for n in changed}
+        if SEEN - 1 in changed:
+            names.add("last")
+        return bool(steps & names) or any(f"step {n} " in said for n in changed)
     if "single precision" in said or "every step" in said or "leading error" in said:
         return True
     return "every" in steps
+
+
+def _changed_steps(honest: Run, mutant: Mutant, run: Run) -> set[int]:
+    """Steps of a run of SEEN in which a mutant moves from a state otherwise than the honest file does."""
+    sigmas = grids.local("arbitrary", SEEN, 0.05, 0.35)
+    try:
+        one, two = (in_form(trace(r, sigmas), "data") for r in (honest, run))
+    except ANYTHING:  # it breaks: what was changed in its plan is known
+        return {1} if mutant.name == POOR_START else set()
+    if one.a.shape != two.a.shape:
+        return set()
+    levels = [n for n, row in enumerate(one.accepted) if row >= 0]
+    out: set[int] = set()
+    for n, after in itertools.pairwise(levels):
+        low, high = one.accepted[n], one.accepted[after]
+        # what it weighs, and where it calls the model
+        moves = [np.concatenate([*t.move(low, high), t.c[low : high + 1]]) for t in (one, two)]
+        if np.abs(moves[0] - moves[1]).max() > 1e-9 * np.abs(moves[0]).max():
+            out |= set(range(n, after))
+    return out
 
 
 def causes_right(outcomes: Sequence[Outcome]) -> tuple[int, int]:
@@ -182,8 +214,9 @@ def campaign(paths: Sequence[Path]) -> list[Outcome]:
         if not stated:
             raise MutantError(f"{path}: states no ORDER; make it with an order engine")
         order = int(stated["arbitrary"]["own_end"][0])
-        right = ends(callable_target(honest).run)
-        out += [outcome(m, right, order) for m in mutants(path)]
+        run = callable_target(honest).run
+        right = ends(run)
+        out += [outcome(m, right, order, run) for m in mutants(path)]
     return out
 
 

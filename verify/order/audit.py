@@ -36,11 +36,13 @@ from ..probe.trace import Run, count_calls
 from ..problems import grids
 from .approach import Tracer, approach, frozen, looks_at_outputs
 from .causes import (
+    RIGHT,
     Cause,
     end_cause,
     is_frozen,
     limit_cause,
     main_causes,
+    moment_ratio,
     once_cause,
     past_cause,
     recurring_cause,
@@ -282,11 +284,21 @@ def _unstable(root: float) -> GridAudit:
 
 
 def _state_weight(family: list[Tableau], h: Array) -> str:
-    """That every step multiplies the state, where this is what makes weights depend on the grid."""
+    """That every step multiplies the state, or takes another multiple of the slope, in words.
+
+    Either makes what a step leaves behind depend on the whole grid, whatever else it does.
+    """
     rows = family[0].accepted
     low, high = rows[EXACT[0]], rows[EXACT[0] + 1]
-    found = wrong_weights(family, h, low, high) if 0 <= low < high else ""
-    return f"; every step: {found}" if found.startswith("the weight of the state") else ""
+    if not 0 <= low < high:
+        return ""
+    found = wrong_weights(family, h, low, high)
+    if found.startswith("the weight of the state"):
+        return f"; every step: {found}"
+    ratio = moment_ratio(family, h, low, high, 0)
+    if abs(ratio - 1) > RIGHT:
+        return f"; every step: its weights sum to {ratio:.6g} of the step, and a constant needs 1"
+    return ""
 
 
 def _blurred(found: GridAudit, deepest: int) -> bool:
