@@ -64,6 +64,7 @@ class Entry:
         ways: of a solver that switches along the run, the order of each of its kinds of steps.
         holds: for which values of its parameters the orders hold.
         divergence: that it does not converge, where, and why; empty where it does.
+        approximated: what rules approximate where it is not the model output.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Entry:
     ways: tuple[str, ...] = ()
     holds: str = ""
     divergence: str = ""
+    approximated: str = ""
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -157,6 +159,7 @@ def family(program: Program) -> str:
 def entry_of(proof: Proof) -> Entry:
     """The entry of a solver, from its proof."""
     from .emit import formula
+    from .emit.legend import approximated
     from .expr.printing import rational
     from .program.consistency import inconsistent_rows
     from .program.digest import digest
@@ -186,6 +189,7 @@ def entry_of(proof: Proof) -> Entry:
         refused=proof.refused,
         varying=program.varying,
         table=tuple(_table(loaded)),
+        approximated=approximated(program),
         **_proved(proof),
     )
 

@@ -67,7 +67,11 @@ def _orders(one: Entry) -> Iterator[str]:
             "r_k = h_(n-k)/h_n"
         )  # fmt: skip
         yield f"             {symbolic}   (any grid, {symbols})"
-    yield f"             D is {_ALONG[one.integrand]}, along the solution"
+    if one.approximated:
+        sign = "−G with " if one.integrand == "noise" else ""
+        yield f"             D stands for {sign}{one.approximated}, along the solution"
+    else:
+        yield f"             D is {_ALONG[one.integrand]}, along the solution"
     if one.stiff is not None and one.stiff[0] > 0:
         yield f"stiff order  strong {one.stiff[0]}, weak {one.stiff[1]}"
     yield from (f"held back by {bottleneck}" for bottleneck in one.bottlenecks)

@@ -172,7 +172,7 @@ def run_compare(args: argparse.Namespace) -> int:
         print(f"-: {reason}", file=sys.stderr)
     if len({r.integrand for r in ranked}) > 1:
         print("constants of data and noise solvers multiply different derivatives: compare "
-              "them only among solvers of one integrand", file=sys.stderr)  # fmt: skip
+              "them only among solvers of one integrand and linear part", file=sys.stderr)  # fmt: skip
     return 0
 
 

@@ -22,33 +22,35 @@ _STEPS = (0.31, 0.84, 0.47, 0.66)  # no pattern, so that nothing agrees by accid
 _SAME = 1e-12
 
 
-def is_that_solver(solver: Solver, integrand: str, derive: Callable[[Solver], Program]) -> bool:
-    """Whether a solver's rule on another integrand gives the same states.
+def is_that_solver(solver: Solver, here: Solver, derive: Callable[[Solver], Program]) -> bool:
+    """Whether a solver's rule in another one, on its integrand and with its linear part, gives the same states.
 
     Args:
         solver: the one that is named, its parameters numbers.
-        integrand: what its rule integrates here.
+        here: the one that it serves in, its parameters numbers.
         derive: makes the program of a solver.
 
     >>> from solvergen.derive import derive
     >>> from solvergen.gallery import load
-    >>> [is_that_solver(load(name), "noise", derive) for name in ("ddim", "dpmpp_2m")]
+    >>> [is_that_solver(load(name), load("deis_tab2"), derive) for name in ("ddim", "dpmpp_2m")]
     [True, False]
     """
-    if solver.integrand == integrand:
+    integrand, linear = here.integrand, here.linear
+    if solver.integrand == integrand and solver.linear == linear:
         return True
     alone = replace(solver, start=Start(), end=End())
     try:
-        programs = [derive(replace(alone, integrand=one)) for one in (solver.integrand, integrand)]
+        taken = replace(alone, integrand=integrand, linear=linear)
+        programs = [derive(one) for one in (alone, taken)]
         lam = [mpmath.mpf(0)]
         for i in range(max(map(oldest, programs)) + 1):
             lam.append(lam[-1] + _STEPS[i % len(_STEPS)])
-        own, here = (unroll(program, lam) for program in programs)
+        own, there = (unroll(program, lam) for program in programs)
     except SolvergenError:  # it cannot be shortened, or has no such coordinate: nothing shows it
         return False
-    pairs = [(own.final, here.final)]
-    pairs += [(a.state, b.state) for a, b in zip(own.calls, here.calls, strict=False)]
-    return len(own.calls) == len(here.calls) and all(
+    pairs = [(own.final, there.final)]
+    pairs += [(a.state, b.state) for a, b in zip(own.calls, there.calls, strict=False)]
+    return len(own.calls) == len(there.calls) and all(
         len(a) == len(b) and all(abs(x - y) < _SAME for x, y in zip(a, b, strict=True))
         for a, b in pairs
     )

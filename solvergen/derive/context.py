@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sympy import Expr
 
 from ..errors import DeriveError
-from ..program.row import Place, recalled
+from ..program.row import KAPPA, Place, recalled
 from ..spec.model import Parameter, Rule, Schedule
 from .coordinates import Coordinate, resolve
 
@@ -19,7 +19,8 @@ class Context:
 
     `before` holds the places of the stages of the step before, as fractions of that step; `coupled` says
     whether there is a second state. `further` are the coordinates besides λ and the clock that the solver
-    and those of its first and last steps have used so far: a coordinate's number is its place there.
+    and those of its first and last steps have used so far: a coordinate's number is its place there. `linear` is the linear
+    part taken out exactly where it is not that of the integrand.
     """
 
     integrand: str
@@ -29,6 +30,12 @@ class Context:
     before: Mapping[str, Place] = field(default_factory=dict)
     further: list[Expr] = field(default_factory=list)
     coupled: bool = False
+    linear: Expr | None = None
+
+    @property
+    def kappa(self) -> int | Expr:
+        """The linear part that rules take out exactly: the solver's own, or that of its integrand."""
+        return KAPPA[self.integrand] if self.linear is None else self.linear
 
     def resolve(self, rule: Rule) -> Coordinate:
         """The coordinate in which a rule works."""
@@ -40,7 +47,14 @@ class Context:
                 (*rule.where, "weights"),
             )
         where = (*rule.where, "coordinate") if rule.coordinate else ("coordinate",)
-        return resolve(name, self.integrand, self.schedule, where, self.further)
+        found = resolve(name, self.integrand, self.schedule, where, self.further)
+        if self.linear is not None and found.kind != "lambda":
+            raise DeriveError(
+                "a solver with a linear part of its own integrates in lambda, where that part is a number; write "
+                'coordinate = "lambda", or remove `linear`',
+                where,
+            )
+        return found
 
 
 def require(node: str, stages: Mapping[str, Place], rule: Rule, context: Context) -> None:

@@ -164,7 +164,7 @@ def _in_own_variables(at: Expr, clock: str, integrand: str) -> Place:
 
 
 def moments(
-    coordinate: Coordinate, place: Place, integrand: str, count: int
+    coordinate: Coordinate, place: Place, kappa: int | Expr, count: int
 ) -> tuple[Expr, list[Expr]]:
     """Moments ∫ ξ^m over the part of the step up to a place, in the coordinate's gauge.
 
@@ -172,7 +172,6 @@ def moments(
         A common factor and the moments without it. In λ: c h and m! c^m φ_{m+1}(−κch); in the
         clock: C and C^m/(m+1); otherwise 1 and ``moment(m, c)``.
     """
-    kappa = KAPPA[integrand]
     if coordinate.kind == "lambda":
         c = place.lam(kappa)
         return c * H, [

@@ -36,13 +36,13 @@ START = Place(ZERO)
 _STEP_BEFORE = {"h": multiply(Symbol("theta1"), Symbol("h"))}
 
 
-def written_out(row: Row, states: Mapping[str, Row], kappa: int) -> Row:
+def written_out(row: Row, states: Mapping[str, Row], kappa: int | Expr) -> Row:
     """A row that starts from accepted states alone.
 
     Args:
         row: it may carry the states of stages, by their names, and `y`.
         states: the rows of those states, written out already.
-        kappa: of the integrand.
+        kappa: the linear part that the rows take out.
 
     Raises:
         DeriveError: a state in the gauge of another coordinate.

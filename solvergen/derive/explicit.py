@@ -22,7 +22,9 @@ from .stages_before import lam_before
 
 def meanings(rule: Rule, coordinate: Coordinate, context: Context) -> dict[str, Expr]:
     """What κ and the step ratios of explicit expressions stand for."""
-    values: dict[str, Expr] = {"kappa": lift(KAPPA[context.integrand])}
+    values: dict[str, Expr] = {
+        "kappa": context.kappa if isinstance(context.kappa, Expr) else lift(context.kappa)
+    }
     for k in range(1, MAX_STEPS + 1):
         values[f"ratio{k}"] = ONE if rule.frozen else ratio(coordinate.offsets, k)
         point = Place(Symbol(f"gamma{k}"), "grid")

@@ -42,6 +42,7 @@ def pinned(solver: Solver) -> Solver:
         ),
         coupled=solver.coupled and fixed(solver.coupled),
         corrector=solver.corrector and replace(solver.corrector, rule=fixed(solver.corrector.rule)),
+        linear=None if solver.linear is None else substitute(solver.linear, values),
         parameters=(),
     )
 

@@ -14,7 +14,7 @@ from ..expr.functions import lift
 from ..program.model import Program
 from ..program.row import KAPPA, Place, Row, depth
 from ..program.step import Step
-from ..spec.model import Rule, Solver, Stage
+from ..spec.model import End, Rule, Solver, Stage, Start
 from ..spec.text.locate import Path as KeyPath
 from .blocks import check_blocks, check_points
 from .borrowed import is_that_solver
@@ -33,6 +33,7 @@ from .coupled import SECOND, begun, check_coupled, second, starts_inside, writte
 from .langevin import langevin, langevin_to_zero
 from .learned import check_calls, check_fitted, check_numbers
 from .noise import noisy
+from .own_linear import as_run, in_lambda, own_linear, serving
 from .own_schedule import process_of
 from .pinned import fixed_noise, pinned
 from .rules import row_of_rule
@@ -73,6 +74,7 @@ class _Deriver:
             solver.schedule,
             solver.parameters,
             further=[] if further is None else further,
+            linear=own_linear(solver),
         )
         before = {stage.name: self.place(stage) for stage in solver.stages}
         self.context = replace(self.context, before=before, coupled=solver.coupled is not None)
@@ -126,13 +128,15 @@ class _Deriver:
             called=solver.call.level if solver.call and solver.call.level is not None else ONE,
             output=solver.call.output if solver.call else "data",
         )
+        if self.context.linear is not None:
+            program = as_run(replace(program, linear=self.context.linear))
         check_calls(solver, program)
         check_fitted(solver, program)
         return program
 
     def step(self, solver: Solver, reach: int | None = None, label: str = "") -> Step:
         """The step of a solver, with at most `reach` past evaluations."""
-        kappa = KAPPA[solver.integrand]
+        kappa = self.context.kappa
         states = self.second(reach)
         stages, places = self.stages(solver, reach, states)
         final = row_of_rule(solver.step, END, places, self.context, reach, "x")
@@ -173,7 +177,7 @@ class _Deriver:
                     f"two stages are named `{stage.name}`", (*stage.rule.where, "name")
                 )
             row = row_of_rule(stage.rule, place, places, self.context, reach, stage.name)
-            row = states[stage.name] = written_out(row, states, KAPPA[solver.integrand])
+            row = states[stage.name] = written_out(row, states, self.context.kappa)
             stages.append(row if stage.level is None else replace(row, level=stage.level))
             places[stage.name] = place
         return stages, places
@@ -224,7 +228,7 @@ class _Deriver:
         places = {s.name: self.place(s) for s in self.solver.stages}
         row = row_of_rule(rule, END, places, self.context, 0, "embedded")
         known = {row.name: row for row in self.step(self.solver).stages}
-        row = written_out(row, known, KAPPA[self.solver.integrand])
+        row = written_out(row, known, self.context.kappa)
         if any(depth(term.source) for term in row.terms) or self.step(self.solver).history:
             raise DeriveError(
                 "adaptive steps need a solver without history: its nodes must be n and stages",
@@ -238,7 +242,12 @@ class _Deriver:
             return Place(stage.at, stage.place)
         name, where = self.placed_in(stage.place), place_key(stage)
         schedule, known = self.solver.schedule, self.context.further
-        return located(stage.at, name, self.context.integrand, schedule, where, known)
+        place = located(stage.at, name, self.context.integrand, schedule, where, known)
+        return (
+            place
+            if self.context.linear is None
+            else in_lambda(place, self.context.integrand, where)
+        )
 
     def placed_in(self, coordinate: str | None) -> str:
         """The coordinate of a place; a velocity solver has no stages in λ."""
@@ -319,23 +328,23 @@ class _Deriver:
                 f"`{entry}` cannot serve here: it calls the model at levels of its own ([call])",
                 (edge, "using"),
             )
-        inner = _Deriver(
-            replace(
-                pinned(solver),
-                integrand=self.solver.integrand,
-                noise=solver.noise and fixed_noise(solver) or self.solver.noise,
-                schedule=solver.schedule or self.solver.schedule,
-            ),
-            self.lookup,
-            self.context.further,
-        )
         label, borrowed = solver.title or solver.name, ""
-        if not is_that_solver(
-            pinned(solver), self.solver.integrand, partial(derive, lookup=self.lookup)
-        ):
+        here = replace(pinned(self.solver), start=Start(), end=End())
+        if not is_that_solver(pinned(solver), here, partial(derive, lookup=self.lookup)):
             borrowed = solver.integrand
-            label = f"{label}, its rule on {self.solver.integrand}"
+            with_linear = ", with this linear part" if self.context.linear is not None else ""
+            label = f"{label}, its rule on {self.solver.integrand}{with_linear}"
         try:
+            inner = _Deriver(
+                replace(
+                    serving(pinned(solver), self.solver.linear),
+                    integrand=self.solver.integrand,
+                    noise=solver.noise and fixed_noise(solver) or self.solver.noise,
+                    schedule=solver.schedule or self.solver.schedule,
+                ),
+                self.lookup,
+                self.context.further,
+            )
             return replace(inner.step(inner.solver, label=label), borrowed=borrowed)
         except DeriveError as error:
             message = f"`{entry}` cannot serve here: {error.message}"

@@ -161,7 +161,7 @@ def _functional(
     rule: Rule, place: Place, coordinate: Coordinate, context: Context, count: int
 ) -> tuple[Expr, list[Expr]]:
     """What the rule does to ξ^0 … ξ^{count−1}: integrate, read at a point, or cut a Taylor series."""
-    scale, exact = moments(coordinate, place, context.integrand, count)
+    scale, exact = moments(coordinate, place, context.kappa, count)
     if rule.kind == "mean-value":
         # One-point quadrature: (∫ weight) · scale · f̂(θ), θ a fraction of the part integrated over.
         theta = rule.theta if rule.theta is not None else Rational(1, 2)

@@ -7,22 +7,22 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sympy import Expr, Symbol
+from sympy import Expr, Symbol, exp
 
-from ..expr.arithmetic import ONE, ZERO, negative, split, substitute
+from ..expr.arithmetic import ONE, ZERO, add, multiply, negative, split, substitute, subtract
+from ..expr.functions import lift
 from ..expr.printing import show
 from ..program.model import Program
-from ..program.row import Row, Term, scale_terms
+from ..program.row import Row, Term, depth, scale_terms
 from ..program.step import Step
 from .legend import legend
 from .notation import (
     LATEX,
-    OUTPUT,
-    OUTPUT_LATEX,
     SUBSCRIPT,
     SUPERSCRIPT,
     UNICODE,
     indexed,
+    letter,
     provisional,
     subscript,
 )
@@ -89,6 +89,8 @@ def _parts(row: Row, step: Step, program: Program, latex: bool = False) -> tuple
         lower = r"\sigma_{\downarrow}" if latex else "σ↓"
         top, front = top.replace(sigma, lower), front.replace(sigma, lower)
     base = rf"\frac{{{top}}}{{{bottom}}} x_n" if latex else f"{top}/{bottom} xₙ"
+    if program.linear is not None:
+        base = f"{_factor(_kept(row.place.lam(0), program), latex)} {base}"
     if step.churn is not None:
         raised = r"\hat{\sigma}_{n}" if latex else f"σ{HAT}ₙ"
         base = base.replace(s_n, raised).replace("x_n", r"\tilde{x}_n").replace("xₙ", f"x{TILDE}ₙ")
@@ -99,6 +101,13 @@ def _parts(row: Row, step: Step, program: Program, latex: bool = False) -> tuple
     state = _at_end("x", k, latex) if row.place.is_end else f"x{sub}"
     terms = _terms(row, step, program, latex)
     return (f"{state} = {base} {sign} {front}" if terms else f"{state} = {base}"), terms
+
+
+def _kept(way: Expr, program: Program) -> Expr:
+    """What its own linear part keeps of a state over a part of the step, beside that of the integrand."""
+    assert program.linear is not None
+    rate = subtract(lift(program.kappa), program.linear)
+    return exp(multiply(rate, way, Symbol("h")))
 
 
 def _scale(program: Program, alpha: str, sigma: str) -> str:
@@ -130,6 +139,9 @@ def _carried(row: Row, program: Program, top: str, latex: bool) -> str:
         ratio = rf"\frac{{{top}}}{{{below}}}" if latex else f"{top}/{below}"
         minus = split(term.weight)[0] < 0 and not term.weight.is_Add
         size = negative(term.weight) if minus else term.weight
+        if program.linear is not None:
+            way = add(row.place.lam(0), Symbol(f"theta{depth(term.source)}"))
+            size = multiply(size, _kept(way, program))
         factor = "" if size == ONE else f"{_factor(size, latex)} "
         parts.append(f"{'-' if minus else '+'} {factor}{ratio} x{at}")
     return " ".join(parts)
@@ -138,7 +150,7 @@ def _carried(row: Row, program: Program, top: str, latex: bool) -> str:
 def _terms(row: Row, step: Step, program: Program, latex: bool) -> list[str]:
     """The signed terms of a row's sum, weight before model output."""
     notation = LATEX if latex else UNICODE
-    output = (OUTPUT_LATEX if latex else OUTPUT)[program.integrand]
+    output = letter(program, latex)
     hats = provisional(step)
     terms = []
     for term in row.terms:
@@ -199,6 +211,7 @@ def chain_formula(step: Step, latex: bool = False) -> list[str]:
 
 def update_lines(program: Program, width: int) -> list[str]:
     """The main step's equations for a file header, where they fit the width."""
+    program = program.own or program
     main, pad = program.main, " " * 9
     lines: list[str] = []
     for text in chain_formula(main):
@@ -246,6 +259,7 @@ def _row_lines(row: Row, step: Step, program: Program, width: int, head: str) ->
 
 def terminal(program: Program) -> str:
     """All kinds of steps as text for a terminal."""
+    program = program.own or program
     blocks = []
     for step in program.steps:
         head = "every step" if step == program.main else step.label
@@ -259,6 +273,7 @@ def terminal(program: Program) -> str:
 
 def latex(program: Program) -> str:
     """The main step as LaTeX: aligned equations, one a row, and what their symbols mean."""
+    program = program.own or program
     rows = step_formulas(program.main, program, latex=True)
     lines = [re.sub(r" (=|\\gets) ", r" &\1 ", row, count=1) for row in rows]
     meanings = legend(program, (program.main,), latex=True)
@@ -272,6 +287,7 @@ def latex(program: Program) -> str:
 
 def markdown(program: Program, cite: str = "") -> str:
     """A Markdown section: title, source, the equations of every kind of step."""
+    program = program.own or program
     lines = [f"## {program.title}", ""]
     if cite:
         lines += [cite, ""]

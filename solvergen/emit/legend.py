@@ -13,11 +13,15 @@ from ..expr.arithmetic import (
     function_name,
     functions_of_x,
     multiply,
+    negative,
+    split,
     substitute,
+    subtract,
     symbols,
     walk,
 )
 from ..expr.binders import BOUND
+from ..expr.functions import lift
 from ..expr.printing import show
 from ..program.model import Program
 from ..program.row import FURTHER, Row, coordinate_number
@@ -29,6 +33,7 @@ from .notation import (
     SUBSCRIPT,
     UNICODE,
     indexed,
+    letter,
     provisional,
     subscript,
 )
@@ -134,13 +139,35 @@ def legend(program: Program, steps: Sequence[Step] = (), latex: bool = False) ->
         lines += _coordinates(program, latex)
     if program.varying:
         lines.append(_varying(program, latex))
+    if program.linear is not None:
+        lines.append(approximated(program, latex))
     lines += _calls(program, latex)
     if any(step.corrector is not None for step in steps):
         lines.append(table["predicted"])
     elif any(provisional(step) for step in steps):
-        output = (OUTPUT_LATEX if latex else OUTPUT)[program.integrand]
+        output = letter(program, latex)
         lines.append(table["hat"].replace("D", output))
     return lines
+
+
+def approximated(program: Program, latex: bool = False) -> str:
+    """What rules approximate where steps take out a linear part of their own; empty elsewhere."""
+    program = program.own or program
+    if program.linear is None:
+        return ""
+    notation = LATEX if latex else UNICODE
+    excess = subtract(program.linear, lift(program.kappa))
+    below = split(excess)[0] < 0 and not excess.is_Add
+    size = negative(excess) if below else excess
+    shown = show(size, notation)
+    factor = f"{shown.join(notation.parentheses) if size.is_Add else shown} " if size != ONE else ""
+    state = {"data": "x/α", "noise": "x/σ"}[program.integrand]
+    if latex:
+        state = {"x/α": r"\frac{x}{\alpha}", "x/σ": r"\frac{x}{\sigma}"}[state]
+    sign = "+" if (program.integrand == "data") != below else "-"
+    output = (OUTPUT_LATEX if latex else OUTPUT)[program.integrand]
+    text = f"G = {output} {sign} {factor}{state}"
+    return text if latex else text.replace("-", "−")
 
 
 def _lowered(text: str, latex: bool) -> str:

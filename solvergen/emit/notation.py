@@ -8,6 +8,7 @@ from sympy.printing.str import StrPrinter
 
 from ..expr.functions import PLACE
 from ..expr.printing import OrderedLatexPrinter, OrderedPrinter
+from ..program.model import Program
 from ..program.row import coordinate_number
 from ..program.step import Step
 
@@ -139,6 +140,13 @@ UNICODE, LATEX = UnicodePrinter(), LatexPrinter()
 
 OUTPUT = {"data": "D", "noise": "ε", "velocity": "v"}
 OUTPUT_LATEX = {"data": "D", "noise": r"\varepsilon", "velocity": "v"}
+
+
+def letter(program: Program, latex: bool) -> str:
+    """What weights multiply: a model output, or G where steps take out a linear part of their own."""
+    if program.linear is not None:
+        return "G"
+    return (OUTPUT_LATEX if latex else OUTPUT)[program.integrand]
 
 
 def indexed(source: str, latex: bool = False) -> str:

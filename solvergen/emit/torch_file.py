@@ -183,6 +183,8 @@ def _theory(theory: Mapping[str, Any] | None, program: Program) -> list[str]:
     ]
     if program.varying or "ways" in theory:  # the error of a step depends on which one it is
         return stated
+    if program.own is not None:  # it is in words of G, which no judge of model outputs reads
+        return stated
     # A step of several intervals is compared with no single one of them.
     if program.main.spans > 1 or not theory["order"]["uniform"]["exact_start"]["order"]:
         return stated

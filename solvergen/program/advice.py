@@ -25,12 +25,20 @@ def _borrowed(program: Program) -> list[str]:
     """First and last steps that are not the solvers whose names they have."""
     rest = (step for steps in program.remainder for step in steps)
     labels = {step.label: step.borrowed for step in (*program.start, *program.end, *rest)}
-    return [
-        f"{label}: the solver of that name integrates {own} predictions; the same weights on "
-        f"{program.integrand} are another solver. Name one of {program.integrand} if you mean the solver itself"
-        for label, own in labels.items()
-        if own
-    ]
+    return [f"{label}: {_another(program, own)}" for label, own in labels.items() if own]
+
+
+def _another(program: Program, own: str) -> str:
+    """Why the rule of a solver that integrates `own` is another solver here."""
+    if own == program.integrand:
+        return (
+            "the solver of that name takes out the linear part of its integrand; its rule with this solver's "
+            "`linear` is another solver"
+        )
+    return (
+        f"the solver of that name integrates {own} predictions; the same weights on {program.integrand} are "
+        f"another solver. Name one of {program.integrand} if you mean the solver itself"
+    )
 
 
 def _parameters(program: Program) -> list[str]:

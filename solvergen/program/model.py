@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from sympy import Expr
 
 from ..errors import DeriveError
 from ..expr.arithmetic import ONE, ZERO, functions_of_x, substitute, symbols
+from ..expr.evaluation import evaluate
 from ..expr.functions import lift
 from ..spec.model import Controller, Parameter, Schedule
 from .row import KAPPA, Row
@@ -40,6 +43,10 @@ class Program:
         called: at what multiple of the σ/α of a grid point the model is called there.
         output: what is taken as it comes from a call at another level than the state's.
         last: the step to σ = 0 where that is more than DDIM: Langevin steps come before it.
+        linear: ℓ where its rows are those of u' = −ℓu + G, G = N + (ℓ − κ)u, and its sources mean G; they
+            then state what is to be proved, and are not run.
+        own: of a solver with a linear part of its own, that program; its rows here are the same in N and
+            states, as they are run.
     """
 
     name: str
@@ -63,6 +70,8 @@ class Program:
     first: str = ""
     called: Expr = ONE
     output: str = "data"
+    linear: Expr | None = None
+    own: Program | None = None
 
     @property
     def varying(self) -> tuple[str, ...]:
@@ -98,6 +107,14 @@ class Program:
     def kappa(self) -> int:
         """+1 for data, −1 for noise, 0 for velocity."""
         return KAPPA[self.integrand]
+
+    def linear_part(self, parameters: Mapping[str, Any]) -> Any:
+        """Its own linear part at some values of the parameters; ``None`` where it is the integrand's."""
+        return (
+            None
+            if self.linear is None
+            else evaluate(self.linear, parameters, {}, lambda number: number)
+        )
 
     @property
     def steps(self) -> tuple[Step, ...]:

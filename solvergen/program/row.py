@@ -89,7 +89,7 @@ class Place:
         """Whether this is the end of the step in every coordinate."""
         return bool(self.fraction == ONE)
 
-    def lam(self, kappa: int) -> Expr:
+    def lam(self, kappa: int | Expr) -> Expr:
         """The place as a fraction of the step in λ, exactly.
 
         Raises:
@@ -102,7 +102,7 @@ class Place:
         h = Symbol("h")
         return log1p(multiply(self.fraction, expm1(kappa * h))) / (kappa * h)
 
-    def clock(self, kappa: int) -> Expr:
+    def clock(self, kappa: int | Expr) -> Expr:
         """The place as a fraction of the step in the clock, exactly.
 
         Raises:

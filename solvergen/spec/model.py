@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
+from sympy import Expr
+
 from .declare import Key, Table
-from .kinds import Integer, Name, Text
+from .kinds import Expression, Integer, Name, Text
 from .learned import Called, Fitted, Grid, Parameter
 from .noise import Langevin, Noise
 from .rule import COORDINATES, Controller, Corrector, Rule, Stage
+from .scope import Vocabulary
 from .tableau import Tableau
 from .tables import Claim, End, Schedule, Source, Start
 
@@ -48,6 +51,7 @@ class Solver:
         integrand: ``data``, ``noise`` or ``velocity``.
         step: the rule that ends the step.
         coordinate: variable of the polynomials.
+        linear: the linear part that steps take out exactly; ``None`` for the integrand's own.
         stages: evaluations inside the step, in order.
         spans: how many intervals of the grid a step covers.
         sweeps: how often the stages of an implicit table are repeated; 0 for any other solver.
@@ -131,6 +135,17 @@ class Solver:
             '"lambda"',
         ),
     ] = "lambda"
+    linear: Annotated[
+        Expr | None,
+        Key(
+            Expression(Vocabulary.PARAMETERS),
+            "The linear part l that steps take out exactly; that of the integrand unless given, 1 of data and "
+            "-1 of noise. Rules then approximate G = D + (l - 1)*x/alpha or G = eps - (l + 1)*x/sigma in lambda, and "
+            "in explicit weights kappa, so that each phi-function, is l. 0 makes them plain methods on x/alpha or "
+            "x/sigma.",
+            '"1/2"',
+        ),
+    ] = None
     stages: Annotated[
         tuple[Stage, ...],
         Table(

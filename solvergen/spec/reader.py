@@ -108,8 +108,8 @@ class _Reader:
     def solver(self) -> Solver:
         """The whole spec."""
         attempt = self.document.attempt
+        attempt(self.parameters)  # first: keys above the tables may use them
         attempt(self.top)
-        attempt(self.parameters)
         attempt(self.let)
         for field, table in tables_of(Solver).items():
             if table.name in self.data and not table.named:

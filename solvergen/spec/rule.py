@@ -205,9 +205,8 @@ class Rule:
             derived = f'`{own[0]}` belongs to [noise] with form = "explicit"; other forms derive it'
             if "noise" not in whole:
                 derived = (
-                    f"`{own[0]}` needs [noise]: without it a step keeps the state by the ODE's own factor, "
-                    "from which orders are proved; a solver with another linear part (DPM-Solver-v3) has no "
-                    "spec, `solvergen audit` judges its code"
+                    f"`{own[0]}` needs [noise]: without it a step keeps the state by the ODE's own factor; "
+                    'for another linear part write linear = "l" above the tables'
                 )
             yield (own[0],), derived
         if "states" in raw and "deviations" in raw:

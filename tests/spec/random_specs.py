@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from solvergen.emit.torch_file import MAX_COEFFICIENT, torch_file
 from solvergen.errors import SolvergenError
 from solvergen.order.ode.analyse import analyse
 from solvergen.program.advice import advice
+from solvergen.proof import noise_report
 from solvergen.spec import parse_solver
 from verify.errors import ANYTHING
 
@@ -201,6 +203,55 @@ def coupled(r: random.Random) -> str:
     return text + f'weights = {{ mid = "1 - {at}*{q}" }}\n'
 
 
+def own_linear(r: random.Random) -> str:
+    """A linear part that is a number or a parameter, under Adams rules, stages and correctors."""
+    share = r.choice(["0", number(r), "l", "1 - l", "1", "-1"])
+    family = r.choice([adams, corrected, stages, mean_value, taylor])
+    text = re.sub(r'coordinate = "\w+"\n', "", family(r), count=1)
+    text = text.replace('"velocity"', '"data"').replace('"PEC"', '"PECE"')
+    text = text.replace("\n", f'\nlinear = "{share}"\n', 1)
+    if r.random() < 0.3:
+        text = text.replace('rule = "interpolate"\n', 'place = "sigma"\nrule = "interpolate"\n', 1)
+        text = text if "[[stage]]" in text else text.replace('place = "sigma"\n', "")
+    return text + f'[parameters.l]\ndefault = "{number(r)}"\n' * ("l" in share)
+
+
+def coordinates(r: random.Random) -> str:
+    """Rules and places of one solver in up to three coordinates beside λ and the clock."""
+    names = ["lambda", "clock", "rho", "s", "sigma", "t"]
+    schedule = r.choice(["flow", "vp-linear", "vp-linear", "cosine"])
+    integrand = r.choice(["data", "noise"])
+    text = f'name = "drawn_rule"\nintegrand = "{integrand}"\ncoordinate = "{r.choice(names)}"\n'
+    text += f'schedule = {{ name = "{schedule}" }}\n'
+    known = ["n"]
+    for name in "ab"[: r.randint(0, 2)]:
+        nodes = ["n", *r.sample(known[1:], len(known[1:])), *["n-1"] * (r.random() < 0.3)]
+        text += f'[[stage]]\nname = "{name}"\nat = "{place(r)}"\nplace = "{r.choice(names)}"\n'
+        text += f'rule = "interpolate"\ncoordinate = "{r.choice(names)}"\n'
+        text += f"nodes = {nodes!r}\n".replace("'", '"')
+        known.append(name)
+    nodes = [*known[-2:], *["n-1"] * (r.random() < 0.5)]
+    text += f'[step]\nrule = "interpolate"\ncoordinate = "{r.choice(names)}"\n'
+    text += f"nodes = {nodes!r}\n".replace("'", '"')
+    if r.random() < 0.4:
+        text += f'[corrector]\nmode = "{r.choice(["PEC", "PECE"])}"\nrule = "adams-moulton"\n'
+        text += f'coordinate = "{r.choice(names)}"\nsteps = {r.randint(2, 3)}\n'
+    return text
+
+
+def noise(r: random.Random) -> str:
+    """Adams rules and stages that draw noise in every form."""
+    family = r.choice([adams, stages, mean_value, taylor, corrected])
+    text = family(r).replace('"velocity"', '"noise"')
+    text = re.sub(r'coordinate = "\w+"', 'coordinate = "lambda"', text, count=1)
+    form = r.choice(["sde", "sde", "ancestral", "churn", "explicit"])
+    strength = r.choice(["1", "1/2", "q", "min(1, sigma)", "2*q"])
+    text += f'[noise]\nform = "{form}"\n'
+    text += f'strength = "{strength}"\n' if form != "explicit" or r.random() < 0.1 else ""
+    text += 'scale = "q"\n' if r.random() < 0.2 else ""
+    return text + '[parameters.q]\ndefault = "3/4"\n' * ("q" in text.split("[noise]")[1])
+
+
 def _fraction(text: str):
     from fractions import Fraction
 
@@ -219,6 +270,9 @@ FAMILIES: dict[str, Callable[[random.Random], str]] = {
     "taylor": taylor,
     "past states": states,
     "coupled states": coupled,
+    "own linear part": own_linear,
+    "coordinates": coordinates,
+    "noise": noise,
 }
 
 
@@ -247,7 +301,10 @@ def met(text: str, record: Record, orders: bool = True, limit: float = LIMIT) ->
             program = derive(solver)
             advice(program)
             theory = None
-            if orders and not program.stochastic:
+            if orders and program.stochastic:
+                theory = {"weak": noise_report(program).json()}
+                record.analysed += 1
+            elif orders:
                 report = analyse(program)
                 report.json()
                 theory = report.theory(longest=MAX_COEFFICIENT)

@@ -13,6 +13,7 @@ these weights as h goes to zero, multiplied over one period of the step ratios.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -41,13 +42,24 @@ DOUBLINGS = 12
 
 def shape_of(t: Tableau, noise: float = 0.0) -> Shape | None:
     """How the rows of a tableau are put together; None when each goes on from one state alone."""
-    found, table, states = [], _rows(t), t.states
+    found: list[tuple[int, int]] = []
+    table, states, tolerance = _rows(t), t.states, max(FITS, 300 * noise)
     for row in range(1, len(t.c)):
         past = [r for r in states if r < row][::-1]
-        found.append(_fewest(table, row, past, max(FITS, 300 * noise)))
-        if found[-1] is None:
+        fewest = _fewest(table, row, past, tolerance)
+        if fewest is None:
             return None
-    return None if all(f is not None and f[0] == 1 for f in found) else (None, *found)
+        found.append(fewest)
+    if all(states == 1 for states, _ in found):
+        return None
+    # where a past state counts little, two rules of one length may fit: it is that of the other rows
+    usual = Counter(found).most_common(1)[0][0]
+    for row, shape in enumerate(found, 1):
+        if shape != usual and sum(shape) == sum(usual):
+            past = [r for r in states if r < row][::-1]
+            if _fits(table, row, past, usual, tolerance):
+                found[row - 1] = usual
+    return (None, *found)
 
 
 @lru_cache(maxsize=STATES + 1)
@@ -59,13 +71,19 @@ def _tried(most: int) -> tuple[tuple[int, int], ...]:
 
 def _fewest(table: Array, row: int, past: list[int], tolerance: float) -> tuple[int, int] | None:
     # a past state that is damped looks like outputs: the shortest rule is the right one
-    for states, depth in _tried(min(STATES, len(past))):
-        old = past[depth] if depth < len(past) else 0
-        if states > 1 and old < states:
-            continue
-        if _misfit(table, row, past[:states], old)[1] < tolerance:
-            return states, depth
-    return None
+    tried = _tried(min(STATES, len(past)))
+    return next((shape for shape in tried if _fits(table, row, past, shape, tolerance)), None)
+
+
+def _fits(
+    table: Array, row: int, past: list[int], shape: tuple[int, int], tolerance: float
+) -> bool:
+    """Whether so many past states explain a row's old outputs."""
+    states, depth = shape
+    old = past[depth] if depth < len(past) else 0
+    if states > 1 and old < states:
+        return False
+    return _misfit(table, row, past[:states], old)[1] < tolerance
 
 
 def _rows(t: Tableau) -> Array:

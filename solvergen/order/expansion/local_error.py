@@ -79,8 +79,10 @@ class Case:
         for slack in (3, 8, 20, 60):
             ring = SeriesRing(limit, self.power, slack, self.margin, field)
             grid, inner = in_blocks(self.program, self.grid(ring), self.spans)
+            known = self.parameters(ring)
+            linear = self.program.linear_part(known)
             step_values = StepValues(
-                self.program.kappa, ring, grid, self.parameters(ring), self.coordinate, inner
+                self.program.kappa, ring, grid, known, self.coordinate, inner, linear
             )
             try:
                 return run(Recursion(step_values, limit))

@@ -79,7 +79,7 @@ class Recursion:
         total: Words = {}
         for origin, share, error in self.origins(row, site, start, base, known):
             z = (
-                -step_values.kappa * (end - origin) * self.ring.h
+                -step_values.linear * (end - origin) * self.ring.h
                 if step_values.kappa
                 else Fraction(0)
             )

@@ -73,6 +73,7 @@ class StepValues(Generic[R_co]):
         parameters: value of every parameter; a callable gives that of a step from its site.
         coordinate: derivatives of the further coordinates.
         inner: from a site and k, the place of the k-th next grid point as a fraction of the step.
+        linear: the linear part that rows take out; that of the integrand unless given.
     """
 
     def __init__(
@@ -83,7 +84,9 @@ class StepValues(Generic[R_co]):
         parameters: Mapping[str, Value],
         coordinate: Jet = generic_coordinate,
         inner: Inner | None = None,
+        linear: Scalar | None = None,
     ) -> None:
+        self.linear: Scalar = Fraction(kappa) if linear is None else linear
         self.inner = inner or _next_sites(grid)
         self.kappa, self.ring, self.grid = kappa, ring, grid
         self.parameters, self.coordinate = parameters, coordinate

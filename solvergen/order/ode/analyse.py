@@ -69,6 +69,7 @@ def analyse(
     Raises:
         OrderError: weights that cannot be expanded, with the reason.
     """
+    program = program.own or program
     if not switched(program):
         return Analysis(program, parameters or {}, symbolic).report()
     ways = branches(program)

@@ -124,7 +124,10 @@ def _names(weight_expr: Expr) -> set[str]:
 def _errors(program: Program, limit: int, outer: bool) -> Words:
     fine = generic(1) if program.main.uneven else uniform()
     grid, inner = in_blocks(program, fine)
-    step_values = _OuterAtZero(program.kappa, ExpRing(), grid, defaults(program), inner=inner)
+    known = defaults(program)
+    step_values = _OuterAtZero(
+        program.kappa, ExpRing(), grid, known, inner=inner, linear=program.linear_part(known)
+    )
     recursion = _AtZero(step_values, limit) if outer else Recursion(step_values, limit)
     if outer:
         step_values.outer = id(program.main.corrector or program.main.final)

@@ -55,6 +55,10 @@ def certificate(program: Program, highest: int = HIGHEST) -> Document:
         raise NotCertified(
             f"{program.name}: it draws noise; certificates are for deterministic solvers"
         )
+    if program.own is not None:
+        raise NotCertified(
+            f"{program.name}: it takes out a linear part of its own; certificates are for that of the integrand"
+        )
     if program.recalls:
         raise NotCertified(
             f"{program.name}: it uses stages of the step before; certificates are for steps that use "

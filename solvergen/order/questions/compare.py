@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ...expr.printing import show
+from ...program.model import Program
 from ..expansion.grid import ARBITRARY, UNIFORM
 from ..ode.report import OrderReport
 from ..verdict import Order
@@ -64,6 +66,13 @@ def compare(
     return sorted(ranked, key=_rank)
 
 
+def _integrated(program: Program) -> str:
+    """The integrand, with the linear part that is taken out where it is the solver's own."""
+    return program.integrand + (
+        "" if program.linear is None else f", linear {show(program.linear)}"
+    )
+
+
 def _rank(entry: Ranked) -> tuple[int, bool, float, str]:
     """Higher orders first, then known constants, then the smaller constant or fewer evaluations."""
     constant = entry.cost_constant
@@ -83,7 +92,7 @@ def _ranked(report: OrderReport, grid: str, mode: str) -> Ranked:
     parts = {"exact_start": (), "own_start": ("start",)}.get(mode, ("start", "end"))
     return Ranked(
         name=report.program.name,
-        integrand=report.program.integrand,
+        integrand=_integrated(report.program),
         order=order,
         main=report.orders[grid]["exact_start"],
         evaluations_per_step=report.evaluations_per_step,

@@ -135,6 +135,7 @@ def conditions(
             f"{program.name} draws noise; order conditions are derived for solvers without it, and "
             "`solvergen explain SPEC` shows the orders of this one"
         )
+    program = program.own or program
     chosen = tuple(names) if names is not None else tuple(p.name for p in program.parameters)
     known = defaults(program)
     if not known:

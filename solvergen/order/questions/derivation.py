@@ -32,6 +32,11 @@ def derivation(program: Program) -> Derivation:
     Raises:
         OrderError: a solver of too high order to be read (above 5), or whose weights count steps or switch.
     """
+    if program.own is not None:
+        raise OrderError(
+            f"{program.name}: a derivation is written out for the linear part of the integrand; `solvergen explain` "
+            "states the orders and the local error for its own"
+        )
     plain = clock_method(program)
     studied = plain or program
     report = analyse(studied)

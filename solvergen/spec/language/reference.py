@@ -82,6 +82,52 @@ rule    = "weights"
 carry   = {{ x = "1 - p", inter = "p" }}
 weights = {{ inter = "1 - p" }}
 ```
+
+Each rule, and the place of each stage, may have a coordinate of its own: λ, the clock of the integrand, and
+any number beside them. A polynomial in one coordinate is integrated exactly against the kernel of the step
+whatever the others are. Here an Adams predictor in the σ of flow models meets a corrector in ρ = α/σ; of the
+latter's nodes only the places count, so that all are read in ρ:
+
+```toml
+integrand  = "noise"
+coordinate = "sigma"
+schedule   = {{ name = "flow" }}
+
+[step]
+rule  = "adams-bashforth"
+steps = 2
+
+[corrector]
+mode       = "PECE"
+rule       = "adams-moulton"
+steps      = 3
+coordinate = "rho"                   # order 3 on any grid, for two calls a step
+```
+
+In formulas and messages the first coordinate beside λ and the clock is y, the second y₂, and so on; offsets
+ηₖ, moments μ and `slope` carry that number too. Rules in [start] and [end] may name a coordinate as well. With
+[noise], [coupled] and `linear`, rules stay in λ or the clock, and a certificate holds one coordinate.
+
+Steps take out the linear part of the integrand exactly, u' = −κu + N, κ = 1 with N = D of data and κ = −1 with
+N = −ε of noise. `linear` is another number ℓ for that: u' = −ℓu + G, where rules approximate
+G = N + (ℓ − κ)u. ℓ = 0 makes them plain Adams or Runge-Kutta methods on x/α in λ; a parameter can be fitted.
+Orders are proved and hold for all values, as G is as smooth as N; the emitted file reads the same model outputs and
+keeps past states beside them:
+
+```toml
+integrand = "data"
+linear    = "l"                      # order 2 on any grid; with l = 1 it is dpmpp_2m_exact
+
+[parameters.l]
+default = "1/2"
+
+[step]
+rule  = "interpolate"
+nodes = ["n", "n-1"]
+```
+
+This is the linear coefficient of DPM-Solver-v3 as one number; its coefficients that differ from pixel to pixel
+are not part of the language (`solvergen fit-statistics` makes a sampler of them).
 """
 
 
