@@ -1,5 +1,6 @@
 """The scripts of tests/benchmarks run: their tables, and what they say where something is missing."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -19,11 +20,24 @@ def ran(script, *args):
     )
 
 
+def here(script, *args, using):
+    """Exit status and output of a script in this process, which has torch loaded."""
+    patch, captured = using
+    patch.setattr(sys, "argv", [script, *args])
+    patch.syspath_prepend(str(BENCHMARKS))
+    try:
+        runpy.run_path(str(BENCHMARKS / script), run_name="__main__")
+        code = 0
+    except SystemExit as end:
+        code = end.code
+    return code, captured.readouterr().out
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_without_a_gpu_the_table_of_a_device_says_what_is_missing(tmp_path):
-    done = ran("device.py", "--out", str(tmp_path / "table.md"))
-    assert done.returncode == 1 and "no GPU that torch can use" in done.stdout
-    assert "--device cpu" in done.stdout and not (tmp_path / "table.md").exists()
+def test_without_a_gpu_the_table_of_a_device_says_what_is_missing(tmp_path, monkeypatch, capsys):
+    code, out = here("device.py", "--out", str(tmp_path / "table.md"), using=(monkeypatch, capsys))
+    assert code == 1 and "no GPU that torch can use" in out
+    assert "--device cpu" in out and not (tmp_path / "table.md").exists()
 
 
 @pytest.mark.nightly
@@ -39,6 +53,6 @@ def test_the_table_of_a_device_is_whole_and_keeps_to_its_budget(tmp_path):
     assert "left out, since the budget of 0 s was spent" in lines[-1]
 
 
-def test_plans_are_measured():
-    done = ran("plans.py", "--over", "30", "ddim", "dpmpp_2m")
-    assert done.returncode == 0 and "| dpmpp_2m | vp | 1000 |" in done.stdout
+def test_plans_are_measured(monkeypatch, capsys):
+    code, out = here("plans.py", "--over", "30", "ddim", "dpmpp_2m", using=(monkeypatch, capsys))
+    assert not code and "| dpmpp_2m | vp | 1000 |" in out
