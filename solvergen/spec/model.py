@@ -255,7 +255,6 @@ class Solver:
             Grid,
             "[grid]",
             "The levels that the solver is made for; the caller's where there is none.",
-            excludes={"noise": "[grid] and [noise] cannot be combined"},
         ),
     ] = None
     call: Annotated[

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import solvergen
 from solvergen.cli import main
 from solvergen.derive import derive
 from solvergen.emitted import imported
-from solvergen.errors import SolvergenError
+from solvergen.errors import DeriveError, SolvergenError
 from solvergen.fit.problem import Problem
 from solvergen.fit.problems.lookup import problem
 from solvergen.fit.specs.fitting import fit
@@ -447,6 +448,53 @@ def test_what_cannot_be_fitted_is_said(more, told, tmp_path, capsys, monkeypatch
     assert main(["fit", str(path), *ARGUMENTS, "--out", str(out), *more]) == 2
     assert told in capsys.readouterr().err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["rule.toml"]
+
+
+def test_a_spec_with_noise_is_fitted_where_its_noise_is_0(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["fit", "adasde", *FEW, "--iterations", "7", "--free", "c,a,grid", "--out", "ada.toml"]
+    from solvergen.fit.specs import fitting
+
+    grids = fitting.starting_grids
+    monkeypatch.setattr(fitting, "starting_grids", lambda *a: dict([*grids(*a).items()][:1]))
+    assert main(words) == 0
+    record = json.loads((tmp_path / "ada.json").read_text())
+    assert record["rms"]["held out"] < 0.8 * record["rms"]["before"]
+    made = load("ada.toml").program
+    numbers = {p.name: p.values for p in made.parameters}
+    assert not any(numbers["gamma"]) and all(numbers["c"]) and made.stochastic
+    module = imported(tmp_path / "ada.py")
+    x = planar().noise(4, 0)
+    model = lambda x, sigma: planar().denoiser(x, sigma[0])
+    torch.manual_seed(0)
+    first = module.sample(model, x)
+    assert torch.equal(first, module.sample(model, x))  # no noise until there is a share of it
+    assert not torch.equal(first, module.sample(model, x, gamma=[0.2, 0.2, 0.2]))
+
+
+@pytest.mark.parametrize(
+    ("solver", "more", "told"),
+    [
+        ("adasde", ["--free", "gamma,c"], "`gamma` is a share of noise: .* fit r, c, a, grid"),
+        (
+            "euler_ancestral",
+            [],
+            "draws noise: a fit compares ends .* set the strength of its noise",
+        ),
+    ],
+)
+def test_noise_is_not_fitted_and_why(solver, more, told, tmp_path, capsys):
+    out = tmp_path / "mine.toml"
+    assert main(["fit", solver, *FEW, *more, "--out", str(out)]) == 2
+    assert re.search(told, capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
+
+
+def test_history_beside_churn_is_refused_with_numbers_per_step_too():
+    """Churn moves the level of the newest evaluation, so orders with noise never meet numbers by site."""
+    text = spec(1, history=1) + '[noise]\nform = "churn"\nstrength = "1 - sigma_next/sigma"\n'
+    with pytest.raises(DeriveError, match="it needs a solver without history"):
+        derive(parse_solver(text))
 
 
 def test_one_number_for_all_steps_is_not_free():

@@ -63,7 +63,7 @@ class Numbers:
     def of(self, program: Program, levels: Sequence[float]) -> Array:
         """The free numbers of a table and of levels."""
         known = {p.name: p for p in program.parameters}
-        found = [_inward(known[n], float(_entry(known[n], i, self.steps))) for n, i in self.entries]
+        found = [_inward(known[n], float(entry(known[n], i, self.steps))) for n, i in self.entries]
         if self.grid:
             gaps = -np.diff(np.log(np.asarray(levels, dtype=float)))
             found.extend(np.log(gaps[:-1] / gaps[-1]))
@@ -72,7 +72,7 @@ class Numbers:
     def tables(self, values: Array) -> dict[str, list[float]]:
         """The table of every parameter that differs from step to step."""
         found = {
-            p.name: [float(_entry(p, i, self.steps)) for i in range(self.steps)]
+            p.name: [float(entry(p, i, self.steps)) for i in range(self.steps)]
             for p in self.program.parameters
             if p.per
         }
@@ -174,7 +174,8 @@ def _used(step: Step) -> set[str]:
     return places | {name for e in step.expressions for name in symbols(e)}
 
 
-def _entry(parameter: Parameter, i: int, steps: int) -> Fraction:
+def entry(parameter: Parameter, i: int, steps: int) -> Fraction:
+    """The number of a step, as given: that of its table where this has as many, else the default."""
     return parameter.values[i] if len(parameter.values) == steps else parameter.default
 
 

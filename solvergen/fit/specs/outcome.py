@@ -29,6 +29,7 @@ from ..record import RecordError
 from ..teacher import STEPS, Taught, taught
 from .fitting import Fit, Told, fit, forget
 from .numbers import DIGITS, FitError, tables_of
+from .quiet import free_without_noise
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def fit_spec(
         tell: takes lines of progress.
 
     Raises:
-        SolvergenError: the spec has nothing to fit, or the model or the teacher cannot be used.
+        SolvergenError: the spec has nothing to fit or draws noise, or the model or the teacher cannot be used.
     """
     if refusal := name_refusal(out.stem):
         raise FitError(f"--out {out}: `{out.stem}` cannot name a solver: {refusal}")
@@ -160,8 +161,7 @@ def fit_spec(
         raise FitError(f"--starts and --held-out must be at least 2; found {starts}, {held}")
     if loaded.path.is_file() and out.is_file() and out.samefile(loaded.path):
         raise FitError(f"--out {out}: is the spec itself; give the fitted spec another name")
-    if loaded.program.stochastic:
-        raise FitError(f"{loaded.solver.name} draws noise; only deterministic solvers are fitted")
+    free = free_without_noise(loaded.program, steps, free)
     starts, held = (whole_periods(n, problem.period) for n in (starts, held))
     remembered(problem, starts + held, 4)
     teach = taught(problem, starts + held, seed, steps=teacher_steps, cache=cache, tell=tell)
