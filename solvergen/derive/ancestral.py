@@ -28,9 +28,9 @@ def splits(
             name = "down" if row.place.is_end else f"down{len(lets) + 1}"
             lets[name] = length
             length, ratio = Symbol(name), exp(c * H - Symbol(name))
-        # A noise prediction's weights are in units of σ, which is lower by this ratio down there.
-        terms = row.terms if kappa == 1 else scaled(row.terms, ratio)
-        terms = stretched(terms, quotient(length, c))
+        terms = stretched(row.terms, quotient(length, c))
+        if kappa == -1:  # weights are in units of σ, which is lower by this ratio down there
+            terms = scaled(terms, ratio)
         rows[row.name] = replace(row, terms=terms, decay=ratio if kappa == 1 else ONE)
     return rows, tuple(lets.items())
 

@@ -1,5 +1,7 @@
 """Kernels and variances that follow from a strength, against integrals that no φ-function enters."""
 
+from fractions import Fraction
+
 import mpmath
 import pytest
 
@@ -105,6 +107,35 @@ def test_an_ancestral_step_keeps_the_level():
     variance = mpmath.mpf(4) / 5
     ratio = mpmath.exp(-2 * LAM[1]) / mpmath.exp(-2 * LAM[0])
     assert abs(found.noise[0] ** 2 - variance**2 * mpmath.exp(-2 * LAM[1]) * (1 - ratio)) < 1e-14
+
+
+@pytest.mark.parametrize("strength", ["1", "4/5"])
+@pytest.mark.parametrize("integrand", ["data", "noise"])
+def test_every_row_of_an_ancestral_step_goes_down_and_up_again(integrand, strength):
+    """x_down = x + (σ_down − σ) ε for the ε of the row's node, in a stage as at the end."""
+    body = (
+        '[[stage]]\nname = "mid"\nat = "1/2"\nrule = "interpolate"\nnodes = ["n"]\n'
+        '[step]\nrule = "interpolate"\nnodes = ["mid"]'
+    )
+    noise = f'form = "ancestral"\nstages = "own"\nstrength = "{strength}"'
+    found = unroll(program(body, integrand, noise), LAM[2:])
+    eta, sigma, half = (
+        mpmath.fraction(*Fraction(strength).as_integer_ratio()),
+        mpmath.exp(-LAM[2]),
+        sum(LAM[2:]) / 2,
+    )
+
+    def ratio(lam):  # σ_down over σ
+        end = mpmath.exp(-lam)
+        return mpmath.sqrt(end**2 - eta**2 * end**2 * (1 - (end / sigma) ** 2)) / sigma
+
+    a, b, middle = ratio(half), ratio(LAM[3]), found.calls[1]
+    assert middle.lam == half and _close(middle.state, (a, 1 - a))
+    if integrand == "data":
+        assert _close(found.final, (b, 0, 1 - b))
+    else:  # ε = (x_mid − D_mid)/σ_mid
+        slope = (b - 1) * sigma / mpmath.exp(-half)
+        assert _close(found.final, (1 + slope * a, slope * (1 - a), -slope))
 
 
 def test_langevin_steps_are_one_after_the_other():

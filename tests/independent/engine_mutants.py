@@ -47,7 +47,7 @@ GUARDS = {
     "order/ode/stability.py": [f"{ORDER}questions.py", COMMANDS],
     "order/ode/zero_stability.py": [f"{ORDER}past_states.py", f"{ORDER}questions.py"],
     "order/ode/persistence.py": [f"{ORDER}past_states.py", CORE],
-    "order/questions": [f"{ORDER}questions.py", COMMANDS],
+    "order/questions": [f"{ORDER}questions.py", f"{ORDER}parameters.py", COMMANDS],
     "order/questions/certificate.py": ["tests/certificates"],
     "emit": [
         *("tests/emit/test_formula.py", "tests/emit/test_specialise.py", EMITTED),
@@ -82,6 +82,39 @@ EQUIVALENT = {
         "numbers = {p.name: p.default or generic(137, i) for i, p in enumerate(program.parameters)}",
         "number",
     ): "another generic number",
+    (
+        "solvergen/derive/borrowed.py",
+        "len(a) == len(b) and all(abs(x - y) < _SAME for x, y in zip(a, b, strict=True))",
+        "comparison",
+    ): "no difference is 1e-12 to the last bit; that lengths are compared, a test of its own sees",
+    **{
+        (
+            "solvergen/order/ode/ends.py",
+            "level = max(0, limit - predictor) if program.main.corrector else 0",
+            kind,
+        ): "predictors followed further back than matters, or asked for where there are none"
+        for kind in ("number", "operator")
+    },
+    (
+        "solvergen/order/sde/gaussian_runs.py",
+        "return low + opened.values.expr(place.lam(self.kappa or 1)) * (high - low)",
+        "number",
+    ): "where kappa is 0 the place is a fraction in lambda already",
+    (
+        "solvergen/order/ode/zero_stability.py",
+        "factors = shares(program, StepValues(program.kappa, SeriesRing(3), grid, parameters), 0)",
+        "number",
+    ): "only the limit of a series is read, however many terms it has",
+    (
+        "solvergen/emit/diffusers_file.py",
+        'return head.replace("import math\\n\\nimport torch\\n", imports, 1)',
+        "number",
+    ): "these lines occur once",
+    (
+        "solvergen/emit/step_text.py",
+        "if len(text := python(ratio)) <= 60:",
+        "comparison",
+    ): "a weight of exactly 60 characters stands on a line of its own: looks",
 }
 CPU = 400  # seconds that a mutant may use, several times what its guards take
 

@@ -71,10 +71,13 @@ weights = { n = "SHARE*h*phi1" }
 """
 
 
-def test_the_solvers_own_start_is_counted_on_request():
-    good = derive(parse_solver(STARTED.replace("SHARE*", "")))
-    bad = derive(parse_solver(STARTED.replace("SHARE", "2*w")))
-    worse = derive(parse_solver(STARTED.replace("SHARE", "3")))
+@pytest.mark.parametrize("edge", ["start", "end"])
+def test_the_solvers_own_first_and_last_steps_are_counted_on_request(edge):
+    """They may leave h², which is added once, but not h."""
+    text = STARTED.replace("start.", f"{edge}.") + '[start]\nusing = ["ddim"]\n' * (edge == "end")
+    good = derive(parse_solver(text.replace("SHARE*", "")))
+    bad = derive(parse_solver(text.replace("SHARE", "2*w")))
+    worse = derive(parse_solver(text.replace("SHARE", "3")))
     for program, values in ((good, {"w": Fraction(1, 2)}), (bad, {"w": Fraction(1, 2)})):
         (solution,) = conditions(program, 2, own=True).solutions
         assert solution.values == values and not solution.limits

@@ -4,9 +4,18 @@ from fractions import Fraction
 
 import pytest
 
-from solvergen.algebra.fixed import TINY, UNIT, FixedSeries
+from sympy import Rational
+
+from solvergen.algebra.fixed import TINY, UNIT, FixedSeries, RealRing
+from solvergen.derive import derive
+from solvergen.order.expansion.grid import uniform
+from solvergen.order.sde.gaussian import Target
+from solvergen.order.sde.gaussian_runs import Walk
 from solvergen.order.sde.moment_errors import Added, capped, exponent, known, least
+from solvergen.order.sde.step_symbols import velocity_clock
 from solvergen.order.verdict import Rate
+from solvergen.program.row import Place
+from solvergen.spec import parse_solver
 
 
 def series(low, *values, end=8):
@@ -55,3 +64,23 @@ def test_the_least_rate_binds():
     assert capped(one, [series(1, 1)], 2) == Rate(Fraction(1, 2))
     assert capped(one, [series(2, 1)], 2, root=2) == Rate(Fraction(1, 2))
     assert capped(one, [series(4, 1)], 2) == one
+
+
+@pytest.mark.parametrize("coordinate", ["lambda", "clock"])
+def test_the_middle_of_a_step_of_velocity_lies_where_its_coordinate_says(coordinate):
+    """In λ halfway; in the clock, σ/(1 + σ), where that is halfway."""
+    program = derive(
+        parse_solver(
+            'name = "flow"\nintegrand = "velocity"\ncoordinate = "clock"\n[noise]\nform = "explicit"\n'
+            '[step]\nrule = "weights"\nweights = { n = "1" }\nnoise = { z1 = "h/5" }\n'
+        )
+    )
+    ring = RealRing(8)
+    target = Target(ring, FixedSeries(0, [], 2))
+    walk = Walk(program, ring, uniform(), target, {})
+    opened = walk.open(program.main, 0)
+    place = walk.place(Place(Rational(1, 2), coordinate), opened)
+    at = velocity_clock if coordinate == "clock" else lambda sigma: ring.log(ring.lifted(sigma))
+    low, middle, high = (at(target.sigma(p)) for p in (opened.low, place, opened.high))
+    assert exponent([ring.lifted(low + high - 2 * middle)], ring.power, tiny=4 * TINY) is None
+    assert exponent([ring.lifted(high - low)], ring.power) == 1

@@ -54,6 +54,7 @@ TABLE = [
     ('name\u00a0= "x"\n', 1, 5, ["not valid TOML", "U+00A0 (NO-BREAK SPACE)"]),
     ("name = “x”\n", 1, 8, ["not valid TOML", "U+201C (LEFT DOUBLE QUOTATION MARK)"]),
     (TOP + STEP + '[call]\nlevel = "-1"\n', 7, 1, ["`level` must be above 0", "found -1"]),
+    (TOP + STEP + '[call]\nlevel = "0"\n', 7, 1, ["`level` must be above 0", "found 0"]),
     (
         TOP + '[noise]\nform = "sde"\nwindow_at = "end"\n' + STEP,
         5,
