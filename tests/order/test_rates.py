@@ -3,7 +3,6 @@
 from fractions import Fraction
 
 import pytest
-
 from sympy import Rational
 
 from solvergen.algebra.fixed import TINY, UNIT, FixedSeries, RealRing
