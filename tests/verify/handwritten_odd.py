@@ -401,9 +401,19 @@ def keeps_its_grid():
     return sampler
 
 
-def calls_in_halves(model, x, sigmas):
+def calls_in_halves(model, x, sigmas, wrong=0.0):
+    """The model is called on half a batch at a time; `wrong`: what the second half takes of the first."""
+
     def halves(x, s):
         parts = zip(x.split(max(1, len(x) // 2)), s.split(max(1, len(x) // 2)), strict=True)
-        return torch.cat([model(a, b) for a, b in parts])
+        made = [model(a, b) for a, b in parts]
+        return torch.cat([made[0], *(m + wrong * made[0][:1] for m in made[1:])])
 
     return _walk(halves, x, sigmas)
+
+
+def runs_in_halves(model, x, sigmas, wrong=0.0):
+    """Each half of a batch is sampled by itself, the second one first."""
+    first, second = x[: len(x) // 2], x[len(x) // 2 :]
+    made = _walk(model, second * (1 + wrong * (len(first) > 0)), sigmas)
+    return torch.cat([_walk(model, first, sigmas), made]) if len(first) else made

@@ -133,9 +133,21 @@ def test_a_sampler_that_keeps_its_levels_is_told_from_one_that_snaps_them():
     assert "levels of an earlier run of equal length" in verdict.findings[0]
 
 
-def test_calls_on_parts_of_a_batch_are_no_refusal():
-    (finding,) = sameness.samples(Bench(odd.calls_in_halves))
-    assert finding.gravity == "remark" and "on 1 of 2 samples at a time" in finding.text
+@pytest.mark.parametrize("honest", [odd.calls_in_halves, odd.runs_in_halves])
+def test_samples_are_compared_where_the_model_is_called_on_parts_of_a_batch(honest):
+    assert [*sameness.samples(Bench(honest))] == []
+    (finding,) = sameness.samples(Bench(functools.partial(honest, wrong=0.02)))
+    assert finding.gravity == "breach" and "differs by" in finding.text
+
+
+def test_parts_that_are_not_told_apart_are_a_remark():
+    def sampler(model, x, sigmas):
+        if len(x) > 1:
+            model(x[:1] * 0, sigmas[0] * x.new_ones(1))
+        return odd.calls_in_halves(model, x, sigmas)
+
+    (finding,) = sameness.samples(Bench(sampler))
+    assert finding.gravity == "remark" and "runs of batches are not compared" in finding.text
 
 
 def test_one_hot_outputs_do_not_buy_an_order():
@@ -265,6 +277,20 @@ def test_what_a_scheduler_does_to_batches_shapes_and_second_runs_is_found():
     assert found["samples"].startswith("sample 0 of a batch of 2 differs")
     assert found["shape"].startswith("weights differ")
     assert found["state"].startswith("a second run of one scheduler, after one of 13 steps")
+
+
+def test_a_small_number_that_float16_alone_adds_to_levels_is_no_rounding():
+    def sampler(model, x, sigmas, added=0.0, lost=False):
+        sigmas = sigmas.to(x.dtype) if lost else sigmas
+        halved = added * (x.dtype == torch.float16)
+        return hand.multistep(model, x, (sigmas + halved).double()).to(x.dtype)
+
+    # what is computed from levels of half precision is told, no more
+    for lost in (False, True):
+        found = [*sameness.dtype(Bench(functools.partial(sampler, lost=lost)))]
+        assert {f.gravity for f in found} <= {"remark"}
+    found = [*sameness.dtype(Bench(functools.partial(sampler, added=5e-3)))]
+    assert ["more than rounding" in f.text for f in found if f.gravity == "breach"] == [True]
 
 
 def test_dtype_of_levels_is_a_remark():

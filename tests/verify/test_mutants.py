@@ -79,7 +79,7 @@ def test_rows_of_fewer_weights_are_left_as_they_are():
 
 def test_a_cause_must_name_the_step_that_was_changed():
     def verdict(step):
-        return Verdict("t", "t", "fail", causes=({"step": step},))
+        return Verdict("t", "t", "fail", causes=({"step": step, "kind": "start"},))
 
     assert mutants._named({0}, verdict("first")) and mutants._named({11}, verdict("last"))
     assert not mutants._named({0}, verdict("every")) and not mutants._named({1}, verdict("first"))

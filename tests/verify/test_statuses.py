@@ -105,6 +105,14 @@ def test_an_honest_claim_that_falls_short_is_still_refuted():
     assert judged(hand.ddim, 2).status == "fail"
 
 
+def test_levels_that_miss_by_one_factor_are_wrong_not_snapped():
+    def sampler(model, x, sigmas):
+        return hand.multistep(lambda x, s: model(x, 1.01 * s), x, sigmas)
+
+    found = audit(sampler)
+    assert found.status == "grid" and "told 1.01 times the level" in found.message
+
+
 def test_a_snapped_grid_has_a_measured_order_until_its_floor():
     verdict = judged(odd.grid_rounded, 2)
     assert verdict.status == "pass", verdict.findings

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import ANYTHING, ConductError, VerifyError
 from ..probe.noise_sources import Source, replaced
+from ..probe.parts import watch_in_parts
 from ..probe.trace import Run
 from ..probe.watch import IMAGE, Layout, Watched, watch
 
@@ -183,6 +184,25 @@ class Bench:
             crash = not isinstance(error, REFUSALS)
             parts = isinstance(error, ConductError) and error.kind == "parts"
             return Refused(f"{type(error).__name__}: {error}", crash, parts)
+
+    def in_parts(self, case: Case) -> Watched | Refused:
+        """The run of a case on a sampler that calls the model on some samples of its batch at a time."""
+        self.runs += 1
+        torch.default_generator.manual_seed(0)
+        try:
+            return watch_in_parts(
+                self.run,
+                case.sigmas,
+                shape=case.shape,
+                batch=case.batch,
+                seed=case.seed,
+                amplitude=case.amplitude,
+            )
+        except ANYTHING as error:
+            parts = isinstance(error, ConductError) and error.kind == "parts"
+            return Refused(
+                f"{type(error).__name__}: {error}", not isinstance(error, REFUSALS), parts
+            )
 
     def reached(self, case: Case) -> float | None:
         """The level of the result where the model answers zero, which leaves x in proportion to its level.

@@ -28,6 +28,9 @@ SHAPES = ((3, 16, 8), (256, 1, 1), (1, 1, 256), (16, 4, 4))
 # as large as the state of a real image; a few steps of it
 LARGE, FEW = (4, 128, 128), 3
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+# difference of weights in float16 that rounding does not explain unless they differ more in bfloat16
+HALF, COARSER = 20 * torch.finfo(torch.float16).eps, 4.0
+LOW_LEVELS = tuple(np.geomspace(0.8, 0.06, 9).tolist())
 COUNTS = (*range(1, 26), 28, 30, 32, 35, 36, 40, 42, 45, 48, 50, 55, 60)
 # where a step makes many calls
 FEWER = (*range(1, 13), 15, 16, 18, 20, 24, 25, 30, 60)
@@ -45,6 +48,8 @@ def samples(bench: Bench) -> Iterator[Finding]:
     for batch in BATCHES:
         case = replace(base, batch=batch)
         seen = bench.seen(case)
+        if isinstance(seen, Refused) and seen.parts and not bench.noisy:
+            seen = bench.in_parts(case)
         if isinstance(seen, Refused):
             if seen.parts:
                 text = f"{seen.text.partition(': ')[2]}: runs of batches are not compared"
@@ -235,6 +240,30 @@ def dtype(bench: Bench) -> Iterator[Finding]:
                 f"rounded to {name}"
             )
             yield Finding("dtype", text, case.words(), REMARK)
+    yield from _low_levels(bench)
+
+
+def _low_levels(bench: Bench) -> Iterator[Finding]:
+    """Half precision at low levels, where a small number added to a level is a large share of it.
+
+    Rounding is eight times coarser in bfloat16 than in float16: what is as large in float16 is none.
+    """
+    base = bench.case(levels=LOW_LEVELS, shape=(8, 8, 8))
+    seen, half, coarse = (
+        bench.seen(replace(base, dtype=kind))
+        for kind in (torch.float64, torch.float16, torch.bfloat16)
+    )
+    if isinstance(seen, Refused) or isinstance(half, Refused) or isinstance(coarse, Refused):
+        return
+    if not (seen.finite and half.finite and coarse.finite):
+        return
+    gap, rounding = between(seen, half), between(seen, coarse)
+    if max(HALF, 100 * float(seen.solved[1].max())) < gap and rounding < COARSER * gap < np.inf:
+        text = (
+            f"weights differ by {gap:.2g} in float16 from those in float64, and by {rounding:.2g} in the "
+            "coarser bfloat16: more than rounding"
+        )
+        yield Finding("dtype", text, replace(base, dtype=torch.float16).words())
 
 
 def outputs(bench: Bench) -> Iterator[Finding]:

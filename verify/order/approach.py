@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import ConductError
 from ..probe.repeatability import conduct
-from ..probe.snapping import FURTHEST, distance, meant, trace_meant
+from ..probe.snapping import FURTHEST, distance, meant, stretched, trace_meant
 from ..probe.trace import Denoiser, Run, Trace, trace
 from ..probe.watch import trace_values
 
@@ -78,6 +78,13 @@ def approach(run: Run, sigmas: Array) -> Approach:
             f"the order is that of the levels meant, and holds until errors of about {size:.1g}"
         )
         return Approach(run, trace_meant, unsnapped, (note,), snapped=size)
+    factor = stretched(first)
+    if factor is not None:
+        raise ConductError(
+            "grid",
+            f"the model is told {factor:.4g} times the level of the state that it is given, in every step: a "
+            "wrong level, not a snapped one; order conditions do not apply",
+        )
     hit = first.on_grid()[1:-1].any(axis=1).mean()
     levels = np.log(first.nodes[:-1])
     gap = np.abs(levels[None, :] - np.log(sigmas)[:-1, None]).min(axis=1).max()

@@ -22,10 +22,37 @@ FURTHEST = 0.1
 CLOSE = 0.12
 TOLD = 2e-6
 NEARER = 0.1
+# so many levels that miss by the same, to this share of it, are no rounding
+MANY, ALIKE = 6, 1e-3
 
 
 def meant(made: Trace) -> Trace | None:
-    """The trace at the levels that its states stand at; None where these are the levels told."""
+    """The trace at the levels that its states stand at; None where these are the levels told.
+
+    None too where levels miss by one factor, see stretched(): that is a wrong level, not a snapped one.
+    """
+    levels = _stands(made)
+    if levels is None or _factor(levels, made) is not None:
+        return None
+    return replace(made, nodes=np.append(np.exp(levels), made.nodes[-1]))
+
+
+def stretched(made: Trace) -> float | None:
+    """The factor by which levels told miss those of the states, where it is one for all; None without."""
+    levels = _stands(made)
+    return None if levels is None else _factor(levels, made)
+
+
+def _factor(levels: Array, made: Trace) -> float | None:
+    away = np.log(made.nodes[:-1]) - levels
+    away = away[np.abs(away) > TOLD]
+    if len(away) < MANY or np.ptp(away) > ALIKE * np.abs(away).max():
+        return None
+    return float(np.exp(away.mean()))
+
+
+def _stands(made: Trace) -> Array | None:
+    """Logarithms of the levels at which states stand, where others close to them are told."""
     grid = np.log(made.sigmas)
     told = np.log(made.nodes[:-1])
     if made.on_grid()[1:-1].any(axis=1).mean() > 0.5 or (made.start[:-1] <= 0).any():
@@ -44,7 +71,8 @@ def meant(made: Trace) -> Trace | None:
     missed = np.median(np.abs(stands - grid[nearest])[on])
     if missed > NEARER * np.abs(grid[nearest] - told)[on].max():
         return None
-    return replace(made, nodes=np.append(np.exp(levels), made.nodes[-1]))
+    out: Array = levels
+    return out
 
 
 def distance(made: Trace, other: Trace) -> float:

@@ -156,14 +156,11 @@ def watch(
             )
         if len(seen) >= MOST_CALLS:
             raise ConductError("calls", f"more than {MOST_CALLS} model calls in one run")
-        seen.append(_flat(x))
-        level = torch.as_tensor(sigma, dtype=torch.float64).detach().reshape(-1).numpy()
-        of_samples = np.empty(full[:1])
-        of_samples[:] = level
-        told.append(of_samples)
+        seen.append(flat(x))
+        told.append(levels_told(sigma, full[0]))
         made = answers(seed, len(seen) - 1, size, amplitude, chosen.stop)[chosen]
         out = torch.from_numpy(made.copy()).to(x.dtype).reshape(full)
-        given.append(made if out.dtype == torch.float64 else _flat(out))
+        given.append(made if out.dtype == torch.float64 else flat(out))
         answered.append(out)
         return out
 
@@ -175,22 +172,34 @@ def watch(
     kept = x.detach().clone(), levels.clone()
     with torch.no_grad():
         out = run(denoiser, x, levels)
-    if not isinstance(out, Tensor) or tuple(out.shape) != full:
-        found = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-        raise ConductError("shape", f"the result has shape {found}; the state is {full}")
     return Watched(
         sigmas=sigmas,
         told=np.stack(told) if told else np.zeros((0, full[0])),
-        states=np.stack([*seen, _flat(out)]),
+        states=np.stack([*seen, flat(result_of(out, full))]),
         outputs=np.stack(given) if given else np.zeros((0, full[0], size)),
-        first=_flat(kept[0]),
+        first=flat(kept[0]),
         dtype=out.dtype,
         kept=(
             torch.equal(kept[0], x),
             torch.equal(kept[1], levels),
-            all(np.array_equal(_flat(o), g) for o, g in zip(answered, given, strict=True)),
+            all(np.array_equal(flat(o), g) for o, g in zip(answered, given, strict=True)),
         ),
     )
+
+
+def levels_told(sigma: Tensor | float, batch: int) -> Array:
+    """(batch,) the levels that a call tells the model."""
+    out = np.empty(batch)
+    out[:] = torch.as_tensor(sigma, dtype=torch.float64).detach().reshape(-1).numpy()
+    return out
+
+
+def result_of(out: object, full: tuple[int, ...]) -> Tensor:
+    """What a run returned, refused where it is no batch of that shape."""
+    if isinstance(out, Tensor) and tuple(out.shape) == full:
+        return out
+    found = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+    raise ConductError("shape", f"the result has shape {found}; the state is {full}")
 
 
 def trace_values(run: Run, sigmas: Array, *, calls: int | None = None, seed: int = 0) -> Trace:
@@ -223,7 +232,8 @@ def trace_values(run: Run, sigmas: Array, *, calls: int | None = None, seed: int
     return opened(found)
 
 
-def _flat(x: Tensor) -> Array:
+def flat(x: Tensor) -> Array:
+    """(b, d) values of a batch."""
     out: Array = x.detach().to("cpu", torch.float64).reshape(len(x), -1).numpy().copy()
     return out
 
