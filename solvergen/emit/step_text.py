@@ -195,8 +195,9 @@ class StepText(StepQuantities):
             }[self.program.integrand]
         if self.program.integrand == "data":
             return ["0", "1"]
-        top = f"-a{at}" if self.program.integrand == "noise" else f"-(a{at} + s{at})"
-        return [f"1 / s{at}", f"{top} / s{at}"]
+        alpha, sigma = map(python, self.levels(at))
+        top = f"-{alpha}" if self.program.integrand == "noise" else f"-({alpha} + {sigma})"
+        return [f"1 / {sigma}", f"{top} / {sigma}"]
 
     def base(self, out: list[str], row: Row) -> str:
         """The weight of the state at the start of the step: a ratio of scales, and the row's decay."""

@@ -48,6 +48,11 @@ CORNERS = {
     "shorter_first_step": ADAMS.format(3) + '[start]\nshrink = "3/2"',
     "started_by_a_rule": ADAMS.format(2) + '[[start.rule]]\nrule = "interpolate"\nnodes = ["n"]',
     "ended_by_a_rule": ADAMS.format(2) + '[[end.rule]]\nrule = "interpolate"\nnodes = ["n"]',
+    "own_linear": "linear = 0\n" + ADAMS.format(3),
+    "own_linear_corrected": 'linear = "1/3"\n'
+    + ADAMS.format(2)
+    + '[corrector]\nmode = "PECE"\nsweeps = 2\nrule = "adams-moulton"\nsteps = 3',
+    "own_linear_ended": 'linear = "-2"\n' + ADAMS.format(2) + '[end]\nusing = ["res_3s"]',
     "clock_of_data": 'coordinate = "clock"\n' + ADAMS.format(3),
     "coordinate_of_the_other": 'coordinate = "s"\n' + ADAMS.format(3),
     "far_history_only": '[step]\nrule = "interpolate"\nnodes = ["n", "n-3"]',
@@ -160,7 +165,9 @@ def cases():
     """Every corner for every integrand, one by day; explicit weights in λ belong to data and noise."""
     for turn, (name, text) in enumerate(CORNERS.items()):
         found = [
-            i for i in ("data", "noise", "velocity") if i != "velocity" or "h*phi1" not in text
+            integrand
+            for integrand in ("data", "noise", "velocity")
+            if integrand != "velocity" or not ("h*phi1" in text or "linear" in text)
         ]
         for integrand in found:
             later = [] if integrand == found[turn % len(found)] else [pytest.mark.nightly]
@@ -203,6 +210,11 @@ STOCHASTIC = {
         '[noise]\nform = "ancestral"\nstrength = "9/10"\n'
         '[[stage]]\nname = "a"\nat = "1/2"\nrule = "interpolate"\nnodes = ["n"]\n'
         '[step]\nrule = "interpolate"\nnodes = ["n", "a", "n-1"]'
+    ),
+    "a_lower_level_corrected": (
+        '[noise]\nform = "ancestral"\nstrength = "4/5"\n'
+        + ADAMS.format(2)
+        + '[corrector]\nmode = "PECE"\nrule = "adams-moulton"\nsteps = 2\n'
     ),
     "a_level_given": '[noise]\nform = "ancestral"\ndown = "sigma_next*3/4"\n' + ADAMS.format(2),
     "churned": (

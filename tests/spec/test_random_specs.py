@@ -15,8 +15,8 @@ def test_a_fault_is_recorded_and_a_refusal_is_not():
 
 
 def test_every_family_makes_solvers():
-    found = families(2, 0, seed=7)
-    assert set(found) == set(FAMILIES)
+    quick = [name for name in FAMILIES if name != "coordinates"]  # seconds each, at night
+    found = families(2, 0, seed=13, names=quick)
     assert all(record.analysed and not record.faults for record in found.values())
 
 
@@ -26,6 +26,7 @@ def test_many_random_specs():
     faults = [fault for record in found.values() for fault in record.faults]
     assert not faults, faults[0]
     assert all(record.audited == 6 for record in found.values())
+    assert set(found) == set(FAMILIES)
 
 
 @pytest.mark.nightly
