@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,11 @@ def _add_search(commands: Any) -> None:
     search.add_argument("--iterations", type=int, default=14)
     search.add_argument("--seed", type=int, default=1, help="of the starts (1)")
     search.add_argument(
+        "--ridge",
+        type=float,
+        help="toward Adams weights; more lowers the gain (image 0.1, generic 0.001)",
+    )
+    search.add_argument(
         "--out", type=Path, metavar="DIR", help="the package's own tables by default"
     )
     search.set_defaults(handler=run_search)
@@ -127,6 +133,8 @@ def run_search(args: argparse.Namespace) -> int:
     kinds = [k for k, (family, sums) in KINDS.items() if (family, sums) == (args.family, args.sums)]
     if not kinds:
         raise SolvergenError("--sums is fitted on image mixtures; leave --family generic out")
+    if args.ridge is not None and not 0 <= args.ridge < math.inf:
+        raise SolvergenError(f"--ridge must be a number not below 0; found {args.ridge:g}")
     if args.iterations < 1 or (args.problems is not None and args.problems < 1):
         raise SolvergenError(
             f"--iterations and --problems must be at least 1; found {args.iterations}, {args.problems}"
@@ -149,6 +157,7 @@ def run_search(args: argparse.Namespace) -> int:
             count=args.problems,
             iterations=args.iterations,
             seed=args.seed,
+            ridge=args.ridge,
             state=state,
             tell=progress,
         )

@@ -48,6 +48,21 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """One guidance scale of several.
+
+    Args:
+        name: as the problem names it.
+        together: rms of the table that was fitted on all scales, on new starts at this one.
+        alone: the same with a last row that was fitted at this scale.
+    """
+
+    name: str
+    together: float
+    alone: Stage
+
+
+@dataclass(frozen=True)
 class Calibration:
     """What a calibration found.
 
@@ -57,6 +72,7 @@ class Calibration:
         published: pairs of sampler and grid on the same starts, the best first.
         teacher: the check of the teacher, in units of the deviation, and what it cost.
         ridge: chosen for the last row, on starts held out of the fit.
+        scales: the best table with a last row for each guidance scale, where there are several.
     """
 
     problem: Problem
@@ -65,7 +81,16 @@ class Calibration:
     published: tuple[Pair, ...]
     teacher: Taught
     ridge: float | None
+    scales: tuple[Scale, ...] = ()
     notes: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def apart(self) -> bool:
+        """Whether a last row for each scale does better on the starts not used."""
+        mean = [
+            sum(e**2 for e in errors) for errors in zip(*map(_squares, self.scales), strict=True)
+        ]
+        return bool(mean) and mean[1] < mean[0]
 
     @property
     def best(self) -> Stage:
@@ -89,8 +114,18 @@ class Calibration:
             )
         yield "rms on starts that no fit saw; over best, span bound (each sample with the last row that suits"
         yield "it) and on its own (the starts of the fit) in units of the best published pair"
+        for scale in self.scales:
+            yield (
+                f"{scale.name}: rms {scale.together:.4g} with one table for all scales, "
+                f"{scale.alone.error:.4g} with a last row of its own"
+            )
         yield from self.notes
         yield from self._verdict()
+        if self.scales:
+            won = (
+                "a last row for each scale does" if self.apart else "one table for all scales does"
+            )
+            yield f"{won} better on new starts" + ", and is written beside" * self.apart
 
     def _verdict(self) -> Iterator[str]:
         """What is written, and whether it is worth writing."""
@@ -179,6 +214,8 @@ def calibrate(
             spent += start.table.calls * len(seen.starts)
         stages.append(_stage("whole", table, seen, held, begun, spent))
     found = Calibration(problem, start.table.calls, tuple(stages), tuple(published), taught, chosen)
+    if problem.scales and not start.sums:
+        found = replace(found, scales=tuple(_apart(found.best, seen, held)))
     return replace(found, notes=tuple(_notes(found)))
 
 
@@ -189,8 +226,12 @@ def last_row_of(table: Table, pairs: Pairs) -> tuple[Table, float]:
     """
     finals, found = outputs(pairs.scaled, table, pairs.starts)
     missing = (pairs.ends - finals).flatten(1).double()
-    columns = found.flatten(2).double()
-    width = math.atan(table.levels[0]) - math.atan(pairs.scaled.end)
+    return _least(table, pairs.scaled, missing, found.flatten(2).double())
+
+
+def _least(table: Table, scaled: Scaled, missing: Tensor, columns: Tensor) -> tuple[Table, float]:
+    """The table whose last row gives what is missing (b, d) from its outputs (N, b, d)."""
+    width = math.atan(table.levels[0]) - math.atan(scaled.end)
     fold = torch.arange(len(missing)) % 4
     scores = []
     for ridge in RIDGES:
@@ -205,6 +246,45 @@ def last_row_of(table: Table, pairs: Pairs) -> tuple[Table, float]:
     step = _solved(columns, missing, ridge) / width
     row = tuple(share + float(d) for share, d in zip(table.shares[-1], step, strict=True))
     return Table(table.levels, (*table.shares[:-1], row)).rounded(), ridge
+
+
+def _apart(best: Stage, seen: Pairs, held: Pairs) -> Iterator[Scale]:
+    """The best table with a last row for each scale; the states before it are the same for all."""
+    problem, table = seen.scaled.problem, best.table
+    parts = []
+    for pairs in (seen, held):
+        finals, found = outputs(pairs.scaled, table, pairs.starts)
+        missing = (pairs.ends - finals).flatten(1).double()
+        rows = (
+            torch.arange(len(missing)) % problem.period // (problem.period // len(problem.scales))
+        )
+        parts.append((missing, found.flatten(2).double(), rows))
+    width = math.atan(table.levels[0]) - math.atan(seen.scaled.end)
+    for number, name in enumerate(problem.scales):
+        begun = time.monotonic()
+        mine = [
+            (missing[rows == number], columns[:, rows == number])
+            for missing, columns, rows in parts
+        ]
+        own, _ = _least(table, seen.scaled, *mine[0])
+        moved = torch.tensor(own.shares[-1], dtype=torch.float64) - torch.tensor(
+            table.shares[-1], dtype=torch.float64
+        )
+        left = [
+            missing - width * torch.einsum("j,jbd->bd", moved, columns) for missing, columns in mine
+        ]
+        columns = mine[1][1].permute(1, 2, 0)
+        solved = torch.linalg.lstsq(columns, mine[1][0][..., None]).solution
+        rest = mine[1][0] - (columns @ solved)[..., 0]
+        rms = [
+            problem.std * float((v**2).mean().sqrt()) for v in (mine[1][0], left[1], left[0], rest)
+        ]
+        alone = Stage(f"last row, {name}", own, rms[1], rms[2], rms[3], time.monotonic() - begun, 0)
+        yield Scale(name, rms[0], alone)
+
+
+def _squares(scale: Scale) -> tuple[float, float]:
+    return scale.together, scale.alone.error
 
 
 def span_bound(table: Table, pairs: Pairs) -> float:

@@ -56,6 +56,7 @@ class Problem:
         dtype: of the states.
         chunk: samples that fit one model call; a multiple of `period`.
         period: row r of a batch is conditioned as row r + period is, on a prompt or a label.
+        scales: names of the guidance scales that a period goes through, each for as many rows.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Problem:
     dtype: torch.dtype = torch.float32
     chunk: int = 64
     period: int = 1
+    scales: tuple[str, ...] = ()
 
     def noise(self, n: int, seed: int) -> Tensor:
         """n initial states, the same for the same seed on every machine."""

@@ -56,6 +56,7 @@ def search(
     count: int | None = None,
     iterations: int = 14,
     seed: int = 1,
+    ridge: float | None = None,
     state: Path | None = None,
     tell: Told = lambda line: None,
 ) -> tuple[Table, dict[str, float]]:
@@ -71,6 +72,7 @@ def search(
         count: training mixtures; all of the family's unless given.
         iterations: most steps of Levenberg-Marquardt.
         seed: of the starts, in training and validation.
+        ridge: toward frozen Adams weights, the family's own unless given; more lowers the gain.
         state: file that keeps where the fit stands; an interrupted search goes on from it.
         tell: takes lines of progress.
 
@@ -80,6 +82,7 @@ def search(
     """
     begun = time.monotonic()
     name, sums = KINDS[kind]
+    ridge = RIDGE[name] if ridge is None else ridge
     numbers = Numbers(calls, sums)
     train = _gathered(FITTED[name], "train", count, seed)
     validation = _gathered(JUDGED[name], "validation", None, seed)
@@ -89,6 +92,7 @@ def search(
         "calls": calls,
         "problems": [pairs.name for pairs in train],
         "seed": seed,
+        "ridge": ridge,
     }
     end = train[0].scaled.end
     keep = None if state is None else {k: state.with_suffix(f".{k}") for k in ("begin", "best")}
@@ -102,13 +106,13 @@ def search(
         tell(f"{kind}_{calls}: goes on from step {begin.iteration}")
     else:
         starts = [*_seeds(name, calls, end), *neighbours]
-        begin = _begin(train, judge, numbers, starts, end, RIDGE[name], tell)
+        begin = _begin(train, judge, numbers, starts, end, ridge, tell)
         prior = numbers.of(frozen(numbers.table(begin.values).levels, end, 2))
         best = begin.values, judge(begin.values)
         if keep is not None:
             save_state(keep["begin"], begin, belongs)
             save_state(keep["best"], State(*best), belongs)
-    objective = MeanLog(train, numbers, RIDGE[name], prior)
+    objective = MeanLog(train, numbers, ridge, prior)
     if begin.iteration == 0:
         begin = State(begin.values, objective.loss(begin.values))
     for at in levenberg_marquardt(objective.model, objective.loss, begin, iterations=iterations):
@@ -125,6 +129,7 @@ def search(
         "validation": math.exp(best[1]),
         "gain": table.gain(),
         "seed": seed,
+        "ridge": ridge,
         "seconds": time.monotonic() - begun,
     }
 

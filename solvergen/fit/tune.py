@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..errors import SolvergenError
 from ..writing import write
-from .calibrate import Calibration, Stage
+from .calibrate import Calibration, Scale, Stage
 from .calibrate import calibrate as fitted
 from .file import INLINE, file_text
 from .problem import Problem, remembered, whole_periods
@@ -103,6 +103,14 @@ class Tuned:
             },
             "ridge": found.ridge,
             "published": [vars(pair) for pair in found.published[:5]],
+            "scales": [
+                {
+                    "name": scale.name,
+                    "one table": scale.together,
+                    "its own last row": scale.alone.error,
+                }
+                for scale in found.scales
+            ],
             "stages": [
                 {
                     "name": stage.name,
@@ -124,7 +132,8 @@ class Tuned:
     def write(self, path: Path) -> list[Path]:
         """Write the file and its record, and the mean beside them where it is too long for a file.
 
-        What an interrupted whole fit keeps goes once they are there.
+        Where a last row for each guidance scale does better, a file of each is written as well. What
+        an interrupted whole fit keeps goes once they are there.
         """
         beside = path.with_suffix(".json")
         write(path, self.text())
@@ -133,8 +142,19 @@ class Tuned:
         if self.mean() is not self.found.problem.mean:
             save_tensors(path.with_suffix(".safetensors"), {"mean": self.found.problem.mean})
             written.append(path.with_suffix(".safetensors"))
+        if self.found.apart:
+            for scale in self.found.scales:
+                written += self.at(scale).write(
+                    path.with_name(f"{path.stem}_{_word(scale.name)}.py")
+                )
         path.with_suffix(".state").unlink(missing_ok=True)
         return written
+
+    def at(self, scale: Scale) -> Tuned:
+        """The solver of one guidance scale."""
+        problem = replace(self.found.problem, name=f"{self.found.problem.name}, {scale.name}")
+        found = replace(self.found, problem=problem, stages=(scale.alone,), scales=())
+        return replace(self, name=f"{self.name}_{_word(scale.name)}", found=found)
 
 
 def calibrate(
@@ -268,6 +288,11 @@ def table_name(name: str, calls: int) -> str:
             f"--kind {kind} --steps {calls}"
         )
     return wanted
+
+
+def _word(name: str) -> str:
+    """A scale's name as part of a file's: guidance_7_5."""
+    return "".join(c if c.isalnum() else "_" for c in name)
 
 
 def _digest(mean: torch.Tensor) -> str | float:

@@ -78,6 +78,40 @@ def test_calibration_gains_stage_by_stage(mixture, start):
     assert "written: whole, the least rms" in text and "worse than" not in text
 
 
+def test_scales_have_last_rows_of_their_own_where_those_win(mixture, tmp_path, capsys):
+    """Rows of two scales in turn: each own row is the least-squares one at its scale, as run."""
+    plain = mixture.problem()
+
+    def denoiser(x, sigma):
+        weight = torch.tensor([1.0, 1.2], dtype=x.dtype)[torch.arange(len(x)) % 2][:, None]
+        return plain.mean + weight * (plain.denoiser(x, sigma) - plain.mean)
+
+    problem = replace(
+        plain, denoiser=denoiser, derivative=None, teacher=None, chunk=16, period=2,
+        scales=("guidance 1", "guidance 2.5"),
+    )  # fmt: skip
+    given = {"starts": 24, "unused": 16, "teacher_steps": 30, "compare": False}
+    tuned = tune("gauss", problem, 5, out=tmp_path / "mine.py", **given)
+    found = tuned.found
+    held = taught(problem, 40, 0, steps=30)
+    scaled = Scaled(found.problem)
+    x = scaled.inward(held.starts[:16], scaled.start)
+    for number, scale in enumerate(found.scales):
+        for table, error in (
+            (found.best.table, scale.together),
+            (scale.alone.table, scale.alone.error),
+        ):
+            ends = scaled.outward(end(scaled, table, x), scaled.end)
+            missing = (ends - held.ends[:16])[number::2]
+            assert float((missing**2).mean().sqrt()) == pytest.approx(error, rel=1e-4)
+    assert found.apart
+    names_ = [path.name for path in tuned.write(tmp_path / "mine.py")]
+    assert names_[2::2] == ["mine_guidance_1.py", "mine_guidance_2_5.py"]
+    assert "guidance 2.5" in (tmp_path / "mine_guidance_2_5.py").read_text()
+    assert main(["generate", "--check", str(tmp_path / "mine_guidance_1.py")]) == 0
+    assert any("last row for each scale does better" in line for line in found.lines())
+
+
 def test_a_calibration_that_loses_says_so(mixture, start):
     pair = Pair("ddim", "karras", 0.1)
     stage = Stage("last row", start.table, 0.103, 0.1, 0.1, 1.0, 1)

@@ -86,4 +86,5 @@ def fashion(
         std=std,
         chunk=period * max(1, 20 // period),
         period=period,
+        scales=tuple(f"guidance {w:g}" for w in scales) if len(scales) > 1 else (),
     )

@@ -133,6 +133,7 @@ def pipeline_problem(
         dtype=model.dtype,
         chunk=period * max(1, 8 // period),
         period=period,
+        scales=tuple(f"guidance {s:g}" for s in scales) if len(scales) > 1 else (),
     )
 
 
