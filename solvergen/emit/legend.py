@@ -310,11 +310,7 @@ def _coordinates(program: Program, latex: bool) -> list[str]:
         left = rf"y{index}(\lambda)" if latex else f"y{index}(λ)"
         shown.append(f"{left} = {show(expr, notation)}")
     if len(shown) > 1:
-        said = (
-            "is for the second coordinate what it is for the first without it; so for further ones"
-        )
-        mark = "y_{2}" if latex else "y₂"
-        shown.append(
-            rf"\text{{what names }}{mark}\text{{ {said}}}" if latex else f"what names {mark} {said}"
-        )
+        mark = "$y_{2}$" if latex else "y₂"
+        said = f"a symbol that names {mark} is taken in that coordinate, one that names none in y"
+        shown.append(rf"\text{{{said}}}" if latex else said)
     return shown if latex else [text.replace("-", "−") for text in shown]

@@ -10,8 +10,11 @@ import torch
 from sympy import Symbol
 
 from solvergen.derive import derive
+from solvergen.emit import formula
+from solvergen.errors import DeriveError
 from solvergen.expr.evaluation import evaluate
 from solvergen.order import analyse
+from solvergen.order.questions.certificate import NotCertified, certificate
 from solvergen.program.functions import ELEMENTARY, functions, further, number
 from solvergen.spec import parse_solver
 from verify.order.audit import audit
@@ -189,6 +192,65 @@ def test_rules_in_two_coordinates_beside_lambda(sampler):
         got = made.sample(lambda x, s: x / (1 + s**2), one, levels)
         want = by_hand(lambda x, s: x / (1 + s**2), mpmath.mpf(1), [*map(mpmath.mpf, sigmas)])
         assert float(got) == pytest.approx(float(want), rel=1e-12)
+
+
+# an Adams predictor in the sigma of flow models, a corrector in rho
+CORRECTED = """
+name = "pc_three_coordinates"
+integrand = "noise"
+coordinate = "sigma"
+schedule = { name = "flow" }
+[step]
+rule = "adams-bashforth"
+steps = 2
+[corrector]
+mode = "PECE"
+rule = "adams-moulton"
+coordinate = "rho"
+steps = 3
+"""
+# t in the middle, rho and sigma in the first steps, rho in the last one
+EDGES = """
+name = "edges"
+integrand = "noise"
+schedule = { name = "vp-linear" }
+[step]
+rule = "interpolate"
+coordinate = "t"
+nodes = ["n", "n-1", "n-2"]
+[[start.rule]]
+rule = "interpolate"
+coordinate = "rho"
+nodes = ["n"]
+[[start.rule]]
+rule = "interpolate"
+coordinate = "sigma"
+nodes = ["n", "n-1"]
+[[end.rule]]
+rule = "interpolate"
+coordinate = "rho"
+nodes = ["n", "n-1"]
+"""
+
+
+@pytest.mark.parametrize(("text", "count", "order"), [(CORRECTED, 2, 3), (EDGES, 3, 2)])
+def test_orders_in_several_coordinates_are_those_audited(text, count, order, sampler):
+    solver = parse_solver(text)
+    program = derive(solver)
+    assert len(program.coordinates) == count
+    assert analyse(program).order.value == order
+    assert set(audit(sampler(solver).sample).orders().values()) == {order}
+    said = "a symbol that names y₂ is taken in that coordinate, one that names none in y"
+    assert said in formula.terminal(program)
+    with pytest.raises(NotCertified, match="several coordinates"):
+        certificate(program)
+
+
+def test_noise_in_a_further_coordinate_is_refused_with_the_way():
+    with pytest.raises(DeriveError, match='form = "explicit"'):
+        derive(
+            parse_solver(MID.format(schedule="vp-linear", place="t") + '[noise]\nform = "sde"\n')
+        )
 
 
 @pytest.mark.parametrize("at", [Fraction(1, 3), Fraction(2, 3)])

@@ -257,7 +257,7 @@ class _Texts:
     def __init__(self, program: Program) -> None:
         self.program, self.kappa = program, program.kappa
         self.roots: dict[str, int] = {}
-        if len(program.main.coordinates) > 1:
+        if len(program.coordinates) > 1:
             raise NotCertified(
                 f"{program.name}: its weights are integrals in several coordinates, and certificates hold one"
             )
