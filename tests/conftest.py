@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import importlib
 import importlib.util
 import itertools
@@ -30,6 +31,12 @@ settings.load_profile("deterministic")
 # the tests that ran before, and the first of them would wait a minute for sixty thousand lines.
 if hasattr(providers, "is_local_module_file"):
     providers.is_local_module_file = lambda path: False
+
+
+def pytest_collection_finish():
+    """What was imported and collected stays to the end; the collector need not walk through it again."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session")
