@@ -79,6 +79,22 @@ def orders(part):
     return analyse(program(part))
 
 
+def test_a_report_says_where_the_order_is_another():
+    made = derive(parse_solver(LEANING.format("1/2")))
+    alike = "order exactly 2, on any grid, with its own start and end"
+    assert str(analyse(made)) == alike.replace("2", "1") + " (on uniform grids exactly 2)"
+    assert str(orders("1/(2*r1)")) == alike
+
+
+def test_a_first_step_that_leaves_an_error_of_size_one_is_named():
+    made = '[start]\nusing = ["ddim"]', '[[start.rule]]\nrule = "weights"\nweights = { n = "1" }'
+    said = analyse(derive(parse_solver(LEANING.format("0").replace(*made)))).divergence
+    assert said == (
+        "does not converge: the first or last steps leave an error of size 1; "
+        "start step 0 (one node) adds h^0: D"
+    )
+
+
 def test_a_rule_that_switches_has_the_order_of_its_weakest_steps():
     report = orders("1/(2*r1)*between(1, sigma, 5)")
     assert str(report.order) == "at least 1"

@@ -138,6 +138,19 @@ def test_every_row_of_an_ancestral_step_goes_down_and_up_again(integrand, streng
         assert _close(found.final, (1 + slope * a, slope * (1 - a), -slope))
 
 
+@pytest.mark.parametrize("stages", ["own", "path"])
+def test_a_corrector_takes_the_draws_of_the_end(stages):
+    body = (
+        '[[stage]]\nname = "mid"\nat = "1/2"\nrule = "interpolate"\nnodes = ["n"]\n'
+        '[step]\nrule = "interpolate"\nnodes = ["n", "mid"]\n'
+        '[corrector]\nrule = "interpolate"\nnodes = ["n+1", "n"]'
+    )
+    step = program(body, noise=f'form = "sde"\nstages = "{stages}"\nstrength = "3/5"').main
+    mid, predicted, corrected = ([d.name for d in row.noise] for row in step.rows)
+    assert corrected == predicted and mid == ["z1"]
+    assert predicted == (["z2"] if stages == "own" else ["z1", "z2"])
+
+
 def test_langevin_steps_are_one_after_the_other():
     body = (
         '[langevin]\nsteps = 2\nrate = "1/10"\n'

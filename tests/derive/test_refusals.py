@@ -21,7 +21,19 @@ def step(*nodes):
     return f'[step]\nrule = "interpolate"\nnodes = [{listed}]\n'
 
 
+PER_STEP = '[parameters.c]\ndefault = "1/2"\nper = "step"\n'
 REFUSED = {
+    "a number for each step of a block": (
+        PER_STEP + '[step]\nspans = 2\nrule = "weights"\nweights = { n = "c*h*phi1" }\n',
+        "steps of one interval each",
+    ),
+    "a number for each step of an unknown grid": (
+        PER_STEP
+        + step("n")
+        + '[embedded]\nrule = "weights"\nweights = { n = "c*h*phi1" }\n'
+        + '[controller]\nkind = "power"\norder = 1\nrtol = "1/10"\natol = "1/10"\n',
+        "grid that is known beforehand",
+    ),
     "coincide at zero": (MID.format(at=0) + step("n", "mid"), "coincide"),
     "coincide as written": (
         HALF + MID.format(at="r") + MID.format(at="r").replace("mid", "two") + step("mid", "two"),

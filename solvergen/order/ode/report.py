@@ -149,7 +149,8 @@ class OrderReport:
         exact = table["exact_start"].value
         start = table["own_start"]
         if start.value < exact:  # none that counts lies beyond the order that is left
-            listed = start_contributions(case, start.value + (not start.exact))
+            limit = max(1, start.value + (not start.exact))  # below h no word is expanded
+            listed = start_contributions(case, limit)
             found += _worst("start", listed)
         predictor = self.analysis.predictor
         # The last steps alone may lower the order, too.

@@ -22,7 +22,7 @@ from ...program.digest import digest
 from ...program.model import Program
 from ...program.row import FURTHER, Row, depth
 from ...program.step import Step
-from ..expansion.grid import ARBITRARY, UNIFORM, Grid, from_steps
+from ..expansion.grid import ARBITRARY, UNIFORM, Grid, from_steps, uniform
 from ..expansion.local_error import Case, History, first_error, local_error
 from ..expansion.recursion import Words
 from ..expansion.symbol_values import generic_coordinate
@@ -198,8 +198,7 @@ def _leading(plain: Analysis, kind: str, order: int) -> Document:
         at["remaining"] = "1"
     if program.main.coordinates:
         at |= {f"y{j}": str(generic_coordinate(j)) for j in range(2, order + 3)}
-    plain.cases.symbolic = ()
-    exact, where = plain.leading(plain.case(UNIFORM), order + 1), UNIFORM
+    exact, where = plain.leading(_at_defaults(plain, uniform()), order + 1), UNIFORM
     if exact is not None:
         found = LeadingError.of(exact.exponent, exact.terms)
     else:
@@ -216,6 +215,11 @@ def _leading(plain: Analysis, kind: str, order: int) -> Document:
     }
 
 
+def _at_defaults(plain: Analysis, grid: Grid) -> Case:
+    """The program on a grid with a number for everything that is free."""
+    return Case(plain.program, lambda ring: grid, lambda ring: plain.values)
+
+
 def _uneven(plain: Analysis, order: int) -> tuple[LeadingError, dict[str, str]]:
     """The leading error where the steps grow by 3/2, and where its grid points are."""
     program, spans = plain.program, plain.program.main.spans
@@ -225,8 +229,7 @@ def _uneven(plain: Analysis, order: int) -> tuple[LeadingError, dict[str, str]]:
         f"ratio {k}": str((grid.position(1 - k) - grid.position(-k)) / unit)
         for k in range(1, reach * spans)
     } | {f"grid point {i}": str(grid.position(i) / unit) for i in range(1, program.main.ahead + 1)}
-    case = Case(program, lambda ring: grid, lambda ring: plain.values)
-    errors = local_error(case, order + 1, plain.predictor)
+    errors = local_error(_at_defaults(plain, grid), order + 1, plain.predictor)
     terms: dict[Word, Scalar] = {}
     for word, value in errors.items():
         if kept := coefficient(value, 0):
