@@ -23,7 +23,7 @@ class Order:
     >>> print(Order(3, True)), print(Order(2, False)), print(Order(0, True))
     exactly 3
     at least 2
-    0 (does not converge)
+    none (does not converge)
     (None, None, None)
     """
 
@@ -32,7 +32,7 @@ class Order:
 
     def __str__(self) -> str:
         if self.value < 1:
-            return "0 (does not converge)"
+            return "none (does not converge)"
         return f"{'exactly' if self.exact else 'at least'} {self.value}"
 
     def json(self) -> Document:
@@ -61,7 +61,7 @@ class Rate:
         if self.value is None:
             return "exact"
         if self.value <= 0:
-            return "0 (does not converge)"
+            return "none (does not converge)"
         return f"{'exactly' if self.exact else 'at least'} {self.value}"
 
     def json(self) -> list[int | float | bool] | str:

@@ -62,7 +62,7 @@ def test_a_claim_holds_up_to_the_residual(tmp_path):
         line.startswith("rounded      order 3 up to a residual of 1.0e-07") for line in lines
     )
     Path(path).write_text(Path(path).read_text().replace("order=3", "order=4"))
-    assert "claims order 4, derived is 0 (does not converge)" in proved(load(str(path))).fault
+    assert "claims order 4, derived is none (does not converge)" in proved(load(str(path))).fault
 
 
 def test_zero_instability_is_reported_with_its_roots(capsys):
