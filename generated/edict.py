@@ -30,7 +30,7 @@ INTEGRAND = "noise"
 CLAIM = {"order": 1}
 EVALUATIONS_PER_STEP = 2
 HISTORY = 1
-SPEC_SHA256 = "b46acd79f37cc8b7dbafa90f14b9fc21cd6301faffc8a4c0a8ef6675cec9425e"
+SPEC_SHA256 = "0edcc2958626b9d34c848e0c0a2f88244ca95b5564970304527dacbbe9cee1df"
 # Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
 # It holds for almost all values of p.
 ORDER = {
@@ -209,7 +209,7 @@ def coefficients(sigmas, alphas=None, p=93 / 100):
             weights = (
                 1 / s_c,
                 -a_c / s_c,
-                a1 * (p * (1 - p) - p + p**2 + 1) / a0,
+                a1 / a0,
                 H * a1 * p * (1 - p),
                 0,
                 H * a1 * (p**2 - p + 1),

@@ -144,6 +144,10 @@ def run_lint(args: argparse.Namespace) -> int:
             *_refuted(loaded),
         ):
             complain(f"warning: {target}: {warning}")
+        for line, column, name in _unused_let(loaded.path):
+            complain(
+                f"warning: {target}:{line}:{column}: `{name}` of [let] is used by no rule; remove it, or use it"
+            )
         say(
             f"{target}: ok; {program.integrand}, {calls} evaluation{'s' * (calls > 1)} per step, "
             f"history {program.history}"
@@ -158,6 +162,20 @@ def _unstable(program: Program) -> list[str]:
     from ..order.ode.zero_stability import unstable
 
     return unstable(program)
+
+
+def _unused_let(path: Path) -> list[tuple[int, int, str]]:
+    """Line, column and key of the entries of [let] on which nothing depends."""
+    import tomllib
+
+    from ..spec.let import unused
+    from ..spec.text.locate import Locator
+
+    text = path.read_text(encoding="utf-8-sig")
+    if "let" not in (data := tomllib.loads(text)):
+        return []
+    places = Locator(text)
+    return [(*places.find(("let", name))[:2], name) for name in unused(data)]
 
 
 def _refuted(loaded: Loaded) -> list[str]:

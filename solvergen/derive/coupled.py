@@ -72,6 +72,8 @@ def written_out(row: Row, states: Mapping[str, Row], kappa: int | Expr) -> Row:
         for one in state.terms:
             share = multiply(moved, one.weight)
             terms[one.source] = add(terms.get(one.source, ZERO), share)
+    worked = decay.expand()
+    decay = worked if worked.is_Rational else decay  # what is written out may cancel
     gauge = next((s.gauge for s in states.values() if s.terms), row.gauge)
     return Row(
         row.name,

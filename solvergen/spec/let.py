@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..expr.parse import function_of_x
@@ -42,6 +43,33 @@ def read_entry(spec: Reading, scope: Scope, listed: list[str], name: str, value:
         spec.fail(path, f"`{own}` cannot name a function: it is {owner}; choose another")
     body = Expression(Vocabulary.FUNCTION).read(spec, path, value)
     scope.functions = {**scope.functions, own: function_of_x(own, body)}
+
+
+def unused(data: Mapping[str, Any]) -> list[str]:
+    """The keys of [let] on which no rule depends.
+
+    >>> unused({"let": {"a": "h", "b": "a*2", "f(x)": "x"}, "step": {"weights": {"n": "f(h)"}}})
+    ['a', 'b']
+    """
+    entries = data.get("let", {})
+    waiting = [{name: value for name, value in data.items() if name != "let"}]
+    found: set[str] = set()
+    while waiting:
+        used = {name for value in waiting for text in _texts(value) for name in words(text)}
+        fresh = [key for key in entries if key.removesuffix("(x)") in used - found]
+        found |= used
+        waiting = [entries[key] for key in fresh]
+    return [key for key in entries if key.removesuffix("(x)") not in found]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The strings in a value of TOML, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for one in value.values() for text in _texts(one))
+    elif isinstance(value, list):
+        yield from (text for one in value for text in _texts(one))
 
 
 def _owner(scope: Scope, name: str) -> str:

@@ -61,6 +61,19 @@ def test_new_refuses_names_that_cannot_be_files(name, capsys):
     assert "cannot name a solver" in capsys.readouterr().err
 
 
+def test_lint_names_entries_of_let_that_nothing_uses(tmp_path, capsys):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'name = "mine"\nintegrand = "data"\n[let]\na = "h/2"\nb = "a*phi1"\nc = "h*phi1"\n"f(x)" = "x"\n'
+        '[step]\nrule = "weights"\nweights = { n = "c" }\n'
+    )
+    assert main(["lint", str(path)]) == 0
+    said = capsys.readouterr().err
+    unused = ((4, "a"), (5, "b"), (7, "f(x)"))
+    wanted = [f"mine.toml:{line}:1: `{name}` of [let] is used by no rule" for line, name in unused]
+    assert all(one in said for one in wanted) and "`c`" not in said
+
+
 def test_lint_reports_every_bad_spec(tmp_path, spec, capsys):
     bad = tmp_path / "bad.toml"
     bad.write_text(BAD, encoding="utf-8")

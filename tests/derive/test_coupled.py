@@ -98,3 +98,8 @@ def test_states_that_are_not_kept_are_refused_by_name(state):
 def test_a_coupled_solver_serves_in_no_other():
     with pytest.raises(DeriveError, match="two states"):
         derived(f'{TOP}[step]\nrule = "interpolate"\nnodes = ["n"]\n[end]\nusing = ["edict"]\n')
+
+
+def test_factors_that_cancel_are_worked_out():
+    opening = derive(load("edict")).start[0]
+    assert opening.final.decay == 1
