@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# Python compiles what it imports; pip would compile all of torch, which takes longer than to unpack it.
+PIP    := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt
 
 # Tests and commands start hundreds of interpreters: what is compiled once is kept.
 unexport PYTHONDONTWRITEBYTECODE
@@ -11,17 +13,17 @@ unexport PYTHONDONTWRITEBYTECODE
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch numpy
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[verify,hosts,fit,train,pages,fast,test,lint]'
+	$(PIP) torch numpy
+	$(PIP) -e '.[verify,hosts,fit,train,pages,fast,test,lint]'
 	# Only its sampling.py is used; its other needs are a training stack.
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps k-diffusion==0.1.1.post1
+	$(PIP) --no-deps k-diffusion==0.1.1.post1
 	touch $@
 
 # What the demo needs and no more: no diffusers, no tests.
 $(VENV)/.demo: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch numpy
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo]'
+	$(PIP) torch numpy
+	$(PIP) -e '.[demo]'
 	touch $@
 
 demo: $(VENV)/.demo
@@ -53,7 +55,7 @@ bench-gpu: $(READY)
 # The site, with the explorer and the gallery, in build/site. Every example on it is run.
 docs: $(READY)
 	mkdir -p build
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(PIP) -e '.[docs]'
 	$(BIN)/solvergen explore --out docs/explore.html
 	$(BIN)/solvergen gallery --html docs/gallery.html
 	$(BIN)/solvergen frontier --data docs/assets/frontier.json docs/assets/frontier-fashion.json --html docs/frontier-page.html
