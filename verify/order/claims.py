@@ -38,7 +38,7 @@ def weigh(
     open_questions: list[str] = []
     if claim is not None:
         _weigh_claim(claim, audited, measured, refuted, open_questions, notes)
-    _weigh_stated(target.stated, audited, refuted)
+    _weigh_stated(target.stated, audited, measured, refuted, open_questions)
     _weigh_leading(target.stated, audited, refuted)
     apart = _apart(claim, orders, measured)
     for grid, rate in measured.items():
@@ -161,11 +161,18 @@ def _single(audited: Audit) -> str:
     return f"weights carry rounding of {audited.noise:.0e}: something inside is single precision"
 
 
-def _weigh_stated(stated: dict[str, Any], audited: Audit, refuted: list[str]) -> None:
+def _weigh_stated(
+    stated: dict[str, Any],
+    audited: Audit,
+    measured: dict[str, Any],
+    refuted: list[str],
+    unproved: list[str],
+) -> None:
     """ORDER of an emitted file against the audit, for every grid class, start and end."""
     if stated.get("ORDER") and audited.noise > ROUNDED:
         refuted.append(f"{_single(audited)}, though the file plans in float64")
     wrong: list[tuple[str, str]] = []
+    short: list[tuple[str, str]] = []
     for kind, table in _as_audited(stated).items():
         found = audited.grids.get(kind)
         for start, attribute in STARTS.items():
@@ -177,12 +184,18 @@ def _weigh_stated(stated: dict[str, Any], audited: Audit, refuted: list[str]) ->
             # where rounding hides the next order, what the audit found is a lower bound
             bound = not found.exact and seen == found.exact_start
             if bound and said >= seen:
+                rates = [r.order for g, r in measured.items() if CLASS[g] == kind]
+                shown = any(order is not None and order >= said for order in rates)
+                if seen < min(said, READABLE) and not shown:
+                    text = f"could not be judged: the file states order {said} ({start}, {{}}); "
+                    short.append((kind, f"{text}the audit shows at least {seen}, and no more"))
                 continue
             if seen < said or (exact and seen != said):
                 order = f"{'' if exact else 'at least '}{said}"
                 text = f"the file states order {order} ({start}, {{}}); the audit finds {seen}"
                 wrong.append((kind, text))
     refuted += _once(wrong)
+    unproved += _once(short)
 
 
 def _as_audited(stated: dict[str, Any]) -> dict[str, Any]:
