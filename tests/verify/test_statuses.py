@@ -1,12 +1,14 @@
 """Verdicts that say no more than was proved or measured, and causes told apart."""
 
 import functools
+from dataclasses import replace
 
 import pytest
 
 from verify.judge import judge
 from verify.noise.amplitude import linear_at
-from verify.order.audit import audit
+from verify.order.audit import Audit, GridAudit, audit
+from verify.order.claims import weigh
 from verify.report.machine import exit_code
 from verify.targets import callable_target
 
@@ -132,3 +134,30 @@ def test_a_clamp_under_noise_does_not_hide_the_orders():
     assert verdict.status == "pass", verdict.findings
     assert verdict.noise["amplitude"] < 1
     assert "a clip or a threshold bites" in verdict.noise["said"][0]
+
+
+def test_a_stated_order_above_a_lower_bound_of_the_audit_is_not_passed():
+    """Weights that outgrow their digits leave nothing but the bound 0: no proof of what a file states."""
+    row = {"exact_start": [4, True], "own_start": [4, True], "own_end": [4, True]}
+    stated = {"ORDER": dict.fromkeys(("uniform", "smooth", "arbitrary"), row)}
+    target = replace(callable_target(hand.ddim), stated=stated)
+
+    def found(order, exact):
+        grid = GridAudit(order, exact, order, order, order, (), ())
+        return Audit("ok", grids=dict.fromkeys(("uniform", "smooth", "arbitrary"), grid))
+
+    status, findings = weigh(target, None, found(0, False), {}, {})
+    assert status == "error" and "states order 4" in findings[0] and "at least 0" in findings[0]
+    assert weigh(target, None, found(0, True), {}, {})[0] == "fail"
+    assert weigh(target, None, found(4, False), {}, {})[0] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("WEAK_ORDER", "draws no noise at its defaults"), ("LOCAL_ORDER", "no run on short grids")],
+)
+def test_what_is_stated_and_not_judged_is_said(name, why):
+    target = replace(callable_target(hand.ddim), stated={name: {"uniform": {"mean": [1, True]}}})
+    status, findings = weigh(target, None, Audit("ok"), {}, {})
+    assert status == "none" and len(findings) == 1 and why in findings[0]
+    assert weigh(replace(target, stated={}), None, Audit("ok"), {}, {}) == ("none", ())

@@ -52,7 +52,7 @@ from .causes import (
 from .display import display, on_grid
 from .growth import outgrown
 from .local_error import EXACT, STEPS, LocalErrors, turns_of
-from .lone_steps import Recurring, changes, lone_steps, longer, recurring
+from .lone_steps import Recurring, Tracing, changes, lone_steps, longer, recurring
 from .suspects import wrong_weights
 
 Array = NDArray[np.float64]
@@ -224,13 +224,14 @@ def _audited(
         made = calls + (steps - STEPS) * (calls - half) / (STEPS - STEPS // 2)
         return round(made) if made == round(made) else None
 
+    traced = Tracing(run, tracer, clock, after, noise, where)
     gap = far_reach(run, clock, after, noise, where, tracer, expected)
     lone: tuple[tuple[int, int], ...] = ()
     turn: Recurring | None = None
     if gap is not None:
-        turn = recurring(run, tracer, clock, after, noise, where)
+        turn = recurring(traced)
         if turn is None:
-            lone = lone_steps(run, tracer, clock, after, noise, where)
+            lone = lone_steps(traced)
         else:
             gap = far_reach(run, clock, after, noise, where, tracer, period=turn.period)
         if gap is not None and not lone:
@@ -255,13 +256,11 @@ def _audited(
         found = {kind: _clearer(g, again[kind], deepest) for kind, g in found.items()}
     least = min(g.exact_start for g in found.values())
     if gap is None and turn is None and "uniform" in classes and changes(families["uniform"][0]):
-        turn = recurring(run, tracer, clock, after, noise, where)
+        turn = recurring(traced)
     if not lone and turn is None and least < 6:
-        lone = lone_steps(run, tracer, clock, after, noise, where, short=STEPS)
+        lone = lone_steps(traced, short=STEPS)
         if lone:
-            families = {
-                k: longer(run, tracer, k, ladder, noise, clock, after, where) for k in classes
-            }
+            families = {k: longer(traced, k, ladder) for k in classes}
             found = _judged_all(families, {k: [] for k in classes}, ladder, noise, deepest)
     found = {kind: counted_once(g, lone) for kind, g in found.items()}
     if turn is not None:

@@ -16,6 +16,17 @@ from .stated_error import bound_only
 READABLE = 4
 # of weights, above what float64 leaves
 ROUNDED = 1e-10
+# why what a file states is not judged here
+UNHELD = {
+    "LOCAL_ORDER": (
+        "claims no order, and states one of single steps whose weights change along the run, which no run on "
+        "short grids confirms: nothing was judged but its real runs"
+    ),
+    "WEAK_ORDER": (
+        "claims no order, and states weak ones, but draws no noise at its defaults: these were not judged; give "
+        "options with which it draws"
+    ),
+}
 STARTS = {"exact_start": "exact_start", "own_start": "own_start", "own_end": "own_end"}
 
 
@@ -53,6 +64,8 @@ def weigh(
     if extra.get("floor"):
         notes.append(f"single-precision casts of the host cause an error of {extra['floor']:.1e}")
     held = claim is not None or bool(target.stated.get("ORDER"))
+    if not held:
+        notes += [text for name, text in UNHELD.items() if target.stated.get(name)]
     status = "fail" if refuted else ("pass" if held else "none")
     if apart:
         return "disagree", tuple(apart + refuted + open_questions + notes)

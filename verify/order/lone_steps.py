@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..errors import ConductError
 from ..probe.family import family_of
 from ..probe.tableau import Tableau, in_form
-from ..probe.trace import Run
+from ..probe.trace import Run, Trace
 from ..problems import grids
 from .approach import Tracer
 from .local_error import STEPS, LocalErrors
@@ -37,6 +37,39 @@ LONGER, SHORT = 140, 0.004
 
 
 @dataclass(frozen=True)
+class Tracing:
+    """A sampler, how it is traced, and how its traces are read.
+
+    Args:
+        run, tracer: see Approach.
+        form: clock in which the tableaux are read.
+        after: see Trace.accepted.
+        noise: relative rounding of the sampler's weights.
+        where: lambda at which grids shrink.
+    """
+
+    run: Run
+    tracer: Tracer
+    form: str
+    after: int
+    noise: float
+    where: float
+
+    def trace(self, kind: str, n: int, h: float) -> Trace:
+        """The trace of a run of n steps of about h."""
+        return self.tracer(self.run, grids.local(kind, n, h, self.where))
+
+    def tableau(self, n: int, h: float) -> Tableau:
+        """The tableau of a run of n equal steps."""
+        return in_form(self.trace("uniform", n, h), self.form, self.after)
+
+    def family(self, kind: str, n: int, ladder: Array) -> list[Tableau]:
+        """The tableaux of runs of n steps of the sizes of a ladder."""
+        made = [self.trace(kind, n, h) for h in ladder]
+        return family_of(made, self.noise, self.form, self.after)
+
+
+@dataclass(frozen=True)
 class Recurring:
     """Steps of their own that come back.
 
@@ -49,16 +82,7 @@ class Recurring:
     steps: tuple[tuple[int, int], ...]
 
 
-def lone_steps(
-    run: Run,
-    tracer: Tracer,
-    form: str,
-    after: int,
-    noise: float,
-    where: float,
-    *,
-    short: int | None = None,
-) -> tuple[tuple[int, int], ...]:
+def lone_steps(way: Tracing, *, short: int | None = None) -> tuple[tuple[int, int], ...]:
     """(step, power of its local error) of each step that stands alone; () when there is none.
 
     Args:
@@ -67,29 +91,23 @@ def lone_steps(
     """
     n = short or LONG
     try:
-        found = _outliers(in_form(tracer(run, grids.local("uniform", n, EVEN, where)), form, after))
-        if short and found:
-            twice = grids.local("uniform", 2 * n, EVEN, where)
-            again = _outliers(in_form(tracer(run, twice), form, after))
-            if len(again) > len(found):
-                return ()
+        found = _outliers(way.tableau(n, EVEN))
+        if short and found and len(_outliers(way.tableau(2 * n, EVEN))) > len(found):
+            return ()
     except ConductError:
         return ()
     if not 0 < len(found) <= MOST:
         return ()
-    return _with_powers(found, run, tracer, form, after, noise, where, n)
+    return _with_powers(found, way, n)
 
 
-def recurring(
-    run: Run, tracer: Tracer, form: str, after: int, noise: float, where: float
-) -> Recurring | None:
+def recurring(way: Tracing) -> Recurring | None:
     """Steps that are rules of their own and come back at every so many steps; None without any."""
-    size = SHORT if noise < 1e-10 else EVEN
     try:
-        made = tracer(run, grids.local("uniform", LONGER, size, where))
+        made = way.tableau(LONGER, SHORT if way.noise < 1e-10 else EVEN)
     except ConductError:
         return None
-    rows, top = _rows(in_form(made, form, after))
+    rows, top = _rows(made)
     period = _period(rows, SMOOTH * top)
     if period is None:
         return None
@@ -101,31 +119,22 @@ def recurring(
     if not odd or 2 * len(odd) > period:
         return None
     first = [FIRST + k for k in odd]
-    found = _with_powers(first, run, tracer, form, after, noise, where, LONG)
+    found = _with_powers(first, way, LONG)
     if 2 * len(odd) == period:
         # of two kinds as many, the one with the larger error is the odd one
         rest = [FIRST + k for k in range(period) if k not in odd]
-        other = _with_powers(rest, run, tracer, form, after, noise, where, LONG)
+        other = _with_powers(rest, way, LONG)
         found = min(found, other, key=lambda steps: min(power for _, power in steps))
     step, power = min(found, key=lambda pair: pair[1])
-    if _of_a_turn(step, period, run, tracer, form, after, noise, where) > power:
+    if _of_a_turn(step, period, way) > power:
         # the last steps of a turn make good what the first ones miss: a method of several steps
         return None
     return Recurring(period, tuple((step % period or period, power) for step, power in found))
 
 
-def _of_a_turn(
-    step: int,
-    period: int,
-    run: Run,
-    tracer: Tracer,
-    form: str,
-    after: int,
-    noise: float,
-    where: float,
-) -> int:
+def _of_a_turn(step: int, period: int, way: Tracing) -> int:
     """Power of the local error of a whole turn of steps, from where it is best begun."""
-    reader = _reader(run, tracer, form, after, noise, where, LONG)
+    reader = _reader(way, LONG)
     rows = reader.family[0].accepted
     begun = [s for s in range(step, step + min(period, BLOCK)) if s + period < len(rows)]
     return max((reader.local(rows[s], rows[s + period]).exponent for s in begun), default=0)
@@ -146,29 +155,17 @@ def _period(rows: dict[int, Array], near: float) -> int | None:
     return None
 
 
-def _with_powers(
-    steps: list[int],
-    run: Run,
-    tracer: Tracer,
-    form: str,
-    after: int,
-    noise: float,
-    where: float,
-    n: int,
-) -> tuple[tuple[int, int], ...]:
+def _with_powers(steps: list[int], way: Tracing, n: int) -> tuple[tuple[int, int], ...]:
     """Steps of a run of n steps with the powers of their local errors."""
-    reader = _reader(run, tracer, form, after, noise, where, n)
+    reader = _reader(way, n)
     rows = reader.family[0].accepted
     return tuple((s, reader.local(rows[s], rows[s + 1]).exponent) for s in steps)
 
 
-def _reader(
-    run: Run, tracer: Tracer, form: str, after: int, noise: float, where: float, n: int
-) -> LocalErrors:
+def _reader(way: Tracing, n: int) -> LocalErrors:
     # for the power of h a few sizes of steps are enough
-    ladder = np.geomspace(0.004, 0.05, 12) if noise < 1e-10 else np.geomspace(0.024, 0.3, 12)
-    made = [tracer(run, grids.local("uniform", n, h, where)) for h in ladder]
-    return LocalErrors(family_of(made, noise, form, after), ladder, noise, DEEPEST)
+    ladder = np.geomspace(0.004, 0.05, 12) if way.noise < 1e-10 else np.geomspace(0.024, 0.3, 12)
+    return LocalErrors(way.family("uniform", n, ladder), ladder, way.noise, DEEPEST)
 
 
 def _rows(t: Tableau) -> tuple[dict[int, Array], float]:
@@ -200,16 +197,6 @@ def _gap(one: Array, other: Array) -> float:
     return float(max(np.abs(one[:count] - other[:count]).max(), *rest))
 
 
-def longer(
-    run: Run,
-    tracer: Tracer,
-    kind: str,
-    h: Array,
-    noise: float,
-    form: str,
-    after: int,
-    where: float,
-) -> list[Tableau]:
+def longer(way: Tracing, kind: str, h: Array) -> list[Tableau]:
     """A family of runs twice as long, whose inner steps a lone step in the middle leaves alone."""
-    made = [tracer(run, grids.local(kind, 2 * STEPS, step, where)) for step in h]
-    return family_of(made, noise, form, after)
+    return way.family(kind, 2 * STEPS, h)
