@@ -108,7 +108,7 @@ def _unmet(problem: dict[str, Any], named: bool) -> Iterator[str]:
     if named or len(unmet) < 4:
         yield from (f"no result of {name}: {reason}" for name, reason in unmet.items())
     elif unmet:
-        yield f"no result of {len(unmet)} solvers at these numbers of calls: {', '.join(unmet)}"
+        yield f"no result of {len(unmet)} solvers at these numbers of calls; --solvers NAME says why"
     if not problem["points"]:
         yield "no pair has a result; give other --nfe, --solvers or --grids"
 
