@@ -162,9 +162,7 @@ class Analysis:
         """The order of the main step with exact start, per class."""
         self.found = {UNIFORM: self.leading(self.case(UNIFORM).deciding())}
         free = self.program.main.uneven
-        seeds = (
-            [self.leading(self.case(ARBITRARY, seed).deciding()) for seed in (1, 2)] if free else []
-        )
+        seeds = [self.within(self.case(ARBITRARY, seed)) for seed in (1, 2)] if free else []
         uniform = self.order(self.found[UNIFORM])
         if self.cases.jets and uniform.exact:
             uniform = replace(uniform, exact=self.certain(UNIFORM, uniform.value + 1))
@@ -174,11 +172,20 @@ class Analysis:
         )
         smooth = uniform
         if arbitrary.value < uniform.value:
-            self.found[SMOOTH] = self.leading(self.case(SMOOTH).deciding())
+            self.found[SMOOTH] = self.within(self.case(SMOOTH))
             smooth = min(uniform, self.order(self.found[SMOOTH]), key=lambda order: order.value)
             if arbitrary.value < smooth.value:
                 arbitrary = replace(arbitrary, exact=self.persists(arbitrary.value + 1))
         return {UNIFORM: uniform, SMOOTH: smooth, ARBITRARY: arbitrary}
+
+    def within(self, case: Case) -> Leading | None:
+        """The leading local error on grids among which the uniform ones are.
+
+        It is no smaller there, so that one expansion, as far as the uniform one, finds it.
+        """
+        case, uniform = case.deciding(), self.found[UNIFORM]
+        found = self.leading(case, int(uniform.exponent)) if uniform else None
+        return found or self.leading(case)
 
     def order(self, found: Leading | None) -> Order:
         """The order that a leading local error means."""

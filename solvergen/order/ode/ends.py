@@ -146,7 +146,8 @@ def start_error(case: Case, order: int) -> Leading | None:
     def expand(limit: int) -> Words:
         return longer.expand(limit + extra, lambda r: StartRun(r, program).run())
 
-    found = first_error(expand, 1, order, longer.power)
+    # There is none as a rule, so that one expansion up to h^order is cheaper than a search from h on.
+    found = first_error(expand, order, order, longer.power)
     return found if found and found.exponent <= order else None
 
 
@@ -172,7 +173,7 @@ def end_error(case: Case, order: int, predictor: int) -> Leading | None:
         def expand(limit: int, last: tuple[Step, ...] = last, ending: Case = ending) -> Words:
             return ending.expand(limit, lambda r: end_run(r, case.program, last, limit, predictor))
 
-        found = first_error(expand, 1, order) if last else None
+        found = first_error(expand, order, order) if last else None
         if found and found.exponent <= order and (not worst or found.exponent < worst.exponent):
             worst = found
     return worst
