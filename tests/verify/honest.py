@@ -190,7 +190,12 @@ def _in_root(model, x, sigmas, order):
     def slope(w, z):
         return 7 * (z - _told(model, z, w**7)) / w
 
-    return adams(slope, x, (sigmas ** (1 / 7)).tolist(), order)
+    if sigmas[-1] > 0:
+        return adams(slope, x, (sigmas ** (1 / 7)).tolist(), order)
+    # level 0 is far away in this clock: no rule with history reaches there, the prediction does
+    last = len(sigmas) - 1
+    x = adams(slope, x, (sigmas[:last] ** (1 / 7)).tolist(), order) if last > 1 else x
+    return _told(model, x, sigmas[last - 1])
 
 
 def _in_angle(model, x, sigmas, order):
