@@ -102,7 +102,14 @@ def carried(
     found = [Term(source, substitute(weight, values)) for source, weight in rule.carry]
     defaults = {p.name: p.default for p in context.parameters}
     total = add(*(term.weight for term in found))
-    if found and not is_one(total, defaults):
+    try:
+        kept = not found or is_one(total, defaults)
+    except (ValueError, ArithmeticError):
+        raise DeriveError(
+            f"the factors on the states have no real value: their sum is {show(total)}",
+            (*rule.where, "carry"),
+        ) from None
+    if not kept:
         raise DeriveError(
             f"the factors on the states must sum to 1, or a state without model output is not kept; "
             f"their sum is {show(total)}",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from sympy import Integer, Rational, Symbol
 
+from solvergen.derive import derive
 from solvergen.derive.draws import _ordered
 from solvergen.derive.hermite import hermite
-from solvergen.errors import DeriveError
+from solvergen.errors import DeriveError, SolvergenError
+from solvergen.spec import parse_solver
 
 STATES = [Integer(0), Integer(-1), Rational(-7, 3), Rational(-10, 3)]
 
@@ -33,3 +35,13 @@ def test_places_of_one_path_are_in_order_or_refused():
     for unknown in ({a, b}, {a, half}, {a, half, Integer(1)}):
         with pytest.raises(DeriveError, match="at most one place may be a parameter"):
             _ordered(unknown)
+
+
+@pytest.mark.parametrize("share", ["sqrt(-1)", "sqrt(-h)", "(h - h)**-1"])
+def test_factors_on_states_without_a_value_are_refused(share):
+    text = (
+        'name = "none"\nintegrand = "noise"\ncoordinate = "clock"\n[start]\nusing = ["euler_sigma"]\n'
+        f'[step]\nrule = "weights"\ncarry = {{ x = "1 - {share}", x-1 = "1" }}\nweights = {{ n = 1 }}\n'
+    )
+    with pytest.raises(SolvergenError, match="no real value|zero"):
+        derive(parse_solver(text))
