@@ -70,6 +70,7 @@ STATED = (
     "LEADING_ERROR",
     "NOISE",
     "WEAK_ORDER",
+    "LOCAL_ORDER",
     "STEPS",
     "LEVELS",
     "NUMBERS",

@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from verify.noise.amplitude import linear_at
 from verify.order.audit import Audit, GridAudit, audit
 from verify.order.claims import weigh
 from verify.report.machine import exit_code
-from verify.targets import callable_target
+from verify.targets import callable_target, find
 
 from . import handwritten as hand
 from . import handwritten_noise as hand_noise
@@ -161,3 +162,8 @@ def test_what_is_stated_and_not_judged_is_said(name, why):
     status, findings = weigh(target, None, Audit("ok"), {}, {})
     assert status == "none" and len(findings) == 1 and why in findings[0]
     assert weigh(replace(target, stated={}), None, Audit("ok"), {}, {}) == ("none", ())
+
+
+def test_an_order_of_single_steps_is_read_from_a_file():
+    (target,) = find(str(Path(__file__).parents[2] / "generated" / "heunpp2.py"))
+    assert "LOCAL_ORDER" in target.stated
