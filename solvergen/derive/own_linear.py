@@ -149,7 +149,7 @@ def _row(
 ) -> Row:
     """u_c = Σ d_k e^{−ℓ(c−c_k)h} u_k + Σ w_j G_j with u_j in the place of each G_j beside N_j.
 
-    A factor of a row is told beside e^{−κ(c−c_k)h}, so that the first sum has d_k e^{(κ−ℓ)(c−c_k)h} and the
+    The factors of a row stand beside e^{−κ(c−c_k)h}, so that the first sum has d_k e^{(κ−ℓ)(c−c_k)h} and the
     second gives (ℓ − κ) w_j e^{κ(c−c_j)h}.
     """
     excess, c = subtract(linear, lift(kappa)), row.place.lam(kappa)

@@ -111,7 +111,7 @@ In formulas and messages the first coordinate beside λ and the clock is y, the 
 Steps take out the linear part of the integrand exactly, u' = −κu + N, κ = 1 with N = D of data and κ = −1 with
 N = −ε of noise. `linear` is another number ℓ for that: u' = −ℓu + G, where rules approximate
 G = N + (ℓ − κ)u. ℓ = 0 makes them plain Adams or Runge-Kutta methods on x/α in λ; a parameter can be fitted.
-Orders are proved and hold for all values, as G is as smooth as N; the emitted file reads the same model outputs and
+Orders are proved as for any rule, since G is as smooth as N; the emitted file reads the same model outputs and
 keeps past states beside them:
 
 ```toml
