@@ -51,7 +51,8 @@ GUARDS = {
     "order/questions/certificate.py": ["tests/certificates"],
     "emit": [
         *("tests/emit/test_formula.py", "tests/emit/test_specialise.py", EMITTED),
-        *("tests/emit/test_jumps.py", "tests/emit/test_adaptive.py", CORE, COMMANDS),
+        *("tests/emit/test_jumps.py", "tests/emit/test_adaptive.py", "tests/derive/test_places.py"),
+        *(CORE, COMMANDS),
         "tests/emit/test_meaning.py::test_corners_of_the_language_are_their_programs",
     ],
     "emit/comfyui_folder.py": ["tests/hosts/test_comfyui.py", "tests/export/test_command.py"],
