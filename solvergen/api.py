@@ -62,7 +62,10 @@ class Solver:
         source = f"Solver({name!r})"
         named: dict[str, Spec] = {}
         data = _as_toml({"name": name, "integrand": integrand, **tables}, named)
-        self.spec = solver_of(data, source)
+        try:
+            self.spec = solver_of(data, source)
+        except SolvergenError as error:
+            raise error.with_traceback(None) from None
         self._path = Path(source)
         self._named = named
 
@@ -380,7 +383,11 @@ def read(path: str | Path) -> Solver:
     """
     from .spec.reader import read_solver
 
-    return Solver._of(read_solver(path), Path(path))
+    try:
+        spec = read_solver(path)
+    except SolvergenError as error:
+        raise error.with_traceback(None) from None  # the message, without the reader's frames
+    return Solver._of(spec, Path(path))
 
 
 def _as_toml(value: Any, named: dict[str, Spec]) -> Any:

@@ -18,6 +18,11 @@ def require(text: str) -> None:
         return
     if path.suffix == ".py":
         raise TargetError(f"{text}: no such file; give a .py file, a folder or module:function")
+    if path.suffix == ".toml":
+        raise TargetError(
+            f"{text}: a spec, and what is judged is code; run `solvergen generate {text} --out FOLDER` first, and "
+            "give the file that it writes"
+        )
     hint = (
         f"; if it is a gallery name, run `solvergen generate {text}` first and give the file"
         if text.isidentifier()

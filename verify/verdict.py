@@ -90,7 +90,10 @@ class Verdict:
         )
         claim = "" if self.claim is None else f"; claims {self.claim}"
         return "\n    ".join(
-            [f"{self.target}: {self.status}; order on {orders}{claim}", *self.findings]
+            [
+                f"{self.target}: {'no claim' if self.status == 'none' else self.status}; order on {orders}{claim}",
+                *self.findings,
+            ]
         )
 
     def _repr_html_(self) -> str | None:

@@ -45,10 +45,15 @@ def run_explore(args: argparse.Namespace) -> int:
 
     try:
         from solvergen.verify.errors import VerifyError
+        from solvergen.verify.report import site
 
         from ..explore.page import page
     except ModuleNotFoundError as error:
         raise SolvergenError(f"`explore` needs {error.name}; {install('verify,pages')}") from None
+    try:
+        site.require()
+    except VerifyError as error:
+        raise SolvergenError(str(error)) from None
     if args.learn:
         from .explore_students import learn
 

@@ -37,7 +37,7 @@ STARTS = {"last row": 40, "whole": 160}
 Told = Callable[[str], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tuned:
     """A calibrated solver.
 
@@ -57,6 +57,14 @@ class Tuned:
     def stage(self) -> Stage:
         """The stage that is kept: the best on starts that no fit saw."""
         return self.found.best
+
+    def __repr__(self) -> str:
+        """What was kept, in a line: trajectories and networks would fill the screen."""
+        stage, problem = self.stage, self.found.problem
+        return (
+            f"<Tuned {self.name}: {stage.table.calls} calls on {problem.name}, {stage.name}, "
+            f"rms {stage.error:.3g} on new starts>"
+        )
 
     def mean(self) -> Tensor:
         """The mean that the file holds: all of it where it fits, else one number per channel."""

@@ -206,6 +206,18 @@ def test_ipython_shows_programs_reports_and_errors(capsys: pytest.CaptureFixture
         InteractiveShell.clear_instance()
 
 
+def test_the_readers_frames_do_not_stand_before_a_message(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text('name = "a"\nintegrand = "data"\n[step]\nrul = "x"\n', encoding="utf-8")
+    for read in (lambda: sg.read(path), lambda: sg.Solver("a", "data", step={"rul": "x"})):
+        with pytest.raises(sg.SpecError, match="did you mean `rule`") as caught:
+            read()
+        assert {Path(str(frame.path)).name for frame in caught.traceback} <= {
+            "test_api.py",
+            "api.py",
+        }
+
+
 def test_errors_in_notebooks_are_the_message_alone() -> None:
     with pytest.raises(sg.SpecError) as caught:
         sg.Solver("mine", "data", step={"rule": "interpolat"})

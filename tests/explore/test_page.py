@@ -7,6 +7,7 @@ import shutil
 import pytest
 import torch
 
+from solvergen.cli import main
 from solvergen.explore import figures
 from verify.problems.mixture import GaussianMixture
 from verify.problems.reference import ends
@@ -128,3 +129,14 @@ def test_a_greater_strength_of_noise_moves_the_paths_and_keeps_the_law(opened):
     tab.wait_for_timeout(400)
     distance = float(reading.inner_text().split("law: ")[1].split(";")[0])
     assert distance < 0.03  # DDIM in 40 steps, 4000 ends
+
+
+@pytest.mark.parametrize("command", [["gallery", "--html"], ["explore", "--out"]])
+def test_without_the_charts_package_it_is_named_before_anything_runs(
+    command, monkeypatch, capsys, tmp_path
+):
+    monkeypatch.setattr("verify.report.site.importlib.util.find_spec", lambda name: None)
+    assert main([command[0], "ddim", command[1], str(tmp_path / "page.html")]) == 2
+    out, said = capsys.readouterr()
+    assert out == "" and "pages" in said and "Traceback" not in said
+    assert not list(tmp_path.iterdir())

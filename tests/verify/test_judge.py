@@ -228,6 +228,7 @@ def test_a_strangers_words_cannot_break_the_page():
     [
         ("nowhere.py", "no such file"),
         ("nowhere", "not a target"),
+        ("mine.toml", "run `solvergen generate mine.toml --out FOLDER` first"),
         ("json:nothing", "has no 'nothing'"),
         ("nomodule_at_all:f", "cannot be imported"),
         ("json:loads", "is not known; name its convention"),

@@ -116,6 +116,8 @@ def _name(nodes: Array, i: int) -> str:
     """Whose output it is: of the step's start, of a stage, of steps before."""
     if abs(nodes[i]) < USED:
         return "the output of the step's start"
+    if abs(nodes[i] - 1) < USED:
+        return "the output at the step's end"
     if nodes[i] > 0:
         return f"the output at {nodes[i]:.4g} of the step"
     back = int((nodes[nodes < -USED] >= nodes[i] - USED).sum())
