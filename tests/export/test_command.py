@@ -132,3 +132,12 @@ def test_rules_that_a_class_does_not_have_tell_it_no_method():
     assert family_of("dpmpp_2m")[1]["solver_order"] == 2
     assert "solver_order" not in family_of("dpmpp_2m_afs")[1]
     assert family_of("dpmpp_3m_as_shipped_by_diffusers")[1]["solver_order"] == 3
+
+
+def test_a_solver_without_a_corrector_says_so_to_its_class():
+    for name, order in (("sa_solver_sde_p2", 0), ("sa_solver_sde_p2c2", 2)):
+        family, method = family_of(name)
+        assert family == "SASolver" and (method["predictor_order"], method["corrector_order"]) == (
+            2,
+            order,
+        )

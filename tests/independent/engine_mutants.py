@@ -116,6 +116,21 @@ EQUIVALENT = {
         "if len(text := python(ratio)) <= 60:",
         "comparison",
     ): "a weight of exactly 60 characters stands on a line of its own: looks",
+    (
+        "solvergen/emit/torch_file.py",
+        "if len(text) + 6 <= width:",
+        "comparison",
+    ): "a text of exactly that width is broken into lines: looks",
+    (
+        "solvergen/emit/fitted_parts.py",
+        'if len(line := f"{head}({inner}){tail}") <= WIDTH:',
+        "comparison",
+    ): "a line of exactly that width is broken: looks",
+    (
+        "solvergen/order/ode/cases.py",
+        "name: self.point(i, seed) if name in self.free else grids.generic_ratio(61 + seed, i)",
+        "number",
+    ): "another generic number",
 }
 CPU = 400  # seconds that a mutant may use, several times what its guards take
 

@@ -5,6 +5,7 @@ import pytest
 from solvergen import gallery
 from solvergen.derive import derive
 from solvergen.order import analyse
+from solvergen.order.expansion.grid import symbolic
 
 
 def report(name):
@@ -42,3 +43,10 @@ def test_weights_that_know_how_far_the_run_has_come():
     found = report("heunpp2")
     assert table(found, "own_end") == [1, 1, 1]
     assert str(found.uniform).endswith("[(remaining - 1/2) D']")
+
+
+def test_points_inside_a_block_are_symbols_and_its_ends_are_numbers():
+    position = symbolic(3).position
+    assert (position(0), position(3)) == (0, 1)
+    assert [str(position(site))[:7] for site in (1, 2)] == ["<in g1:", "<in g2:"]
+    assert str(symbolic().position(-2)).startswith("<in r1, r2:") and symbolic().position(1) == 1
