@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SolvergenError
-from ..installing import install
+from ..installing import install, needs
 from . import parsing
 
 
@@ -45,15 +45,11 @@ def run_explore(args: argparse.Namespace) -> int:
 
     try:
         from solvergen.verify.errors import VerifyError
-        from solvergen.verify.report import site
 
         from ..explore.page import page
     except ModuleNotFoundError as error:
         raise SolvergenError(f"`explore` needs {error.name}; {install('verify,pages')}") from None
-    try:
-        site.require()
-    except VerifyError as error:
-        raise SolvergenError(str(error)) from None
+    needs("jinja2", "bokeh", extras="verify,pages")
     if args.learn:
         from .explore_students import learn
 

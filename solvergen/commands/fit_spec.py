@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SolvergenError
+from ..installing import needs
 from .parsing import command
 from .terminal import complain
 
@@ -49,7 +50,7 @@ def add(commands: Any) -> None:
 
 def run_fit(args: argparse.Namespace) -> int:
     """Fit, write the three files, print what was measured; 130 after Ctrl-C."""
-    from .fitting import needs, progress
+    from .fitting import progress
 
     needs("torch", "scipy", "safetensors", "tomlkit")
     if args.out.suffix != ".toml":
@@ -58,14 +59,13 @@ def run_fit(args: argparse.Namespace) -> int:
         raise SolvergenError(f"--threads must be at least 1; found {args.threads}")
     import torch
 
+    from ..fit.problems.lookup import cache_folder, problem
+    from ..fit.specs.outcome import fit_spec
+    from ..loading import load
     from ..writing import promised
 
     for suffix in (".toml", ".py", ".json"):
         promised(args.out.with_suffix(suffix))
-    from ..fit.problems.lookup import cache_folder, problem
-    from ..fit.specs.outcome import fit_spec
-    from ..loading import load
-
     torch.set_num_threads(args.threads)
     try:
         fitted = fit_spec(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SolvergenError
-from ..installing import install
+from ..installing import needs
 from .parsing import command
 
 
@@ -260,9 +260,8 @@ def _add_fit_statistics(commands: Any) -> None:
 def run_fit_statistics(args: argparse.Namespace) -> int:
     """Take ends of trajectories as data, measure, write the tensors and the sampler."""
     needs("torch", "scipy", "safetensors")
-    from ..fit.problem import remembered
     from ..fit.problems.lookup import cache_folder, problem
-    from ..fit.statistics.estimate import estimate
+    from ..fit.statistics.estimate import estimate, fits
     from ..fit.statistics.file import written
     from ..fit.teacher import taught
     from ..spec.file_name import name_refusal
@@ -284,7 +283,7 @@ def run_fit_statistics(args: argparse.Namespace) -> int:
     for path in (args.out, beside):
         promised(path)
     model = problem(args.on)
-    remembered(model, args.points, 3 + 4 * (args.levels + 1), "--points")
+    fits(model, args.points, args.levels)
     data = taught(model, args.points, args.seed, cache=cache_folder() / "pairs", tell=progress).ends
     found = estimate(model, data, levels=args.levels, seed=args.seed, tell=progress)
     progress("")
@@ -306,15 +305,6 @@ def numbers_of_calls(text: str, option: str = "--steps") -> range:
     if not numbers or numbers[0] < 2 or numbers[-1] > 64:
         raise SolvergenError(f"{option} must lie between 2 and 64 and rise; found {text}")
     return numbers
-
-
-def needs(*packages: str) -> None:
-    """Say which package is missing before anything is imported."""
-    from importlib.util import find_spec
-
-    missing = [name for name in packages if find_spec(name) is None]
-    if missing:
-        raise SolvergenError(f"this needs {', '.join(missing)}; {install('fit')}")
 
 
 def progress(line: str) -> None:

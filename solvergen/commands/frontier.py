@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SolvergenError
-from .fitting import needs, numbers_of_calls, progress
+from ..installing import needs
+from .fitting import numbers_of_calls, progress
 from .parsing import command
 
 DEFAULT = ("image", "generic")

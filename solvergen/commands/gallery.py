@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..installing import install
+from ..installing import install, needs
 from .listing import add_filters, chosen
 from .parsing import command
 
@@ -38,19 +38,9 @@ def run_gallery(args: argparse.Namespace) -> int:
     from .. import gallery
     from ..errors import OrderError, SolvergenError
     from ..writing import write
+    from .gallery_page import page
 
-    try:
-        from solvergen.verify.errors import VerifyError
-        from solvergen.verify.report import site
-
-        from .gallery_page import page
-    except ModuleNotFoundError as error:
-        raise SolvergenError(f"`gallery` needs {error.name}; {install('pages')}") from None
-
-    try:
-        site.require()
-    except VerifyError as error:
-        raise SolvergenError(str(error)) from None
+    needs("jinja2", "bokeh", extras="pages")
     entries = chosen(args.specs or gallery.names(), args)
     for one in entries:
         if one.refused:

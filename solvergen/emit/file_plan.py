@@ -16,7 +16,7 @@ from ..program.model import Program
 from ..program.row import Row, depth
 from ..program.step import Step
 
-# The factor by which a call at the end of a step is told the level of n.
+# Ratio of the levels of n and of the end of the step: a call at the end that is told n's level uses it.
 LEVEL_OF_N = exp(Symbol("h"))
 LETTER = {"data": "d", "noise": "e", "velocity": "v"}
 

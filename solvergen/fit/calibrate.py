@@ -87,10 +87,8 @@ class Calibration:
     @property
     def apart(self) -> bool:
         """Whether a last row for each scale does better on the starts not used."""
-        mean = [
-            sum(e**2 for e in errors) for errors in zip(*map(_squares, self.scales), strict=True)
-        ]
-        return bool(mean) and mean[1] < mean[0]
+        gained = sum(scale.together**2 - scale.alone.error**2 for scale in self.scales)
+        return gained > 0
 
     @property
     def best(self) -> Stage:
@@ -224,9 +222,13 @@ def last_row_of(table: Table, pairs: Pairs) -> tuple[Table, float]:
 
     A quarter of the starts chooses the ridge, in four turns; all of them then give the row.
     """
+    return _least(table, pairs.scaled, *_missing(table, pairs))
+
+
+def _missing(table: Table, pairs: Pairs) -> tuple[Tensor, Tensor]:
+    """What a table's ends miss (b, d), and its outputs (N, b, d), of which a last row is made."""
     finals, found = outputs(pairs.scaled, table, pairs.starts)
-    missing = (pairs.ends - finals).flatten(1).double()
-    return _least(table, pairs.scaled, missing, found.flatten(2).double())
+    return (pairs.ends - finals).flatten(1).double(), found.flatten(2).double()
 
 
 def _least(table: Table, scaled: Scaled, missing: Tensor, columns: Tensor) -> tuple[Table, float]:
@@ -253,12 +255,11 @@ def _apart(best: Stage, seen: Pairs, held: Pairs) -> Iterator[Scale]:
     problem, table = seen.scaled.problem, best.table
     parts = []
     for pairs in (seen, held):
-        finals, found = outputs(pairs.scaled, table, pairs.starts)
-        missing = (pairs.ends - finals).flatten(1).double()
+        missing, columns = _missing(table, pairs)
         rows = (
             torch.arange(len(missing)) % problem.period // (problem.period // len(problem.scales))
         )
-        parts.append((missing, found.flatten(2).double(), rows))
+        parts.append((missing, columns, rows))
     width = math.atan(table.levels[0]) - math.atan(seen.scaled.end)
     for number, name in enumerate(problem.scales):
         begun = time.monotonic()
@@ -273,9 +274,7 @@ def _apart(best: Stage, seen: Pairs, held: Pairs) -> Iterator[Scale]:
         left = [
             missing - width * torch.einsum("j,jbd->bd", moved, columns) for missing, columns in mine
         ]
-        columns = mine[1][1].permute(1, 2, 0)
-        solved = torch.linalg.lstsq(columns, mine[1][0][..., None]).solution
-        rest = mine[1][0] - (columns @ solved)[..., 0]
+        rest = _beyond(*mine[1])
         rms = [
             problem.std * float((v**2).mean().sqrt()) for v in (mine[1][0], left[1], left[0], rest)
         ]
@@ -283,18 +282,17 @@ def _apart(best: Stage, seen: Pairs, held: Pairs) -> Iterator[Scale]:
         yield Scale(name, rms[0], alone)
 
 
-def _squares(scale: Scale) -> tuple[float, float]:
-    return scale.together, scale.alone.error
-
-
 def span_bound(table: Table, pairs: Pairs) -> float:
     """The rms error, in units of the deviation, when every sample has its own best last row."""
-    finals, found = outputs(pairs.scaled, table, pairs.starts)
-    missing = (pairs.ends - finals).flatten(1).double()
-    columns = found.flatten(2).permute(1, 2, 0).double()
-    best = torch.linalg.lstsq(columns, missing[..., None]).solution
-    rest = missing - (columns @ best)[..., 0]
+    rest = _beyond(*_missing(table, pairs))
     return float((rest**2).mean().sqrt())
+
+
+def _beyond(missing: Tensor, columns: Tensor) -> Tensor:
+    """What no weights of the outputs (N, b, d) give of what is missing (b, d), sample by sample."""
+    by_sample = columns.permute(1, 2, 0)
+    best = torch.linalg.lstsq(by_sample, missing[..., None]).solution
+    return missing - (by_sample @ best)[..., 0]
 
 
 def _solved(columns: Tensor, missing: Tensor, ridge: float) -> Tensor:

@@ -131,11 +131,7 @@ def checked(problem: Problem) -> Problem:
         kept = x.clone()
         with torch.no_grad():
             out, again = problem.denoiser(x, level), problem.denoiser(kept.clone(), level)
-        if not isinstance(out, Tensor) or out.shape != x.shape:
-            shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-            raise ProblemError(
-                f"{where}: the denoiser must return the shape of x, {tuple(x.shape)}; found {shape}"
-            )
+        out = answered(out, x, f"{where}: the denoiser")
         if out.dtype in (torch.float16, torch.bfloat16):
             raise ProblemError(f"{where}: the model answers in {out.dtype}; load it in float32")
         if out.dtype != problem.dtype:
@@ -157,6 +153,18 @@ def checked(problem: Problem) -> Problem:
                 f"{sigma}; call eval() of the network, and take its random numbers from x alone"
             )
     return problem
+
+
+def answered(out: object, x: Tensor, whose: str) -> Tensor:
+    """What a model answered, refused where it is no tensor of the shape of its input.
+
+    Raises:
+        ProblemError: says what was found.
+    """
+    if isinstance(out, Tensor) and out.shape == x.shape:
+        return out
+    found = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+    raise ProblemError(f"{whose} must return the shape of x, {tuple(x.shape)}; found {found}")
 
 
 def finite(problem: Problem) -> Problem:

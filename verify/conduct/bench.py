@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -161,36 +162,31 @@ class Bench:
         # torch.manual_seed() would format a stack for every device that is absent
         torch.default_generator.manual_seed(0)
 
-        def watched() -> Watched:
-            return watch(
-                self.run,
-                case.sigmas,
-                shape=case.shape,
-                batch=case.batch,
-                dtype=case.dtype,
-                seed=case.seed,
-                amplitude=case.amplitude,
-                layout=LAYOUTS.get(case.layout),
-                only=case.only,
-            )
+        batch = 1 if case.only is not None else case.batch
 
-        try:
-            if not self.noisy:
-                return watched()
-            batch = 1 if case.only is not None else case.batch
-            with replaced(noise or Source((batch, *case.shape))):
-                return watched()
-        except ANYTHING as error:
-            crash = not isinstance(error, REFUSALS)
-            parts = isinstance(error, ConductError) and error.kind == "parts"
-            return Refused(f"{type(error).__name__}: {error}", crash, parts)
+        def watched() -> Watched:
+            drawn = noise or Source((batch, *case.shape))
+            with replaced(drawn) if self.noisy else nullcontext():
+                return watch(
+                    self.run,
+                    case.sigmas,
+                    shape=case.shape,
+                    batch=case.batch,
+                    dtype=case.dtype,
+                    seed=case.seed,
+                    amplitude=case.amplitude,
+                    layout=LAYOUTS.get(case.layout),
+                    only=case.only,
+                )
+
+        return _or_refused(watched)
 
     def in_parts(self, case: Case) -> Watched | Refused:
         """The run of a case on a sampler that calls the model on some samples of its batch at a time."""
         self.runs += 1
         torch.default_generator.manual_seed(0)
-        try:
-            return watch_in_parts(
+        return _or_refused(
+            lambda: watch_in_parts(
                 self.run,
                 case.sigmas,
                 shape=case.shape,
@@ -198,11 +194,7 @@ class Bench:
                 seed=case.seed,
                 amplitude=case.amplitude,
             )
-        except ANYTHING as error:
-            parts = isinstance(error, ConductError) and error.kind == "parts"
-            return Refused(
-                f"{type(error).__name__}: {error}", not isinstance(error, REFUSALS), parts
-            )
+        )
 
     def reached(self, case: Case) -> float | None:
         """The level of the result where the model answers zero, which leaves x in proportion to its level.
@@ -256,3 +248,13 @@ class Bench:
     def like(self, case: Case, **named: Any) -> Watched | Refused:
         """The run of a changed case."""
         return self.seen(replace(case, **named))
+
+
+def _or_refused(watched: Callable[[], Watched]) -> Watched | Refused:
+    """What a run shows, or why there is none."""
+    try:
+        return watched()
+    except ANYTHING as error:
+        crash = not isinstance(error, REFUSALS)
+        parts = isinstance(error, ConductError) and error.kind == "parts"
+        return Refused(f"{type(error).__name__}: {error}", crash, parts)

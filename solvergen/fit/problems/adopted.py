@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..problem import Problem, ProblemError
+from ..problem import Problem, ProblemError, answered
 
 NEEDED = ("denoiser", "shape", "sigma_max", "sigma_min")
 
@@ -90,14 +90,7 @@ class Watched:
                 f"{where} fails for x of shape {tuple(x.shape)} at sigma = {float(sigma.detach()):g}, "
                 f"one number for all rows: {_told(error)}"
             ) from error
-        if not isinstance(out, Tensor):
-            raise ProblemError(
-                f"{where} must return the shape of x, {tuple(x.shape)}; found {type(out).__name__}"
-            )
-        if out.shape != x.shape:
-            raise ProblemError(
-                f"{where} must return the shape of x, {tuple(x.shape)}; found {tuple(out.shape)}"
-            )
+        out = answered(out, x, where)
         if out.device != x.device:
             raise ProblemError(f"{where} must answer on {x.device}, where x is; found {out.device}")
         return out

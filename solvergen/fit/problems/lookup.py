@@ -41,11 +41,11 @@ def problem(
         ProblemError: there is none of that name, or it cannot be used.
     """
     head, _, options = name.partition(":")
+    if options and head in ("digits", "mixtures"):
+        raise ProblemError(f"problem {name}: {head} has no options; write {head}")
     if head == "fashion":
         found = fashion(**_options(name, options))
-    elif head == "digits" or head == "mixtures" and options:
-        if options:
-            raise ProblemError(f"problem {name}: {head} has no options; write {head}")
+    elif head == "digits":
         from .digits import digits
 
         found = digits(cache_folder())

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import mpmath
 
+from ...program.functions import number
 from ...program.model import Program
 from ...program.unroll import unroll
 from .numbers import GRID, FitError, entry
@@ -33,11 +34,10 @@ def free_without_noise(
     if not program.stochastic:
         return free
     values = {
-        p.name: [mpmath.mpf(entry(p, i, steps).numerator) / entry(p, i, steps).denominator
-                 for i in range(steps)]
+        p.name: [number(entry(p, i, steps)) for i in range(steps)]
         for p in program.parameters
         if p.per
-    }  # fmt: skip
+    }
     why = (
         "a fit compares ends with the exact ends of the same starts, and noise moves them away "
         "whatever the rule is, so a share of noise would only be fitted to its least value"

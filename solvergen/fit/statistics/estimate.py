@@ -72,7 +72,7 @@ def estimate(
         )
     if levels < 8:
         raise ProblemError(f"{where}: statistics need 8 levels at least; found {levels}")
-    remembered(problem, len(data), 3 + 4 * (levels + 1), "--points")
+    fits(problem, len(data), levels)
     if reason := differentiable(problem)[1]:
         raise ProblemError(f"{where}: {reason}; statistics need one")
     ends = -math.log(problem.sigma_max), -math.log(problem.sigma_min)
@@ -104,6 +104,15 @@ def estimate(
         s.append((centred * turn).mean(0) / (centred * centred).mean(0).clamp_min(1e-300))
         b.append(turn.mean(0) - s[-1] * f.mean(0))
     return Statistics(lam, slope, torch.stack(s), torch.stack(b), len(data))
+
+
+def fits(problem: Problem, points: int, levels: int) -> None:
+    """Refuse points whose statistics would not fit the memory that is free.
+
+    Raises:
+        ProblemError: says how many would fit.
+    """
+    remembered(problem, points, 3 + 4 * (levels + 1), "--points")
 
 
 def _derivatives(

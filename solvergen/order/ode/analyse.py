@@ -181,7 +181,7 @@ class Analysis:
     def within(self, case: Case) -> Leading | None:
         """The leading local error on grids among which the uniform ones are.
 
-        It is no smaller there, so that one expansion, as far as the uniform one, finds it.
+        Its power of h is at most that on uniform grids, so one expansion up to that power finds it.
         """
         case, uniform = case.deciding(), self.found[UNIFORM]
         found = self.leading(case, int(uniform.exponent)) if uniform else None
