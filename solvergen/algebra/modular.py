@@ -80,6 +80,7 @@ class PrimeField:
     def __init__(self, prime: int, signs: Mapping[int, int] | None = None) -> None:
         self.prime, self.signs = prime, dict(signs or {})
         self.radicands: set[int] = set()
+        self.inverses: dict[int, int] = {}
 
     def residue(self, value: Scalar) -> int:
         """The residue of an integer, a fraction or a surd.
@@ -90,9 +91,12 @@ class PrimeField:
         if isinstance(value, int):
             return value % self.prime
         if isinstance(value, Fraction):
-            if value.denominator == 1:
-                return value.numerator % self.prime
-            return value.numerator * pow(value.denominator, -1, self.prime) % self.prime
+            top, bottom = value.numerator, value.denominator
+            if bottom == 1:
+                return top % self.prime
+            if bottom not in self.inverses:
+                self.inverses[bottom] = pow(bottom, -1, self.prime)
+            return top * self.inverses[bottom] % self.prime
         if isinstance(value, Surd):
             total = 0
             for radicand, part in value.parts.items():

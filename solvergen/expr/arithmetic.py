@@ -23,6 +23,19 @@ _NAMES = {minimum: "min", Integral: "integral", riemann: "riemann"}
 _KEPT = 1 << 16
 
 
+def _of_integral(expr: Integral) -> tuple[Expr, ...]:
+    integrand, (_, low, high) = expr.args
+    return integrand, low, high
+
+
+_CHILDREN: dict[type, Callable[[Any], tuple[Expr, ...]]] = {
+    Integral: _of_integral,
+    riemann: lambda expr: expr.parts,
+    Applied: lambda expr: (expr.argument,),
+    type(S.Exp1): lambda _: (ONE,),
+}
+
+
 # -- the pieces of an expression ---------------------------------------------------------------
 
 
@@ -41,16 +54,8 @@ def function_name(expr: Expr) -> str:
 
 def children(expr: Expr) -> tuple[Expr, ...]:
     """The direct sub-expressions; of an integral the integrand and its ends."""
-    if isinstance(expr, Integral):
-        integrand, (_, low, high) = expr.args
-        return integrand, low, high
-    if isinstance(expr, riemann):
-        return expr.parts
-    if isinstance(expr, Applied):
-        return (expr.argument,)
-    if expr is S.Exp1:
-        return (ONE,)
-    return tuple(expr.args)
+    special = _CHILDREN.get(type(expr))
+    return expr.args if special is None else special(expr)
 
 
 def walk(expr: Expr) -> Iterator[Expr]:
@@ -84,9 +89,17 @@ def symbols_outside_windows(expr: Expr) -> set[str]:
 def functions_of_x(*exprs: Expr) -> dict[str, Expr]:
     """Bodies of the named functions in some expressions, those that others use first."""
     found: dict[str, Expr] = {}
-    for node in (node for expr in exprs for node in walk(expr)):
+    for expr in exprs:
+        found |= _functions_of(expr)
+    return found
+
+
+@lru_cache(_KEPT)
+def _functions_of(expr: Expr) -> dict[str, Expr]:
+    found: dict[str, Expr] = {}
+    for node in walk(expr):
         if isinstance(node, Applied):
-            found |= {**functions_of_x(node.body), node.name: node.body}
+            found |= {**_functions_of(node.body), node.name: node.body}
     return found
 
 

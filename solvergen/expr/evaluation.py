@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from sympy import Expr
 
@@ -25,13 +25,15 @@ from .binders import BOUND, Applied
 from .functions import PLACE
 from .printing import show
 
+Functions = Mapping[str, Callable[..., Any]]
+
 
 def evaluate(
     expr: Expr,
     values: Mapping[str, Any],
-    functions: Mapping[str, Callable[..., Any]],
+    functions: Functions,
     number: Callable[[Fraction], Any],
-    kept: dict[Expr, Any] | None = None,
+    kept: dict[Reading, Any] | None = None,
 ) -> Any:
     """The value of an expression in a ring.
 
@@ -46,103 +48,205 @@ def evaluate(
     Raises:
         KeyError: a symbol or function has no value.
     """
-    return _Ring(values, functions, number, kept).value(expr)
+    return read(expr).value(_Ring(values, functions, number, kept))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Ring:
     """The arguments of `evaluate`, at which every part of an expression is taken."""
 
     values: Mapping[str, Any]
-    functions: Mapping[str, Callable[..., Any]]
+    functions: Functions
     number: Callable[[Fraction], Any]
-    kept: dict[Expr, Any] | None
+    kept: dict[Reading, Any] | None
 
-    def value(self, node: Expr) -> Any:
-        """The value of an expression, from what is kept where it is there."""
-        kept = self.kept
-        if kept is None or node.is_Symbol or node.is_Rational or not _worth_keeping(node):
-            return self.fresh(node)
-        if node not in kept:
-            kept[node] = self.fresh(node)
-        return kept[node]
-
-    def fresh(self, node: Expr) -> Any:
-        """The value of an expression, computed anew."""
-        if node.is_Symbol:
-            return self.values[node.name]
-        if node.is_Rational:
-            return self.number(fraction_of(node))
-        if node.is_Add:
-            first, *others = terms_of(node)
-            total = self.value(first)
-            for term in others:
-                total = total + self.value(term)
-            return total
-        if node.is_Mul:
-            coefficient, factors = split(node)
-            if not factors:
-                return self.number(coefficient)
-            product = self.value(factors[0])
-            for factor in factors[1:]:
-                product = product * self.value(factor)
-            return product if coefficient == 1 else self.number(coefficient) * product
-        if node.is_Pow:
-            return self.raised(node.base, node.exp)
-        if isinstance(node, Applied):
-            return self.inside(node.body)(self.value(node.argument))
-        name = function_name(node)
-        if not name:
-            raise TypeError(f"not an expression of the spec language: {type(node).__name__}")
-        if name in BINDERS:
-            return self.bound(node, name)
-        return self.functions[name](*self.arguments(name, children(node)))
-
-    def raised(self, base: Expr, exponent: Expr) -> Any:
-        """A power; sympy makes roots of its own from logarithms and exponentials."""
-        if exponent.is_Integer:
-            return self.value(base) ** int(exponent)
-        if (2 * exponent).is_Integer:
-            return self.functions["sqrt"](self.value(base)) ** int(2 * exponent)
-        logarithm = self.functions["log"](self.value(base))
-        return self.functions["exp"](self.value(exponent) * logarithm)
-
-    def bound(self, node: Expr, name: str) -> Any:
-        """The value of an integral or a Riemann sum.
-
-        Raises:
-            ExpressionError: its integrand is singular between its ends.
-        """
-        try:
-            return self.functions[name](*self.arguments(name, children(node)))
-        except (ArithmeticError, ValueError) as error:
-            raise ExpressionError(
-                f"{show(node)}: {show(children(node)[0])} is singular at an end or between "
-                "the ends, so that nothing can be proved of it; write it in closed form, or with ends where the integrand is smooth"
-            ) from error
-
-    def arguments(self, name: str, args: tuple[Expr, ...]) -> list[Any]:
-        """The arguments of a function as the ring's own takes them: integers and functions of x too."""
-        if name == "phi":
-            return [int(args[0]), self.value(args[1])]
-        if name in PLACE:  # a power and the number of a coordinate beside the place
-            return [self.value(a) if k == PLACE[name] else int(a) for k, a in enumerate(args)]
-        if name in BINDERS:
-            integrand, low, high, *count = args
-            return [self.inside(integrand), self.value(low), self.value(high), *map(int, count)]
-        return [self.value(arg) for arg in args]
-
-    def inside(self, integrand: Expr) -> Callable[[Any], Any]:
+    def inside(self, integrand: Reading) -> Callable[[Any], Any]:
         """An expression in the bound variable as a function of it."""
         values = cast(dict[str, Any], self.values)
-        return lambda x: replace(self, values=ChainMap({BOUND.name: x}, values)).value(integrand)
+        return lambda x: integrand.value(replace(self, values=ChainMap({BOUND.name: x}, values)))
+
+
+class Reading(Protocol):
+    """An expression as it is evaluated.
+
+    sympy is asked once what an expression consists of: rings take the same weights at many sites.
+    Equal expressions have one reading, by whose identity values are kept.
+    """
+
+    def value(self, ring: _Ring) -> Any:
+        """The value in a ring."""
 
 
 @lru_cache(1 << 16)
-def _worth_keeping(node: Expr) -> bool:
-    """Whether an expression is a function that has the same value wherever it stands."""
-    function = isinstance(node, Applied) or bool(function_name(node))
-    return function and BOUND.name not in symbols(node)
+def read(node: Expr) -> Reading:
+    """The reading of an expression.
+
+    Raises:
+        TypeError: it is not an expression of the spec language.
+    """
+    if node.is_Symbol:
+        return _Symbol(node.name)
+    if node.is_Rational:
+        return _Number(fraction_of(node))
+    if node.is_Add:
+        return _Sum(tuple(map(read, terms_of(node))))
+    if node.is_Mul:
+        coefficient, factors = split(node)
+        return _Product(coefficient, tuple(map(read, factors)))
+    if node.is_Pow:
+        exponent = node.exp
+        if exponent.is_Integer:
+            return _Power(read(node.base), int(exponent))
+        if (2 * exponent).is_Integer:
+            return _Root(read(node.base), int(2 * exponent))
+        return _RealPower(read(node.base), read(exponent))
+    name = "" if isinstance(node, Applied) else function_name(node)
+    if isinstance(node, Applied):
+        found: Reading = _Named(read(node.argument), read(node.body))
+    elif not name:
+        raise TypeError(f"not an expression of the spec language: {type(node).__name__}")
+    elif name in BINDERS:
+        integrand, low, high, *count = children(node)
+        found = _Bound(node, name, read(integrand), (read(low), read(high)), tuple(map(int, count)))
+    else:
+        found = _Call(name, _arguments(name, children(node)))
+    return found if BOUND.name in symbols(node) else _Kept(found)
+
+
+def _arguments(name: str, args: tuple[Expr, ...]) -> tuple[Reading | int, ...]:
+    """Arguments of a function: of φ the index, of coordinates power and number are integers."""
+    place = 1 if name == "phi" else PLACE.get(name)
+    return tuple(read(a) if place in (None, k) else int(a) for k, a in enumerate(args))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Symbol:
+    name: str
+
+    def value(self, ring: _Ring) -> Any:
+        return ring.values[self.name]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Number:
+    exact: Fraction
+
+    def value(self, ring: _Ring) -> Any:
+        return ring.number(self.exact)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sum:
+    terms: tuple[Reading, ...]
+
+    def value(self, ring: _Ring) -> Any:
+        total = self.terms[0].value(ring)
+        for term in self.terms[1:]:
+            total = total + term.value(ring)
+        return total
+
+
+class _Product:
+    __slots__ = ("factors", "number")
+
+    def __init__(self, coefficient: Fraction, factors: tuple[Reading, ...]) -> None:
+        self.factors = factors
+        self.number = None if coefficient == 1 else coefficient
+
+    def value(self, ring: _Ring) -> Any:
+        product = self.factors[0].value(ring)
+        for factor in self.factors[1:]:
+            product = product * factor.value(ring)
+        return product if self.number is None else ring.number(self.number) * product
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Power:
+    base: Reading
+    exponent: int
+
+    def value(self, ring: _Ring) -> Any:
+        return self.base.value(ring) ** self.exponent
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Root:
+    """A power of the square root."""
+
+    base: Reading
+    exponent: int
+
+    def value(self, ring: _Ring) -> Any:
+        return ring.functions["sqrt"](self.base.value(ring)) ** self.exponent
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _RealPower:
+    """Any other power; sympy makes roots of its own from logarithms and exponentials."""
+
+    base: Reading
+    exponent: Reading
+
+    def value(self, ring: _Ring) -> Any:
+        logarithm = ring.functions["log"](self.base.value(ring))
+        return ring.functions["exp"](self.exponent.value(ring) * logarithm)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kept:
+    """A function that has the same value wherever it stands."""
+
+    inner: Reading
+
+    def value(self, ring: _Ring) -> Any:
+        kept = ring.kept
+        if kept is None:
+            return self.inner.value(ring)
+        if self not in kept:
+            kept[self] = self.inner.value(ring)
+        return kept[self]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Named:
+    """A function of x that has a name."""
+
+    argument: Reading
+    body: Reading
+
+    def value(self, ring: _Ring) -> Any:
+        return ring.inside(self.body)(self.argument.value(ring))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call:
+    name: str
+    arguments: tuple[Reading | int, ...]
+
+    def value(self, ring: _Ring) -> Any:
+        args = [a if isinstance(a, int) else a.value(ring) for a in self.arguments]
+        return ring.functions[self.name](*args)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bound:
+    """An integral or a Riemann sum."""
+
+    node: Expr
+    name: str
+    integrand: Reading
+    ends: tuple[Reading, Reading]
+    count: tuple[int, ...]
+
+    def value(self, ring: _Ring) -> Any:
+        try:
+            ends = [end.value(ring) for end in self.ends]
+            return ring.functions[self.name](ring.inside(self.integrand), *ends, *self.count)
+        except (ArithmeticError, ValueError) as error:
+            raise ExpressionError(
+                f"{show(self.node)}: {show(children(self.node)[0])} is singular at an end or between "
+                "the ends, so that nothing can be proved of it; write it in closed form, or with ends where the integrand is smooth"
+            ) from error
 
 
 def left_sum(f: Callable[[Any], Any], low: Any, high: Any, count: int) -> Any:

@@ -15,7 +15,7 @@ from ...algebra.series import ONE
 from ...algebra.traced import symbol
 from ...errors import OrderError
 from ...expr.arithmetic import function_names, symbols
-from ...expr.evaluation import evaluate
+from ...expr.evaluation import Reading, evaluate
 from ...program.row import FURTHER, Place, Row, coordinate_number
 from .block_grid import Inner
 from .grid import Grid, generic_ratio
@@ -183,7 +183,7 @@ class SymbolValues(dict[str, Scalar]):
             self["sigma"] = self["sigma"] * step_values.ring.functions["exp"](past)
         self.step_values, self.site = step_values, site
         self.powers_of_y: dict[int, list[list[Scalar]]] = {}
-        self.kept: dict[Expr, Scalar] = {}
+        self.kept: dict[Reading, Scalar] = {}
         self.functions: dict[str, Callable[..., Scalar]] = {
             **step_values.ring.functions,
             "moment": self.moment,
