@@ -68,15 +68,13 @@ class Plan:
     def __init__(self, rows):
         found, forms = [], {}
         self.steps, self.kinds = [row[0] for row in rows], [row[1] for row in rows]
-        self.parts, self.made = [], [None] * len(rows)
-        known, same = {}, None
-        for row in rows:
-            if row is not same and id(row) not in known:
-                begin = len(found)
-                form = places_of(row[2:], found)
-                known[id(row)] = begin, forms.setdefault(form, form)
-            same = row
-            self.parts.append(known[id(row)])
+        self.made = [None] * len(rows)
+        known = {id(row): row for row in rows}  # steps that repeat share their row
+        for key, row in known.items():
+            begin = len(found)
+            form = places_of(row[2:], found)
+            known[key] = begin, forms.setdefault(form, form)
+        self.parts = [known[id(row)] for row in rows]
         self.numbers = torch.tensor(found, dtype=torch.float64)
 
     def __len__(self):

@@ -12,7 +12,7 @@ from ..expr.functions import PLACE, number_of
 from ..program.model import Program
 from ..program.row import coordinate_number, depth
 from ..program.step import Step
-from .file_plan import LEVEL_OF_N, Branch, CallSite, FilePlan, row_after, stage_names
+from .file_plan import LEVEL_OF_N, Branch, CallSite, FilePlan, phis_of, row_after, stage_names
 
 
 def decide(program: Program) -> FilePlan:
@@ -44,6 +44,7 @@ def decide(program: Program) -> FilePlan:
         openings=_openings(program, calls),
         swept=_swept(program),
         functions=_functions(program),
+        phis=any(map(_phis, program.steps)),
         further=_further(program),
         sums=_sums(program),
     )
@@ -232,6 +233,13 @@ def _functions(program: Program) -> frozenset[str]:
     """Names of the functions in weights, places and the spec's own functions."""
     own = (node for body in program.functions.values() for node in walk(body))
     return frozenset(map(function_name, (*_called(program), *own)))
+
+
+def _phis(step: Step) -> bool:
+    """Whether some φ-functions of a step are computed together."""
+    nodes = (node for row in step.rows for part in row.expressions for node in walk(part))
+    calls = dict.fromkeys(node for node in nodes if function_name(node) == "phi")
+    return any(phis_of(call, calls) for call in calls)
 
 
 def _further(program: Program) -> tuple[int, ...]:

@@ -8,10 +8,12 @@ step one `Branch` of the loop over steps. `decisions.decide` makes the plan.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sympy import Symbol, exp
+from sympy import Expr, Symbol, exp
 
+from ..expr.arithmetic import function_name
 from ..program.model import Program
 from ..program.row import Row, depth
 from ..program.step import Step
@@ -89,6 +91,7 @@ class FilePlan:
         openings: kinds of the rows that begin a step, where Langevin steps come before it.
         swept: whether a run may end sweeps of an implicit rule early.
         functions: names of the functions in weights, places and the spec's own functions.
+        phis: some φ-functions of one argument are computed together.
         further: numbers of the further coordinates that weights and places use.
         sums: counts of parts of the Riemann sums among them.
     """
@@ -113,6 +116,7 @@ class FilePlan:
     openings: tuple[int, ...] = ()
     swept: bool = False
     functions: frozenset[str] = frozenset()
+    phis: bool = False
     further: tuple[int, ...] = ()
     sums: tuple[int, ...] = ()
 
@@ -168,3 +172,14 @@ def stage_names(step: Step) -> dict[str, str]:
 def row_after(step: Step, index: int) -> Row:
     """The row that follows a step's index-th model call."""
     return (*step.stages, step.final)[index]
+
+
+def phis_of(call: Expr, calls: Iterable[Expr]) -> list[Expr]:
+    """The φ-functions that are computed with one of them; none where it stands alone.
+
+    Args:
+        call: a φ-function; `calls`: all functions of the step.
+    """
+    alike = [c for c in calls if function_name(c) == "phi" and c.args[1] == call.args[1]]
+    indices = [int(c.args[0]) for c in alike]
+    return alike if len(alike) > 1 and min(indices) and max(indices) < 2 * len(alike) + 1 else []

@@ -22,7 +22,7 @@ from ..expr.functions import PLACE, expm1, lift, log1p, number_of
 from ..program.model import Program
 from ..program.row import Row, coordinate_number, past_offset, scale_terms
 from ..program.step import Step
-from .file_plan import stage_names
+from .file_plan import phis_of, stage_names
 from .noise_text import GRID_NAMES
 from .python_text import WIDTH, at_step, python
 
@@ -265,6 +265,10 @@ class StepQuantities:
             if function == "moment":
                 out += self.moments(call)
                 continue
+            if function == "phi" and (together := phis_of(call, self.named)):
+                if call == together[0]:
+                    out.append(self.phis(together))
+                continue
             args = call.args[:1] if function in PLACE else call.args
             text = ", ".join(python(arg) for arg in args)
             if function == "offset":
@@ -276,6 +280,12 @@ class StepQuantities:
             called = "coordinate" if function == "offset" else function
             out.append(f"{' ' * BLOCK}{name} = {called}({text})")
         return out
+
+    def phis(self, calls: list[Expr]) -> str:
+        """The assignment of several φ-functions of one argument, each from the one above it."""
+        names = {int(call.args[0]): self.named[call] for call in calls}
+        given = ", ".join(names.get(k, "_") for k in range(1, max(names) + 1))
+        return f"{' ' * BLOCK}{given} = phis({max(names)}, {python(calls[0].args[1])})"
 
     def which(self, number: int, rate: bool = False) -> str:
         """The coordinate as the first argument of its functions, where the file has several."""

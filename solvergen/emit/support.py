@@ -21,6 +21,8 @@ def support(plan: FilePlan) -> list[str]:
         out += [definition("levels", "level"), definition("levels", "recognise")]
     if "phi" in calls:
         out.append(definition("functions", "phi"))
+    if plan.phis:
+        out.append(definition("functions", "phis"))
     if calls & {"integral", "moment", "riemann"}:
         out += [definition("functions", name) for name in ("fejer", "tanh_sinh")]
         out.append("RULES = fejer(), tanh_sinh()\n")

@@ -36,6 +36,7 @@ _TAKEN = {
     "callback",
     "disable",
     "phi",
+    "phis",
     "exp",
     "expm1",
     "log1p",

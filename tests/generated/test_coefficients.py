@@ -1,6 +1,8 @@
 """Planned weights right to the last place of every dtype, for steps from 1e-6 to 20."""
 
+import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import mpmath
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from solvergen.gallery import load
 from solvergen.spec import parse_solver
 
+GENERATED = Path(__file__).parents[2] / "generated"
 KAPPA = {"data": 1, "noise": -1}
 STEPS = st.floats(-6.0, 1.3).map(lambda exponent: 10.0**exponent)
 RULES = settings(max_examples=10, deadline=None, derandomize=True)
@@ -169,3 +172,41 @@ def test_phi_functions(sampler, k, sign):
             exact = (mpmath.exp(z) - polynomial) / z**k
             assert abs(phi(k, sign * size) / exact - 1) < 1e-13
     assert phi(k, 0.0) == pytest.approx(float(1 / mpmath.factorial(k)), rel=1e-15)
+
+
+@pytest.mark.parametrize("low, high", [(-2, 2), (2, 9), (-9, -2), (-0.01, 0.01)])
+def test_phi_functions_computed_together(low, high):
+    from solvergen.emit.runtime.functions import phis
+
+    places = [low + (high - low) * (k + 0.3) / 40 for k in range(40)]
+    with mpmath.workdps(40):
+        for n, z in itertools.product((2, 4, 6), places):
+            exact = [mpmath.hyp1f1(1, k + 1, z) / mpmath.factorial(k) for k in range(1, n + 1)]
+            found = phis(n, z)
+            assert len(found) == n
+            assert max(abs(a / b - 1) for a, b in zip(found, exact, strict=True)) < 1e-14
+
+
+def test_files_compute_together_what_they_define():
+    """Whoever defines `phis` calls it and the other way round; both kinds of file are there."""
+    texts = [path.read_text(encoding="utf-8") for path in GENERATED.glob("*.py")]
+    pairs = {("def phis(" in text, "= phis(" in text) for text in texts}
+    assert pairs == {(True, True), (False, False)}
+
+
+GAP = """
+name = "gap"
+integrand = "data"
+[step]
+rule = "weights"
+weights = { n = "2 * h * phi1 - 6 * h * phi3" }
+"""
+
+
+def test_phi_functions_between_those_of_a_weight_are_left_out(sampler):
+    made = sampler(parse_solver(GAP))
+    sigmas = torch.tensor([2.0, 1.0], dtype=torch.float64)
+    ((_, _, _, weights),) = made.coefficients(sigmas)
+    h = mpmath.log(2)
+    exact = [mpmath.hyp1f1(1, k + 1, -h) / mpmath.factorial(k) for k in (1, 3)]
+    assert float(weights[1]) == pytest.approx(float(h * (2 * exact[0] - 6 * exact[1])), rel=1e-14)

@@ -1,5 +1,6 @@
 """The scripts of tests/benchmarks run: their tables, and what they say where something is missing."""
 
+import re
 import runpy
 import subprocess
 import sys
@@ -56,3 +57,10 @@ def test_the_table_of_a_device_is_whole_and_keeps_to_its_budget(tmp_path):
 def test_plans_are_measured(monkeypatch, capsys):
     code, out = here("plans.py", "--over", "30", "ddim", "dpmpp_2m", using=(monkeypatch, capsys))
     assert not code and "| dpmpp_2m | vp | 1000 |" in out
+
+
+@pytest.mark.nightly
+def test_every_plan_of_1000_steps_takes_under_a_tenth_of_a_second(monkeypatch, capsys):
+    code, out = here("plans.py", "--relative", using=(monkeypatch, capsys))
+    assert not code, out
+    assert int(re.search(r"(\d+) solvers", out)[1]) > 390

@@ -19,6 +19,19 @@ def phi(k, z):
     return value
 
 
+def phis(n, z):
+    """phi_1(z) to phi_n(z): phi_{k-1}(z) = z phi_k(z) + 1/(k-1)! from the last where z is small."""
+    if abs(z) < 2:
+        found = [phi(n, z)]
+        for k in range(n - 1, 0, -1):
+            found.append(z * found[-1] + 1 / math.factorial(k))
+        return found[::-1]
+    found = [math.expm1(z) / z]
+    for k in range(1, n):
+        found.append((found[-1] - 1 / math.factorial(k)) / z)
+    return found
+
+
 def fejer():
     """Fejér's second rule on (0, 1): places, weights, and those of the rule on every other place."""
 
