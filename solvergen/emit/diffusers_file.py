@@ -21,8 +21,8 @@ from .torch_file import torch_file
 HOSTS = Path(__file__).parent.parent / "hosts"
 ROOMS = (
     "memory.py",
-    "diffusers_config.py",
     "diffusers_grid.py",
+    "diffusers_config.py",
     "diffusers_flow.py",
     "diffusers_levels.py",
     "diffusers_noise.py",

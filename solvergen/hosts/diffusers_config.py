@@ -10,6 +10,8 @@ from typing import Any
 import diffusers
 from diffusers.utils import logging
 
+from .diffusers_grid import SHAPES
+
 logger = logging.get_logger(__name__)
 
 
@@ -107,13 +109,22 @@ def check_method(name: str, method: Mapping[str, Any], given: Mapping[str, Any])
 
 
 def source_of(config: Mapping[str, Any]) -> str:
-    """The class that a config is of, without "Scheduler": as saved, or by the keys that it has."""
+    """The class that a config is of, without "Scheduler": as saved, or by the keys that it has.
+
+    A config that went from class to class keeps keys of the earlier ones: of the classes whose keys
+    it has, and which know all keys that were left open, it is of the one with the most.
+    """
     if "_class_name" in config:
         return str(config["_class_name"]).removesuffix("Scheduler")
     keys = {key for key in config if not key.startswith("_")}
+    if "solver_parameters" in keys:  # of an exported scheduler
+        return ""
     names = [name for name in dir(diffusers) if name.endswith("Scheduler")]
     families = [name.removesuffix("Scheduler") for name in names if not name.startswith("Flax")]
-    return next((family for family in families if keys == set(own_keys(family))), "")
+    known = {family: set(own_keys(family)) for family in families}
+    left_open = set(config.get("_use_default_values", []))
+    fits = [family for family in families if left_open <= known[family] <= keys and known[family]]
+    return max(fits, key=lambda family: len(known[family]), default="")
 
 
 def taken_over(
@@ -135,7 +146,7 @@ def taken_over(
     for key, value in config.items():
         if key in METHOD_KEYS:
             usual = key in left_open or (key in theirs and value == theirs[key])
-            if source == family and not usual and value is not None:
+            if source == family and key in theirs and not usual and value is not None:
                 continue
             del kept[key]
             if not usual and method.get(key, value) != value:
@@ -155,13 +166,45 @@ CLASS_KEYS = (
     "clip_sample_range",
     "set_alpha_to_one",
     "interpolation_type",
-    "timestep_type",
     "original_inference_steps",
     "timestep_scaling",
     "variance_type",
     "noise_sampler_seed",
     "upscale_mode",
 )
+
+
+# What a key needs beside it to mean anything: one of these keys.
+BESIDE = {
+    "clip_sample_range": ("clip_sample",),
+    "dynamic_thresholding_ratio": ("thresholding",),
+    "sample_max_value": ("thresholding",),
+    "sigma_min": SHAPES,
+    "sigma_max": SHAPES,
+    "flow_shift": ("use_flow_sigmas",),
+    "shift_terminal": ("use_flow_sigmas", "shift"),
+    "use_dynamic_shifting": ("use_flow_sigmas", "shift"),
+}
+
+
+def idle_keys(config: Mapping[str, Any], usual: Mapping[str, Any], flow: bool) -> list[str]:
+    """Keys that are set and change nothing, each with what it lacks.
+
+    Args:
+        config: of the scheduler.
+        usual: the default of each key.
+        flow: whether levels are those of a flow model.
+    """
+    found = []
+    for key, needed in BESIDE.items():
+        idle = config[key] != usual[key] and not any(config[other] for other in needed)
+        found += [f"{key} without {' or '.join(needed)}"] if idle else []
+    log, continuous = config["interpolation_type"], config["timestep_type"]
+    if flow and log == "log_linear":
+        found.append("interpolation_type beside flow levels")
+    if continuous == "continuous" and (flow or config["prediction_type"] != "v_prediction"):
+        found.append("timestep_type = 'continuous' without v_prediction")
+    return found
 
 
 def _lists(*values: Any) -> bool:

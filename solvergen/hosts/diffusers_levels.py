@@ -25,6 +25,7 @@ class RunLevels:
 
     config: Any
     family: str
+    _flow: bool
     _levels: torch.Tensor
     _shift: float | None
     _eta: float | None
@@ -44,6 +45,7 @@ class RunLevels:
             raise ValueError(f"timesteps and {asked[0]} exclude each other; give one of them")
         if sigmas is not None:
             level = checked_levels(sigmas, self._levels)
+            self._timed(level[level > 0], "sigmas")
             if level[-1] == 0:
                 return level, self._continuous(level[:-1], time_of(level[:-1], self._levels))
             time = time_of(level, self._levels)
@@ -63,6 +65,7 @@ class RunLevels:
                 return level, self._continuous(level[:-1], time_of(level[:-1], self._levels))
             shaped = shaped_levels(config, len(level), *map(float, ends))
             if shaped is not None:
+                self._timed(shaped, "sigma_max and sigma_min")
                 time = time_of(shaped, self._levels, config.timestep_rounding == "diffusers")
                 time = told_times(config, family, time)
                 level, time = self._ended(shaped, time, shaped=True)
@@ -77,7 +80,7 @@ class RunLevels:
             self.family in (*OF_THE_SPACING, "EulerAncestralDiscrete")
             and config.timestep_spacing != "leading"
         )
-        if not of_sigma or config.use_flow_sigmas or math.isinf(first):
+        if not of_sigma or self._flow or math.isinf(first):
             return 1.0
         return first / math.hypot(1.0, first)
 
@@ -86,6 +89,28 @@ class RunLevels:
         config = self.config
         edm = config.timestep_type == "continuous" and config.prediction_type == "v_prediction"
         return level.log() / 4 if edm else time
+
+    def _timed(self, level: torch.Tensor, what: str) -> None:
+        """Refuse levels that the network has no time for: more than half a timestep beyond the table.
+
+        Raises:
+            ValueError: such a level, unless `timestep_rounding` is "diffusers", whose classes clamp it.
+        """
+        config, table = self.config, self._levels
+        if self._continuous(level, level) is not level or config.timestep_rounding == "diffusers":
+            return
+        ends = (
+            (table[-1] * (table[-1] / table[-2]).sqrt(), table[-1], "above", len(table) - 1),
+            (table[0] * (table[0] / table[1]).sqrt(), table[0], "below", 0),
+        )
+        for beyond, end, word, at in ends:
+            far = level[level > beyond] if at else level[level < beyond]
+            if len(far):
+                raise ValueError(
+                    f"{what} lead to the level {float(far[0]):g}, {word} {float(end):g}, the level of "
+                    f"timestep {at}: the network has no time for it; stay within the table, or set "
+                    "timestep_type = 'continuous' for a v-prediction network that is given log(sigma)/4"
+                )
 
     def _ended(
         self, level: torch.Tensor, time: torch.Tensor, shaped: bool
@@ -98,7 +123,8 @@ class RunLevels:
         if ends == "zero":
             return torch.cat([level, level.new_zeros(1)]), time
         own = self.family in ("DEISMultistep", "SASolver", "UniPCMultistep")
-        final = level[-1] if shaped and own else self._levels[0]
+        final = self._levels[0] if not shaped else torch.minimum(level[-1], self._levels[0])
+        final = level[-1] if shaped and own else final
         close = level <= final * (1 + 1e-6)
         level = torch.where(close, final, level)
         return torch.cat([level, final.reshape(1)]), time
@@ -146,7 +172,7 @@ class RunLevels:
             levels: of the rows.
             known: the times told at levels of the grid.
         """
-        if self.config.use_flow_sigmas:
+        if self._flow:
             between = levels * self.config.num_train_timesteps
         else:
             between = self._continuous(levels, time_of(levels, self._levels))
@@ -158,7 +184,7 @@ class RunLevels:
                 told.setdefault(told_there, set()).add(value)
             shared = set().union(*(levels for levels in told.values() if len(levels) > 1))
             for k, (value, true) in enumerate(zip(values, between.tolist(), strict=True)):
-                if value in shared and not self.config.use_flow_sigmas:
+                if value in shared and not self._flow:
                     exact[k] = true
         return torch.tensor(exact, dtype=torch.float64)
 

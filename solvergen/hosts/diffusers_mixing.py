@@ -22,7 +22,7 @@ class NoiseMixing(PlanWalk):
             level = torch.tensor([levels[index]], dtype=torch.float64).expand(len(times))
         elif self._rows and all((self.timesteps.cpu() == t).any() for t in times):
             level = self._row_levels[[self.index_for_timestep(t) for t in times]]
-        elif self.config.use_flow_sigmas:
+        elif self._flow:
             level = times.double() / self.config.num_train_timesteps
         else:
             level = level_at(times.double(), self._levels)

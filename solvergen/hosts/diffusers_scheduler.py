@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from .diffusers_config import (
     METHOD_KEYS,
     check_method,
     family_defaults,
+    idle_keys,
+    logger,
     own_keys,
     taken_over,
 )
@@ -122,12 +125,16 @@ class GridScheduler(RunLevels, PlanSteps, SavedWithFile, ConfigMixin):  # type: 
             self.solver, self.method, {k: config[k] for k in asked if config[k] is not None}
         )
         open_keys = {k: v for k, v in family_defaults(self.family).items() if config[k] is None}
+        if set_alpha_to_one is not None:
+            open_keys.pop("final_sigmas_type", None)  # both say where a run ends
         if config.shift is None and "shift" in own_keys(self.family):
             open_keys["shift"] = 1.0
-        if config.shift is not None or "shift" in open_keys:
-            open_keys |= {"use_flow_sigmas": True}
+        matching = config.shift is not None or "shift" in open_keys
+        self._flow = bool(config.use_flow_sigmas or matching)
+        if matching:  # pipelines keep back their sigmas from a config with the key of other classes
+            open_keys["use_flow_sigmas"] = False
             open_keys |= {"prediction_type": "flow_prediction"} if prediction_type is None else {}
-        if clip_sample is None and (config.use_flow_sigmas or "use_flow_sigmas" in open_keys):
+        if clip_sample is None and self._flow:
             open_keys["clip_sample"] = False  # of classes that know no flow
         self.register_to_config(**open_keys)
         config = self.config
@@ -135,6 +142,11 @@ class GridScheduler(RunLevels, PlanSteps, SavedWithFile, ConfigMixin):  # type: 
             if config[key] not in known:
                 words = ", ".join(str(value) for value in known)
                 raise ValueError(f"{key} must be one of {words}; found {config[key]!r}")
+        if self.family in ("LCM", "TCD") and config.timestep_type == "continuous":
+            raise ValueError(
+                "timestep_type = 'continuous' and the timesteps of a consistency model exclude each "
+                "other; export another solver"
+            )
         learned = config.variance_type in ("learned", "learned_range")
         if learned and self.family == "DDPM":
             raise ValueError(
@@ -143,6 +155,9 @@ class GridScheduler(RunLevels, PlanSteps, SavedWithFile, ConfigMixin):  # type: 
                 "solvergen.hosts.variance.LearnedVariance"
             )
         check_parameters(type(self).coefficients, solver_parameters)
+        usual = {k: p.default for k, p in inspect.signature(type(self)).parameters.items()}
+        if idle := idle_keys(config, usual, self._flow):
+            logger.warning(f"without effect in this config: {', '.join(idle)}")
         self.alphas_cumprod = train_alphas_cumprod(config, self.family)
         self.init_noise_sigma = 1.0
         self._levels = train_levels(self.alphas_cumprod)
@@ -208,7 +223,7 @@ class GridScheduler(RunLevels, PlanSteps, SavedWithFile, ConfigMixin):  # type: 
                 "pipeline slices the timesteps"
             )
         part = 1.0 if strength is None else strength
-        if self.config.use_flow_sigmas:
+        if self._flow:
             level, time = self._flow_grid(num_inference_steps, timesteps, sigmas, mu)
         elif distilled and not lists:
             count = num_inference_steps or 0
@@ -233,7 +248,7 @@ class GridScheduler(RunLevels, PlanSteps, SavedWithFile, ConfigMixin):  # type: 
     def _settle(self, level: torch.Tensor, time: torch.Tensor, device: Any) -> None:
         """Plan on levels and the times told at them, and take the plan over."""
         known, made = dict(zip(level.tolist(), time.tolist(), strict=False)), (level, time)
-        if self.family == "TCD" and not self.config.use_flow_sigmas:
+        if self.family == "TCD" and not self._flow:
             level = self._undershot(level, time)
         still = len(level) > 1 and bool(level[-1] == level[-2])  # a last step of length zero
         grid = level[:-1] if still else level
@@ -242,7 +257,7 @@ class GridScheduler(RunLevels, PlanSteps, SavedWithFile, ConfigMixin):  # type: 
             levels = torch.cat([levels, level[-1:]])
         times = self._times(levels, known)
         whole = bool((times == times.round()).all()) and self.family in WHOLE
-        whole = whole and not self.config.use_flow_sigmas
+        whole = whole and not self._flow
         told = times
         if self.config.invert_sigmas:
             told = self.config.num_train_timesteps - times

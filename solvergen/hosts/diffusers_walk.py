@@ -47,6 +47,7 @@ class PlanWalk(CompiledSteps):
     order: int
     noise_sampler: Callable[[Any, Any], torch.Tensor] | None = None
     config: Any
+    _flow: bool  # whether levels are those of a flow model
     timesteps: torch.Tensor
     num_inference_steps: int | None
     alphas_cumprod: torch.Tensor
@@ -74,7 +75,7 @@ class PlanWalk(CompiledSteps):
         self._empty: Recycler | None = None
         self._clips = bool(self.config.thresholding or self.config.clip_sample)
         self._learned = self.config.variance_type in ("learned", "learned_range")
-        self._consistent = self.family == "LCM" and not self.config.use_flow_sigmas
+        self._consistent = self.family == "LCM" and not self._flow
         self._calls_made = 0
         self._seen: list[torch.Tensor] = []
         self._own_generator: torch.Generator | None = None
@@ -103,7 +104,7 @@ class PlanWalk(CompiledSteps):
 
     def scales(self, level: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """α and σ at levels."""
-        if self.config.use_flow_sigmas:
+        if self._flow:
             return 1 - level, level
         alpha = (1 + level**2).rsqrt()
         return alpha, torch.where(level.isinf(), torch.ones_like(level), level * alpha)
@@ -119,7 +120,7 @@ class PlanWalk(CompiledSteps):
             count = next(k for k, row in enumerate(rows) if row[0] == len(level) - 1)
             return _cut(rows, count), levels[:count]
         alpha, sigma = self.scales(level)
-        if self.velocity and self.config.use_flow_sigmas:
+        if self.velocity and self._flow:
             # A rule in the velocity is regular where alpha is 0, but files take a DDIM step there,
             # as rules in the data must: from the least alpha that they do not take for 0 they do not.
             alpha = alpha.clamp_min(2.0**-19)
@@ -128,7 +129,7 @@ class PlanWalk(CompiledSteps):
             parameters["eta"] = self._eta
         rows = type(self).coefficients(sigma, alpha, **parameters)
         at = torch.stack([row[2] for row in rows])
-        if not self.config.use_flow_sigmas:
+        if not self._flow:
             at = at / (1 - at**2).clamp_min(1e-300).sqrt()
         exact = dict(zip(sigma.tolist(), level.tolist(), strict=True))
         values = [exact.get(float(row[2]), v) for row, v in zip(rows, at.tolist(), strict=True)]

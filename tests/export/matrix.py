@@ -3,14 +3,18 @@
 `python -m tests.export.matrix` writes docs/schedulers.md anew; the nightly test holds it to that.
 """
 
+import functools
 import inspect
 import itertools
 import logging
+import math
 import warnings
 from pathlib import Path
 
 import diffusers
 import torch
+
+from tests.export import published
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "schedulers.md"
 VP = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
@@ -166,7 +170,13 @@ NOTES = (
         None,
         "theirs begins in the middle with weights of a history that it does not have",
     ),
-    ("LMSDiscrete", None, None, None, "theirs integrates its weights by quadrature to 1e-4"),
+    (
+        "LMSDiscrete",
+        None,
+        None,
+        None,
+        "theirs takes its rule to level 0, where a file takes the denoised prediction",
+    ),
     (
         "DPMSolverSinglestep",
         MIDDLE,
@@ -346,48 +356,49 @@ def outcome(cls, name, key, value, scene="SD", runs=None):
     given |= {"original_inference_steps": 100, "strength": 0.8} if scene == "LCM" else {}
     worst, words = 0.0, set()
     for count, start in runs or SCENES[scene]:
-        try:
-            (theirs, *_), wanted = run_of(
-                lambda: theirs_class(**config), scene, count, start, options, given
-            )
-        except (
-            ValueError,
-            NotImplementedError,
-            AttributeError,
-            RuntimeError,
-            TypeError,
-            AssertionError,
-        ):
-            words.add("theirs")
-            continue
-        if not wanted.isfinite().all():
-            words.add("theirs")
-            continue
-
-        def ours_of(held=theirs.config, count=count, start=start, **more):
-            return run_of(
-                lambda: cls(name).from_config(held, **more), scene, count, start, options, given
-            )
-
-        try:
-            (ours, *_), found = ours_of()
-        except ValueError as error:
-            assert len(str(error).split()) > 4
-            words.add("refused")
-            continue
-        word = "same"
-        if not close(theirs.timesteps, ours.timesteps):
-            (ours, *_), found = ours_of(timestep_rounding="diffusers")
-            word = "exact" if close(theirs.timesteps, ours.timesteps) else "other"
-        levels = getattr(theirs, "sigmas", None)
-        if levels is not None and len(levels) == len(theirs.timesteps) + 1:
-            word = word if close(levels, ours.sigmas) else "other"
-        difference = float((found - wanted).norm() / wanted.norm())
+        word, difference = compared(
+            lambda: theirs_class(**config),
+            lambda held, **more: cls(name).from_config(held, **more),
+            functools.partial(
+                run_of, scene=scene, count=count, start=start, options=options, given=given
+            ),
+        )
         worst = max(worst, difference)
-        words.add(word if difference < 1e-5 else "other")
+        words.add(word)
     if len(words) > 1:
         words -= {"theirs"}
     return (words.pop() if len(words) == 1 else "other"), worst
+
+
+def compared(theirs_of, ours_of, run):
+    """(word, difference of results) of one run of theirs and one of ours, from the config of theirs."""
+    try:
+        (theirs, *_), wanted = run(theirs_of)
+    except (
+        ValueError,
+        NotImplementedError,
+        AttributeError,
+        RuntimeError,
+        TypeError,
+        AssertionError,
+    ):
+        return "theirs", 0.0
+    if not wanted.isfinite().all():
+        return "theirs", 0.0
+    try:
+        (ours, *_), found = run(lambda: ours_of(theirs.config))
+    except ValueError as error:
+        assert len(str(error).split()) > 4
+        return "refused", 0.0
+    word = "same"
+    if not close(theirs.timesteps, ours.timesteps):
+        (ours, *_), found = run(lambda: ours_of(theirs.config, timestep_rounding="diffusers"))
+        word = "exact" if close(theirs.timesteps, ours.timesteps) else "other"
+    levels = getattr(theirs, "sigmas", None)
+    if levels is not None and len(levels) == len(theirs.timesteps) + 1:
+        word = word if close(levels, ours.sigmas) else "other"
+    difference = float((found - wanted).norm() / wanted.norm())
+    return (word if difference < 1e-5 else "other"), difference
 
 
 def note_of(family, scene, key, value):
@@ -427,6 +438,15 @@ A solver that no class of diffusers has stands in for DPMSolverMultistepSchedule
 the scheduler is made are never dropped silently: they are honoured or refused.
 
 """
+MODELS_HEAD = """
+## Configs of published models
+
+The same solvers on the configs in the folders of models, as their pipelines call `set_timesteps`: beside
+the class of a solver's family made from that config by `from_config`, as above. Where there is no such
+class, **levels** says that the solver walks the levels of the model's own class, **own levels** that it
+walks those of its family; either way the network gets the time of the level that it is at.
+
+"""
 TAIL = """
 Further keys of an exported scheduler: `solver_parameters` (a solver's own parameters, such as the
 strength of its noise), `timestep_rounding`, and `sigmas_are_final` (sigmas given to `set_timesteps` are
@@ -455,6 +475,16 @@ pipeline's own config says 3, and `from_config` takes it over.
 **Dtypes of times.** `step` and `index_for_timestep` find a time that a host has cast to int64 or to a half; one
 that several times become is refused.
 
+**Keys without effect.** A key that means something beside another only (`clip_sample_range` without
+`clip_sample`, `sigma_max` without a shape of levels, `timestep_type = "continuous"` without v-prediction…) is
+named in a warning where it is set alone.
+
+**Levels beyond the table.** A level more than half a timestep above or below those of the training timesteps is
+refused, since the network has no time for it: set `timestep_type = "continuous"` for a network that is given
+log(σ)/4, such as Stable Video Diffusion's. `timestep_rounding = "diffusers"` clamps its time, as theirs do.
+
+**Configs that went from class to class** keep keys of the earlier ones; those are left behind.
+
 **Loading a saved pipeline.** `save_pretrained` puts the scheduler's file beside its config, so that
 `DiffusionPipeline.from_pretrained(folder, trust_remote_code=True)` loads the pipeline again.
 """
@@ -474,14 +504,15 @@ def cell_of(cls, names, family, key, used, unexplained):
                 index = note_of(family, scene, key, value)
                 if index is None:
                     unexplained.append((name, scene, key, value, result))
+                    print("UNEXPLAINED", unexplained[-1], flush=True)
                     continue
                 text = f"{family}: {NOTES[index][-1]}"
-                used += [] if text in used else [text]
-                cell = str(used.index(text) + 1)
+                used[text] = max(used.get(text, 0.0), result[1])
+                cell = str(list(used).index(text) + 1)
             found.append(cell)
         if found:
             by_scene.setdefault(", ".join(dict.fromkeys(found)), []).append(scene)
-    usual = max(by_scene or {"?": ""}, key=lambda text: len(by_scene[text]))
+    usual = max(by_scene, key=lambda text: len(by_scene[text]), default="?")
     others = [f"{', '.join(s)}: {text}" for text, s in by_scene.items() if text != usual]
     return "; ".join([usual, *others])
 
@@ -490,7 +521,7 @@ def document(cls):
     """The page, from runs of everything."""
     columns = list(dict.fromkeys(family for family, _, _ in PEERS.values()))
     by_family = {c: [n for n, (family, _, _) in PEERS.items() if family == c] for c in columns}
-    used, rows, unexplained = [], [], []
+    used, rows, unexplained = {}, [], []
     for key in [*KEYS, *WORDS]:
         cells = []
         for family in columns:
@@ -504,9 +535,61 @@ def document(cls):
     assert not unexplained, unexplained
     head = "| key | " + " | ".join(columns) + " |"
     lines = [HEAD + head, "|---" * (len(columns) + 1) + "|", *rows, ""]
-    lines += [f"{k + 1}. {text}." for k, text in enumerate(used)]
+    models = models_of(cls, by_family, used, unexplained)
+    assert not unexplained, unexplained
+    lines += [
+        f"{k + 1}. {text} (results below {10 ** math.ceil(math.log10(worst)):g} apart)."
+        for k, (text, worst) in enumerate(used.items())
+    ]
     words = [f"* `{key}` is {value}." for key, value in WORDS.items()]
-    return "\n".join([*lines, "", *words]) + "\n" + TAIL
+    return (
+        "\n".join([*lines, "", *words, MODELS_HEAD + head.replace("key", "model"), *models])
+        + "\n"
+        + TAIL
+    )
+
+
+def beside_model(cls, name, model):
+    """(word, difference) of a solver on a published config beside the class of its family."""
+    family, base, options = PEERS[name]
+    if not published.has_class_for(family, model):
+        return published.walked_with(cls, name, model), 0.0
+    own = {key: value for key, value in base.items() if key not in PLAIN and key != "shift"}
+    theirs = getattr(diffusers, f"{family}Scheduler")
+    held, (count, given) = published.scheduler_of(model).config, published.call_of(model)
+
+    def run(make):
+        made = make()
+        return [made], whole(made, count, 0, options, **given)
+
+    return compared(
+        lambda: theirs.from_config(held, **own),
+        lambda config, **more: cls(name).from_config(config, **more),
+        run,
+    )
+
+
+def models_of(cls, by_family, used, unexplained):
+    """Rows of the table of published models; new notes are added to those used."""
+    rows = []
+    for model in published.MODELS:
+        cells = []
+        for family, names in by_family.items():
+            found = []
+            for name in names:
+                word, difference = beside_model(cls, name, model)
+                index = note_of(family, "SD", None, None) if word == "other" else None
+                if word == "other" and index is None:
+                    unexplained.append((name, model, difference))
+                    continue
+                if index is not None:
+                    text = f"{family}: {NOTES[index][-1]}"
+                    used[text] = max(used.get(text, 0.0), difference)
+                    word = str(list(used).index(text) + 1)
+                found.append(CELLS.get(word, word))
+            cells.append(", ".join(dict.fromkeys(found)))
+        rows.append(f"| {model} ({published.MODELS[model][0]}) | " + " | ".join(cells) + " |")
+    return ["|---" * (len(by_family) + 1) + "|", *rows]
 
 
 def main():

@@ -50,6 +50,14 @@ def test_a_default_config_is_theirs_in_every_scene(scene, scheduler):
         assert found is None or found[0] in ("same", "exact"), (name, found)
 
 
+@pytest.mark.parametrize("model", matrix.published.MODELS)
+def test_a_published_config_is_as_in_its_own_class(model, scheduler):
+    """For the solver of the class that stands in the model's folder."""
+    family = matrix.published.MODELS[model][0]
+    name = next(n for n, (of, *_) in matrix.PEERS.items() if of == family)
+    assert matrix.beside_model(scheduler, name, model)[0] in ("same", "exact")
+
+
 def test_runs_that_end_above_zero_end_where_theirs_do(scheduler):
     """final_sigmas_type on flow levels, and the step that is lowered where the last has no length."""
     at, runs = "final_sigmas_type", ((5, 0),)

@@ -184,15 +184,21 @@ def flux():
     ).eval()
 
 
+SCHNELL = {"shift": 1.0, "use_dynamic_shifting": False}
+
+
 @pytest.mark.parametrize(
     ("pipeline", "config"),
     [
         ("StableDiffusion3Img2ImgPipeline", {"shift": 3.0}),
-        ("FluxImg2ImgPipeline", {"shift": 3.0}),
+        ("FluxPipeline", SCHNELL),
+        ("FluxPipeline", {"shift": 3.0, "use_dynamic_shifting": True}),
         ("FluxImg2ImgPipeline", {"use_dynamic_shifting": True}),
+        ("FluxImg2ImgPipeline", SCHNELL),
+        ("FluxInpaintPipeline", SCHNELL),
     ],
 )
-def test_flow_matching_from_an_image_is_diffusers(pipeline, config, scheduler, vae):
+def test_flow_matching_with_a_pipelines_own_sigmas_is_diffusers(pipeline, config, scheduler, vae):
     theirs = diffusers.FlowMatchEulerDiscreteScheduler(**config)
     cls, count = getattr(diffusers, pipeline), 3 if "3" in pipeline else 2
     parts = [f"{kind}{i}" for kind in ("text_encoder", "tokenizer") for i in ("", "_2", "_3")]
@@ -200,7 +206,11 @@ def test_flow_matching_from_an_image_is_diffusers(pipeline, config, scheduler, v
     transformer = sd3() if count == 3 else flux()
     vae = copy.deepcopy(vae)
     vae.register_to_config(shift_factor=0.1)
-    image, found = torch.rand(1, 3, 16, 16, generator=draw(1)), []
+    found, given = [], {}
+    if pipeline != "FluxPipeline":
+        given = {"image": torch.rand(1, 3, 16, 16, generator=draw(1)), "strength": 0.6}
+    if "Inpaint" in pipeline:
+        given["mask_image"] = torch.rand(1, 1, 16, 16, generator=draw(4)).round()
     for chosen in (theirs, scheduler("flow_euler").from_config(theirs.config)):
         pipe = cls(transformer=transformer, vae=vae, scheduler=chosen, **nothing)
         pipe.set_progress_bar_config(disable=True)
@@ -208,14 +218,13 @@ def test_flow_matching_from_an_image_is_diffusers(pipeline, config, scheduler, v
             pipe(
                 prompt_embeds=torch.rand(1, 4, 8, generator=draw(2)),
                 pooled_prompt_embeds=torch.rand(1, 8, generator=draw(3)),
-                image=image,
                 height=16,
                 width=16,
-                strength=0.6,
                 num_inference_steps=7,
                 guidance_scale=1.0,
                 generator=draw(),
                 output_type="latent",
+                **given,
             ).images
         )
     assert found[0].isfinite().all()

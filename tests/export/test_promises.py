@@ -1,6 +1,7 @@
 """What exported schedulers promise their hosts: the level that the model gets, where runs begin, refusals."""
 
 import copy
+import sys
 import threading
 
 import pytest
@@ -98,6 +99,16 @@ def test_a_run_of_less_strength_begins_at_its_level_and_ends(name, count, part, 
         ({"use_flow_sigmas": True, "use_dynamic_shifting": True}, {"num_inference_steps": 4}, "mu"),
         ({"shift": -1.0}, {"num_inference_steps": 4}, "above 0 and finite"),
         ({"use_flow_sigmas": True, "use_lu_lambdas": True}, {"num_inference_steps": 4}, "together"),
+        (
+            {},
+            {"sigmas": [900.0, 80.0, 1.0, 0.0]},
+            "level 900, above 157.4.* timestep 999: .* no time",
+        ),
+        (
+            {"use_karras_sigmas": True, "sigma_min": 0.002, **VP},
+            {"num_inference_steps": 9},
+            "below 0.029.*continuous",
+        ),
     ],
 )
 def test_grids_that_cannot_be_are_refused_where_they_are_asked_for(
@@ -135,6 +146,42 @@ def test_a_choice_of_method_is_refused_from_its_own_class_and_left_by_others(sch
     plain = diffusers.DDIMScheduler(set_alpha_to_one=False, clip_sample=True, **VP).config
     found = cls.from_config(plain).config  # as DPMSolverMultistepScheduler, which knows neither
     assert not found.clip_sample and found.final_sigmas_type == "zero"
+
+
+def test_a_config_that_went_from_class_to_class_is_of_the_last(scheduler):
+    """diffusers keeps keys of the classes that a config was of before."""
+    first = diffusers.PNDMScheduler(skip_prk_steps=True, set_alpha_to_one=False, **VP)
+    second = diffusers.DPMSolverMultistepScheduler.from_config(first.config, solver_order=2)
+    third = diffusers.EulerDiscreteScheduler.from_config(second.config)
+    assert third.config.skip_prk_steps and third.config.solver_order == 2
+    for name in ("dpmpp_2m", "euler_sigma", "ddim", "unipc_3_bh2"):
+        made = scheduler(name).from_config(third.config).config
+        assert made.final_sigmas_type != "sigma_min" and made.beta_end == 0.012
+        assert (made.skip_prk_steps, made.solver_order) == (None, None)
+    with pytest.raises(ValueError, match="whose solver_order is 2"):
+        wrong = diffusers.DPMSolverMultistepScheduler.from_config(third.config, solver_order=3)
+        scheduler("dpmpp_2m").from_config(wrong.config)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("clip_sample_range", 2.0, "clip_sample_range without clip_sample"),
+        ("sigma_max", 9.0, "sigma_max without use_karras_sigmas or"),
+        ("flow_shift", 3.0, "flow_shift without use_flow_sigmas"),
+        ("timestep_type", "continuous", "without v_prediction"),
+    ],
+)
+def test_a_key_that_changes_nothing_is_named(key, value, said, scheduler, monkeypatch):
+    cls, told = scheduler("dpmpp_2m"), []
+    monkeypatch.setattr(
+        sys.modules[cls.__module__].logger, "warning", lambda text: told.append(text)
+    )
+    cls(**{key: value})
+    assert len(told) == 1 and said in told[0]
+    cls(clip_sample=True, clip_sample_range=2.0), cls(use_karras_sigmas=True, sigma_max=9.0)
+    assert len(told) == 1
+    assert cls(set_alpha_to_one=False).config.final_sigmas_type is None
 
 
 @pytest.mark.parametrize(

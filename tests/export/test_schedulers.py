@@ -115,7 +115,7 @@ def test_config_goes_both_ways(other, scheduler):
     ours = cls.from_config(theirs(**options).config)
     back = theirs.from_config(ours.config)
     assert {key: back.config[key] for key in options} == options
-    assert ours.config.use_flow_sigmas == ("Flow" in other)
+    assert ours._flow == ("Flow" in other) and not ours.config.use_flow_sigmas
 
 
 @pytest.mark.parametrize("config", CONFIGS)

@@ -67,7 +67,7 @@ def made(scheduler):
 def levels(scheduler):
     """The grid of the planned run as σ and α, as `integrate` takes it."""
     level = scheduler._grid_levels
-    if scheduler.config.use_flow_sigmas:
+    if scheduler._flow:
         return level, 1 - level
     alpha = (1 + level**2).rsqrt()
     return level * alpha, alpha
