@@ -1,5 +1,6 @@
 """Kernels and variances that follow from a strength, against integrals that no φ-function enters."""
 
+import math
 from fractions import Fraction
 
 import mpmath
@@ -225,3 +226,18 @@ def test_what_does_not_follow_from_a_strength_is_refused(case):
             derive(parse_solver(head + body))
         else:
             program(body, integrand, noise)
+
+
+@pytest.mark.parametrize("strength", ["0", "1/2", "1", "11/10", "2", "eta"])
+def test_an_ancestral_step_states_when_its_level_is_kept(strength):
+    """σ_down² = σ²(1 − η²(1 − e^{−2h})) must lie above 0, which it does for all h up to η = 1 alone."""
+    text = 'name = "it"\nintegrand = "data"\n[noise]\nform = "ancestral"\n'
+    text += f'strength = "{strength}"\n[step]\nrule = "adams-bashforth"\nsteps = 1\n'
+    text += '[parameters.eta]\ndefault = "3/2"\n' if strength == "eta" else ""
+    found = [c.value for c in derive(parse_solver(text)).main.positive]
+    size = Fraction(3, 2) if strength == "eta" else Fraction(strength)
+    assert bool(found) == (strength == "eta" or size > 1)
+    for h in (0.05, 0.4, 1.0, 3.0):
+        values = [float(v.subs({"h": h, "eta": float(size)})) for v in found]
+        kept = 1 - float(size) ** 2 * -math.expm1(-2 * h)
+        assert all(v > 0 for v in values) == (kept > 0)

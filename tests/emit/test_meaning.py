@@ -3,6 +3,7 @@
 import itertools
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import mpmath
 import pytest
@@ -82,6 +83,15 @@ CORNERS = {
     'rule = "weights"\nweights = { n = "g2" }\n[step]\nrule = "weights"\n'
     'weights = { n = "1 - remaining/(2*g2)", u = "remaining/(2*g2)" }\n[end]\nusing = ["heun_edm", "ddim"]',
     "tableau": '[tableau]\nc = ["1/2", "1"]\na = [["1/2"], ["-1", "2"]]\nb = ["1/6", "2/3", "1/6"]',
+}
+
+# Rules that hold at both ends of the schedule, so that no step of a file is DDIM's.
+REGULAR = {
+    "one_kind_of_step": ONE,
+    "two_kinds_of_steps": ADAMS.format(2),
+    "ramp": ADAMS.format(3) + "[end]\nramp = true\n",
+    "staged": '[[stage]]\nname = "u"\nat = "1/2"\nrule = "interpolate"\nnodes = ["n"]\n'
+    '[step]\nrule = "interpolate"\nnodes = ["n", "u"]\n',
 }
 
 STAGES_IN_LAMBDA = ("start_and_end_compete", "end_staged")  # velocity has no such places
@@ -185,6 +195,17 @@ def test_corners_of_the_language_are_their_programs(name, integrand, sampler):
         return
     for n in (1, 2, 3, 4, 6):
         check(solver, sampler(solver), n, zero=n % 2 == 0)
+
+
+@pytest.mark.parametrize("name", REGULAR)
+def test_rules_that_hold_at_both_ends_take_every_step(name, sampler):
+    text = REGULAR[name] + ("" if "[end]" in REGULAR[name] else "[end]\n") + 'zero = "rule"\n'
+    head = f'name = "{name}"\nintegrand = "velocity"\ncoordinate = "clock"\n'
+    solver = parse_solver(head + text)
+    module = sampler(solver)
+    assert "DDIM is its limit" not in Path(module.__file__).read_text(encoding="utf-8")
+    for n in (1, 2, 3, 5):
+        check(solver, module, n, zero=False)
 
 
 STOCHASTIC = {

@@ -33,27 +33,36 @@ ORDER = "tests/order/test_"
 COMMANDS = "tests/cli/test_theory_commands.py"
 # Tests that guard a room or a part of it, the quickest first; the longest path that fits counts.
 GUARDS = {
-    "derive": ["tests/derive", CORE, EMITTED, "tests/spec", "tests/program"],
+    "derive": [
+        *("tests/derive", CORE, EMITTED, "tests/independent/test_rows.py", "tests/spec"),
+        *("tests/program", "tests/emit/test_meaning.py"),
+    ],
     "order": [
-        *(f"{ORDER}{part}.py" for part in ("identities", "past_states", "blocks")),
-        "tests/derive/test_levels.py",
-        CORE,
+        *(f"{ORDER}{part}.py" for part in ("linear", "identities", "past_states", "blocks")),
+        *("tests/derive/test_levels.py", "tests/derive/test_stages_before.py"),
+        *(CORE, "tests/independent/test_orders.py"),
         *(f"{ORDER}{part}.py" for part in ("engine", "quadrature", "questions", "oracle")),
     ],
-    "order/sde": [f"{ORDER}rates.py", f"{ORDER}stochastic.py", f"{ORDER}engine.py"],
+    "order/sde": [*(f"{ORDER}{part}.py" for part in ("rates", "stochastic", "engine")), CORE],
     "order/ode/stiff.py": [f"{ORDER}stiff.py", f"{ORDER}oracle.py", CORE],
     "order/ode/switches.py": ["tests/derive/test_levels.py"],
     "order/ode/rounding.py": [f"{ORDER}rounding.py", CORE],
-    "order/ode/stability.py": [f"{ORDER}questions.py", COMMANDS],
-    "order/ode/zero_stability.py": [f"{ORDER}past_states.py", f"{ORDER}questions.py"],
+    "order/ode/stability.py": [f"{ORDER}linear.py", f"{ORDER}questions.py", COMMANDS],
+    "order/ode/zero_stability.py": [
+        *(
+            f"{ORDER}past_states.py",
+            f"{ORDER}questions.py",
+            "tests/catalog/test_tables_of_states.py",
+        ),
+        *(CORE, "tests/independent/test_orders.py"),
+    ],
     "order/ode/persistence.py": [f"{ORDER}past_states.py", CORE],
     "order/questions": [f"{ORDER}questions.py", f"{ORDER}parameters.py", COMMANDS],
     "order/questions/certificate.py": ["tests/certificates"],
     "emit": [
         *("tests/emit/test_formula.py", "tests/emit/test_specialise.py", EMITTED),
         *("tests/emit/test_jumps.py", "tests/emit/test_adaptive.py", "tests/derive/test_places.py"),
-        *(CORE, COMMANDS),
-        "tests/emit/test_meaning.py::test_corners_of_the_language_are_their_programs",
+        *(CORE, "tests/emit/test_meaning.py", COMMANDS),
     ],
     "emit/comfyui_folder.py": ["tests/hosts/test_comfyui.py", "tests/export/test_command.py"],
     "emit/diffusers_file.py": ["tests/export/test_command.py"],

@@ -16,13 +16,12 @@ from solvergen.gallery import load
 from solvergen.loading import load as loaded
 from solvergen.order import analyse
 from solvergen.order.ode.stability import stability
-from solvergen.order.questions import cure
+from solvergen.order.questions import cure, least
 from solvergen.order.questions.compare import compare
 from solvergen.order.questions.conditions import conditions
 from solvergen.order.questions.cure import cured_solver, cures
 from solvergen.order.questions.derivation import derivation
 from solvergen.order.questions.derivation_text import Derivation, Paragraph, Part
-from solvergen.order.questions.least import _on_a_line
 from solvergen.spec import parse_solver
 from solvergen.spec.model import End
 
@@ -383,10 +382,28 @@ def test_a_number_in_a_function_is_named():
 
 def test_least_values_are_found_where_the_slope_vanishes_not_where_it_is_infinite():
     s = Symbol("s")
-    found = list(_on_a_line((s**2 + 4) / (s**2 + s + 1), s, (None, None, None, None), dict))
+    found = list(least._on_a_line((s**2 + 4) / (s**2 + s + 1), s, (None, None, None, None), dict))
     assert len(found) == 2
     for _, values, _, _ in found:  # the slope's numerator, which the denominator has no root of
         assert abs(values["s"] ** 2 - 6 * values["s"] - 4) < 1e-12
+
+
+def test_the_search_for_a_least_value_begins_all_over_the_range(monkeypatch):
+    began = []
+    monkeypatch.setattr(
+        least, "_descended", lambda value, start, ranges: began.append(start) or start
+    )
+    s, t = Symbol("p:0"), Symbol("q:0")
+    bounds = {
+        "p": (Fraction(1), Fraction(3), None, None),
+        "q": (Fraction(-30), Fraction(0), None, None),
+    }
+    found = list(least._searched((s - 2) ** 2 + t**2, [s, t], bounds, dict))
+    assert len(began) == len(found) == least.STARTS
+    for places, (low, high) in zip(zip(*began, strict=True), [(1, 3), (-30, 0)], strict=True):
+        shares = [(place - low) / (high - low) for place in places]
+        assert all(0 <= share <= 1 for share in shares)
+        assert min(shares) < 0.2 and max(shares) > 0.8
 
 
 def test_a_table_of_a_derivation_has_a_column_for_each_cell():
