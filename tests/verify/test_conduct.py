@@ -9,7 +9,7 @@ import torch
 from verify.conduct import basic, sameness
 from verify.conduct.bench import Bench
 from verify.conduct.checks import CHECKS, Conduct, Finding
-from verify.conduct.sameness import ranges
+from verify.conduct.counts import ranges
 from verify.conduct.schedulers import conduct_of_scheduler
 from verify.conduct.surroundings import Surroundings
 from verify.hosts.functions import adapted

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..probe.watch import Watched
-from .bench import ENOUGH, HIGH, LOW, Bench, Case, Refused
+from .bench import LOW, Bench, Case, Refused
 from .checks import BREACH, REMARK, SAID, Finding
 
 Array = NDArray[np.float64]
@@ -22,8 +22,6 @@ FINITE = tuple(
 SMALL = (1, 4, 4)
 KEPT = 1e-6
 EXACT = 1e-10
-# numbers of steps whose last level is looked at, and how near to it counts as there, in steps
-REACHED, HIT = (9, 10, 11, 12, 13, 14, 15, 16, 20, 25, 30), 0.05
 # noise at level 0, in units of the last level above it
 LEFT = 0.6
 # a level within this share of the local step is meant to be the grid's
@@ -90,28 +88,6 @@ def zero(bench: Bench) -> Iterator[Finding]:
     if noise[-1] > LEFT * LOW:
         text = f"noise of size {noise[-1]:.2g} is left at level 0 (unit: the data's)"
         yield Finding("zero", text, case.words())
-
-
-def last(bench: Bench) -> Iterator[Finding]:
-    """Runs of every number of steps end at the last level: an answer of zero leaves x in proportion to it."""
-    ends: dict[int, float] = {}
-    for n in REACHED if bench.density * max(REACHED) <= ENOUGH else REACHED[:2]:
-        end = bench.reached(bench.case(kind="uniform", n=n, shape=(1, 2, 2)))
-        if end is not None:
-            ends[n] = end
-    # in steps of the grid; what no run reaches is an order of zero, and the audit's to tell
-    short = {n: np.log(end / LOW) * n / np.log(HIGH / LOW) for n, end in ends.items() if end > 0}
-    missed = [n for n, steps in short.items() if round(steps) and abs(steps - round(steps)) < HIT]
-    whole = [n for n, steps in short.items() if abs(steps) < HIT]
-    if missed and whole:
-        n = missed[-1]
-        case = bench.case(kind="uniform", n=n, shape=(1, 2, 2))
-        text = (
-            f"with N = {', '.join(map(str, missed))} steps the result is at level {ends[n]:.3g}, not at the "
-            f"last, {LOW:.3g}: {abs(round(short[n]))} of {n} steps are missing; with N = "
-            f"{', '.join(map(str, whole))} it is there"
-        )
-        yield Finding("last", text, case.words())
 
 
 def levels(bench: Bench) -> Iterator[Finding]:

@@ -55,7 +55,7 @@ class Case:
 
     Args:
         kind, n, zero: see usual(); `levels` replaces them.
-        shape, batch, dtype, seed, amplitude, only: see watch().
+        shape, batch, dtype, seed, amplitude, only, still: see watch().
         layout: name of a memory layout, see LAYOUTS.
     """
 
@@ -69,6 +69,7 @@ class Case:
     seed: int = 0
     amplitude: float = 1.0
     only: int | None = None
+    still: int = 0
     layout: str = "contiguous"
 
     @property
@@ -177,6 +178,7 @@ class Bench:
                     amplitude=case.amplitude,
                     layout=LAYOUTS.get(case.layout),
                     only=case.only,
+                    still=case.still,
                 )
 
         return _or_refused(watched)
@@ -195,30 +197,6 @@ class Bench:
                 amplitude=case.amplitude,
             )
         )
-
-    def reached(self, case: Case) -> float | None:
-        """The level of the result where the model answers zero, which leaves x in proportion to its level.
-
-        None where the run is refused, or leaves no multiple of the start value.
-        """
-        self.runs += 1
-        torch.default_generator.manual_seed(0)
-        start = torch.full((1, *case.shape), case.amplitude, dtype=torch.float64)
-
-        def zero(x: torch.Tensor, sigma: torch.Tensor, **_: object) -> torch.Tensor:
-            return torch.zeros_like(x)
-
-        try:
-            with (
-                torch.no_grad(),
-                replaced(Source((1, *case.shape))) if self.noisy else nullcontext(),
-            ):
-                made = self.run(zero, start * case.sigmas[0], torch.from_numpy(case.sigmas.copy()))
-            shares = made / start
-        except ANYTHING:
-            return None
-        level = float(shares.mean())
-        return level if float((shares - level).abs().max()) <= 1e-6 * abs(level) else None
 
     def few(self, n: int) -> int:
         """The number of steps of a run whose weights are to be compared: n, fewer where a step makes many calls."""

@@ -8,14 +8,14 @@ from dataclasses import replace
 from ..errors import ANYTHING
 from ..order.audit import Audit
 from ..probe.trace import Run
-from . import basic, rule, sameness
+from . import basic, counts, rule, sameness
 from .bench import Bench
 from .checks import SAID, Conduct, Finding
 
 ALONE: dict[str, Callable[[Bench], Iterator[Finding]]] = {
     "finite": basic.finite,
     "zero": basic.zero,
-    "last": basic.last,
+    "last": counts.last,
     "levels": basic.levels,
     "state": basic.state,
     "future": basic.future,
@@ -25,7 +25,7 @@ ALONE: dict[str, Callable[[Bench], Iterator[Finding]]] = {
     "layout": sameness.layout,
     "dtype": sameness.dtype,
     "outputs": sameness.outputs,
-    "steps": sameness.steps,
+    "steps": counts.steps,
 }
 READ: dict[str, Callable[[rule.Reader], Iterator[Finding]]] = {
     "start": rule.start,

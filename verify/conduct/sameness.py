@@ -31,13 +31,6 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 # difference of weights in float16 that rounding does not explain unless they differ more in bfloat16
 HALF, COARSER = 20 * torch.finfo(torch.float16).eps, 4.0
 LOW_LEVELS = tuple(np.geomspace(0.8, 0.06, 9).tolist())
-COUNTS = (*range(1, 26), 28, 30, 32, 35, 36, 40, 42, 45, 48, 50, 55, 60)
-# where a step makes many calls
-FEWER = (*range(1, 13), 15, 16, 18, 20, 24, 25, 30, 60)
-MANY = 2.5
-# last steps of a run that may be special
-TAIL = 3
-STEP = 0.105
 
 
 def samples(bench: Bench) -> Iterator[Finding]:
@@ -319,72 +312,3 @@ def _one_hot(bench: Bench, base: Case, seen: Watched) -> float:
     table = seen.weights()
     known = np.concatenate([hot.start[:, None], hot.weights], axis=1)
     return float(np.abs(table - known).max() / np.abs(known).max())
-
-
-def steps(bench: Bench) -> Iterator[Finding]:
-    """Runs of 1 to 60 steps over the first levels of one grid: where each parts from the longest."""
-    master = tuple((np.exp(2.0) * np.exp(-STEP * np.arange(max(COUNTS) + 1))).tolist())
-    small = {"shape": (1, 2, 2)}
-    longest = bench.seen(bench.case(levels=master, **small))
-    if isinstance(longest, Refused) or not longest.finite:
-        return
-    tails: dict[int, int] = {}
-    counts = COUNTS if longest.calls < MANY * max(COUNTS) else FEWER
-    for n in counts[:-1]:
-        seen = bench.seen(bench.case(levels=master[: n + 1], **small))
-        if not isinstance(seen, Refused) and seen.finite:
-            tails[n] = _tail(seen, longest, n)
-    usual = sorted(t for n, t in tails.items() if n >= 8)
-    if not usual:
-        return
-    allowed = max(TAIL, usual[len(usual) // 2])
-    odd = [n for n, tail in tails.items() if tail > allowed]
-    whole = [n for n, tail in tails.items() if tail >= n > TAIL]
-    # a rule that weighs by the number of steps is another in every run, from one of the first steps on
-    deep = {n: tail for n, tail in tails.items() if n >= 8}
-    if sum(tail > 0.8 * n for n, tail in deep.items()) > 0.8 * len(deep):
-        case = bench.case(levels=master[: max(deep) + 1], **small)
-        text = (
-            f"the first levels of a grid get other weights with every number of steps, N = {ranges([*deep])} "
-            f"against N = {max(COUNTS)}: weights depend on how many steps the run has"
-        )
-        yield Finding("steps", text, case.words(), whole=True)
-        return
-    if len(whole) > 0.6 * len(tails):
-        # the audit says so of a rule that looks at the whole grid; here it is the longest that is odd
-        odd = whole
-    if odd:
-        n = max(odd, key=lambda k: tails[k])
-        case = bench.case(levels=master[: n + 1], **small)
-        text = (
-            f"with N = {ranges(odd)} steps the first levels of a grid get other weights than with "
-            f"N = {max(COUNTS)}: {tails[n]} of {n} steps differ"
-        )
-        yield Finding("steps", text, case.words())
-
-
-def _tail(seen: Watched, longest: Watched, n: int) -> int:
-    """How many of the last steps of a run differ from the same steps of a longer one."""
-    grid = seen.sigmas
-    size = np.abs(longest.outputs).max(initial=1e-300)
-    for i in range(min(seen.calls, longest.calls)):
-        here, there = seen.states[i], longest.states[i]
-        gap = np.abs(here - there).max() / (np.abs(there).max() + size)
-        if gap > SAME or abs(seen.told[i, 0] / longest.told[i, 0] - 1) > 1e-6:
-            step = int(np.searchsorted(-grid, -seen.told[i, 0] * (1 + 1e-7))) - 1
-            return n - max(step, 0)
-    near = np.flatnonzero(np.abs(longest.told[:, 0] / grid[-1] - 1) < 1e-6)
-    ends = [np.abs(longest.states[j] - seen.states[-1]).max() for j in near]
-    return 0 if any(e < SAME * (np.abs(seen.states[-1]).max() + size) for e in ends) else 1
-
-
-def ranges(numbers: list[int]) -> str:
-    """Sorted numbers as "1 to 11, 20"; neighbours among COUNTS run together."""
-    order = sorted(COUNTS)
-    parts: list[list[int]] = []
-    for n in sorted(numbers):
-        if parts and order.index(n) == order.index(parts[-1][-1]) + 1:
-            parts[-1].append(n)
-        else:
-            parts.append([n])
-    return ", ".join(str(p[0]) if len(p) == 1 else f"{p[0]} to {p[-1]}" for p in parts)

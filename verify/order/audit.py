@@ -215,9 +215,10 @@ def _audited(
     }
     after = accepted_after(next(iter(traces.values())), ladder, noise)
     about = replace(about, after=after)
-    families = {kind: family_of(made, noise, form, after) for kind, made in traces.items()}
+    # one form for all classes: it is the sampler's, not the grid's
+    clock = form or own_form(traces[classes[0]][-1], max(1e-7, 30 * noise)).form
+    families = {kind: family_of(made, noise, clock, after) for kind, made in traces.items()}
     heed(families, STEPS)
-    clock = families[classes[0]][-1].form
 
     def expected(steps: int) -> int | None:
         # so many as the two runs above had, and as many more as the steps are

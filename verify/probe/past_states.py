@@ -144,14 +144,14 @@ class Recursion:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data: weights of the first step, slope rho'(1), moduli of roots, growth."""
-        kept = float(self.kept(self.first)[0, 0])
-        # nothing is kept where the state itself dies out
-        settled = not self.growth and not self.alive and kept != 0
+        # nothing is kept where errors grow, or where the state itself dies out
+        settled = not self.growth and not self.alive
+        kept = float(self.kept(self.first)[0, 0]) if settled else 0.0
         return {
             "states": self.states,
             "weights": self.companions[0][0].tolist(),
             "even": self.period == 1,
-            "slope": 1 / kept if settled else None,
+            "slope": 1 / kept if kept else None,
             "roots": list(self.roots),
             "growth": self.growth,
         }

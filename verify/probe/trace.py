@@ -216,7 +216,7 @@ def record(run: Run, sigmas: Array, answers: Array, first: Array) -> tuple[Array
     Raises:
         ConductError: "shape", "dtype", "nan" or "calls", when the run shows one.
     """
-    seen: list[Array] = []
+    seen: list[Tensor] = []
     nodes: list[float] = []
     shape = (1, len(first), 1, 1)
     # tensors of its own: a sampler may change in place what it is given
@@ -248,17 +248,16 @@ def record(run: Run, sigmas: Array, answers: Array, first: Array) -> tuple[Array
         raise ConductError(
             "calls", f"{len(table)} model calls in one run, {len(seen)} in the next, same grid"
         )
-    rows = np.stack([*seen, _values(out)])
+    rows: Array = torch.stack([*seen, _values(out)]).numpy()
     if not np.all(np.isfinite(rows)):
         raise ConductError("nan", "a state or the result is NaN or infinite")
     return rows, np.asarray([*nodes, sigmas[-1]])
 
 
-def _values(x: Tensor) -> Array:
-    out: Array = x.detach().to("cpu", torch.float64).reshape(-1).numpy().copy()
-    return out
+def _values(x: Tensor) -> Tensor:
+    return x.detach().to("cpu", torch.float64, copy=True).reshape(-1)
 
 
 def level_told(sigma: Tensor | float) -> float:
     """The level that a sampler tells the model, as a tensor of any shape or as a number."""
-    return float(torch.as_tensor(sigma, dtype=torch.float64).reshape(-1)[0])
+    return float(sigma.flatten().tolist()[0] if isinstance(sigma, Tensor) else sigma)

@@ -120,6 +120,7 @@ def watch(
     amplitude: float = 1.0,
     layout: Layout | None = None,
     only: int | None = None,
+    still: int = 0,
 ) -> Watched:
     """Watch one run.
 
@@ -133,6 +134,7 @@ def watch(
         amplitude: factor of start value and answers.
         layout: how the start value lies in memory; contiguous if None.
         only: run this sample alone, in place of the first `batch`.
+        still: how many of the last values of a sample are answered with zero.
 
     Raises:
         ConductError: "shape" or "calls"; what the sampler raises passes through.
@@ -141,7 +143,7 @@ def watch(
     chosen = slice(batch) if only is None else slice(only, only + 1)
     full = (chosen.stop - (chosen.start or 0), *shape)
     told: list[Array] = []
-    seen: list[Array] = []
+    seen: list[Tensor] = []
     given: list[Array] = []
     answered: list[Tensor] = []
 
@@ -156,9 +158,12 @@ def watch(
             )
         if len(seen) >= MOST_CALLS:
             raise ConductError("calls", f"more than {MOST_CALLS} model calls in one run")
-        seen.append(flat(x))
+        seen.append(_copy(x))
         told.append(levels_told(sigma, full[0]))
         made = answers(seed, len(seen) - 1, size, amplitude, chosen.stop)[chosen]
+        if still:
+            made = made.copy()
+            made[:, -still:] = 0.0
         out = torch.from_numpy(made.copy()).to(x.dtype).reshape(full)
         given.append(made if out.dtype == torch.float64 else flat(out))
         answered.append(out)
@@ -175,14 +180,14 @@ def watch(
     return Watched(
         sigmas=sigmas,
         told=np.stack(told) if told else np.zeros((0, full[0])),
-        states=np.stack([*seen, flat(result_of(out, full))]),
+        states=torch.stack([*seen, _copy(result_of(out, full))]).flatten(2).numpy(),
         outputs=np.stack(given) if given else np.zeros((0, full[0], size)),
         first=flat(kept[0]),
         dtype=out.dtype,
         kept=(
             torch.equal(kept[0], x),
             torch.equal(kept[1], levels),
-            all(np.array_equal(flat(o), g) for o, g in zip(answered, given, strict=True)),
+            _left_alone(answered, given),
         ),
     )
 
@@ -230,6 +235,18 @@ def trace_values(run: Run, sigmas: Array, *, calls: int | None = None, seed: int
         offset=0.0,
     )
     return opened(found)
+
+
+def _left_alone(answered: list[Tensor], given: list[Array]) -> bool:
+    """Whether the model's outputs are still what was given."""
+    if not given:
+        return True
+    now = torch.cat([o.detach().reshape(-1) for o in answered]).to("cpu", torch.float64)
+    return np.array_equal(now.numpy(), np.concatenate(given, axis=None))
+
+
+def _copy(x: Tensor) -> Tensor:
+    return x.detach().to("cpu", torch.float64, copy=True)
 
 
 def flat(x: Tensor) -> Array:
