@@ -107,9 +107,9 @@ def read(node: Expr) -> Reading:
         raise TypeError(f"not an expression of the spec language: {type(node).__name__}")
     elif name in BINDERS:
         integrand, low, high, *count = children(node)
-        found = _Bound(node, name, read(integrand), (read(low), read(high)), tuple(map(int, count)))
+        found = _Bound(tuple(map(int, count)), (read(low), read(high)), read(integrand), name, node)
     else:
-        found = _Call(name, _arguments(name, children(node)))
+        found = _Call(_arguments(name, children(node)), name)
     return found if BOUND.name in symbols(node) else _Kept(found)
 
 
@@ -119,24 +119,37 @@ def _arguments(name: str, args: tuple[Expr, ...]) -> tuple[Reading | int, ...]:
     return tuple(read(a) if place in (None, k) else int(a) for k, a in enumerate(args))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Symbol:
+class _Node:
+    """A reading and its parts; plain classes, since a dozen dataclasses take 9 ms to make."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def __init__(self, *parts: Any) -> None:
+        for name, part in zip(self.__slots__, parts, strict=True):
+            setattr(self, name, part)
+
+
+class _Symbol(_Node):
+    __slots__ = ("name",)
+
     name: str
 
     def value(self, ring: _Ring) -> Any:
         return ring.values[self.name]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Number:
+class _Number(_Node):
+    __slots__ = ("exact",)
+
     exact: Fraction
 
     def value(self, ring: _Ring) -> Any:
         return ring.number(self.exact)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sum:
+class _Sum(_Node):
+    __slots__ = ("terms",)
+
     terms: tuple[Reading, ...]
 
     def value(self, ring: _Ring) -> Any:
@@ -146,8 +159,11 @@ class _Sum:
         return total
 
 
-class _Product:
+class _Product(_Node):
     __slots__ = ("factors", "number")
+
+    factors: tuple[Reading, ...]
+    number: Fraction | None
 
     def __init__(self, coefficient: Fraction, factors: tuple[Reading, ...]) -> None:
         self.factors = factors
@@ -160,8 +176,9 @@ class _Product:
         return product if self.number is None else ring.number(self.number) * product
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Power:
+class _Power(_Node):
+    __slots__ = ("base", "exponent")
+
     base: Reading
     exponent: int
 
@@ -169,9 +186,10 @@ class _Power:
         return self.base.value(ring) ** self.exponent
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Root:
+class _Root(_Node):
     """A power of the square root."""
+
+    __slots__ = ("base", "exponent")
 
     base: Reading
     exponent: int
@@ -180,9 +198,10 @@ class _Root:
         return ring.functions["sqrt"](self.base.value(ring)) ** self.exponent
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _RealPower:
+class _RealPower(_Node):
     """Any other power; sympy makes roots of its own from logarithms and exponentials."""
+
+    __slots__ = ("base", "exponent")
 
     base: Reading
     exponent: Reading
@@ -192,9 +211,10 @@ class _RealPower:
         return ring.functions["exp"](self.exponent.value(ring) * logarithm)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Kept:
+class _Kept(_Node):
     """A function that has the same value wherever it stands."""
+
+    __slots__ = ("inner",)
 
     inner: Reading
 
@@ -207,9 +227,10 @@ class _Kept:
         return kept[self]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Named:
+class _Named(_Node):
     """A function of x that has a name."""
+
+    __slots__ = ("argument", "body")
 
     argument: Reading
     body: Reading
@@ -218,25 +239,27 @@ class _Named:
         return ring.inside(self.body)(self.argument.value(ring))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Call:
-    name: str
+class _Call(_Node):
+    __slots__ = ("arguments", "name")
+
     arguments: tuple[Reading | int, ...]
+    name: str
 
     def value(self, ring: _Ring) -> Any:
         args = [a if isinstance(a, int) else a.value(ring) for a in self.arguments]
         return ring.functions[self.name](*args)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Bound:
+class _Bound(_Node):
     """An integral or a Riemann sum."""
 
-    node: Expr
-    name: str
-    integrand: Reading
-    ends: tuple[Reading, Reading]
+    __slots__ = ("count", "ends", "integrand", "name", "node")
+
     count: tuple[int, ...]
+    ends: tuple[Reading, Reading]
+    integrand: Reading
+    name: str
+    node: Expr
 
     def value(self, ring: _Ring) -> Any:
         try:
