@@ -19,6 +19,7 @@ ALIGN_YOUR_STEPS = {
     "sd1": (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029),
     "sdxl": (14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029),
     "svd": (700.00, 54.5, 15.886, 7.977, 4.248, 1.789, 0.981, 0.403, 0.173, 0.034, 0.002),
+    "deepfloyd": (160.41, 8.081, 3.315, 1.885, 1.207, 0.785, 0.553, 0.293, 0.186, 0.030, 0.006),
 }
 
 
@@ -110,7 +111,7 @@ def align_your_steps(
 
     Args:
         n: number of steps.
-        model: "sd1", "sdxl" or "svd".
+        model: "sd1", "sdxl", "svd", or "deepfloyd" (DeepFloyd-IF, stage 1).
         zero: whether the last level is 0 in place of the table's end.
         sigma_min, sigma_max: ends that the table is rescaled to, linearly in log σ; its own unless
             given.

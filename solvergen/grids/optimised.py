@@ -10,8 +10,6 @@ from collections.abc import Sequence
 
 from .levels import log_linear
 
-# Sabour et al. 2024, DeepFloyd-IF stage 1; the other models are in `levels`.
-DEEPFLOYD = (160.41, 8.081, 3.315, 1.885, 1.207, 0.785, 0.553, 0.293, 0.186, 0.03, 0.006)
 # Chen et al. 2024 (GITS), Stable Diffusion 1.5, as ComfyUI ships them: the weight γ of later jumps,
 # the number of steps, then the levels.
 GITS_SD15: dict[float, dict[int, tuple[float, ...]]] = {

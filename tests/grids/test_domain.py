@@ -26,7 +26,7 @@ KINDS = {
     "length": COUNTS,
     "linear": st.one_of(st.none(), COUNTS),
     "zero": st.booleans(),
-    "model": st.sampled_from(["sd1", "sdxl", "svd", "sd9", None]),
+    "model": st.sampled_from(["sd1", "sdxl", "svd", "deepfloyd", "sd9", None]),
     "schedule": st.sampled_from(
         [grids.VP(), grids.Cosine(), grids.TrigFlow(), grids.RectifiedFlow(), grids.EDM()]
         + [grids.VE(), grids.Geometric(), grids.VP(1e-3, 1e3)]
