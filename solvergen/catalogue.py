@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FILE = "catalogue.json"
 FAMILIES = ("one evaluation", "runge-kutta", "multistep", "predictor-corrector", "hybrid")
 LONGEST = 160  # of a leading error in symbols that a person still reads
+REMEMBERED = "not given: it depends on all steps before, through what is remembered of them"
 OFF_LEVEL = "not given: calls at other levels than those of the states add terms of order h^2"
 
 Orders = Mapping[str, Mapping[str, tuple[int, bool]]]
@@ -100,6 +101,7 @@ class Entry:
     ways: tuple[str, ...] = ()
     holds: str = ""
     divergence: str = ""
+    forgets: str = ""
     approximated: str = ""
 
     @cached_property
@@ -239,8 +241,9 @@ def _proved(proof: Proof) -> dict[str, Any]:
         kind: {mode: (found.value, found.exact) for mode, found in modes.items()}
         for kind, modes in report.orders.items()
     }
-    leading = () if report.off_level else report.uniform.json()
-    local = (OFF_LEVEL, "") if report.off_level else (str(report.uniform), _on_any_grid(proof))
+    unstated = OFF_LEVEL if report.off_level else REMEMBERED if report.remembers else ""
+    leading = () if unstated else report.uniform.json()
+    local = (unstated, "") if unstated else (str(report.uniform), _on_any_grid(proof))
     stiff, rounded = report.stiff, report.rounded
     return {
         "order": orders,
@@ -250,6 +253,7 @@ def _proved(proof: Proof) -> dict[str, Any]:
         "bottlenecks": tuple(str(bottleneck) for bottleneck in report.bottlenecks),
         "rounded": rounded and (rounded.order, str(rounded)),
         "divergence": report.divergence,
+        "forgets": report.forgets,
         "holds": "" if proof.scope is None else str(proof.scope),
         "ways": tuple(f"where {', '.join(decided)}: {order}" for decided, order in report.ways),
     }

@@ -77,7 +77,12 @@ def _orders(one: Entry) -> Iterator[str]:
     yield from (f"held back by {bottleneck}" for bottleneck in one.bottlenecks)
     if one.varying and one.order["arbitrary"]["own_end"][0] > 0:
         names = ", ".join(one.varying)
-        yield f"these orders hold whatever the numbers {names} are, step by step, while bounded"
+        bounded = (
+            f"while what is remembered dies out: {one.forgets}" if one.forgets else "while bounded"
+        )
+        yield f"these orders hold whatever the numbers {names} are, step by step, {bounded}"
+    elif one.forgets:
+        yield f"what is remembered dies out with {one.forgets}"
     if one.table:
         yield ""
         yield "the table at hand, which has no order of its own:" if one.varying else "its levels:"
@@ -146,6 +151,8 @@ def theory_facts(report: OrderReport) -> dict[str, Any]:
         facts["holds"] = held.json()
     try:
         smooth: Any = report.smooth.json()
+        if report.remembers:
+            smooth = {"refused": "it depends on all steps before, through what is remembered"}
     except OrderError as error:
         smooth = {"refused": str(error)}
     zero = report.zero_stability

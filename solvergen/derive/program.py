@@ -32,6 +32,7 @@ from .corrected import closed, swept
 from .coupled import SECOND, begun, check_coupled, second, starts_inside, written_out
 from .langevin import langevin, langevin_to_zero
 from .learned import check_calls, check_fitted, check_numbers
+from .memory import check_memory, remembered, remembering
 from .noise import noisy
 from .own_linear import as_run, in_lambda, own_linear, serving
 from .own_schedule import process_of
@@ -78,6 +79,7 @@ class _Deriver:
         )
         before = {stage.name: self.place(stage) for stage in solver.stages}
         self.context = replace(self.context, before=before, coupled=solver.coupled is not None)
+        self.memory = remembered(solver.memory, self.context) if solver.memory else ()
 
     def program(self) -> Program:
         solver = self.solver
@@ -85,6 +87,7 @@ class _Deriver:
             process_of(solver.schedule)
         check_numbers(solver)
         check_coupled(solver)
+        check_memory(solver)
         main = self.step(solver)
         start = self.start(main)
         end = self.end(main)
@@ -160,7 +163,7 @@ class _Deriver:
             built = replace(built, swept=size, sweeps=solver.sweeps)
         elif solver.corrector and solver.corrector.mode == "PECE":
             built = replace(built, swept=1, sweeps=solver.corrector.sweeps)
-        return self.stochastic(built, solver)
+        return self.remembering(self.stochastic(built, solver), reach)
 
     def stages(
         self, solver: Solver, reach: int | None, states: dict[str, Row]
@@ -181,6 +184,10 @@ class _Deriver:
             stages.append(row if stage.level is None else replace(row, level=stage.level))
             places[stage.name] = place
         return stages, places
+
+    def remembering(self, step: Step, age: int | None = None) -> Step:
+        """The step with the solver's memory, once as many evaluations exist as that combines."""
+        return remembering(step, self.memory, self.context.further, age)
 
     def second(self, reach: int | None) -> dict[str, Row]:
         """The second state at the start of a step, by its name; nothing where there is none."""
@@ -280,7 +287,7 @@ class _Deriver:
                     f"and {i} exist by then; put a solver without history first",
                     ("start", "using"),
                 )
-            steps.append(step)
+            steps.append(self.remembering(step, i))
         for reach in range(len(using), main.history):
             steps.append(self.step(self.solver, reach))
         return tuple(steps)
@@ -289,9 +296,10 @@ class _Deriver:
         """The last steps: the same rule with fewer nodes, or those that the spec names."""
         end, last = self.solver.end, []
         if end.ramp:
-            last = [self.step(self.solver, reach) for reach in reversed(range(main.history))]
+            ramp = [self.step(self.solver, reach) for reach in reversed(range(main.history))]
+            last = [self.remembering(step) for step in ramp]
         elif end.using:
-            last = [self.other(entry, "end") for entry in end.using]
+            last = [self.remembering(self.other(entry, "end")) for entry in end.using]
         if main.corrector is None:
             if end.corrector:
                 raise DeriveError(

@@ -28,6 +28,7 @@ def decide(program: Program) -> FilePlan:
         calls,
         memory=memory,
         corrects=bool(corrected),
+        keeps=_keeps(program),
         carried=max([in_gaps, *map(_recalled, program.steps)]),
         states=max(step.past_states for step in program.steps),
         branches=_branches(program),
@@ -64,6 +65,12 @@ def _calls(program: Program, memory: int, in_gaps: int, corrects: bool) -> tuple
     return tuple(calls)
 
 
+def _keeps(program: Program) -> int:
+    """How many evaluations make up what is remembered of one."""
+    terms = [term for step in program.steps for term in step.memory]
+    return 1 + max(depth(term.source) for term in terms) if terms else 0
+
+
 def _reach(step: Step) -> int:
     """How far back the final row and the corrector of a step look."""
     rows = [step.final, *([step.corrector] if step.corrector else [])]
@@ -78,7 +85,8 @@ def _recalled(step: Step) -> int:
 def _sources(step: Step, index: int) -> set[str]:
     names = stage_names(step)
     row = row_after(step, index)
-    return {names.get(term.source, term.source) for term in (*row.terms, *row.carry)}
+    terms = (*row.terms, *row.carry, *step.memory)
+    return {names.get(term.source, term.source) for term in terms}
 
 
 def _ordered(sources: set[str]) -> tuple[str, ...]:
@@ -93,7 +101,10 @@ def _ordered(sources: set[str]) -> tuple[str, ...]:
 
 
 def _uses_clock(program: Program) -> bool:
-    """Whether any row is written in the clock or placed in it."""
+    """Whether any row is written in the clock or placed in it, or a memory has its step ratios."""
+    remembered = (term.weight for step in program.steps for term in step.memory)
+    if any(name.startswith("Theta") for weight in remembered for name in symbols(weight)):
+        return True
     return any(
         row.gauge == "clock" or (row.place.coordinate == "clock" and not row.place.is_end)
         for step in program.steps

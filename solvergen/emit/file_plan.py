@@ -75,6 +75,8 @@ class FilePlan:
         corrects: whether steps are corrected once the next evaluation is there (PEC). The start of
             a step is then never computed: it is the predicted state plus a gap, corrector minus
             predictor, whose weights the plan adds to those of the step's rows.
+        keeps: how many of the newest evaluations make up what is remembered of one, itself the first; 0 where
+            it is remembered as it comes. Rows end with their factors.
         carried: stage evaluations of the step before that such a gap, or a row, needs.
         states: past accepted states that are remembered.
         branches: kinds of steps in the order in which they are asked for; the main one is the last.
@@ -100,6 +102,7 @@ class FilePlan:
     calls: tuple[CallSite, ...]
     memory: int
     corrects: bool = False
+    keeps: int = 0
     carried: int = 0
     states: int = 0
     branches: tuple[Branch, ...] = ()

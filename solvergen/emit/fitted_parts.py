@@ -102,8 +102,9 @@ def constants(program: Program, theory: Mapping[str, Any] | None) -> list[str]:
         found += ["# The first model output is not called for.", f'FIRST = "{program.first}"']
     if program.varying and theory and "order" in theory:
         kept = theory["order"]["arbitrary"]["own_end"]["order"]
+        others = "any others" if not program.main.memory else "others whose memory dies out"
         found += [
-            "# Proved for all numbers below, and for any others: the order on any grid.",
+            f"# Proved for all numbers below, and for {others}: the order on any grid.",
             f"KEPT_ORDER = {max(kept, 0)}",
         ]
     if program.length is not None:

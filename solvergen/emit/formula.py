@@ -13,7 +13,7 @@ from ..expr.arithmetic import ONE, ZERO, add, multiply, negative, split, substit
 from ..expr.functions import lift
 from ..expr.printing import show
 from ..program.model import Program
-from ..program.row import Row, Term, depth, scale_terms
+from ..program.row import Place, Row, Term, depth, scale_terms
 from ..program.step import Step
 from .legend import legend
 from .notation import (
@@ -181,6 +181,7 @@ def step_formulas(step: Step, program: Program, latex: bool = False) -> list[str
     """The equations of one kind of step, in the order in which they are computed."""
     return [
         *chain_formula(step, latex),
+        *memory_formula(step, program, latex),
         *(row_formula(row, step, program, latex) for row in step.rows),
     ]
 
@@ -209,12 +210,23 @@ def chain_formula(step: Step, latex: bool = False) -> list[str]:
     return [text.format(d=shown, p=pull) + length + times * (chain.repeats > 1)]
 
 
+def memory_formula(step: Step, program: Program, latex: bool = False) -> list[str]:
+    """What takes the place of the evaluation at n, as an equation on one line, if anything does."""
+    if not step.memory:
+        return []
+    row = Row("memory", Place(ZERO), "lambda", step.memory)
+    joined = " ".join(_terms(row, step, program, latex)).removeprefix("+ ")
+    output = letter(program, latex)
+    text = f"{output}_{{n}} \\gets {joined}" if latex else f"{output}ₙ ← {joined}"
+    return [text if latex else text.replace("-", "−")]
+
+
 def update_lines(program: Program, width: int) -> list[str]:
     """The main step's equations for a file header, where they fit the width."""
     program = program.own or program
     main, pad = program.main, " " * 9
     lines: list[str] = []
-    for text in chain_formula(main):
+    for text in (*chain_formula(main), *memory_formula(main, program)):
         lines += _wrapped(text, width, "update   ", pad + " " * 4)
     for row in main.rows:
         lines += _row_lines(row, main, program, width, pad if lines else "update   ")
@@ -263,7 +275,7 @@ def terminal(program: Program) -> str:
     blocks = []
     for step in program.steps:
         head = "every step" if step == program.main else step.label
-        lines = [f"  {text}" for text in chain_formula(step)]
+        lines = [f"  {text}" for text in (*chain_formula(step), *memory_formula(step, program))]
         lines += [
             line for row in step.rows for line in _row_lines(row, step, program, TERMINAL, "  ")
         ]

@@ -60,6 +60,7 @@ _MEANINGS = {
     "fraction": "fraction(c) = that c′ for which y(λₙ + c′ h) = yₙ + c (yₙ₊₁ − yₙ)",
     "slope": "slope(c) = (yₙ₊₁ − yₙ)/Δ d(clock)/dy at λₙ + c h",
     "phi": "φ₁(z) = (eᶻ − 1)/z, φₖ₊₁(z) = (φₖ(z) − 1/k!)/z",
+    "memory": "Dₙ ← …: what is remembered of Dₙ takes its place, here and in later steps",
     "predicted": "x̂ₙ₊₁ predicted: the model is called there, and the next step reuses it",
     "hat": "x̂ₙ₊₁ provisional: the model is called there and gives D̂ₙ₊₁",
 }
@@ -83,6 +84,8 @@ _MEANINGS_LATEX = {
     r"\tfrac{d(\mathrm{clock})}{dy}\text{ at }\lambda_{n} + c h",
     "phi": r"\varphi_{1}(z) = (e^{z} - 1)/z,\ "
     r"\varphi_{k+1}(z) = (\varphi_{k}(z) - 1/k!)/z",
+    "memory": r"D_{n} \gets \ldots\text{: what is remembered of }D_{n}"
+    r"\text{ takes its place, here and in later steps}",
     "predicted": r"\hat{x}_{n+1}\text{ predicted: the model is called there, "
     r"and the next step reuses it}",
     "hat": r"\hat{x}_{n+1}\text{ provisional: the model is called there and gives }\hat{D}_{n+1}",
@@ -142,6 +145,8 @@ def legend(program: Program, steps: Sequence[Step] = (), latex: bool = False) ->
     if program.linear is not None:
         lines.append(approximated(program, latex))
     lines += _calls(program, latex)
+    if any(step.memory for step in steps):
+        lines.append(table["memory"].replace("D", letter(program, latex)))
     if any(step.corrector is not None for step in steps):
         lines.append(table["predicted"])
     elif any(provisional(step) for step in steps):
@@ -218,6 +223,7 @@ def _present(steps: Sequence[Step], clock: bool) -> list[str]:
     """Keys of the symbols that occur in the rows of some steps, in the order of the legend."""
     rows = [row for step in steps for row in step.rows]
     written = [e for row in rows for e in (row.place.fraction, *row.expressions)]
+    written += [term.weight for step in steps for term in step.memory]
     used = {name for expression in written for name in symbols(expression)}
     calls = {function_name(node) for expression in written for node in walk(expression)}
     counted = {name.rstrip("0123456789") for name in used if name[-1].isdigit()}

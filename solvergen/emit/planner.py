@@ -105,7 +105,8 @@ def _ddim(plan: FilePlan) -> list[str]:
     call = next(c for c in plan.calls if c.evaluations == 1)
     missing = ["0"] * (len(call.sources) - 1)
     direct = [] if plan.direct else ["0", "1"]
-    items = [*direct, "s1 / s0", "-a1 * math.expm1(-h)", *missing]
+    kept = ["1", *["0"] * (plan.keeps - 1)] if plan.keeps else []
+    items = [*direct, "s1 / s0", "-a1 * math.expm1(-h)", *missing, *kept]
     lines = listing("weights =", items, BLOCK)
     lines.append(append_row(plan, call.kind, "s0"))
     return lines + ([f"{' ' * BLOCK}gap = ()"] if plan.corrects else [])

@@ -76,15 +76,20 @@ def _site(plan: FilePlan, site: CallSite, pad: str) -> list[str]:
     values = _tuple([start, *(plan.variable(source) for source in site.sources), *drawn])
     if site.closes:
         stages = [f"k{j}" for j in range(1, site.index + 1)]
+        if plan.keeps:
+            recent = _tuple([now, *past[: plan.keeps - 1]])
+            lines.append(f"{pad}kept = combine(weights[-{plan.keeps}:], {recent}, empty)")
         split = plan.memory + plan.states
-        remembered = [now, *past][: plan.memory]
+        remembered = ["kept" if plan.keeps else now, *past][: plan.memory]
         remembered += [start, *past[plan.memory : split]][: plan.states]
         remembered += (stages + [now] * plan.carried)[: plan.carried]
     else:
         remembered = [start, now, *after, *past, *carried]
     if f"{current}," not in f"{values}{_tuple(remembered)},".replace(")", ","):
         lines = lines[1:]  # a last evaluation that its step ignores: an embedded rule uses it
-    weights = "weights" if direct else "weights[2:]"
+    tail = f"-{plan.keeps}" if plan.keeps and site.closes else ""
+    weights = f"weights[{'' if direct else '2'}:{tail}]"
+    weights = "weights" if weights == "weights[:]" else weights
     return lines + _return(f"combine({weights}, {values}, empty)", remembered, pad)
 
 

@@ -176,7 +176,7 @@ class StepQuantities:
 
     def offsets(self) -> list[str]:
         """θ_k, Θ_k, η_k: where past evaluations lie, in units of the step."""
-        names = {name for row in self.step.rows for e in row.expressions for name in symbols(e)}
+        names = {name for e in self.step.weights for name in symbols(e)}
         out = []
         for prefix, text in OFFSETS.items():
             for k in range(1, 10):

@@ -6,7 +6,7 @@ import re
 
 from sympy import Expr, Symbol
 
-from ..expr.arithmetic import ONE, ZERO, multiply, negative, quotient, subtract
+from ..expr.arithmetic import ONE, ZERO, add, multiply, negative, quotient, subtract
 from ..expr.functions import lift, sqrt
 from ..program.row import Row, Term, depth
 from ..program.step import Step
@@ -31,12 +31,16 @@ class StepText(StepQuantities):
 
     def __init__(self, plan: FilePlan, step: Step) -> None:
         super().__init__(plan.program, step)
-        self.plan = plan
+        self.plan, self.kept, self.predicted = plan, dict[str, Expr](), dict[str, Expr]()
         self.factors = {row.name: self.factor(row) for row in step.rows}
 
     def lines(self) -> list[str]:
         # What the lines name decides which functions come before them.
         weights = {row: self.weights(row) for row in self.step.rows}
+        self.kept = {term.source: self.localise(term.weight) for term in self.step.memory}
+        self.predicted = weights[self.step.final]
+        before = (*self.step.stages, self.step.final)  # what a corrector sees is remembered by then
+        weights |= {row: self.as_they_come(weights[row]) for row in before}
         places, calls = self.places(), []
         for index in range(self.step.evaluations):
             row = row_after(self.step, index)
@@ -124,6 +128,24 @@ class StepText(StepQuantities):
             for term in row.terms
         } | {term.source: self.state_weight(row, term) for term in row.carry}
 
+    def as_they_come(self, weights: dict[str, Expr]) -> dict[str, Expr]:
+        """Weights on what is remembered of the newest evaluation, as weights on that evaluation itself."""
+        if not self.kept or "n" not in weights:
+            return weights
+        newest, found = weights["n"], {**weights, "n": ZERO}
+        for source, factor in self.kept.items():
+            found[source] = add(found.get(source, ZERO), multiply(newest, factor))
+        return found
+
+    def keep_items(self, out: list[str], closes: bool) -> list[str]:
+        """The factors of what is remembered, at the end of the row that ends a step."""
+        if not self.plan.keeps or not closes:
+            return []
+        if not self.kept:
+            return ["1", *["0"] * (self.plan.keeps - 1)]
+        sources = ["n", *(f"n-{k}" for k in range(1, self.plan.keeps))]
+        return [self.item(out, f"m{k}", self.kept.get(s)) for k, s in enumerate(sources)]
+
     def state_weight(self, row: Row, term: Term) -> Expr:
         """The weight of a past state: a ratio of scales and its factor."""
         ratio = self.scale(self.place(row)), self.scale("0", depth(term.source))
@@ -148,6 +170,7 @@ class StepText(StepQuantities):
         items = [*self.intake(at, called), self.base(out, row)]
         for number, source in enumerate(call.sources):
             items.append(self.item(out, f"w{number}", weights.get(source)))
+        items += self.keep_items(out, call.closes)
         out += listing("weights =", items, BLOCK)
         draws = listed(self.step, index)
         noise = "noise" if draws else "()"
@@ -224,6 +247,10 @@ class StepText(StepQuantities):
         out: list[str] = []
         items = []
         for number, source in enumerate(sources):
+            if self.kept:  # the row's own weights are on the evaluation as it came
+                change = subtract(weights.get(source, ZERO), self.predicted.get(source, ZERO))
+                items.append(self.item(out, f"v{number}", change))
+                continue
             item = self.item(out, f"v{number}", weights.get(source))
             if source in call.sources:
                 predicted = f"weights[{front + call.sources.index(source)}]"

@@ -32,7 +32,8 @@ class Defects:
 def defects(program: Program) -> tuple[Defects, ...]:
     """The defects of every step between levels above 0, at the program's own levels and numbers.
 
-    Empty where it has no levels, corrects its steps or carries past states; without the first one
+    Empty where it has no levels, corrects its steps, carries past states or remembers combinations of
+    evaluations; without the first one
     where no call is made for its output.
 
     Args:
@@ -44,6 +45,7 @@ def defects(program: Program) -> tuple[Defects, ...]:
         or any(s.corrector for s in program.steps)
         or any(r.carry for r in rows)
         or program.recalls
+        or any(s.memory for s in program.steps)
     ):
         return ()
     finite = [-mpmath.log(number(level)) for level in program.levels if level]
@@ -56,7 +58,7 @@ def defects(program: Program) -> tuple[Defects, ...]:
 
 def _of_step(program: Program, run: Run, lam: list[Any], i: int) -> Defects:
     kappa, step = program.kappa, program.blocks(len(run.lam) - 1)[i]
-    symbols, known = run.symbols(step.final, i), run.functions(step, i)
+    symbols, known = run.symbols(step, i), run.functions(step, i)
     low, high = lam[i], lam[i + 1]
     variable = (lambda at: at) if kappa else run.clock
     places = {row.name: run.at(row.place, i, step) for row in step.stages}

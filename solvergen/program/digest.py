@@ -76,6 +76,7 @@ def _step(step: Step) -> dict[str, Any]:
     return {
         **noise,
         **({"spans": step.spans} if step.spans > 1 else {}),
+        **({"memory": {t.source: show(t.weight) for t in step.memory}} if step.memory else {}),
         "stages": [_row(row, names) for row in step.stages],
         "final": _row(step.final, names),
         "corrector": step.corrector and _row(step.corrector, names),

@@ -178,5 +178,5 @@ class Program:
 
     def free_symbols(self) -> set[str]:
         """All symbols in all weights."""
-        weights = (w for step in self.steps for row in step.rows for w in row.expressions)
+        weights = (w for step in self.steps for w in step.weights)
         return {name for weight in (*weights, self.called) for name in symbols(weight)}

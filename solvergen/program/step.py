@@ -10,7 +10,7 @@ from sympy import Expr
 
 from ..errors import DeriveError
 from ..expr.arithmetic import ONE, symbols
-from .row import Row, depth, recalled
+from .row import Row, Term, depth, recalled
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,9 @@ class Step:
             which repeat one another.
         positive: what must hold for the noise to exist.
         chain: Langevin steps before the first evaluation, from the last of which the rows start.
+        memory: factors on the evaluation at n, ``n``, and on what is remembered of those before,
+            ``n-1``, …: what takes its place in the rows of this step and as ``n-1`` in the next. A
+            corrector's ``n+1`` is as it comes. Empty where evaluations are remembered as they are.
         borrowed: the integrand of the solver whose rule it takes over, where that makes it another one.
     """
 
@@ -114,12 +117,13 @@ class Step:
     swept: int = field(default=0, compare=False)
     sweeps: int = field(default=0, compare=False)
     chain: Chain | None = None
+    memory: tuple[Term, ...] = ()
     borrowed: str = field(default="", compare=False)
 
     @property
     def ahead(self) -> int:
         """The furthest grid point that its places and weights use, at least its own end."""
-        names = {name for row in self.rows for e in row.expressions for name in symbols(e)}
+        names = {name for e in self.weights for name in symbols(e)}
         named = [int(name[5:]) for name in names if name[:5] in ("gamma", "Gamma") and name[5:]]
         return max([self.spans, *named, *(row.place.ahead for row in self.rows)])
 
@@ -129,7 +133,13 @@ class Step:
         chain = (self.chain.rate, self.chain.snr) if self.chain else ()
         lengths = tuple(e for e in (self.down, self.churn, *chain) if e is not None)
         scalars = tuple(value for _, value in self.lets)
-        return (*scalars, *lengths, *(e for row in self.rows for e in row.expressions))
+        return (*scalars, *lengths, *self.weights)
+
+    @property
+    def weights(self) -> tuple[Expr, ...]:
+        """Every expression of its rows and of its memory."""
+        remembered = (term.weight for term in self.memory)
+        return (*remembered, *(e for row in self.rows for e in row.expressions))
 
     @property
     def uneven(self) -> bool:
@@ -167,6 +177,7 @@ class Step:
     def past_evaluations(self) -> int:
         """How many past evaluations the step needs: 2 when ``n-2`` is the oldest node."""
         terms = [term.source for row in self.rows for term in row.terms]
+        terms += [term.source for term in self.memory]
         return max((depth(source) for source in terms if not recalled(source)), default=0)
 
     @cached_property

@@ -143,6 +143,8 @@ class Run:
             if last:
                 state, pending = self.output(len(self.calls) - 1), None
                 continue
+            if step.memory:
+                f = past[0] = self.remembered(step, i, past)
             known = {"n": f, **{f"n-{k}": v for k, v in enumerate(past[1:], 1)}, **inner}
             for j, row in enumerate(step.stages, 1):
                 inside = self.combine(row, i, base, known, step)
@@ -300,7 +302,7 @@ class Run:
     ) -> Vector:
         """The state of a row: its base in exact propagation plus weighted evaluations and draws."""
         to, (start, stop) = self.at(row.place, i, step), self.bounds[i]
-        symbols = self.symbols(row, i)
+        symbols = self.symbols(step, i)
         known_functions = self.functions(step, i)
         ratio = self.scale(to) / self.scale(start)
         ratio = ratio * evaluate(row.decay, symbols, known_functions, number)
@@ -323,7 +325,18 @@ class Run:
             state = self.added(state, i, draw.name, weight)
         return state
 
-    def symbols(self, row: Row, i: int) -> dict[str, Any]:
+    def remembered(self, step: Step, i: int, past: list[Vector]) -> Vector:
+        """What takes the place of the newest evaluation, from it and what is remembered."""
+        symbols, known = self.symbols(step, i), self.functions(step, i)
+        total = [mpmath.mpf(0)] * self.size
+        for term in step.memory:
+            weight = evaluate(term.weight, symbols, known, number)
+            value = past[depth(term.source)]
+            total = [s + weight * f for s, f in zip(total, value, strict=True)]
+        return total
+
+    def symbols(self, step: Step, i: int) -> dict[str, Any]:
+        """The numbers of step i that weights name."""
         lam, steps, (low, high) = self.lam, range(1, i + 1), self.bounds[i]
         h = high - low
         clock = self.clock(high) - self.clock(low)
@@ -335,11 +348,10 @@ class Run:
             values[f"gamma{k}"] = (ahead - low) / h
             values[f"Gamma{k}"] = (self.clock(ahead) - self.clock(low)) / clock
         values["remaining"] = mpmath.exp(lam[0] - low)
-        for step in self.program.steps:
-            for which, expression in enumerate(step.coordinates if row in step.rows else (), 1):
-                y, stem = further(expression), past_offset(which)
-                width = y(high) - y(low)
-                values |= {f"{stem}{k}": (y(low) - y(lam[i - k])) / width for k in steps}
+        for which, expression in enumerate(step.coordinates, 1):
+            y, stem = further(expression), past_offset(which)
+            width = y(high) - y(low)
+            values |= {f"{stem}{k}": (y(low) - y(lam[i - k])) / width for k in steps}
         return values
 
 
@@ -353,5 +365,5 @@ def oldest(program: Program) -> int:
     if program.remainder:
         longest = max(sum(step.spans for step in rest) for rest in program.remainder)
         return longest + 2 * program.main.spans
-    deepest = max(depth(t.source) for s in program.steps for r in s.rows for t in r.terms)
+    deepest = max(step.past_evaluations for step in program.steps)
     return max(deepest, len(program.start)) + len(program.end) + 2

@@ -14,6 +14,7 @@ from sympy import Expr
 from .declare import Key, Table
 from .kinds import Expression, Integer, Name, Text
 from .learned import Called, Fitted, Grid, Parameter
+from .memory import Memory
 from .noise import Langevin, Noise
 from .rule import COORDINATES, Controller, Corrector, Rule, Stage
 from .scope import Vocabulary
@@ -29,6 +30,7 @@ __all__ = [
     "Fitted",
     "Grid",
     "Langevin",
+    "Memory",
     "Noise",
     "Parameter",
     "Rule",
@@ -56,6 +58,7 @@ class Solver:
         spans: how many intervals of the grid a step covers.
         sweeps: how often the stages of an implicit table are repeated; 0 for any other solver.
         coupled: how a second state moves along, if there is one.
+        memory: what is remembered of an evaluation; itself unless given.
         corrector: optional corrector.
         embedded: optional rule of lower order on the same evaluations, and the step controller
             that compares the two.
@@ -167,6 +170,21 @@ class Solver:
                 "corrector": "[coupled] and [corrector] cannot be combined",
                 "embedded": "[coupled] and [embedded] cannot be combined",
                 "noise": "[coupled] and [noise] cannot be combined",
+            },
+        ),
+    ] = None
+    memory: Annotated[
+        Memory | None,
+        Table(
+            Memory,
+            "[memory]",
+            "What takes the place of the evaluation at a grid point, in the step that begins there and in "
+            "all later ones: a combination of it with what is remembered of those before. It begins where "
+            "all of these exist; a PEC corrector sees the evaluation at its end as it comes.",
+            excludes={
+                "noise": "[memory] and [noise] cannot be combined",
+                "coupled": "[memory] and [coupled] cannot be combined",
+                "embedded": "[memory] and [embedded] cannot be combined",
             },
         ),
     ] = None

@@ -100,6 +100,23 @@ def weakest(text):
     return min((r for m in rows.values() for r in m["own_end"].values()), key=lambda r: r.value)
 
 
+@pytest.mark.parametrize(
+    "run", PEERS["dc_solver"]["runs"], ids=lambda r: f"{r['code']} {len(r['ratios'])}"
+)
+def test_dc_solver(run):
+    """Both of the authors' codes, from t = 1 on the linear VP schedule, with ratios on both sides of 1."""
+    name = {"ldm": "dc_solver_3", "diffusers": "dc_solver_2"}[run["code"]]
+    sample, alphas = imported(GENERATED / f"{name}.py").sample, iter(run["alphas"])
+
+    def model(x, sigma):
+        alpha = next(alphas)
+        return MIXTURE.denoise(x / alpha, sigma[0] / alpha)
+
+    start = tensor(PEERS["dc_solver"]["x_init"])
+    found = sample(model, start, run["sigmas"], alphas=run["alphas"], rho=run["ratios"])
+    assert away(found, run["y"]) < 1e-13
+
+
 @pytest.mark.parametrize("steps", ["5", "7", "9", "10"])
 def test_neuralsolver(steps):
     """Its published tables whose steps do not add up to more than 1."""

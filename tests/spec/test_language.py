@@ -77,7 +77,7 @@ def document(table, name, example):
         return _stochastic(table, name, line)
     if name == "spans":
         return f'{head}[step]\n{line}rule = "interpolate"\nnodes = ["n"]\n{REST}'
-    if name in RULE_WITH and table not in ("parameters", "source", "let", "fitted"):
+    if name in RULE_WITH and table not in ("parameters", "source", "let", "fitted", "memory"):
         rule = RULE_WITH[name].replace("{}", example) + "\n"
         if name == "carry":  # a state from before the start cannot be left out
             head += '[start]\nusing = ["ddim"]\n'
@@ -144,6 +144,10 @@ def document(table, name, example):
             return f"{head}{STEP}[{table}]\n{line}"
         case "grid":
             return f"{head}{STEP}[grid]\n{line}"
+        case "memory":
+            fields = {} if name == "weights" else {"nodes": '["n", "n-1"]', "at": '"1/2"'}
+            rows = "".join(f"{k} = {v}\n" for k, v in {**fields, name: example}.items())
+            return f'{head}{STEP}[memory]\n{rows}[schedule]\nname = "vp-linear"\n'
         case "call":
             level = 'level = "1/2"\n' * (name == "output")
             return f"{head}{STEP}[call]\n{level}{line}"

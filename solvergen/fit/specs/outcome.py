@@ -65,9 +65,9 @@ class Fitted:
             errors,
         ]
         if kept:
-            lines.append(
-                f"order      at least {kept} on any grid, whatever its numbers are (proved)"
-            )
+            memory = ", and others whose memory dies out" if found.program.main.memory else ""
+            whatever = f"with its numbers{memory}" if memory else "whatever its numbers are"
+            lines.append(f"order      at least {kept} on any grid, {whatever} (proved)")
         if table:
             lines.append(f"gain       {max(step.gain for step in table):.3g} at most")
         lines.append(f"fit        {found.iterations} steps, {found.seconds:.1f} s")

@@ -26,6 +26,9 @@ from .symbol_values import Jet, StepValues, Value, generic_coordinate
 from .words import Word, weight
 
 LARGEST = 12  # heaviest words ever expanded
+# How many steps a memory of combinations is followed back; what is remembered before them is taken as it
+# was evaluated. An error that no factors leave from one step to the next is left by no number of them.
+FOLLOWED = 4
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,7 @@ class History:
         self.recursion, self.step_at, self.first = recursion, step_at, first
         self.position = recursion.step_values.grid.position
         self.kept: dict[tuple[int, int], Words] = {}
+        self.combined: dict[tuple[int, int, int], Words] = {}
         self.inner: dict[tuple[int, int], dict[str, Words]] = {}
 
     def evaluation(self, site: int, level: int) -> Words:
@@ -154,6 +158,19 @@ class History:
             error = self.predicted(site - 1, level - 1) if level else {}
             self.kept[site, level] = self.recursion.evaluation(error, self.position(site))
         return self.kept[site, level]
+
+    def remembered(self, site: int, level: int, back: int = FOLLOWED) -> Words:
+        """What is remembered of the evaluation at a site; combinations are followed `back` steps."""
+        step, found = self.step_at(site), self.evaluation(site, level)
+        if not step.memory or not back:
+            return found
+        key = (site, level, back)
+        if key not in self.combined:
+            known = {"n": found}
+            for depth in range(1, step.past_evaluations + 1):
+                known[f"n-{depth}"] = self.remembered(site - depth, level, back - 1)
+            self.combined[key] = self.recursion.remembered(step, site, known)
+        return self.combined[key]
 
     def stages(self, site: int, back: int) -> dict[str, Words]:
         """Evaluations at the stages of the step before a site, by the names that they have there.
@@ -186,9 +203,9 @@ class History:
     def plain(self, site: int, level: int) -> dict[str, Words]:
         """Evaluations and states at grid points that a step starting at a site may use."""
         depth = self.step_at(site).history
-        past = {f"n-{k}": self.evaluation(site - k, level) for k in range(1, depth + 1)}
+        past = {f"n-{k}": self.remembered(site - k, level) for k in range(1, depth + 1)}
         exact: dict[str, Words] = {f"x-{k}": {} for k in range(1, depth + 1)}
-        return {"n": self.evaluation(site, level), **past, **exact}
+        return {"n": self.remembered(site, level), **past, **exact}
 
     def predicted(self, site: int, level: int) -> Words:
         """The error at the end of a step, before correction."""

@@ -133,6 +133,16 @@ class Recursion:
             totals.append(total)
         return totals
 
+    def remembered(self, step: Step, site: int, known: Mapping[str, Words]) -> Words:
+        """What takes the place of the evaluation at a site, from it and what is remembered."""
+        values, total = self.step_values.at(site), dict[Word, Scalar]()
+        for term in step.memory:
+            factor = values.expr(term.weight)
+            for word, value in known[term.source].items():
+                scaled = factor * value
+                total[word] = total[word] + scaled if word in total else scaled
+        return {word: value for word, value in total.items() if value}
+
     def step(self, step: Step, site: int, base: Words, known: dict[str, Words]) -> Words:
         """The error at the end of a step, before any corrector; stages are added to `known`."""
         self.stages(step, site, base, known)

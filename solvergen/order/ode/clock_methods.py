@@ -21,6 +21,8 @@ def clock_method(program: Program) -> Program | None:
     Its weights are then plain numbers in the clock gauge (Euler, written with φ_1 in λ, is DDIM).
     """
     main = program.main
+    if main.memory:
+        return None
     if program.kappa == 0:
         return program
     in_clock = all(row.place.coordinate == "clock" or row.place.is_end for row in main.rows)

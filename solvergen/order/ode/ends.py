@@ -22,7 +22,7 @@ from ...expr.arithmetic import fraction_of
 from ...program.model import Program
 from ...program.step import Step, stages_before
 from ..expansion.grid import Grid, from_steps
-from ..expansion.local_error import Case, History, Leading, first_error, leading
+from ..expansion.local_error import FOLLOWED, Case, History, Leading, first_error, leading
 from ..expansion.recursion import Recursion, Words
 from .run_places import FIRST, before_end, counts, from_start
 
@@ -75,6 +75,7 @@ def start_step(program: Program, i: int) -> Step:
 def _start_length(program: Program, limit: int) -> int:
     """How many steps a run takes until what the first ones leave is regular, up to h^limit."""
     regular = len(program.start) + program.main.history + 1 + FIRST * counts(program)
+    regular += FOLLOWED * bool(program.main.memory)
     # A poor first stage is felt in every later one, each time with one more power of h.
     return regular + (limit if stages_before(program.main.stages) else 0)
 
@@ -97,14 +98,20 @@ class StartRun:
         self.evaluations = [recursion.evaluation({}, Fraction(0))]
         if program.first:  # not the model's: off by as much as the output itself
             self.evaluations = [{word: 2 * value for word, value in self.evaluations[0].items()}]
+        self.remembered: dict[int, Words] = {}
         self.accepted: list[Words] = [{}]
         self.inner: dict[int, dict[str, Words]] = {}  # evaluations at the stages of each step
 
     def known(self, i: int) -> dict[str, Words]:
         """Evaluations and errors of accepted states that step i may use."""
-        past = {f"n-{k}": self.evaluations[i - k] for k in range(1, i + 1)}
+        past = {f"n-{k}": self.remembered[i - k] for k in range(1, i + 1)}
         states = {f"x-{k}": self.accepted[i - k] for k in range(1, i + 1)}
-        return {"n": self.evaluations[i], **past, **states, **self.inner.get(i - 1, {})}
+        now = {"n": self.evaluations[i], **past}
+        step = start_step(self.program, i)
+        if step.memory:
+            now["n"] = self.recursion.remembered(step, i, now)
+        self.remembered[i] = now["n"]
+        return {**now, **states, **self.inner.get(i - 1, {})}
 
     def step(self, i: int, base: Words) -> tuple[Words, Words]:
         """Errors after step i: of its evaluated state and of its accepted value."""
@@ -229,15 +236,20 @@ def end_run(
     history = History(recursion, lambda _: program.main)
     made: dict[int, Words] = {}
 
-    def evaluation(site: int) -> Words:
-        return made[site] if site in made else history.evaluation(site, level)
+    def remembered(site: int) -> Words:
+        return made[site] if site in made else history.remembered(site, level)
 
     error: Words = {}
     accepted: dict[int, Words] = {}
     inner = history.stages(0, limit) if any(step.recalls for step in last) else {}
+    newest = history.evaluation(0, level)
     for i, step in enumerate(last):
-        known = {f"n-{k}": evaluation(i - k) for k in range(1, step.history + 1)}
-        known |= {"n": evaluation(i), **inner}
+        known = {f"n-{k}": remembered(i - k) for k in range(1, step.history + 1)}
+        known["n"] = newest
+        if step.memory:
+            known["n"] = recursion.remembered(step, i, known)
+        made[i] = known["n"]
+        known |= inner
         nothing: dict[str, Words] = {f"x-{k}": {} for k in range(1, step.history + 1)}
         if contributions is not None:
             contributions.append(
@@ -247,7 +259,7 @@ def end_run(
         predicted, error = _advance(recursion, step, i, error, known, i + 1 == len(last))
         inner = before(step, known)
         accepted[i + 1] = error
-        made[i + 1] = recursion.evaluation(predicted, recursion.step_values.grid.position(i + 1))
+        newest = recursion.evaluation(predicted, recursion.step_values.grid.position(i + 1))
     return error
 
 

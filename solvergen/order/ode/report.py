@@ -14,6 +14,7 @@ from ..expansion.grid import ARBITRARY, SMOOTH, UNIFORM
 from ..verdict import Bottleneck, Document, LeadingError, Order, ZeroStability
 from .analysed import Analysed
 from .ends import Contribution, end_contributions, end_error, start_contributions
+from .memory import forgets
 from .rounding import Rounded, rounded
 from .stiff import StiffOrder, stiff_order
 from .zero_stability import accumulation, zero_stability
@@ -169,12 +170,26 @@ class OrderReport:
         return self.program.calls_elsewhere and self.program.calls_near
 
     @property
+    def remembers(self) -> bool:
+        """Whether the local error depends on all steps before, through what is remembered of them."""
+        return bool(self.program.main.memory)
+
+    @property
+    def forgets(self) -> str:
+        """For which numbers what is remembered dies out, in words; empty where nothing is known of it."""
+        found = forgets(self.program, self.analysis.values) if self.remembers else None
+        if found is None:
+            return ""
+        name, low, high = found
+        return f"{name} between {low:.4g} and {high:.4g}, in any order on equal steps"
+
+    @property
     def error_norm(self) -> float | None:
         """Principal error norm of the uniform leading error; ``None`` where it depends on the schedule.
 
         Where past states are carried it is divided by ρ'(1), so that it compares with that of others.
         """
-        if self.off_level:
+        if self.off_level or self.remembers:
             return None
         norm = self.uniform.norm()
         return norm and norm * accumulation(self.program, self.analysis.values)
@@ -197,7 +212,7 @@ class OrderReport:
         Returns:
             ``order``, ``leading_error``, ``stiff_order``, ``evaluations_per_step``, ``history``, and
             ``divergence`` where it does not converge. ``leading_error`` is empty where calls are off the
-            levels of their states by some h. A symbolic leading error that was refused is
+            levels of their states by some h, and where combinations of evaluations are remembered. A symbolic leading error that was refused is
             ``{"refused": reason}``.
         """
         return {
@@ -214,8 +229,9 @@ class OrderReport:
             symbolic: also the leading error in symbolic ratios.
             longest: leave that out where a coefficient has more characters, or costs much to expand.
         """
-        leading: Document = {} if self.off_level else {"uniform": self.uniform.json()}
-        symbolic = symbolic and not self.off_level
+        unstated = self.off_level or self.remembers
+        leading: Document = {} if unstated else {"uniform": self.uniform.json()}
+        symbolic = symbolic and not unstated
         if self.uniform.rest and leading:
             leading["uniform"] = {"refused": f"{self.uniform}"}
         if symbolic:

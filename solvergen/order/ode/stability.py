@@ -115,6 +115,11 @@ def stability(program: Program, parameters: Mapping[str, Fraction] | None = None
     grid, inner = in_blocks(program, uniform())
     step_values = StepValues(program.kappa, ring, grid, values, inner=inner)
     step = program.main
+    if step.memory:
+        raise OrderError(
+            "combinations of evaluations are remembered, which need an unknown of their own; no stability "
+            "polynomial"
+        )
     known: dict[str, _State] = {"n": _State({("P", 0): (Fraction(1),)})}
     for k in range(1, step.history + 1):
         known[f"n-{k}"] = _State({("P", k): (Fraction(1),)})

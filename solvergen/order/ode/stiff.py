@@ -97,6 +97,10 @@ def stiff_order(program: Program, classical: int) -> StiffOrder:
     """
     if program.kappa == 0:
         return StiffOrder(None, None, (), "velocity solvers have no linear part")
+    if program.main.memory:
+        return StiffOrder(
+            None, None, (), "combinations of evaluations are remembered, of all steps before"
+        )
     rows = program.main.rows
     used = {s for row in rows for e in (row.place.fraction, *row.expressions) for s in _names(e)}
     if any(name in FURTHER or coordinate_number(f"{name}1") for name in used):

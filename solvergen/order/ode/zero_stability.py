@@ -23,6 +23,7 @@ from ..expansion.grid import Grid, from_steps, uniform
 from ..expansion.local_error import defaults
 from ..expansion.symbol_values import StepValues
 from ..verdict import ZeroStability
+from .memory import remembers_for_ever
 from .stability import limit, polynomial_roots
 
 CIRCLE = 1e-7
@@ -40,6 +41,8 @@ def zero_stability(program: Program, parameters: Mapping[str, Scalar]) -> ZeroSt
     Raises:
         OrderError: factors that have no limit as h tends to 0.
     """
+    if lasting := remembers_for_ever(program, parameters):
+        return ZeroStability(False, (), lasting)
     history = program.main.history
     if not program.main.past_states:
         known = ((1, 1), (0, history)) if history else ((1, 1),)
@@ -66,7 +69,7 @@ def zero_stability(program: Program, parameters: Mapping[str, Scalar]) -> ZeroSt
 
 def unstable(program: Program) -> list[str]:
     """A sentence where past states grow without bound, with the roots; for solvers without noise."""
-    if program.stochastic or not program.main.past_states:
+    if program.stochastic or not (program.main.past_states or program.main.memory):
         return []
     try:
         found = zero_stability(program, defaults(program))

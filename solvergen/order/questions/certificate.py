@@ -59,6 +59,11 @@ def certificate(program: Program, highest: int = HIGHEST) -> Document:
         raise NotCertified(
             f"{program.name}: it takes out a linear part of its own; certificates are for that of the integrand"
         )
+    if program.main.memory:
+        raise NotCertified(
+            f"{program.name}: it remembers combinations of evaluations; certificates are for steps that use "
+            "evaluations as they come"
+        )
     if program.recalls:
         raise NotCertified(
             f"{program.name}: it uses stages of the step before; certificates are for steps that use "

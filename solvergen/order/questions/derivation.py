@@ -37,6 +37,11 @@ def derivation(program: Program) -> Derivation:
             f"{program.name}: a derivation is written out for the linear part of the integrand; `solvergen explain` "
             "states the orders and the local error for its own"
         )
+    if program.main.memory:
+        raise OrderError(
+            f"{program.name}: it remembers combinations of evaluations, so that its local error depends on all "
+            "steps before; `solvergen explain` states the orders"
+        )
     plain = clock_method(program)
     studied = plain or program
     report = analyse(studied)

@@ -83,6 +83,32 @@ carry   = {{ x = "1 - p", inter = "p" }}
 weights = {{ inter = "1 - p" }}
 ```
 
+[memory] says what is remembered of an evaluation where that is not the evaluation itself: a combination of
+it with what is remembered of those before, which takes its place in the step that begins there and in all
+later ones. DC-Solver reads the polynomial through the last three at a ratio of the last interval, before every
+step:
+
+```toml
+integrand = "data"
+schedule  = {{ name = "vp-linear" }}
+
+[step]
+rule  = "interpolate"
+nodes = ["n", "n-1"]
+
+[memory]
+nodes      = ["n", "n-1", "n-2"]
+at         = "rho"                   # order 1 for any numbers; with "1 + h*rho" order 2
+coordinate = "t"
+
+[parameters.rho]
+default = 1
+per     = "step"
+```
+
+An error that is remembered goes on in all later steps, so that orders hold while it dies out; `explain` says for
+which numbers it does, here for rho between 1/3 and 4/3.
+
 Each rule, and the place of each stage, may have a coordinate of its own: λ, the clock of the integrand, and
 any number beside them. A polynomial in one coordinate is integrated exactly against the kernel of the step
 whatever the others are. Here an Adams predictor in the σ of flow models meets a corrector in ρ = α/σ; of the
