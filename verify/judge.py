@@ -154,6 +154,9 @@ def _judged(
         verdict = _with_table(verdict, target.fitted)
     if "FIRST" in target.stated and audited.status == "ok":
         verdict = _with_first(verdict, target)
+    if own := target.stated.get("PER_SAMPLE"):
+        held = f"held fixed, the same for all samples: {', '.join(own)}, which a run may ask for sample by sample"
+        verdict = replace(verdict, findings=(*verdict.findings, held))
     if target.adaptive is not None or audited.amplitude < 1:
         pair = embedded(target.adaptive or target.run)
         # what bites at large outputs may be a clamp as well

@@ -80,6 +80,7 @@ STATED = (
     "GAIN",
     "CALLED",
     "FIRST",
+    "PER_SAMPLE",
 )
 # constants of a calibrated file
 TABLE = ("EVALUATIONS", "LEVELS", "SHARES", "SIGMAS", "MEAN", "STD", "DEFECTS")

@@ -7,12 +7,13 @@ from fractions import Fraction
 import mpmath
 
 from ..errors import DeriveError
+from ..expr.arithmetic import symbols
 from ..expr.evaluation import evaluate
 from ..expr.printing import show
 from ..program.digest import base_digest
 from ..program.functions import ELEMENTARY, number
 from ..program.model import Program
-from ..spec.model import Solver
+from ..spec.model import Parameter, Solver
 
 
 def check_numbers(solver: Solver) -> None:
@@ -35,6 +36,9 @@ def check_numbers(solver: Solver) -> None:
                 "remove `spans` or [controller]",
                 (*where, "per"),
             )
+    for parameter in varying:
+        if parameter.per == "sample":
+            _check_sample(parameter, solver)
     lists = [p for p in varying if p.values]
     if not lists:
         return
@@ -47,6 +51,22 @@ def check_numbers(solver: Solver) -> None:
                 f"give one value a step, {steps} in all",
                 ("parameters", parameter.name, "values"),
             )
+
+
+def _check_sample(parameter: Parameter, solver: Solver) -> None:
+    """Refuse numbers per sample where they would be needed before a step's first model output."""
+    where = ("parameters", parameter.name, "per")
+    if solver.noise or solver.sweeps or solver.memory:
+        raise DeriveError(
+            'per = "sample" takes no [noise], no sweeps and no [memory]; write per = "step"', where
+        )
+    level = solver.call.level if solver.call else None
+    if level is not None and parameter.name in symbols(level):
+        raise DeriveError(
+            f"`{parameter.name}` is known once a step's first model output is there, and [call] level needs it "
+            'before; write per = "step"',
+            where,
+        )
 
 
 def check_calls(solver: Solver, program: Program) -> None:

@@ -36,6 +36,25 @@ def definitions(program: Program) -> list[str]:
     return [*found, *([definition("fitted", "fitted_levels")] if program.levels else [])]
 
 
+def sampled(program: Program) -> dict[str, str]:
+    """The numbers that may differ from sample to sample, and what plans a run with them."""
+    own = program.by_sample
+    others = [p.name for p in program.parameters if p.name not in own] + list(statistics(program))
+    given = "".join(f"{name}={name}, " for name in others)
+    return {
+        "LATE": "{" + ", ".join(f'"{name}": {name}' for name in own) + "}",
+        "PLANNED": f"lambda **own: coefficients(sigmas, alphas, {given}**own)",
+    }
+
+
+def late(program: Program, static: Static) -> list[str]:
+    """The definitions of a run with numbers of their own for every sample."""
+    if not program.by_sample:
+        return []
+    names = ("by_sample", "at_step", "integrate_by_sample")
+    return [definition("sampled", name, static) for name in names]
+
+
 def statistics(program: Program) -> dict[str, str]:
     """The data's statistics that stand for the first output: keywords and defaults."""
     known = {"mean": {"mean": "0"}, "gaussian": {"mean": "0", "std": "1"}}
@@ -106,6 +125,12 @@ def constants(program: Program, theory: Mapping[str, Any] | None) -> list[str]:
         found += [
             f"# Proved for all numbers below, and for {others}: the order on any grid.",
             f"KEPT_ORDER = {max(kept, 0)}",
+        ]
+    if program.by_sample:
+        shown = ", ".join(f'"{name}"' for name in program.by_sample)
+        found += [
+            "# These may be tensors or callables: numbers of their own for every sample.",
+            f"PER_SAMPLE = ({shown},)",
         ]
     if program.length is not None:
         found.append(f"STEPS = {program.length}")

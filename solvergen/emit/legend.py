@@ -216,6 +216,8 @@ def _varying(program: Program, latex: bool) -> str:
     notation = LATEX if latex else UNICODE
     names = ", ".join(notation.name(name) for name in program.varying)
     said = "one number for each step n" if len(program.varying) == 1 else "a number for each step n"
+    if program.by_sample == program.varying:
+        said += ", or for each step and sample"
     return rf"{names}:\ \text{{{said}}}" if latex else f"{names}: {said}"
 
 

@@ -72,6 +72,7 @@ def torch_file(
         *begun,
         *([definition("run", "rolled", static)] if static.choices["LINEAR"] else []),
         definition(run, "integrate", static),
+        *fitted_parts.late(program, static),
         fitted_parts.sampling(definition(run, "sample", static), program),
         *([adaptive_part(plan, static)] if program.controller else []),
     ]
@@ -92,9 +93,11 @@ def _static(solver: Solver, plan: FilePlan) -> Static:
         "NOISY": program.stochastic,
         "LANGEVIN": bool(openings),
         "PATH": bool(strength),
+        "BY_SAMPLE": bool(program.by_sample),
     }
     levels = noise_parts.RISING if program.jumps else noise_parts.FALLING
     texts = {"OPENING": str(openings), "STRENGTH": strength, "LEVELS": levels}
+    texts |= fitted_parts.sampled(program)
     return Static(choices, texts, _keywords(program))
 
 

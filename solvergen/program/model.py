@@ -79,6 +79,11 @@ class Program:
         return tuple(p.name for p in self.parameters if p.per)
 
     @property
+    def by_sample(self) -> tuple[str, ...]:
+        """Names of those that may differ from sample to sample too."""
+        return tuple(p.name for p in self.parameters if p.per == "sample")
+
+    @property
     def length(self) -> int | None:
         """The number of steps that its grid or its numbers are made for, if there is one."""
         if self.levels:

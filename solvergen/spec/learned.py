@@ -20,7 +20,8 @@ MAX_LENGTH = 64  # most steps that a table of numbers is kept for
 class Parameter:
     """A free constant: its default and its bounds (``None`` where unbounded).
 
-    One that differs from step to step has `per` = "step", and `values` where they are known.
+    One that differs from step to step has `per` = "step", or "sample" where it may differ from sample to
+    sample too, and `values` where they are known.
     """
 
     name: str
@@ -35,8 +36,10 @@ class Parameter:
     per: Annotated[
         str,
         Key(
-            Text(("step",)),
-            "step: one number for each step of the run; what is proved holds for all of them.",
+            Text(("step", "sample")),
+            "step: one number for each step of the run; what is proved holds for all of them. sample: "
+            "besides, samplers take a number for each sample of the batch, as a tensor or from a callable "
+            "(i, x, denoised) that is asked after the first model call of step i.",
             '"step"',
         ),
     ] = ""
@@ -44,7 +47,7 @@ class Parameter:
         tuple[Fraction, ...],
         Key(
             List(Exact()),
-            'The numbers of a parameter with per = "step", one a step of the run; the default at '
+            "The numbers of a parameter with `per`, one a step of the run; the default at "
             "every step unless given.",
             '["0.31", "-0.07"]',
         ),

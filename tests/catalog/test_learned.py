@@ -12,6 +12,7 @@ from solvergen import gallery
 from solvergen.cli import main
 from solvergen.derive import derive
 from solvergen.emitted import imported
+from solvergen.errors import DeriveError
 from solvergen.fit.problems.mixture import planar
 from solvergen.order.sde.report import stochastic_report
 from solvergen.order.verdict import Rate
@@ -52,6 +53,63 @@ def test_amed(name):
         keys = {"r": "r", "c": "scale_dir", "a": "scale_time"}
         numbers = {name: table[key][: len(grid) - 1] for name, key in keys.items()}
         assert away(sample(denoiser, start_of(grid), grid, **numbers), run["y"]) < 1e-12
+
+
+def each(x, sigma):
+    """The mixture at a level of its own for each sample."""
+    return torch.cat([MIXTURE.denoise(a[None], level) for a, level in zip(x, sigma, strict=True)])
+
+
+@pytest.mark.parametrize(
+    "run", PEERS["amed_sample"]["runs"], ids=lambda run: f"{run['sampler']} {run['grid']}"
+)
+def test_amed_with_numbers_per_sample(run):
+    """Numbers of each sample, as a tensor and from a callable that sees the step's first output."""
+    name = {"amed": "amed_solver", "dpm2_plugin": "amed_plugin_dpm2"}[run["sampler"]]
+    sample, grid = imported(GENERATED / f"{name}.py").sample, PEERS["amed"]["grids"][run["grid"]]
+    keys = {"r": "r", "c": "scale_dir", "a": "scale_time"}
+    table = PEERS["amed_sample"]["table"]
+    numbers = {name: tensor(table[key])[: len(grid) - 1] for name, key in keys.items()}
+    seen = []
+
+    def late(i, x, denoised):
+        seen.append((i, float((denoised - each(x, torch.full_like(x[:, 0], grid[i]))).abs().max())))
+        return numbers["r"][i]
+
+    assert away(sample(each, start_of(grid), grid, **numbers), run["y"]) < 2e-14
+    assert away(sample(each, start_of(grid), grid, **{**numbers, "r": late}), run["y"]) < 2e-14
+    assert [i for i, _ in seen] == list(range(len(grid) - 1))
+    assert max(gap for _, gap in seen) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (torch.tensor([0.5, 0.5, 0.5]), "one for each of 2 samples; found .3,"),
+        (lambda *_: torch.tensor([0.5, math.nan]), "found NaN"),
+        (lambda *_: "half", "found 'half'"),
+        ([torch.tensor([0.5, 0.5])], "r holds 1 entries, one a step, and the grid has 5 steps"),
+        (lambda *_: torch.tensor([0.5, 1.5]), "r must satisfy 0 < r < 1"),
+    ],
+)
+def test_numbers_per_sample_that_cannot_be_used_are_named(value, said):
+    sample, grid = imported(GENERATED / "amed_solver.py").sample, PEERS["amed"]["grids"]["karras5"]
+    with pytest.raises(ValueError, match=said):
+        sample(each, start_of(grid), grid, r=value)
+
+
+def test_numbers_per_sample_are_known_too_late_for_some_keys():
+    head = 'name = "x"\nintegrand = "noise"\n[step]\nrule = "interpolate"\nnodes = ["n"]\n'
+    own = '[parameters.a]\ndefault = 1\nper = "sample"\n'
+    for rest in ('[call]\nlevel = "a"\n', '[noise]\nform = "churn"\nstrength = "a"\n'):
+        with pytest.raises(DeriveError, match='write per = "step"'):
+            derive(parse_solver(head + rest + own))
+
+
+def test_the_judge_holds_numbers_per_sample_fixed_and_says_so():
+    (target,) = find(str(GENERATED / "amed_solver.py"))
+    verdict = judge(target, conduct=False, rates=False)
+    assert any("held fixed, the same for all samples: r, c, a" in f for f in verdict.findings)
 
 
 def test_epd():

@@ -2,8 +2,9 @@
 
 import torch
 
-from .choices import ANALYTIC, LIFTED, coefficients, step
+from .choices import ANALYTIC, BY_SAMPLE, LATE, LIFTED, PLANNED, coefficients, step
 from .first import begun
+from .sampled import by_sample, integrate_by_sample
 from .stepping import check, check_state
 
 
@@ -83,5 +84,9 @@ def sample(
     sigmas: n + 1 decreasing values, the last may be 0; alphas: the same number, ones unless given.
     callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.
     """
+    if BY_SAMPLE:
+        late, planned = LATE, PLANNED
+        if by_sample(late.values()):
+            return integrate_by_sample(model, x, planned, late, extra_args, callback)
     plan = coefficients(sigmas, alphas, **parameters)
     return integrate(model, x, plan, extra_args, callback)
