@@ -97,7 +97,8 @@ class Plan:
     def __init__(self, rows):
         found, forms = [], {}
         self.steps, self.kinds = [row[0] for row in rows], [row[1] for row in rows]
-        self.parts, self.made = [], [None] * len(rows)
+        self.made = [None] * len(rows)
+        self.parts = []
         for row in rows:  # a level, then its weights
             begin, count = len(found), len(row[3])
             found += row[2], *row[3]
@@ -106,8 +107,7 @@ class Plan:
             self.parts.append((begin, forms[count]))
         self.numbers = torch.tensor(found, dtype=torch.float64)
         whole = hasattr(torch._higher_order_ops, "scan")
-        begins = torch.tensor([begin for begin, _ in self.parts])
-        self.tensors = stacked(rows, self.numbers, begins) if whole else None
+        self.tensors = stacked(rows, self.numbers, self.parts) if whole else None
 
     def __len__(self):
         return len(self.steps)
@@ -138,10 +138,10 @@ def tensors(form, numbers):
     return filled(form)
 
 
-def stacked(rows, numbers, begins):
+def stacked(rows, numbers, parts):
     """Levels and matrices of the rows: weights as inputs of one graph for any number of steps.
 
-    numbers, begins: the numbers of all rows, and where the level and weights of each row begin.
+    numbers, parts: the numbers of all rows, and where the level and weights of each row begin.
 
     A step is linear in x, the model output, what is remembered and its draws. Entry r of what it
     returns, x first, is row r of its matrix times these: unit vectors in their place show it.
@@ -157,24 +157,30 @@ def stacked(rows, numbers, begins):
         return step((0, kind, 0, weights), x, denoised, memory)
 
     empty, known, state, after, alike, same = torch.zeros(0), [()], 0, {}, {}, None
-    for place, row in enumerate(rows):
-        if row is not same:
-            key = state, row[1], len(row[3])
-            if key not in after:
-                ones, drawn = torch.ones(key[2], 1).unbind(), (empty,) * sum(key[3:])
-                memory = stepped(row[1], ones, empty, empty, known[state], drawn)[1]
-                shapes = [shape(m) for m in known]
-                if shape(memory) not in shapes:
-                    known.append(memory)
-                    shapes.append(shape(memory))
-                after[key], alike[key] = shapes.index(shape(memory)), []
-            places, same = alike[key], row if after[key] == state else None
-            state = after[key]
-        places.append(place)
+    begins, times = [], []  # where the numbers of a row begin, and how often it follows itself
+    for (begin, _), row in zip(parts, rows):
+        if row is same:
+            times[-1] += 1
+            continue
+        key = state, row[1], len(row[3])
+        if key not in after:
+            ones, drawn = torch.ones(key[2], 1).unbind(), (empty,) * sum(key[3:])
+            memory = stepped(row[1], ones, empty, empty, known[state], drawn)[1]
+            shapes = [shape(m) for m in known]
+            if shape(memory) not in shapes:
+                known.append(memory)
+                shapes.append(shape(memory))
+            after[key], alike[key] = shapes.index(shape(memory)), []
+        same = row if after[key] == state else None
+        state = after[key]
+        alike[key].append(len(begins))
+        begins.append(begin)
+        times.append(1)
     held = max(len(flat(memory)) for memory in known)
     most = max(sum(key[3:]) for key in alike)
     unit = torch.eye(2 + held + most, dtype=torch.float64).unbind()
-    moves = torch.zeros(len(rows), 1 + held, 2 + held + most, dtype=torch.float64)
+    moves = torch.zeros(len(begins), 1 + held, 2 + held + most, dtype=torch.float64)
+    begins = torch.tensor(begins)
     for (state, kind, count, *drawn), places in alike.items():
         index = torch.tensor(places)
         weights = numbers[begins[index] + 1 + torch.arange(count)[:, None]]
@@ -187,6 +193,8 @@ def stacked(rows, numbers, begins):
             part[:, r] = entry
         moves[index] = part
     found = [numbers[begins], moves]
+    if len(begins) < len(rows):
+        found = [part.repeat_interleave(torch.tensor(times), 0) for part in found]
     for tensor in found:  # what torch._dynamo.maybe_mark_dynamic does: any number of rows
         tensor._dynamo_weak_dynamic_indices, tensor._has_dynamo_dim_marking = {0}, True
     return tuple(found)

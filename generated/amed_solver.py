@@ -6,7 +6,7 @@
 # where    λ = log(α/σ), h = λₙ₊₁ − λₙ
 #          λ[mid] = λₙ + r h
 #          clock = σ/α, Δ = clockₙ₊₁ − clockₙ
-#          r, c, a: a number for each step n
+#          r, c, a: a number for each step n, or for each step and sample
 #          a stage is called at the level a σ[mid]/α[mid]
 """AMED-Solver, numbers per step.
 
@@ -35,6 +35,8 @@ ORDER = {
 }
 # Proved for all numbers below, and for any others: the order on any grid.
 KEPT_ORDER = 0
+# These may be tensors or callables: numbers of their own for every sample.
+PER_SAMPLE = ("r", "c", "a")
 
 
 def grid(sigmas, alphas=None):
@@ -404,6 +406,97 @@ def integrate(model, x, plan, extra_args=None, callback=None, empty=None):
     return x.to(dtype)
 
 
+def by_sample(values):
+    """Whether numbers of their own for every sample are among the values."""
+
+    def own(value):
+        if isinstance(value, (list, tuple)):
+            return any(map(own, value))
+        return callable(value) or (torch.is_tensor(value) and value.ndim > 0)
+
+    return any(map(own, values))
+
+
+def at_step(name, value, i, x, denoised):
+    """The numbers of step i, one for each sample, as floats."""
+    if isinstance(value, (list, tuple)) or (torch.is_tensor(value) and value.ndim == 2):
+        value = value[i]
+    if callable(value):
+        value = value(i, x, denoised)
+    try:
+        found = torch.as_tensor(value).detach().double().cpu().expand(len(x)).tolist()
+        if all(map(math.isfinite, found)):
+            return found
+        told = "found NaN or infinity"
+    except (TypeError, ValueError, RuntimeError):
+        told = f"found {tuple(value.shape) if torch.is_tensor(value) else repr(value)}"
+    raise ValueError(
+        f"{name} must be one number at step {i}, or one for each of {len(x)} samples; {told}"
+    )
+
+
+def integrate_by_sample(model, x, planned, values, extra_args=None, callback=None):
+    """Run the sampler with numbers of their own for every sample.
+
+    planned: a plan from a list of numbers for each name, one a step; its own numbers where not given.
+    values: by name, each a number, a list of one entry a step, a tensor (
+        batch,) or (steps, batch
+    ), or a
+        callable (
+            i, x, denoised
+        ) that is asked after the first model call of step i. They are taken as
+        numbers: no gradient flows into them.
+    """
+    check_state(x)
+    extra_args, calls = {} if extra_args is None else extra_args, 0
+    plan = planned()
+    if not plan.steps:
+        return x
+    steps = plan.steps[-1] + 1
+    for name, value in values.items():
+        listed = isinstance(value, (list, tuple)) or (torch.is_tensor(value) and value.ndim == 2)
+        if listed and len(value) != steps:
+            told = f"{name} holds {len(value)} entries, one a step, and the grid has {steps} steps"
+            raise ValueError(told)
+    dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))
+    ones, wide = x.new_ones([x.shape[0]]), (-1,) + (1,) * (x.ndim - 1)
+    known, memory, previous = [{name: [] for name in values} for _ in x], (), None
+    opened, weights, sigmas = 0, (), ()
+    for k, (i, kind, sigma, _) in enumerate(plan):
+        if i == previous:
+            sigma = sigmas[k - opened]
+        seen = x.to(dtype)
+        denoised = model(seen, sigma * ones, **extra_args)
+        check(seen, denoised, calls)
+        if i != previous:
+            if callback is not None:
+                level = {"sigma": sigma, "sigma_hat": sigma}
+                callback({"x": seen, "i": i, **level, "denoised": denoised})
+            for name, value in values.items():
+                for own, number in zip(known, at_step(name, value, i, x, denoised)):
+                    own[name].append(number)
+            opened, made, alike = k, {}, []
+            ends = [place for place, at in enumerate(plan.steps) if at == i]
+            for own in known:
+                key = tuple(map(tuple, own.values()))
+                if key not in made:
+                    later = steps - i - 1  # what comes after a step does not change its rows
+                    whole = {name: v + v[-1:] * later for name, v in own.items()}
+                    made[key] = len(made), planned(**whole)
+                alike.append(made[key][0])
+            index = torch.tensor(alike)
+            rows = [[own[place] for _, own in made.values()] for place in ends]
+            sigmas = [torch.stack([row[2] for row in r])[index].to(ones) for r in rows]
+            weights = [
+                [torch.stack(w)[index].to(x).reshape(wide) for w in zip(*(row[3] for row in r))]
+                for r in rows
+            ]
+        row = i, kind, sigma, weights[k - opened]
+        x, memory = step(row, x, denoised.to(x.dtype), memory)
+        previous, calls = i, calls + 1
+    return x.to(dtype)
+
+
 @torch.no_grad()
 def sample(
     model,
@@ -425,5 +518,8 @@ def sample(
     sigmas: n + 1 decreasing values, the last may be 0; alphas: the same number, ones unless given.
     callback: called once a step with x, i, sigma, sigma_hat, denoised. disable: accepted, unused.
     """
+    late, planned = {"r": r, "c": c, "a": a}, lambda **own: coefficients(sigmas, alphas, **own)
+    if by_sample(late.values()):
+        return integrate_by_sample(model, x, planned, late, extra_args, callback)
     plan = coefficients(sigmas, alphas, r=r, c=c, a=a)
     return integrate(model, x, plan, extra_args, callback)

@@ -91,6 +91,19 @@ def phi(k, z):
     return value
 
 
+def phis(n, z):
+    """phi_1(z) to phi_n(z): phi_{k-1}(z) = z phi_k(z) + 1/(k-1)! from the last where z is small."""
+    if abs(z) < 2:
+        found = [phi(n, z)]
+        for k in range(n - 1, 0, -1):
+            found.append(z * found[-1] + 1 / math.factorial(k))
+        return found[::-1]
+    found = [math.expm1(z) / z]
+    for k in range(1, n):
+        found.append((found[-1] - 1 / math.factorial(k)) / z)
+    return found
+
+
 def y(lam):
     """The further variable of this solver at lambda."""
     return (
@@ -122,7 +135,8 @@ class Plan:
     def __init__(self, rows):
         found, forms = [], {}
         self.steps, self.kinds = [row[0] for row in rows], [row[1] for row in rows]
-        self.parts, self.made = [], [None] * len(rows)
+        self.made = [None] * len(rows)
+        self.parts = []
         for row in rows:  # a level, then its weights
             begin, count = len(found), len(row[3])
             found += row[2], *row[3]
@@ -131,8 +145,7 @@ class Plan:
             self.parts.append((begin, forms[count]))
         self.numbers = torch.tensor(found, dtype=torch.float64)
         whole = hasattr(torch._higher_order_ops, "scan")
-        begins = torch.tensor([begin for begin, _ in self.parts])
-        self.tensors = stacked(rows, self.numbers, begins) if whole else None
+        self.tensors = stacked(rows, self.numbers, self.parts) if whole else None
 
     def __len__(self):
         return len(self.steps)
@@ -163,10 +176,10 @@ def tensors(form, numbers):
     return filled(form)
 
 
-def stacked(rows, numbers, begins):
+def stacked(rows, numbers, parts):
     """Levels and matrices of the rows: weights as inputs of one graph for any number of steps.
 
-    numbers, begins: the numbers of all rows, and where the level and weights of each row begin.
+    numbers, parts: the numbers of all rows, and where the level and weights of each row begin.
 
     A step is linear in x, the model output, what is remembered and its draws. Entry r of what it
     returns, x first, is row r of its matrix times these: unit vectors in their place show it.
@@ -182,24 +195,30 @@ def stacked(rows, numbers, begins):
         return step((0, kind, 0, weights), x, denoised, memory)
 
     empty, known, state, after, alike, same = torch.zeros(0), [()], 0, {}, {}, None
-    for place, row in enumerate(rows):
-        if row is not same:
-            key = state, row[1], len(row[3])
-            if key not in after:
-                ones, drawn = torch.ones(key[2], 1).unbind(), (empty,) * sum(key[3:])
-                memory = stepped(row[1], ones, empty, empty, known[state], drawn)[1]
-                shapes = [shape(m) for m in known]
-                if shape(memory) not in shapes:
-                    known.append(memory)
-                    shapes.append(shape(memory))
-                after[key], alike[key] = shapes.index(shape(memory)), []
-            places, same = alike[key], row if after[key] == state else None
-            state = after[key]
-        places.append(place)
+    begins, times = [], []  # where the numbers of a row begin, and how often it follows itself
+    for (begin, _), row in zip(parts, rows):
+        if row is same:
+            times[-1] += 1
+            continue
+        key = state, row[1], len(row[3])
+        if key not in after:
+            ones, drawn = torch.ones(key[2], 1).unbind(), (empty,) * sum(key[3:])
+            memory = stepped(row[1], ones, empty, empty, known[state], drawn)[1]
+            shapes = [shape(m) for m in known]
+            if shape(memory) not in shapes:
+                known.append(memory)
+                shapes.append(shape(memory))
+            after[key], alike[key] = shapes.index(shape(memory)), []
+        same = row if after[key] == state else None
+        state = after[key]
+        alike[key].append(len(begins))
+        begins.append(begin)
+        times.append(1)
     held = max(len(flat(memory)) for memory in known)
     most = max(sum(key[3:]) for key in alike)
     unit = torch.eye(2 + held + most, dtype=torch.float64).unbind()
-    moves = torch.zeros(len(rows), 1 + held, 2 + held + most, dtype=torch.float64)
+    moves = torch.zeros(len(begins), 1 + held, 2 + held + most, dtype=torch.float64)
+    begins = torch.tensor(begins)
     for (state, kind, count, *drawn), places in alike.items():
         index = torch.tensor(places)
         weights = numbers[begins[index] + 1 + torch.arange(count)[:, None]]
@@ -212,6 +231,8 @@ def stacked(rows, numbers, begins):
             part[:, r] = entry
         moves[index] = part
     found = [numbers[begins], moves]
+    if len(begins) < len(rows):
+        found = [part.repeat_interleave(torch.tensor(times), 0) for part in found]
     for tensor in found:  # what torch._dynamo.maybe_mark_dynamic does: any number of rows
         tensor._dynamo_weak_dynamic_indices, tensor._has_dynamo_dim_marking = {0}, True
     return tuple(found)
@@ -262,9 +283,7 @@ def coefficients(sigmas, alphas=None, rho=1):
             gap = a1 * h / 2, a1 * (h * p1 - h / 2) - weights[1], -weights[2], -weights[3]
         elif i == first + 1:  # UniPC-2 (B₁)
             t1 = (lam[i] - lam[i - 1]) / h
-            p1 = phi(1, -h)
-            p2 = phi(2, -h)
-            p3 = phi(3, -h)
+            p1, p2, p3 = phis(3, -h)
             weights = s1 / s0, a1 * (h * p1 + h / (2 * t1)), -a1 * h / (2 * t1), 0, 0, 1, 0, 0
             plan.append((i, 0, s0, corrected(weights, gap)))
             v0 = a1 * h * (p2 * t1 + 2 * p3) / (t1 + 1)
@@ -275,34 +294,27 @@ def coefficients(sigmas, alphas=None, rho=1):
             t1 = (lam[i] - lam[i - 1]) / h
             y1 = -coordinate(lam[i - 1], lam[i], lam[i + 1])
             y2 = -coordinate(lam[i - 2], lam[i], lam[i + 1])
-            p1 = phi(1, -h)
-            p2 = phi(2, -h)
-            p3 = phi(3, -h)
-            w0 = a1 * rho[i] * (h * p1 + h / (2 * t1)) * (y1 * (rho[i] - 1) + y2) / y2
-            w1 = -a1 * h / (2 * t1) - a1 * (rho[i] - 1) * (h * p1 + h / (2 * t1)) * (
-                y1 * (rho[i] - 1) + y2
-            ) / (y2 - y1)
-            w2 = -a1 * rho[i] * y1**2 * (rho[i] - 1) * (h * p1 + h / (2 * t1)) / (y2 * (y1 - y2))
-            m0 = rho[i] * (y1 * (rho[i] - 1) + y2) / y2
-            m1 = -(rho[i] - 1) * (y1 * (rho[i] - 1) + y2) / (y2 - y1)
-            m2 = -rho[i] * y1**2 * (rho[i] - 1) / (y2 * (y1 - y2))
-            weights = s1 / s0, w0, w1, w2, 0, m0, m1, m2
+            p1, p2, p3 = phis(3, -h)
+            keep0 = rho[i] * (y1 * (rho[i] - 1) + y2) / y2
+            keep1 = -(rho[i] - 1) * (y1 * (rho[i] - 1) + y2) / (y2 - y1)
+            keep2 = -rho[i] * y1**2 * (rho[i] - 1) / (y2 * (y1 - y2))
+            u0 = a1 * (h * p1 + h / (2 * t1))
+            u1 = -a1 * h / (2 * t1)
+            weights = s1 / s0, u0 * keep0, u1 + u0 * keep1, u0 * keep2, 0, keep0, keep1, keep2
             plan.append((i, 0, s0, corrected(weights, gap)))
             v0 = a1 * h * (p2 * t1 + 2 * p3) / (t1 + 1)
-            v1 = -a1 * h * (p2 * (t1 - 1) - p1 * t1 + 2 * p3) / t1 - a1 * (h * p1 + h / (2 * t1))
-            v2 = a1 * h / (2 * t1) + a1 * h * (2 * p3 - p2) / (t1 * (t1 + 1))
-            gap = v0, v1, v2, 0
+            v1 = -a1 * h * (p2 * (t1 - 1) - p1 * t1 + 2 * p3) / t1
+            v2 = a1 * h * (2 * p3 - p2) / (t1 * (t1 + 1))
+            gap = v0, v1 - u0, v2 - u1, 0
         elif i == n - 1:  # DDIM, with memory
             y1 = -coordinate(lam[i - 1], lam[i], lam[i + 1])
             y2 = -coordinate(lam[i - 2], lam[i], lam[i + 1])
             p1 = phi(1, -h)
-            w0 = a1 * h * p1 * rho[i] * (y1 * (rho[i] - 1) + y2) / y2
-            w1 = -a1 * h * p1 * (rho[i] - 1) * (y1 * (rho[i] - 1) + y2) / (y2 - y1)
-            w2 = -a1 * h * p1 * rho[i] * y1**2 * (rho[i] - 1) / (y2 * (y1 - y2))
-            m0 = rho[i] * (y1 * (rho[i] - 1) + y2) / y2
-            m1 = -(rho[i] - 1) * (y1 * (rho[i] - 1) + y2) / (y2 - y1)
-            m2 = -rho[i] * y1**2 * (rho[i] - 1) / (y2 * (y1 - y2))
-            weights = s1 / s0, w0, w1, w2, 0, m0, m1, m2
+            keep0 = rho[i] * (y1 * (rho[i] - 1) + y2) / y2
+            keep1 = -(rho[i] - 1) * (y1 * (rho[i] - 1) + y2) / (y2 - y1)
+            keep2 = -rho[i] * y1**2 * (rho[i] - 1) / (y2 * (y1 - y2))
+            u0 = a1 * h * p1
+            weights = s1 / s0, u0 * keep0, u0 * keep1, u0 * keep2, 0, keep0, keep1, keep2
             plan.append((i, 0, s0, corrected(weights, gap)))
             gap = ()
         else:  # 3 nodes, corrected, with memory
@@ -310,40 +322,34 @@ def coefficients(sigmas, alphas=None, rho=1):
             t2 = (lam[i] - lam[i - 2]) / h
             y1 = -coordinate(lam[i - 1], lam[i], lam[i + 1])
             y2 = -coordinate(lam[i - 2], lam[i], lam[i + 1])
-            p1 = phi(1, -h)
-            p2 = phi(2, -h)
-            p3 = phi(3, -h)
-            p4 = phi(4, -h)
-            w0 = (
-                a1
-                * h
-                * rho[i]
-                * (p1 * t1 * t2 + p2 * (t1 + t2) + 2 * p3)
-                * (y1 * (rho[i] - 1) + y2)
-                / (t1 * t2 * y2)
+            p1, p2, p3, p4 = phis(4, -h)
+            keep0 = rho[i] * (y1 * (rho[i] - 1) + y2) / y2
+            keep1 = -(rho[i] - 1) * (y1 * (rho[i] - 1) + y2) / (y2 - y1)
+            keep2 = -rho[i] * y1**2 * (rho[i] - 1) / (y2 * (y1 - y2))
+            u0 = a1 * h * (p1 * t1 * t2 + p2 * (t1 + t2) + 2 * p3) / (t1 * t2)
+            u1 = -a1 * h * (p2 * t2 + 2 * p3) / (t1 * (t2 - t1))
+            u2 = -a1 * h * (p2 * t1 + 2 * p3) / (t2 * (t1 - t2))
+            weights = (
+                s1 / s0,
+                u0 * keep0,
+                u1 + u0 * keep1,
+                u2 + u0 * keep2,
+                0,
+                keep0,
+                keep1,
+                keep2,
             )
-            w1 = -a1 * h * (rho[i] - 1) * (p1 * t1 * t2 + p2 * (t1 + t2) + 2 * p3) * (
-                y1 * (rho[i] - 1) + y2
-            ) / (t1 * t2 * (y2 - y1)) - a1 * h * (p2 * t2 + 2 * p3) / (t1 * (t2 - t1))
-            w2 = -a1 * h * rho[i] * y1**2 * (rho[i] - 1) * (
-                p1 * t1 * t2 + p2 * (t1 + t2) + 2 * p3
-            ) / (t1 * t2 * y2 * (y1 - y2)) - a1 * h * (p2 * t1 + 2 * p3) / (t2 * (t1 - t2))
-            m0 = rho[i] * (y1 * (rho[i] - 1) + y2) / y2
-            m1 = -(rho[i] - 1) * (y1 * (rho[i] - 1) + y2) / (y2 - y1)
-            m2 = -rho[i] * y1**2 * (rho[i] - 1) / (y2 * (y1 - y2))
-            weights = s1 / s0, w0, w1, w2, 0, m0, m1, m2
             plan.append((i, 0, s0, corrected(weights, gap)))
             v0 = a1 * h * (p2 * t1 * t2 + 2 * p3 * (t1 + t2) + 6 * p4) / ((t1 + 1) * (t2 + 1))
-            v1 = -a1 * h * (
-                p2 * (t2 * (t1 - 1) - t1) - p1 * t1 * t2 + 2 * p3 * (t1 + t2 - 1) + 6 * p4
-            ) / (t1 * t2) - a1 * h * (p1 * t1 * t2 + p2 * (t1 + t2) + 2 * p3) / (t1 * t2)
-            v2 = a1 * h * (2 * p3 * (t2 - 1) - p2 * t2 + 6 * p4) / (
-                t1 * (t1 + 1) * (t2 - t1)
-            ) + a1 * h * (p2 * t2 + 2 * p3) / (t1 * (t2 - t1))
-            v3 = a1 * h * (2 * p3 * (t1 - 1) - p2 * t1 + 6 * p4) / (
-                t2 * (t1 - t2) * (t2 + 1)
-            ) + a1 * h * (p2 * t1 + 2 * p3) / (t2 * (t1 - t2))
-            gap = v0, v1, v2, v3
+            v1 = (
+                -a1
+                * h
+                * (p2 * (t2 * (t1 - 1) - t1) - p1 * t1 * t2 + 2 * p3 * (t1 + t2 - 1) + 6 * p4)
+                / (t1 * t2)
+            )
+            v2 = a1 * h * (2 * p3 * (t2 - 1) - p2 * t2 + 6 * p4) / (t1 * (t1 + 1) * (t2 - t1))
+            v3 = a1 * h * (2 * p3 * (t1 - 1) - p2 * t1 + 6 * p4) / (t2 * (t1 - t2) * (t2 + 1))
+            gap = v0, v1 - u0, v2 - u1, v3 - u2
     return Plan(plan)
 
 

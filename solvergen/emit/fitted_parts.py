@@ -128,9 +128,10 @@ def constants(program: Program, theory: Mapping[str, Any] | None) -> list[str]:
         ]
     if program.by_sample:
         shown = ", ".join(f'"{name}"' for name in program.by_sample)
+        shown += "," if len(program.by_sample) == 1 else ""
         found += [
             "# These may be tensors or callables: numbers of their own for every sample.",
-            f"PER_SAMPLE = ({shown},)",
+            f"PER_SAMPLE = ({shown})",
         ]
     if program.length is not None:
         found.append(f"STEPS = {program.length}")

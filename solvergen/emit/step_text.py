@@ -6,7 +6,7 @@ import re
 
 from sympy import Expr, Symbol
 
-from ..expr.arithmetic import ONE, ZERO, add, multiply, negative, quotient, subtract
+from ..expr.arithmetic import ONE, ZERO, multiply, negative, quotient, subtract
 from ..expr.functions import lift, sqrt
 from ..program.row import Row, Term, depth
 from ..program.step import Step
@@ -31,16 +31,15 @@ class StepText(StepQuantities):
 
     def __init__(self, plan: FilePlan, step: Step) -> None:
         super().__init__(plan.program, step)
-        self.plan, self.kept, self.predicted = plan, dict[str, Expr](), dict[str, Expr]()
+        self.plan, self.kept = plan, dict[str, Expr]()
+        # What is named in the lines so far: factors of the memory, weights of the newest row.
+        self.factors_kept, self.predicted = dict[str, str](), dict[str, str]()
         self.factors = {row.name: self.factor(row) for row in step.rows}
 
     def lines(self) -> list[str]:
         # What the lines name decides which functions come before them.
         weights = {row: self.weights(row) for row in self.step.rows}
         self.kept = {term.source: self.localise(term.weight) for term in self.step.memory}
-        self.predicted = weights[self.step.final]
-        before = (*self.step.stages, self.step.final)  # what a corrector sees is remembered by then
-        weights |= {row: self.as_they_come(weights[row]) for row in before}
         places, calls = self.places(), []
         for index in range(self.step.evaluations):
             row = row_after(self.step, index)
@@ -128,23 +127,34 @@ class StepText(StepQuantities):
             for term in row.terms
         } | {term.source: self.state_weight(row, term) for term in row.carry}
 
-    def as_they_come(self, weights: dict[str, Expr]) -> dict[str, Expr]:
-        """Weights on what is remembered of the newest evaluation, as weights on that evaluation itself."""
-        if not self.kept or "n" not in weights:
-            return weights
-        newest, found = weights["n"], {**weights, "n": ZERO}
-        for source, factor in self.kept.items():
-            found[source] = add(found.get(source, ZERO), multiply(newest, factor))
+    def variable(self, out: list[str], name: str, weight: Expr) -> str:
+        """A weight through a variable of its own, unless it is a number."""
+        if weight.is_Rational:
+            return python(weight)
+        out += assign(name, weight, BLOCK)
+        return name
+
+    def as_it_comes(self, out: list[str], index: int, weights: dict[str, Expr]) -> dict[str, str]:
+        """Weights of a row with a memory, on the newest evaluation as it comes: its share of each factor."""
+        if index == 0:
+            kept = enumerate(sorted(self.kept.items(), key=lambda pair: depth(pair[0])))
+            self.factors_kept = {s: self.variable(out, f"keep{k}", w) for k, (s, w) in kept}
+        own = {s: self.variable(out, f"u{k}", w) for k, (s, w) in enumerate(weights.items())}
+        self.predicted, newest = own, own.get("n", "0")
+        found = {source: text for source, text in own.items() if source != "n"}
+        for source, factor in self.factors_kept.items() if newest != "0" else ():
+            share = f"{newest} * {factor}"
+            found[source] = f"{found[source]} + {share}" if source in found else share
         return found
 
-    def keep_items(self, out: list[str], closes: bool) -> list[str]:
+    def keep_items(self, closes: bool) -> list[str]:
         """The factors of what is remembered, at the end of the row that ends a step."""
         if not self.plan.keeps or not closes:
             return []
         if not self.kept:
             return ["1", *["0"] * (self.plan.keeps - 1)]
         sources = ["n", *(f"n-{k}" for k in range(1, self.plan.keeps))]
-        return [self.item(out, f"m{k}", self.kept.get(s)) for k, s in enumerate(sources)]
+        return [self.factors_kept.get(source, "0") for source in sources]
 
     def state_weight(self, row: Row, term: Term) -> Expr:
         """The weight of a past state: a ratio of scales and its factor."""
@@ -168,9 +178,13 @@ class StepText(StepQuantities):
             out.append(f"{' ' * BLOCK}{taken}")
             called = "s_c"
         items = [*self.intake(at, called), self.base(out, row)]
-        for number, source in enumerate(call.sources):
-            items.append(self.item(out, f"w{number}", weights.get(source)))
-        items += self.keep_items(out, call.closes)
+        if self.kept:
+            whole = self.as_it_comes(out, index, weights)
+            items += [whole.get(source, "0") for source in call.sources]
+        else:
+            for number, source in enumerate(call.sources):
+                items.append(self.item(out, f"w{number}", weights.get(source)))
+        items += self.keep_items(call.closes)
         out += listing("weights =", items, BLOCK)
         draws = listed(self.step, index)
         noise = "noise" if draws else "()"
@@ -247,12 +261,11 @@ class StepText(StepQuantities):
         out: list[str] = []
         items = []
         for number, source in enumerate(sources):
-            if self.kept:  # the row's own weights are on the evaluation as it came
-                change = subtract(weights.get(source, ZERO), self.predicted.get(source, ZERO))
-                items.append(self.item(out, f"v{number}", change))
-                continue
             item = self.item(out, f"v{number}", weights.get(source))
-            if source in call.sources:
+            if self.kept:  # the row's own weights are on the evaluation as it came
+                if predicted := self.predicted.get(source):
+                    item = f"-{predicted}" if item == "0" else f"{item} - {predicted}"
+            elif source in call.sources:
                 predicted = f"weights[{front + call.sources.index(source)}]"
                 item = f"-{predicted}" if item == "0" else f"{item} - {predicted}"
             items.append(item)

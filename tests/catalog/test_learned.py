@@ -112,6 +112,33 @@ def test_the_judge_holds_numbers_per_sample_fixed_and_says_so():
     assert any("held fixed, the same for all samples: r, c, a" in f for f in verdict.findings)
 
 
+PLUGINS = {
+    "euler": "ddim",
+    "dpmpp2_data_nolof": "dpmpp_2m",
+    "dpmpp3_data_nolof": "dpmpp_3m",
+    "dpmpp2_noise_nolof": "dpm_solver_2m",
+    "dpmpp3_noise_nolof": "dpm_solver_3m",
+}
+
+
+@pytest.mark.parametrize(
+    "run", PEERS["amed_plugins"], ids=lambda run: f"{run['sampler']} {run['grid']}"
+)
+def test_amed_plugins(run):
+    """A point inside every step is a point of the grid, so that steps come in pairs."""
+    base = run["sampler"].removesuffix("_plugin")
+    sample = imported(GENERATED / f"amed_plugin_{PLUGINS.get(base, base)}.py").sample
+    grid, table = PEERS["amed"]["grids"][run["grid"]], PEERS["amed"]["tables"]["table"]
+    ends = list(zip(grid, grid[1:], table["r"], strict=False))
+    fine = [level for high, low, r in ends for level in (high, low**r * high ** (1 - r))]
+    numbers = {
+        name: [v for own in table[key][: len(ends)] for v in (1.0, own)]
+        for name, key in {"c": "scale_dir", "a": "scale_time"}.items()
+    }
+    found = sample(denoiser, start_of(grid), [*fine, grid[-1]], **numbers)
+    assert away(found, run["y"]) < 2e-14
+
+
 def test_epd():
     sample, peer = imported(GENERATED / "epd.py").sample, PEERS["epd"]
     keys = {"ra": ("r", 0), "rb": ("r", 1), "share": ("weights", 0)}
