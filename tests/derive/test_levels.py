@@ -5,14 +5,16 @@ from math import exp, log
 from types import SimpleNamespace
 
 import pytest
+from sympy import Symbol
 
 from solvergen.algebra.ring import SeriesRing
 from solvergen.derive.program import derive
 from solvergen.errors import SolvergenError
+from solvergen.expr.parse import parse
 from solvergen.gallery import load
 from solvergen.order.expansion.symbol_values import StepValues
 from solvergen.order.ode.analyse import Analysis, analyse
-from solvergen.order.ode.switches import branches
+from solvergen.order.ode.switches import _grows, branches
 from solvergen.order.sde.strength import silenced
 from solvergen.order.verdict import Order
 from solvergen.program.unroll import unroll
@@ -199,3 +201,13 @@ def test_a_long_rule_in_time_is_answered_in_part():
     # the classical constant of Adams-Bashforth 7 holds in every coordinate
     assert str(shown).startswith("h^8 [-5257/17280 D^(7) + … in D', ")
     assert shown.norm() is None
+
+
+@pytest.mark.parametrize(
+    ("text", "grows"),
+    [("steps", True), ("i", True), ("steps/3 + 1", True), ("3", False), ("i/steps", False),
+     ("1/steps", False), ("tau", False), ("tau*steps", False), ("-i", False)],
+)  # fmt: skip
+def test_what_grows_without_end_in_a_run_of_more_and_more_steps(text, grows):
+    names = {name: Symbol(name) for name in ("steps", "i", "tau")}
+    assert _grows(parse(text, names)) is grows

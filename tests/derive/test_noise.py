@@ -241,3 +241,14 @@ def test_an_ancestral_step_states_when_its_level_is_kept(strength):
         values = [float(v.subs({"h": h, "eta": float(size)})) for v in found]
         kept = 1 - float(size) ** 2 * -math.expm1(-2 * h)
         assert all(v > 0 for v in values) == (kept > 0)
+
+
+@pytest.mark.parametrize(("window", "fails"), [("1, 2", False), ("1, 1", False), ("2, 1", True)])
+def test_a_window_runs_from_its_least_value_to_its_greatest(window, fails):
+    low, high = window.split(", ")
+    noise = f'form = "sde"\nstrength = "3/5"\nwindow = ["{low}", "{high}"]'
+    if fails:
+        with pytest.raises(DeriveError, match="least value, then its greatest"):
+            program('[step]\nrule = "adams-bashforth"\nsteps = 1', noise=noise)
+    else:
+        assert program('[step]\nrule = "adams-bashforth"\nsteps = 1', noise=noise).stochastic

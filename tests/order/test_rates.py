@@ -7,11 +7,16 @@ from sympy import Rational
 
 from solvergen.algebra.fixed import TINY, UNIT, FixedSeries, RealRing
 from solvergen.derive import derive
+from solvergen.gallery import load
 from solvergen.order.expansion.grid import uniform
+from solvergen.order.expansion.local_error import defaults
+from solvergen.order.sde.analysis import NoiseAnalysis
 from solvergen.order.sde.gaussian import Target
 from solvergen.order.sde.gaussian_runs import Walk
-from solvergen.order.sde.moment_errors import Added, capped, exponent, known, least
+from solvergen.order.sde.grids import GridClass, generic_sizes
+from solvergen.order.sde.moment_errors import Added, PathErrors, capped, exponent, known, least
 from solvergen.order.sde.step_symbols import velocity_clock
+from solvergen.order.sde.strength import strength
 from solvergen.order.verdict import Rate
 from solvergen.program.row import Place
 from solvergen.spec import parse_solver
@@ -83,3 +88,24 @@ def test_the_middle_of_a_step_of_velocity_lies_where_its_coordinate_says(coordin
     low, middle, high = (at(target.sigma(p)) for p in (opened.low, place, opened.high))
     assert exponent([ring.lifted(low + high - 2 * middle)], ring.power, tiny=4 * TINY) is None
     assert exponent([ring.lifted(high - low)], ring.power) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["euler_maruyama_lambda", "dpmpp_2m_sde", "dpmpp_sde", "euler_ancestral"]
+)
+@pytest.mark.parametrize("kind", ["uniform", "arbitrary"])
+def test_mean_squares_along_a_path_are_positive_and_add_up(name, kind):
+    """Each part of the path leaves a mean square; from a start in the marginal none cancels another."""
+    program = derive(load(name))
+    analysis = NoiseAnalysis(program, defaults(program), set())
+    sizes = generic_sizes(analysis.depth + 2) if kind == "arbitrary" else [Fraction(1)]
+    grids = GridClass(kind, sizes)
+    grids.limit = strength(program, analysis.values, kind, sizes, 7)
+    walk, site = analysis.walk(grids, 3), grids.period + 2
+    path, form = PathErrors(walk, [program.main] * site), walk.main(0, site)
+    parts = [path.along(form, site, part) for part in range(site)]
+    whole = path.whole(form, site)
+    assert all(part.terms[0] > 0 for part in parts)
+    assert whole.terms[0] > 0 and whole.low <= min(part.low for part in parts)
+    left = whole - sum(parts[1:], parts[0])
+    assert not left.terms or left.terms[0] > 0

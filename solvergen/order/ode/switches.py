@@ -115,7 +115,7 @@ def bounded(program: Program) -> list[str]:
 
 def _grows(value: Expr) -> bool:
     """Whether a number made of `steps` and `i` grows without end in a run of more and more steps."""
-    if not symbols(value) or not symbols(value) <= set(COUNTS):
+    if not symbols(value) <= set(COUNTS):
         return False
     try:
         few, many = (
