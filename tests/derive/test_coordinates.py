@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import mpmath
 import pytest
+from sympy import Rational
 
 from solvergen.derive.coordinates import resolve
 from solvergen.derive.program import derive
@@ -100,3 +101,18 @@ def test_time_is_refused_where_it_is_not_defined():
 def test_without_a_schedule_sigma_and_t_are_those_of_x0_plus_noise():
     for name in ("sigma", "t"):
         assert resolve(name, "noise", None, ()).kind == "clock"
+
+
+@pytest.mark.parametrize("integrand", OWN)
+@pytest.mark.parametrize("coordinate", ["lambda", "clock"])
+def test_stages_lie_in_the_coordinate_of_the_solver(integrand, coordinate):
+    """A velocity solver has no stages in λ: theirs lie in its clock."""
+    text = f'name = "m"\nintegrand = "{integrand}"\ncoordinate = "{coordinate}"\n'
+    text += '[[stage]]\nname = "u"\nat = "1/3"\nrule = "interpolate"\nnodes = ["n"]\n'
+    text += '[step]\nrule = "interpolate"\nnodes = ["u"]\n'
+    try:
+        place = derive(parse_solver(text)).main.stages[0].place
+    except DeriveError as error:
+        assert (integrand, coordinate) == ("velocity", "lambda") and "one clock" in str(error)
+        return
+    assert place.coordinate == coordinate and place.fraction == Rational(1, 3)
