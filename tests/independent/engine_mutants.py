@@ -140,6 +140,21 @@ EQUIVALENT = {
         "name: self.point(i, seed) if name in self.free else grids.generic_ratio(61 + seed, i)",
         "number",
     ): "another generic number",
+    (
+        "solvergen/order/ode/cases.py",
+        "return lambda site: grids.generic_ratio(79 + seed, 97 * index + site) - Fraction(4, 3)",
+        "number",
+    ): "another generic number",
+    (
+        "solvergen/order/expansion/symbol_values.py",
+        "GENERIC_TAU = Fraction(331, 907)  # where a velocity solver stands in its clock σ/(α+σ)",
+        "number",
+    ): "another generic number",
+    (
+        "solvergen/order/sde/leading_constants.py",
+        "close = Fraction(1, 1 << (BITS // 2))",
+        "number",
+    ): "twice or half of a tolerance; that it is half of the digits, a test of its own sees",
 }
 CPU = 400  # seconds that a mutant may use, several times what its guards take
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from random import Random
 
 import pytest
 from sympy import Symbol
@@ -404,6 +405,30 @@ def test_the_search_for_a_least_value_begins_all_over_the_range(monkeypatch):
         shares = [(place - low) / (high - low) for place in places]
         assert all(0 <= share <= 1 for share in shares)
         assert min(shares) < 0.2 and max(shares) > 0.8
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_descent_ends_where_a_bowl_is_least(seed):
+    """A leaning bowl, its bottom inside the ranges or beyond an edge of one; few values are asked for."""
+    draw, asked = Random(seed), []
+    ranges = [(-1.0, 3.0), (0.0, 10.0)]
+    inside = (
+        (draw.uniform(-0.5, 2.5), draw.uniform(1, 9)) if seed % 2 else (5.0, draw.uniform(1, 7))
+    )
+
+    def bowl(point):
+        asked.append(point)
+        a, b = point[0] - inside[0], point[1] - inside[1]
+        return a * a + 0.1 * b * b + 0.2 * a * b
+
+    found = least._descended(bowl, [0.0, 0.0], ranges)
+    edge = min(inside[0], 3.0)
+    assert found[0] == pytest.approx(edge, abs=1e-5)
+    assert found[1] == pytest.approx(inside[1] - (edge - inside[0]), abs=1e-4)
+    assert len(asked) < 2000
+    assert all(
+        low <= v <= high for point in asked for v, (low, high) in zip(point, ranges, strict=True)
+    )
 
 
 def test_a_table_of_a_derivation_has_a_column_for_each_cell():

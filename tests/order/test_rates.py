@@ -14,6 +14,7 @@ from solvergen.order.sde.analysis import NoiseAnalysis
 from solvergen.order.sde.gaussian import Target
 from solvergen.order.sde.gaussian_runs import Walk
 from solvergen.order.sde.grids import GridClass, generic_sizes
+from solvergen.order.sde.leading_constants import NODES, polynomial
 from solvergen.order.sde.moment_errors import Added, PathErrors, capped, exponent, known, least
 from solvergen.order.sde.step_symbols import velocity_clock
 from solvergen.order.sde.strength import strength
@@ -109,3 +110,10 @@ def test_mean_squares_along_a_path_are_positive_and_add_up(name, kind):
     assert whole.terms[0] > 0 and whole.low <= min(part.low for part in parts)
     left = whole - sum(parts[1:], parts[0])
     assert not left.terms or left.terms[0] > 0
+
+
+@pytest.mark.parametrize(("bits", "is_one"), [(110, False), (140, True)])
+def test_values_off_a_polynomial_by_more_than_half_of_the_digits_are_on_none(bits, is_one):
+    off = NODES[-1]
+    found = polynomial(lambda k: UNIT * (3 * k**2 - 2) + (k == off) * (UNIT >> bits))
+    assert found == ((Fraction(-2), Fraction(0), Fraction(3)) if is_one else None)
