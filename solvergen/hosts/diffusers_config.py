@@ -142,6 +142,8 @@ def taken_over(
         return dict(config)
     left_open = config.get("_use_default_values", [])
     kept, left = dict(config), []
+    if "shift" in theirs:  # which is what tells flow matching, also where it was left open
+        kept["_use_default_values"] = [key for key in left_open if key != "shift"]
     mine = own_keys(family)
     for key, value in config.items():
         if key in METHOD_KEYS:

@@ -125,7 +125,7 @@ class GridScheduler(RunLevels, PlanSteps, SavedWithFile, ConfigMixin):  # type: 
             self.solver, self.method, {k: config[k] for k in asked if config[k] is not None}
         )
         open_keys = {k: v for k, v in family_defaults(self.family).items() if config[k] is None}
-        if set_alpha_to_one is not None:
+        if set_alpha_to_one is not None and "set_alpha_to_one" not in own_keys(self.family):
             open_keys.pop("final_sigmas_type", None)  # both say where a run ends
         if config.shift is None and "shift" in own_keys(self.family):
             open_keys["shift"] = 1.0

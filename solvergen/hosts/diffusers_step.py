@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from .diffusers_config import logger
 from .diffusers_grid import threshold
 from .diffusers_mixing import NoiseMixing
 from .diffusers_noise import noise_source
@@ -77,9 +78,12 @@ class PlanSteps(NoiseMixing):
 
         Nothing changes when the output is refused.
 
+        A time that is not the next one is where the sample is: the run begins anew there, without
+        history, after a warning; a time that is not in the schedule is refused.
+
         Args:
             model_output: what the network returned at the time and the sample.
-            timestep: the entry of `timesteps`.
+            timestep: the entry of `timesteps`. On a device one that is not an entry is not looked at.
             sample: the state that the network was called on.
             eta: the strength of the noise of solvers that have this parameter (DDIM, ancestral, and
                 TCD's γ); 0, which pipelines pass unasked, where `solver_parameters` sets it already.
@@ -102,7 +106,12 @@ class PlanSteps(NoiseMixing):
         if index is None or eta is not None or self._plan_eta is not None or index not in walk:
             index, walk = self._place(timestep, eta)
         first = self._step_index is None
+        if not first and not self._is_next(timestep, index):
+            index, walk = self._again(timestep, index)
+            first = True
         self._check(model_output, sample, first)
+        if first:
+            self._memory = ()
         x, output = sample, model_output
         if x.element_size() < 4 or output.dtype != x.dtype:
             wide = torch.promote_types(x.dtype, torch.float32)
@@ -151,6 +160,31 @@ class PlanSteps(NoiseMixing):
             following, denoised = following.to(sample.dtype), denoised.to(sample.dtype)
         self._left(ahead is None)
         return self._result(following, denoised, return_dict)
+
+    def _is_next(self, timestep: float | torch.Tensor, index: int) -> bool:
+        """Whether a time is that of a row, as far as it can be seen without waiting for a device."""
+        told, times = self._told[index], self.timesteps
+        if not torch.is_tensor(timestep):
+            return timestep == told
+        if timestep.is_meta:
+            return True
+        if timestep.untyped_storage().data_ptr() == times.untyped_storage().data_ptr():
+            return self._told[timestep.storage_offset() - times.storage_offset()] == told
+        if not timestep.is_cpu:
+            return True
+        value = timestep.reshape(-1)[0]
+        return bool(value == told or value == torch.tensor(told).to(value.dtype))
+
+    def _again(self, timestep: float | torch.Tensor, index: int) -> tuple[int, dict[int, Any]]:
+        """The row of a time that is not the next one, and a run that begins there."""
+        place = self.index_for_timestep(timestep)
+        if not self._warned:
+            self._warned = True
+            logger.warning(
+                f"timestep {self._told[place]:g} follows where {self._told[index]:g} is next: the run "
+                "begins anew there, without history"
+            )
+        return place, self._begin(place)
 
     def _left(self, over: bool) -> None:
         """Whose the run is after this step; at its end, the look at what the model returned."""

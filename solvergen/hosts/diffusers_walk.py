@@ -77,6 +77,7 @@ class PlanWalk(CompiledSteps):
         self._learned = self.config.variance_type in ("learned", "learned_range")
         self._consistent = self.family == "LCM" and not self._flow
         self._calls_made = 0
+        self._warned = False
         self._seen: list[torch.Tensor] = []
         self._own_generator: torch.Generator | None = None
 

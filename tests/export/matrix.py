@@ -578,7 +578,9 @@ def models_of(cls, by_family, used, unexplained):
             found = []
             for name in names:
                 word, difference = beside_model(cls, name, model)
-                index = note_of(family, "SD", None, None) if word == "other" else None
+                scene = "flow" if published.is_flow(model) else "SD"
+                kind = "prediction_type" if "(v)" in model else None
+                index = note_of(family, scene, kind, None) if word == "other" else None
                 if word == "other" and index is None:
                     unexplained.append((name, model, difference))
                     continue

@@ -81,6 +81,12 @@ def call_of(model):
     return (None if rest else count), given
 
 
+def is_flow(model):
+    """Whether the model is one of flow matching."""
+    own, config, *_ = MODELS[model]
+    return own.startswith("FlowMatch") or config.get("use_flow_sigmas", False)
+
+
 def has_class_for(family, model):
     """Whether diffusers' class of a family can take the model's config for what it is."""
     own, config, *_ = MODELS[model]
@@ -103,11 +109,13 @@ def walked_with(cls, name, model):
     """What becomes of the model's config where no class of the solver's family takes it.
 
     "levels": the levels of the model's own class, and their times; "own levels": others, and their
-    times; "refused": in words.
+    times; "refused": in words; "·" a rule in the velocity, of a class that knows flow levels only.
     """
-    theirs = scheduler_of(model)
+    theirs, made = scheduler_of(model), cls(name)
+    if made.family.startswith("FlowMatch") and not is_flow(model):
+        return "·"
     try:
-        made = cls(name).from_config(theirs.config)
+        made = made.from_config(theirs.config)
     except ValueError as error:
         assert len(str(error).split()) > 4
         return "refused"
@@ -115,6 +123,8 @@ def walked_with(cls, name, model):
     for one in (theirs, made):
         one.set_timesteps(count, **given)
     assert told_at_its_levels(made), (name, model)
+    if not hasattr(theirs, "sigmas"):
+        return "own levels"
     grid, levels = made._made[0][:-1], theirs.sigmas[:-1].double()
     levels = 1 - levels if made.config.invert_sigmas else levels
     same = len(grid) == len(levels) and torch.allclose(grid, levels, rtol=1e-5)

@@ -214,6 +214,47 @@ def test_a_second_thread_in_the_middle_of_a_run_is_refused(scheduler):
     made.step(x, made.timesteps[1], x)  # the run itself goes on
 
 
+@pytest.mark.parametrize("name", ["dpmpp_2m", "unipc_3_bh2", "heun_edm", "euler_ancestral"])
+@pytest.mark.parametrize("place", [1, 5, 3])  # back again, over a step, and the next one
+def test_a_time_that_is_not_the_next_is_where_the_sample_is(name, place, scheduler, caplog):
+    def steps(made, x, rows):
+        for k in rows:
+            noise = draw_of(k)
+            x = made.step(0.5 * x, made.timesteps[k], x, variance_noise=noise).prev_sample
+        return x
+
+    def draw_of(k):
+        drawn = torch.Generator().manual_seed(k)
+        return torch.randn(1, 2, generator=drawn) if name == "euler_ancestral" else None
+
+    made, fresh = scheduler(name)(**VP), scheduler(name)(**VP)
+    made.set_timesteps(8), fresh.set_timesteps(8)
+    order = made.order
+    x = steps(made, torch.ones(1, 2), range(3 * order))
+    plain = 0 if place == 3 else 1
+    rest = range(place * order, len(made.timesteps))
+    with caplog.at_level("WARNING", logger=sys.modules[type(made).__module__].logger.name):
+        sys.modules[type(made).__module__].logger.propagate = True
+        found = steps(made, x, rest)
+    assert len([r for r in caplog.records if "begins anew" in r.message]) == plain
+    fresh.set_begin_index(place * order)
+    if plain:
+        assert torch.equal(found, steps(fresh, x, rest))
+    assert made.step_index == len(made.timesteps)
+
+
+def test_a_time_that_is_not_in_the_schedule_is_refused_in_the_middle_too(scheduler):
+    made, x = scheduler("dpmpp_2m")(), torch.ones(1, 2)
+    made.set_timesteps(5), made.set_begin_index(0)
+    x = made.step(x, made.timesteps[0], x).prev_sample
+    for wrong in (7, torch.tensor(7.5), torch.tensor([1.0])):
+        with pytest.raises(ValueError, match="not in the schedule"):
+            made.step(x, wrong, x)
+    made.step(x, made.timesteps[1:2].clone().expand(3), x)  # a time for each of a batch
+    made.step(x, int(made.timesteps[2]), x)
+    assert made.step_index == 3
+
+
 @pytest.mark.parametrize("fault", ["nan", "inf"])
 def test_later_faults_of_the_network_are_named_with_their_call(fault, scheduler):
     made, x = scheduler("dpmpp_2m")(), torch.ones(1, 2)

@@ -116,6 +116,7 @@ def test_config_goes_both_ways(other, scheduler):
     back = theirs.from_config(ours.config)
     assert {key: back.config[key] for key in options} == options
     assert ours._flow == ("Flow" in other) and not ours.config.use_flow_sigmas
+    assert cls.from_config(theirs().config)._flow == ("Flow" in other)
 
 
 @pytest.mark.parametrize("config", CONFIGS)
