@@ -17,7 +17,7 @@ def strength_of(
 
     Args:
         eta: the argument of a scheduler's step; 0 is what pipelines pass unasked, and leaves a
-            strength that the scheduler was made with.
+            strength that the scheduler was made with, and a solver whose class takes no eta.
         coefficients: the sampler's function, which tells its parameters.
         planned: `solver_parameters` of the config.
         family, solver: the class that the solver stands in for, and its name.
@@ -31,7 +31,7 @@ def strength_of(
         if eta:
             raise ValueError(f"{solver} has no parameter eta: it must be 0; found {eta}")
         return None
-    if not eta and "eta" in (planned or {}):
+    if not eta and ("eta" in (planned or {}) or family not in ("DDIM", "TCD")):
         return None
     own = (planned or {}).get("eta")
     return None if own == eta else float(eta)

@@ -26,13 +26,16 @@ class StepOutput(BaseOutput):
 
 
 class CallsPerStep(int):
-    """The number of model calls a step, for runs in which not every step has it.
+    """The number of model calls a step, for runs in which not every step has it, or that have two.
 
     Pipelines find the model call that opens step i at `i * order`; here that product is looked up in
-    the plan. In all else it is the usual number of calls.
+    the plan. In all else it is the usual number of calls, but that it does not equal 2: refiners of
+    SDXL that find an order of 2 begin one model call early, with a state that the base has brought
+    half a step further.
     """
 
     starts: list[int]
+    __hash__ = int.__hash__
 
     @classmethod
     def of(cls, calls: int, starts: Sequence[int]) -> int:
@@ -43,11 +46,16 @@ class CallsPerStep(int):
             starts: the model call that opens each step, and one more entry for the end.
         """
         usual = starts[1] if len(starts) > 2 else calls
-        if all(start == i * usual for i, start in enumerate(starts[:-1])):
+        even = all(start == i * usual for i, start in enumerate(starts[:-1]))
+        if even and usual != 2:
             return int(usual)
-        made = cls(calls)
+        made = cls(usual if even else calls)
         made.starts = list(starts)
         return made
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is that number, and the number is not 2."""
+        return int(self) != 2 and int(self) == other
 
     def __mul__(self, step: int) -> int:
         """The model call that opens a step."""

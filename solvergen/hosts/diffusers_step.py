@@ -86,7 +86,8 @@ class PlanSteps(NoiseMixing):
             timestep: the entry of `timesteps`. On a device one that is not an entry is not looked at.
             sample: the state that the network was called on.
             eta: the strength of the noise of solvers that have this parameter (DDIM, ancestral, and
-                TCD's γ); 0, which pipelines pass unasked, where `solver_parameters` sets it already.
+                TCD's γ). 0, which pipelines pass unasked, counts for the families of DDIM and TCD, where
+                `solver_parameters` does not set it.
             use_clipped_model_output: of DDIM and TCD: whether the noise prediction follows from the clipped
                 data prediction; other solvers have it so.
             generator: that of the noise, one or one per sample.

@@ -459,11 +459,14 @@ it and 0.1109, 0.0089, 0 without).
 by: `timesteps[i * order]` opens step i. Where steps have different numbers of model calls, `order` is an
 integer whose products are looked up in the plan, so that strength and `denoising_start` begin at a step.
 
-**Splitting a run of Heun's method** by `denoising_end` and `denoising_start` cuts inside a step: pipelines
-cut by time, and the end of a step has the time at which the next one opens. The base then stops after the
-first call of a step, and the refiner takes that state for one of the level where the step began, with
-diffusers' class as with ours; results differ, since theirs holds x0 + σ ε there and ours α x0 + σ ε. Split
-runs of solvers with one call a step, which are cut between steps; the matrix above splits Heun there too.
+**Splitting a run of two calls a step** (Heun, DPM2) by `denoising_end` and `denoising_start` cuts inside a
+step: pipelines cut by time, and the end of a step has the time at which the next one opens. The base stops
+after the first call of a step, which has brought the state to the end of it by DDIM; the refiner of an
+exported scheduler goes on from that level, and the split costs the second half of one step. Refiners that
+find an `order` of 2 begin one call earlier, with a state that is half a step further: that is why `order` of
+these schedulers is 2 in products and remainders and does not equal 2. Whole and split run of a nearly Gaussian
+model in 12 steps, split at 0.5: Heun 0.0074 apart (theirs 0.27), DPM2 0.0034 (0.14); solvers with one call a
+step are cut between steps.
 
 **Noise to begin with.** `init_noise_sigma` is that of the class: schedulers of Euler, Euler ancestral, Heun,
 LMS and KDPM2 begin at σ of the first level with `linspace` and `trailing`, which is 0.998 of unit noise at

@@ -371,11 +371,21 @@ def test_text_and_image_pipelines(name, made, text_to_image):
         assert torch.allclose(pair[:1], runs[0], atol=1e-4)
 
 
-def test_text_to_image_is_diffusers(scheduler, text_to_image):
-    theirs = diffusers.DPMSolverMultistepScheduler(
-        **VP, algorithm_type="sde-dpmsolver++", lower_order_final=False
-    )
-    ours, found = scheduler("sde_dpmpp_2m").from_config(theirs.config), []
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        (
+            "sde_dpmpp_2m",
+            diffusers.DPMSolverMultistepScheduler(
+                **VP, algorithm_type="sde-dpmsolver++", lower_order_final=False
+            ),
+        ),
+        ("euler_ancestral", diffusers.EulerAncestralDiscreteScheduler(**VP)),
+    ],
+)
+def test_text_to_image_is_diffusers(name, theirs, scheduler, text_to_image):
+    """Pipelines pass eta = 0 to every scheduler that takes it."""
+    ours, found = scheduler(name).from_config(theirs.config), []
     for chosen in (theirs, ours):
         pipe = diffusers.StableDiffusionPipeline(**text_to_image, scheduler=chosen)
         pipe.set_progress_bar_config(disable=True)
