@@ -21,6 +21,7 @@ def add(commands: Any) -> None:
         "solvergen fit learned_ab1 --on mixtures --steps 5 --out mine_5.toml",
         "solvergen fit mine.toml --on fashion --steps 8 --free b1 --out mine_8.toml",
         "solvergen fit mine.toml --on module:name --steps 6 --out mine_6.toml",
+        "solvergen fit amed_solver --on mixtures --steps 3 --predictor --out amed_3.toml",
     )
     fit.add_argument("spec", metavar="SPEC", help="a TOML file or a gallery solver's name")
     fit.add_argument(
@@ -41,6 +42,11 @@ def add(commands: Any) -> None:
     fit.add_argument("--ridge", type=float, default=1e-5, help="on departures (0.00001)")
     fit.add_argument(
         "--teacher-steps", type=int, default=120, metavar="N", help="steps of the teacher (120)"
+    )
+    fit.add_argument(
+        "--predictor",
+        action="store_true",
+        help='also train a network for the numbers with per = "sample"; FILE.safetensors',
     )
     fit.add_argument("--std", type=float, help="deviation of the data, where you know it")
     fit.add_argument("--threads", type=int, default=1, help="of torch; 1 gives the same bits again")
@@ -64,7 +70,7 @@ def run_fit(args: argparse.Namespace) -> int:
     from ..loading import load
     from ..writing import promised
 
-    for suffix in (".toml", ".py", ".json"):
+    for suffix in (".toml", ".py", ".json", *[".safetensors"] * args.predictor):
         promised(args.out.with_suffix(suffix))
     torch.set_num_threads(args.threads)
     try:
@@ -80,6 +86,7 @@ def run_fit(args: argparse.Namespace) -> int:
             iterations=args.iterations,
             ridge=args.ridge,
             teacher_steps=args.teacher_steps,
+            predictor=args.predictor,
             cache=None if args.no_cache else cache_folder() / "pairs",
             tell=progress,
         )

@@ -151,13 +151,13 @@ def free_numbers(
                 f"[parameters.{name}] to fit it"
             )
         raise FitError(f"--free: no parameter `{name}`{hint(name, [*varying, GRID])}")
-    kinds = program.blocks(steps)
+    kinds, told = program.blocks(steps), symbols(program.called)
     entries = tuple(
         (name, i)
         for name in varying
         if name in chosen
         for i, step in enumerate(kinds)
-        if name in _used(step)
+        if name in _used(step) or (name in told and (i or not program.first))
     )
     made = Numbers(program, entries, levels, GRID in chosen)
     if not made.count:

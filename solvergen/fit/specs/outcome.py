@@ -24,6 +24,7 @@ from ...proof import proved
 from ...spec.file_name import name_refusal
 from ...spec.reader import parse_solver
 from ...writing import write
+from ..predictor import Trained, check_predicted, train
 from ..problem import Problem, remembered, whole_periods
 from ..record import RecordError
 from ..teacher import STEPS, Taught, taught
@@ -41,6 +42,7 @@ class Fitted:
         spec: the text of the fitted spec; `text`: of its torch file.
         found: the fit; `taught`: what it was fitted on.
         seed: of the starts.
+        trained: a predictor of numbers per sample, where one was asked for.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Fitted:
     found: Fit
     taught: Taught
     seed: int
+    trained: Trained | None = None
 
     def lines(self) -> list[str]:
         """What people read."""
@@ -70,6 +73,11 @@ class Fitted:
             lines.append(f"order      at least {kept} on any grid, {whatever} (proved)")
         if table:
             lines.append(f"gain       {max(step.gain for step in table):.3g} at most")
+        if trained := self.trained:
+            lines.append(
+                f"predictor  rms {trained.held_out:.4g} on held-out starts with numbers per sample, "
+                f"{trained.before:.4g} with one list for all (mean distance {trained.distance:.4g})"
+            )
         lines.append(f"fit        {found.iterations} steps, {found.seconds:.1f} s")
         lines += [f"note: {note}" for note in found.notes]
         if found.interrupted:
@@ -100,6 +108,7 @@ class Fitted:
             "mean distance": found.distance,
             "iterations": found.iterations,
             "interrupted": found.interrupted,
+            **({"predictor": {"held out": self.trained.held_out}} if self.trained else {}),
             "log rms": list(found.curve),
             "seconds": round(found.seconds, 2),
             "notes": list(found.notes),
@@ -113,6 +122,9 @@ class Fitted:
             paths, (self.spec, self.text, json.dumps(self.record(), indent=1) + "\n"), strict=True
         ):
             write(path, text)
+        if self.trained is not None:
+            paths.append(out.with_suffix(".safetensors"))
+            self.trained.predictor.save(paths[-1], self.found.program)
         if not self.found.interrupted:
             forget(_state(out))
         return paths
@@ -131,6 +143,7 @@ def fit_spec(
     iterations: int = 40,
     ridge: float = 1e-5,
     teacher_steps: int = STEPS,
+    predictor: bool = False,
     cache: Path | None = None,
     tell: Told = lambda line: None,
 ) -> Fitted:
@@ -147,6 +160,7 @@ def fit_spec(
         seed: of the starts.
         iterations, ridge: of the fit.
         teacher_steps: of the rule that gives the ends, where the problem does not know them.
+        predictor: whether a network is trained besides, for the numbers with per = "sample".
         cache: folder for trajectories.
         tell: takes lines of progress.
 
@@ -162,6 +176,8 @@ def fit_spec(
     if loaded.path.is_file() and out.is_file() and out.samefile(loaded.path):
         raise FitError(f"--out {out}: is the spec itself; give the fitted spec another name")
     free = free_without_noise(loaded.program, steps, free)
+    if predictor:
+        check_predicted(loaded.program)
     starts, held = (whole_periods(n, problem.period) for n in (starts, held))
     remembered(problem, starts + held, 4)
     teach = taught(problem, starts + held, seed, steps=teacher_steps, cache=cache, tell=tell)
@@ -180,7 +196,17 @@ def fit_spec(
     spec = spec_text(loaded, found, out.stem, teach, seed)
     text = _file(spec, out, loaded.path)
     _same_error(text, teach, held, found)
-    return Fitted(out.stem, spec, text, found, teach, seed)
+    trained = _predicted(found, teach, held, seed, tell) if predictor else None
+    return Fitted(out.stem, spec, text, found, teach, seed, trained)
+
+
+def _predicted(found: Fit, teach: Taught, held: int, seed: int, tell: Told) -> Trained:
+    """A predictor that begins from the fitted numbers."""
+    program = found.program
+    own = [p for p in program.parameters if p.per == "sample"]
+    table = torch.tensor([[float(v) for v in p.values] for p in own], dtype=torch.float64)
+    levels = [float(level) for level in program.levels]
+    return train(program, teach, held, levels, table=table, seed=seed, tell=tell)
 
 
 def _state(out: Path) -> Path:
