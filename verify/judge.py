@@ -14,12 +14,12 @@ from .conduct.surroundings import NAMES, Surroundings
 from .errors import ANYTHING, ConductError, TargetError, VerifyError
 from .fitted.judging import Fitted, findings
 from .hosts.room import room_for
-from .noise.audit import audit_noise, draws_noise, raised
+from .noise.audit import audit_noise, draws_in_vain, draws_noise, raised
 from .noise.claims import weigh_noise
 from .noise.density import mixture_order
 from .noise.jumps import audit_jumps, rises
 from .order.audit import CLASSES, Audit, audit
-from .order.causes import raised_cause
+from .order.causes import Cause, raised_cause
 from .order.claims import short_causes, weigh
 from .order.first_output import wrong_first_output
 from .order.stability import region
@@ -152,6 +152,8 @@ def _judged(
     verdict = _judge_drift(target, claim, audited, grids if rates else (), constants)
     if target.fitted is not None:
         verdict = _with_table(verdict, target.fitted)
+    if target.stated.get("WEAK_ORDER") and (vain := draws_in_vain(target.run)):
+        verdict = _without_noise(verdict, vain)
     if "FIRST" in target.stated and audited.status == "ok":
         verdict = _with_first(verdict, target)
     if own := target.stated.get("PER_SAMPLE"):
@@ -184,6 +186,20 @@ def _snapped(
     if found.order < claim:
         return "fail", (f"claims order {claim}; {found.sentence()}", *rest)
     return "pass", told
+
+
+def _without_noise(verdict: Verdict, draws: int) -> Verdict:
+    """The verdict on a sampler that states orders of its noise, asks for draws, and takes none of them."""
+    cause = Cause("every", "variance", None, None, 0, "every step adds no noise")
+    text = (
+        f"it states weak orders, and none of the {draws} draws that a run asks for reaches a state"
+    )
+    return replace(
+        verdict,
+        status="fail",
+        findings=(f"{text}: {cause.text}", *verdict.findings),
+        causes=tuple({"grid": kind, **asdict(cause)} for kind in CLASSES),
+    )
 
 
 def _with_first(verdict: Verdict, target: Target) -> Verdict:

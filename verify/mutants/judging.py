@@ -23,13 +23,15 @@ from numpy.typing import NDArray
 from ..errors import ANYTHING, MutantError, VerifyError
 from ..hosts.text import load_text
 from ..judge import judge
+from ..probe.noise_trace import silenced
 from ..probe.tableau import in_form
 from ..probe.trace import Run, trace
 from ..problems import grids
 from ..rates import measure
 from ..targets import callable_target
 from ..verdict import Verdict
-from .mutations import POOR_START, Change, Row, plan_changes, source_changes
+from . import noisy
+from .mutations import POOR_START, Change, Row, parts_of, plan_changes, source_changes
 
 Array = NDArray[np.float64]
 
@@ -80,8 +82,8 @@ def mutants(path: Path) -> Iterator[Mutant]:
     text = path.read_text(encoding="utf-8")
     honest = load_text(text, path.stem)
     rows = honest.coefficients(torch.from_numpy(grids.uniform(12)))
-    width = max(len(row[3]) for row in rows)
-    for name, change in plan_changes(width):
+    width, draws = (max(map(len, part)) for part in zip(*map(parts_of, rows), strict=True))
+    for name, change in plan_changes(width, draws):
         module = load_text(text, path.stem)
         module.coefficients = _changed(module.coefficients, change)  # type: ignore[attr-defined]
         yield Mutant(path.stem, name, module)
@@ -135,16 +137,18 @@ def effect(honest: Sequence[Array], other: Run, order: int) -> tuple[str, float]
     return ("constant" if slope < order + 0.5 else "higher"), shift
 
 
-def outcome(mutant: Mutant, honest: Sequence[Array], order: int, right: Run) -> Outcome:
+def outcome(
+    mutant: Mutant, measured: Callable[[Run], tuple[str, float]], right: types.ModuleType
+) -> Outcome:
     """Run the judge on one mutant, with the honest file's statements.
 
     Args:
-        honest: ends() of the honest file.
-        right: its run.
+        measured: effect of another run, beside the honest file's.
+        right: the honest file.
     """
     target = callable_target(mutant.module, name=f"{mutant.origin}: {mutant.name}")
     try:
-        kind, shift = effect(honest, target.run, order)
+        kind, shift = measured(target.run)
     except ANYTHING:  # a mutant may break in any way; then it has no order
         kind, shift = "order", float("inf")
     if kind == "constant" and mutant.name == POOR_START:
@@ -172,9 +176,16 @@ def _named(changed: set[int], verdict: Verdict) -> bool:
     return "every" in steps
 
 
-def _changed_steps(honest: Run, mutant: Mutant, run: Run) -> set[int]:
+def _changed_steps(right: types.ModuleType, mutant: Mutant, run: Run) -> set[int]:
     """Steps of a run of SEEN in which a mutant moves from a state otherwise than the honest file does."""
     sigmas = grids.local("arbitrary", SEEN, 0.05, 0.35)
+    honest = callable_target(right).run
+    if weak_order(right):
+        levels_of = torch.from_numpy(sigmas)
+        plans = [list(m.coefficients(levels_of)) for m in (right, mutant.module)]
+        if changed := noisy.changed_rows(*plans):
+            return changed
+        honest, run = silenced(honest), silenced(run)
     try:
         one, two = (in_form(trace(r, sigmas), "data") for r in (honest, run))
     except ANYTHING:  # it breaks: what was changed in its plan is known
@@ -207,19 +218,34 @@ def campaign(paths: Sequence[Path]) -> list[Outcome]:
     """All mutants of several emitted files.
 
     Raises:
-        MutantError: a file states no ORDER, so there is nothing to hold mutants to.
+        MutantError: a file states neither ORDER nor WEAK_ORDER: nothing to hold mutants to.
     """
     out = []
     for path in paths:
         honest = load_text(path.read_text(encoding="utf-8"), path.stem)
-        stated = getattr(honest, "ORDER", None)
-        if not stated:
+        measured = _measure(honest)
+        if measured is None:
             raise MutantError(f"{path}: states no ORDER; make it with an order engine")
-        order = int(stated["arbitrary"]["own_end"][0])
-        run = callable_target(honest).run
-        right = ends(run)
-        out += [outcome(m, right, order, run) for m in mutants(path)]
+        out += [outcome(m, measured, honest) for m in mutants(path)]
     return out
+
+
+def weak_order(honest: types.ModuleType) -> dict[str, Any]:
+    """What a file with noise states; {} where it states nothing of the kind."""
+    return getattr(honest, "WEAK_ORDER", None) or {}
+
+
+def _measure(honest: types.ModuleType) -> Callable[[Run], tuple[str, float]] | None:
+    """How the effect of a mutant of a file is measured; None where the file states no order."""
+    run, weak = callable_target(honest).run, weak_order(honest)
+    if weak:
+        laws = noisy.laws(run)
+        return lambda other: noisy.effect(laws, other, weak["arbitrary"])
+    stated = getattr(honest, "ORDER", None)
+    if not stated:
+        return None
+    order, right = int(stated["arbitrary"]["own_end"][0]), ends(run)
+    return lambda other: effect(right, other, order)
 
 
 def rates(outcomes: Sequence[Outcome]) -> dict[str, tuple[int, int]]:

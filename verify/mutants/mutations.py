@@ -13,11 +13,19 @@ Row = tuple[Any, ...]
 Change = Callable[[list[Row]], list[Row]]
 
 
-def plan_changes(width: int) -> Iterator[tuple[str, Change]]:
-    """What is done to the plan of a file whose rows hold at most `width` weights, with its name."""
+def plan_changes(width: int, draws: int = 0) -> Iterator[tuple[str, Change]]:
+    """What is done to the plan of a file, with its name.
+
+    Args:
+        width: most weights on states and outputs that a row holds.
+        draws: most weights on draws, which stand behind them.
+    """
     for slot in range(width):
         for factor in (1.01, 2.0, -1.0):
             yield f"weight {slot} times {factor:g}", _weights(_scaled(slot, factor))
+    for slot in range(draws):
+        for factor in (1.01, 2.0, -1.0, 0.0):
+            yield f"draw {slot} times {factor:g}", _draws(_scaled(slot, factor))
     if width > 2:
         yield "oldest weight moved to the newest", _weights(_dropped)
         yield "weights 1 and 2 exchanged", _weights(_exchanged)
@@ -30,11 +38,27 @@ def plan_changes(width: int) -> Iterator[tuple[str, Change]]:
 Weights = tuple[torch.Tensor, ...]
 
 
-def _weights(change: Callable[[Weights], Weights]) -> Change:
-    def rows(plan: list[Row]) -> list[Row]:
-        return [(*row[:3], change(tuple(row[3])), *row[4:]) for row in plan]
+def parts_of(row: Row) -> tuple[Weights, Weights]:
+    """The weights of a row on states and outputs, and those on its draws."""
+    weights = tuple(row[3])
+    count = len(weights) - (len(row[4]) if len(row) > 4 else 0)
+    return weights[:count], weights[count:]
 
-    return rows
+
+def _weights(change: Callable[[Weights], Weights]) -> Change:
+    def changed(row: Row) -> Row:
+        plain, draws = parts_of(row)
+        return (*row[:3], (*change(plain), *draws), *row[4:])
+
+    return lambda plan: [changed(row) for row in plan]
+
+
+def _draws(change: Callable[[Weights], Weights]) -> Change:
+    def changed(row: Row) -> Row:
+        plain, draws = parts_of(row)
+        return (*row[:3], (*plain, *change(draws)), *row[4:])
+
+    return lambda plan: [changed(row) for row in plan]
 
 
 def _scaled(slot: int, factor: float) -> Callable[[Weights], Weights]:
@@ -67,10 +91,10 @@ def _poor_start(plan: list[Row]) -> list[Row]:
     """The second step takes all its weight from the newest evaluation."""
     out = []
     for row in plan:
-        w = tuple(row[3])
+        w, draws = parts_of(row)
         if row[0] == 1 and len(w) > 2:
             w = (w[0], sum(w[2:], w[1]), *[v * 0 for v in w[2:]])
-        out.append((*row[:3], w, *row[4:]))
+        out.append((*row[:3], (*w, *draws), *row[4:]))
     return out
 
 

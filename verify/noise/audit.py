@@ -24,7 +24,7 @@ from ..probe.noise_trace import NoiseTrace, count, require_linear, silenced, tra
 from ..probe.trace import Denoiser, Run
 from ..problems.grids import GRIDS, LAMBDA, rough
 from .amplitude import SEEN, linear_at, sentence, smaller
-from .causes import lone_variances, noise_causes
+from .causes import lone_variances, noise_causes, state_cause
 from .findings import GridNoise, NoiseAudit
 from .impulse_response import order_of_response
 from .limit_law import limit_law
@@ -50,6 +50,15 @@ def draws_noise(run: Run) -> bool:
         return error.kind == "size"
     except ANYTHING:  # the audit proper names what is wrong
         return False
+
+
+def draws_in_vain(run: Run) -> int:
+    """How many draws a run asks for, none of which reaches its states; 0 where one does."""
+    try:
+        made = trace_noise(run, rough(SEEN))
+    except ANYTHING:  # the audit proper names what is wrong
+        return 0
+    return 0 if made.noisy else len(made.draws)
 
 
 def raised(run: Run) -> str:
@@ -248,7 +257,9 @@ def _still(run: Run) -> bool:
 def _causes(
     made: list[NoiseTrace], one: GridNoise, drift: Audit | None, kind: str
 ) -> tuple[Cause, ...]:
-    out = [] if NO_LIMIT in one.mean.reason else list(noise_causes(made, one.covariance))
+    out = state_cause(made, one.mean)
+    if NO_LIMIT not in one.mean.reason:
+        out += noise_causes(made, one.covariance)
     if drift is not None and kind in drift.grids:
         out += drift.grids[kind].causes
     return tuple(out)

@@ -27,6 +27,8 @@ OFF = 2e-3
 # of one step alone, which a limit of two refinements knows less well
 PLAIN = 0.02
 FIRST, LAST = 0, -1
+# a step after the start of any rule, of a run of sixteen
+SOON = 7
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,34 @@ def noise_causes(made: Sequence[NoiseTrace], found: Order) -> list[Cause]:
             text = _variance_text(f"the {name} step", ratio)
             out.append(Cause(name, "variance", None, _factor(ratio), order, text))
     return out
+
+
+def state_cause(made: Sequence[NoiseTrace], mean: Order) -> list[Cause]:
+    """That every step multiplies the state by more or less than its outputs leave room for.
+
+    Where state and outputs are one constant, a step must leave it: what the weights of a step sum to is
+    read on the finest grids, in a step soon after the start, before such errors have grown.
+    """
+    if mean.order != 0:
+        return []
+    cuts = [steps(t) for t in made[-2:]]
+    if min(len(cut.rows) for cut in cuts) < SOON + 2:
+        return []
+    found = _limit([_constant_after(t, cut) for t, cut in zip(made[-2:], cuts, strict=True)])
+    if not np.isfinite(found):
+        return []
+    if abs(found - 1) < OFF:
+        return []
+    text = f"every step: the weights of its state and outputs sum to {found:.6g}, and a constant needs 1"
+    return [Cause("every", "state", None, 1 / found if found else None, 0, text)]
+
+
+def _constant_after(t: NoiseTrace, cut: Steps) -> float:
+    """What one step makes of a state and outputs that are all one."""
+    low, high = (int(cut.rows[SOON + k]) for k in (0, 1))
+    start, ones = t.drift.start, t.drift.start + t.drift.weights.sum(axis=1)
+    kept = float(start[high] / start[low]) if start[low] else 0.0
+    return float(ones[high] - kept * (ones[low] - 1))
 
 
 def lone_variances(made: Sequence[NoiseTrace]) -> tuple[str, ...]:

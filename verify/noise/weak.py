@@ -8,6 +8,7 @@ traced weights, and their orders are read from refinements like any other rate.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -32,6 +33,8 @@ PARTS = 4
 EXACT = 1e-11
 # a limit in N is settled when halving the step still halves its change
 STUCK = 0.75
+# a refinement makes such an error larger by so much; and what counts as visible
+GROWING, SEEN_ERROR = 1.3, 1e-2
 NO_LIMIT = "the noise per step has no limit strength as steps shrink"
 # spread of tau^2 between quarters that extrapolation leaves in a constant
 SAME = 1e-3
@@ -168,12 +171,22 @@ def measured(
         return Order(None, False, None, refused, tuple(counts), sizes)
     if max(sizes) < max(EXACT, 1e3 * precision):
         return Order(None, True, None, "", tuple(counts), sizes)
+    if grows(sizes):
+        said = f"the error grows with the number of steps, to {sizes[-1]:.2g} at N = {counts[-1]}"
+        return Order(0, False, None, said, tuple(counts), sizes)
     found = rate.measure(counts, vectors, precision=precision, halves=True)
     if found.order is None and found.levels_off():
         slope = float(np.log2(sizes[-2] / sizes[-1]))
         said = f"at the finest steps the error changes like h^{slope:.2f}"
         return Order(0, False, slope, said, tuple(counts), sizes)
     return Order(found.order, False, found.slope, found.reason, tuple(counts), sizes)
+
+
+def grows(errors: Sequence[float]) -> bool:
+    """Whether visible errors grow with every refinement, beyond all numbers or up to there."""
+    sizes = [e if np.isfinite(e) else np.inf for e in errors]
+    rises = [b > GROWING * a or b == np.inf for a, b in itertools.pairwise(sizes)]
+    return len(sizes) > 3 and sizes[-1] > SEEN_ERROR and all(rises)
 
 
 def held_down(whole: Order, part: Order) -> Order:
