@@ -111,8 +111,8 @@ def _misplaced(plan: list[Row]) -> list[Row]:
 def source_changes(text: str) -> Iterator[tuple[str, str]]:
     """Changed versions of a file's text, each with its name."""
     for name, change in (
-        ("phi_2 for phi_1 / 2", _Phi(2, ast.parse("phi(1, z) / 2", mode="eval").body)),
-        ("phi_3 for phi_2 / 3", _Phi(3, ast.parse("phi(2, z) / 3", mode="eval").body)),
+        ("phi_2 for phi_1 / 2", _Phi(2)),
+        ("phi_3 for phi_2 / 3", _Phi(3)),
         ("step ratio upside down", _Ratio()),
         ("history in the wrong order", _Memory()),
     ):
@@ -123,29 +123,30 @@ def source_changes(text: str) -> Iterator[tuple[str, str]]:
 
 
 class _Phi(ast.NodeTransformer):
-    """phi(k, z) replaced by what it tends to from below."""
+    """phi(k, z), alone or among phis(n, z) = phi(1, z), ..., phi(n, z), replaced by phi(k - 1, z) / k."""
 
-    def __init__(self, k: int, other: ast.expr) -> None:
-        self.k, self.other = k, other
+    def __init__(self, k: int) -> None:
+        self.k = k
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
-        named = isinstance(node.func, ast.Name) and node.func.id == "phi"
-        if not named or len(node.args) != 2 or not isinstance(node.args[0], ast.Constant):
+        if not isinstance(node.func, ast.Name) or len(node.args) != 2:
             return node
-        if node.args[0].value != self.k:
+        count = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+        if not isinstance(count, int):
             return node
-        return _Named(node.args[1]).visit(ast.parse(ast.unparse(self.other), mode="eval").body)
+        k, z = self.k, ast.unparse(node.args[1])
+        if node.func.id == "phi" and count == k:
+            return _read(f"phi({k - 1}, {z}) / {k}")
+        if node.func.id == "phis" and count >= k:
+            return _read(
+                f"(lambda p: (*p[:{k - 1}], p[{k - 2}] / {k}, *p[{k}:]))(phis({count}, {z}))"
+            )
+        return node
 
 
-class _Named(ast.NodeTransformer):
-    """z replaced by an expression."""
-
-    def __init__(self, value: ast.expr) -> None:
-        self.value = value
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        return self.value if node.id == "z" else node
+def _read(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
 
 
 class _Ratio(ast.NodeTransformer):

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..order.causes import Cause
+from ..probe.family import COARSE, ERRATIC, FINE
 from ..probe.noise_trace import NoiseTrace
 from .moments import Steps, steps
 from .weak import Order, weak
@@ -83,14 +84,26 @@ def state_cause(made: Sequence[NoiseTrace], mean: Order) -> list[Cause]:
     if not np.isfinite(found):
         return []
     if abs(found - 1) < OFF:
-        return []
+        return _rounded(made[-1], cuts[-1])
     text = f"every step: the weights of its state and outputs sum to {found:.6g}, and a constant needs 1"
     return [Cause("every", "state", None, 1 / found if found else None, 0, text)]
 
 
-def _constant_after(t: NoiseTrace, cut: Steps) -> float:
+def _rounded(t: NoiseTrace, cut: Steps) -> list[Cause]:
+    """Weights in single precision: steps miss a constant by as little as that, each by another share."""
+    missed = np.asarray([_constant_after(t, cut, n) - 1 for n in range(SOON, len(cut.rows) - 1)])
+    size = float(np.abs(missed).max(initial=0.0))
+    if not FINE < size < COARSE or len(missed) < SOON:
+        return []
+    if float(np.abs(np.diff(missed)).max()) < ERRATIC * size:
+        return []
+    text = f"every step: its weights are rounded to single precision: a constant is missed by {size:.1e}"
+    return [Cause("every", "rounding", None, None, 0, text)]
+
+
+def _constant_after(t: NoiseTrace, cut: Steps, step: int = SOON) -> float:
     """What one step makes of a state and outputs that are all one."""
-    low, high = (int(cut.rows[SOON + k]) for k in (0, 1))
+    low, high = (int(cut.rows[step + k]) for k in (0, 1))
     start, ones = t.drift.start, t.drift.start + t.drift.weights.sum(axis=1)
     kept = float(start[high] / start[low]) if start[low] else 0.0
     return float(ones[high] - kept * (ones[low] - 1))

@@ -49,6 +49,7 @@ from .causes import (
     settled,
     start_cause,
 )
+from .constants_kept import constants_missed
 from .display import display, on_grid
 from .growth import outgrown
 from .local_error import EXACT, STEPS, LocalErrors, turns_of
@@ -236,7 +237,7 @@ def _audited(
         else:
             gap = far_reach(run, clock, after, noise, where, tracer, period=turn.period)
         if gap is not None and not lone:
-            named = _state_weight(families[classes[0]], ladder)
+            named = _state_weight(families[classes[0]], ladder) or constants_missed(first)
             return replace(about, status="nonlocal", message=said(gap) + named)
     more = _more_steps(run, tracer, families, ladder, noise, after, where)
     found = _judged_all(families, more, ladder, noise, deepest)

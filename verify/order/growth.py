@@ -19,8 +19,9 @@ Array = NDArray[np.float64]
 
 # weights in units of a step; beyond it their rounding passes for single precision
 LARGE = 1e5
-# rates of growth of two halves that still are one root's, in the logarithm
-STEADY = 0.25
+# rates of growth of two halves that still are one root's, in the logarithm; growth of a step that no
+# convergent rule has, steady or not
+STEADY, FAST = 0.25, 1.3
 SMALL = 2e-3
 
 
@@ -37,7 +38,7 @@ def outgrown(run: Run, tracer: Tracer, first: Trace, where: float) -> dict[str, 
         # what depends on the size of a step is a power series in it: two sizes leave its square
         rates = []
         for h in (SMALL, SMALL / 2):
-            rate = _rate(tracer(run, grids.local(kind, STEPS, h, where)))
+            rate = _rate(tracer(run, grids.local(kind, STEPS, h, where)), 0.0)
             if rate is None:
                 return {}
             rates.append(rate)
@@ -45,17 +46,17 @@ def outgrown(run: Run, tracer: Tracer, first: Trace, where: float) -> dict[str, 
     return out
 
 
-def _rate(made: Trace) -> float | None:
-    """Logarithm of the growth a step over the last two periods; None where there is no steady one."""
+def _rate(made: Trace, least: float = LARGE) -> float | None:
+    """Logarithm of the growth a step over the last two periods; None where it is neither steady nor fast."""
     rows = made.accepted()
     if min(rows[-2 * PERIOD - 1 :]) < 0 or len(rows) < 3 * PERIOD:
         return None
     step = float(np.abs(np.diff(made.sigmas)).mean() / made.sigmas.mean())
     sizes = np.abs(made.weights).max(axis=1) / step
     old, middle, last = (float(sizes[rows[-1 - k * PERIOD]]) for k in (2, 1, 0))
-    if not last > LARGE or not 0 < old < middle < last:
+    if not last > least or not 0 < old < middle < last:
         return None
     early, late = np.log(middle / old), np.log(last / middle)
-    if abs(early / late - 1) > STEADY:
-        return None
-    return float(early + late) / (2 * PERIOD)
+    if abs(early / late - 1) <= STEADY:
+        return float(early + late) / (2 * PERIOD)
+    return float(late) / PERIOD if min(early, late) > PERIOD * np.log(FAST) else None
