@@ -214,8 +214,13 @@ def _without_claim(target: Any) -> Any:
     return type(target)(**{**target.__dict__, "claim": None})
 
 
-def campaign(paths: Sequence[Path]) -> list[Outcome]:
-    """All mutants of several emitted files.
+def campaign(
+    paths: Sequence[Path], chosen: Callable[[str], bool] = lambda name: True
+) -> list[Outcome]:
+    """Mutants of several emitted files.
+
+    Args:
+        chosen: by name; all of them without it.
 
     Raises:
         MutantError: a file states neither ORDER nor WEAK_ORDER: nothing to hold mutants to.
@@ -226,7 +231,7 @@ def campaign(paths: Sequence[Path]) -> list[Outcome]:
         measured = _measure(honest)
         if measured is None:
             raise MutantError(f"{path}: states no ORDER; make it with an order engine")
-        out += [outcome(m, measured, honest) for m in mutants(path)]
+        out += [outcome(m, measured, honest) for m in mutants(path) if chosen(m.name)]
     return out
 
 

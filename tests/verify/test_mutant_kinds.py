@@ -1,0 +1,109 @@
+"""Kinds of mutants that the judge once let pass, or rejected without a cause, each on one run or two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from verify.judge import judge
+from verify.mutants import judging, noisy
+from verify.mutants.mutations import source_changes
+from verify.noise.audit import draws_in_vain
+from verify.noise.causes import state_cause
+from verify.noise.weak import Order, grows
+from verify.order.constants_kept import constants_missed
+from verify.order.growth import outgrown
+from verify.probe.noise_trace import trace_noise
+from verify.probe.trace import trace
+from verify.problems import grids
+from verify.targets import callable_target
+
+GENERATED = Path(__file__).parents[2] / "generated"
+WHERE = 0.35
+NOISE = "sa_solver_sde_p1"
+
+
+def mutant(origin, name):
+    made = judging.mutants(GENERATED / f"{origin}.py")
+    return callable_target(next(m.module for m in made if m.name == name))
+
+
+def honest(origin):
+    text = (GENERATED / f"{origin}.py").read_text(encoding="utf-8")
+    return callable_target(judging.load_text(text, origin))
+
+
+def short(run):
+    return trace(run, grids.local("arbitrary", 24, 0.03, WHERE))
+
+
+@pytest.mark.parametrize(
+    ("name", "share"), [("weight 0 times 1.01", "0.9901"), ("weight 0 times 2", "0.5")]
+)
+def test_outputs_that_miss_a_constant_are_said_where_weights_follow_the_grid(name, share):
+    origin = "unipc_3_bh2_noise_as_shipped_by_diffusers"
+    said = constants_missed(short(mutant(origin, name).run))
+    assert said.endswith(
+        f"every step: the weights of its outputs sum to {share} of what keeps a constant"
+    )
+    assert constants_missed(short(honest(origin).run)) == ""
+
+
+def test_growth_without_a_steady_rate_is_an_unstable_root():
+    run = mutant("unipc_3_bh2_noise_as_shipped_by_diffusers", "weights 1 and 2 exchanged").run
+    found = outgrown(run, trace, short(run), WHERE)
+    assert found["uniform"] == pytest.approx(1.419, abs=0.01)
+    right = honest("unipc_3_bh2_noise_as_shipped_by_diffusers").run
+    assert outgrown(right, trace, short(right), WHERE) == {}
+
+
+def test_errors_that_grow_with_the_number_of_steps_are_order_zero():
+    assert grows([0.04, 0.09, 0.2, 0.5, 2.0, 20.0]) and grows([1.0, 1e9, np.inf, np.inf])
+    assert not grows([1e-8, 2e-8, 4e-8, 8e-8]) and not grows([0.4, 0.2, 0.3, 0.5])
+
+
+def causes_of(target):
+    made = [trace_noise(target.run, grids.rough(n)) for n in (64, 128)]
+    return [(c.step, c.kind) for c in state_cause(made, Order(0, False, None, "", (), ()))]
+
+
+def test_what_every_step_of_a_sampler_with_noise_does_to_a_constant_is_named():
+    assert causes_of(mutant(NOISE, "weight 0 times 1.01")) == [("every", "state")]
+    assert causes_of(mutant(NOISE, "weights rounded to float32")) == [("every", "rounding")]
+    assert causes_of(honest(NOISE)) == []
+
+
+def test_draws_that_are_asked_for_and_dropped_refute_what_is_stated_of_them():
+    wrong = mutant(NOISE, "draw 0 times 0")
+    assert draws_in_vain(wrong.run) > 20 and draws_in_vain(honest(NOISE).run) == 0
+    verdict = judge(judging._without_claim(wrong), rates=False, constants=False, conduct=False)
+    assert verdict.status == "fail" and "every step adds no noise" in verdict.findings[0]
+    assert {(c["step"], c["kind"]) for c in verdict.causes} == {("every", "variance")}
+
+
+def test_the_effect_of_a_mutant_with_noise_is_that_on_mean_and_covariance():
+    right = honest(NOISE)
+    laws, stated = noisy.laws(right.run), right.stated["WEAK_ORDER"]["arbitrary"]
+    for name, kind in (
+        ("draw 0 times -1", "equivalent"),
+        ("draw 0 times 1.01", "order"),
+        ("weight 1 times 1.01", "order"),
+    ):
+        assert noisy.effect(laws, mutant(NOISE, name).run, stated)[0] == kind
+    # what tends to the marginal does so with the order that is stated
+    gap = [abs(law.covariance - law.exact) for law in laws]
+    assert np.log2(gap[0] / gap[1]) == pytest.approx(stated["covariance"][0], abs=0.15)
+
+
+def test_functions_that_are_computed_together_are_changed_one_at_a_time():
+    text = (
+        "def phis(n, z):\n    return 1.0, 2.0, 3.0\n\n\ndef f(z):\n    return tuple(phis(3, -z))\n"
+    )
+    names = dict(source_changes(text))
+    for name, wanted in (
+        ("phi_2 for phi_1 / 2", (1.0, 0.5, 3.0)),
+        ("phi_3 for phi_2 / 3", (1.0, 2.0, 2 / 3)),
+    ):
+        assert judging.load_text(names[name], "made").f(0.1) == wanted
