@@ -224,6 +224,74 @@ def test_neuralsolver(steps):
     assert away(found, peer["runs"][steps]) < 1e-12
 
 
+@pytest.mark.parametrize("steps", ["5", "10"])
+def test_neuralsolver_vp_with_one_update(steps):
+    """Its published tables on the linear VP schedule, the state updated once a step."""
+    sample, peer = imported(GENERATED / "neuralsolver_vp.py").sample, PEERS["neuralsolver_vp"]
+    table, n = peer["tables"][steps], int(steps)
+    times = [peer["t_first"] - sum(table["steps"][:i]) for i in range(n)] + [peer["t_last"]]
+    alphas = [math.exp(-(t * 0.1 + t * t * 19.9 / 2) / 2) for t in times]
+    told = iter(alphas)
+
+    def model(x, sigma):
+        alpha = next(told)
+        return MIXTURE.denoise(x / alpha, sigma[0] / alpha)
+
+    numbers = {
+        f"b{k}": [table["coeffs"][i][i - k] if i >= k else 0.0 for i in range(n)]
+        for k in range(1, 10)
+    }
+    sigmas = [math.sqrt(1 - a * a) for a in alphas]
+    found = sample(model, tensor(peer["x_init"]), sigmas, alphas=alphas, **numbers)
+    assert away(found, peer["runs"][steps]) < 1e-12
+
+
+def test_bespoke():
+    """Both rules by hand: steps of d(s x)/dr in a scale s(r) and a time t(r) with slopes of their own."""
+    drawn = torch.Generator().manual_seed(4)
+    n, h = 4, 0.25
+    s = (1 + 0.2 * torch.rand(2 * n + 1, generator=drawn, dtype=torch.float64)).tolist()
+    ds = (0.4 * torch.rand(2 * n, generator=drawn, dtype=torch.float64) - 0.2).tolist()
+    dt = (0.8 + 0.4 * torch.rand(2 * n, generator=drawn, dtype=torch.float64)).tolist()
+    t = [0.05 + 0.9 * (k / (2 * n)) ** 1.3 for k in range(2 * n + 1)]  # 0 is noise, 1 is data
+    x = torch.randn(3, 2, generator=drawn, dtype=torch.float64)
+
+    def denoised(x, time):
+        return MIXTURE.denoise(x / time, torch.tensor((1 - time) / time, dtype=torch.float64))
+
+    def velocity(x, time):
+        return (denoised(x, time) - x) / (1 - time)
+
+    def model(x, sigma):
+        return denoised(x, 1 - float(sigma[0]))
+
+    one, two = x, x
+    rows = {name: [] for name in ("a", "b", "r", "ai", "bi", "a2", "d", "b2")}
+    for k in range(0, 2 * n, 2):
+        width, end = t[k + 2] - t[k], s[k + 2]
+        one = ((s[k] + h * ds[k]) * one + h * dt[k] * s[k] * velocity(one, t[k])) / end
+        rows["a"].append((s[k] + h * ds[k]) / end)
+        rows["b"].append(h * dt[k] * s[k] / end / width)
+        inside = (s[k] + h / 2 * ds[k]) * two + h / 2 * dt[k] * s[k] * velocity(two, t[k])
+        inside = inside / s[k + 1]
+        slope = ds[k + 1] * inside + dt[k + 1] * s[k + 1] * velocity(inside, t[k + 1])
+        two = (s[k] * two + h * slope) / end
+        rows["r"].append((t[k + 1] - t[k]) / width)
+        rows["ai"].append((s[k] + h / 2 * ds[k]) / s[k + 1])
+        rows["bi"].append(h / 2 * dt[k] * s[k] / s[k + 1] / width)
+        rows["a2"].append(s[k] / end)
+        rows["d"].append(h * ds[k + 1] / end)
+        rows["b2"].append(h * dt[k + 1] * s[k + 1] / end / width)
+    sigmas, alphas = [1 - v for v in t[::2]], t[::2]
+    first = imported(GENERATED / "bespoke_rk1.py").sample
+    assert (
+        away(first(model, x, sigmas, alphas=alphas, a=rows["a"], b=rows["b"]), one.tolist()) < 1e-12
+    )
+    second = imported(GENERATED / "bespoke_rk2.py").sample
+    numbers = {k: rows[k] for k in ("r", "ai", "bi", "d")} | {"a": rows["a2"], "b": rows["b2"]}
+    assert away(second(model, x, sigmas, alphas=alphas, **numbers), two.tolist()) < 1e-12
+
+
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     """AMED-Solver with the numbers and levels of a run as those of the file."""

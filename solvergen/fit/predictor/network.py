@@ -3,7 +3,7 @@
 Its numbers lie between the bounds of their parameters and are the defaults, or those of a fitted table,
 where nothing was learned. AMED's own network sees σ itself, to which levels below 0.1 look alike.
 
-Source: Zhou et al. 2024, arXiv:2312.00094, Section 3.3.
+Source: Zhou et al. 2024, arXiv:2312.00094.
 """
 
 from __future__ import annotations
