@@ -8,6 +8,7 @@ import pytest
 
 from solvergen import gallery
 from solvergen.derive import derive
+from solvergen.emit.step_text import StepText
 from solvergen.spec.names import reserved
 from tests.generated.shapes import by_shape
 
@@ -38,3 +39,18 @@ def test_names_of_an_emitted_file_are_reserved(name):
 @pytest.mark.parametrize("name", ["c1", "c2", "theta", "r", "eta", "scale", "tau", "s_noise"])
 def test_natural_names_of_parameters_are_free(name):
     assert not reserved(name)
+
+
+@pytest.mark.parametrize("used", [(), ("q0",), ("q1",), ("q0", "q1")])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_levels_of_a_step_are_assigned_where_a_line_uses_them(used, place):
+    """Whichever line of a block that is; names that only begin alike do not count."""
+    pad = " " * 12
+    lines = [f"{pad}q00 = 1", f"{pad}weights = q00, q10", f"{pad}noise = q00"]
+    lines[place] += "".join(f" * {name}" for name in used)
+    first, *rest = StepText.without_unused([f"{pad}q0, q1 = s0 / a0, s1 / a1", *lines])
+    wanted = {
+        (): [], ("q0",): ["q0 = s0 / a0"], ("q1",): ["q1 = s1 / a1"],
+        ("q0", "q1"): ["q0, q1 = s0 / a0, s1 / a1"],
+    }[used]  # fmt: skip
+    assert [first, *rest] == [*(pad + line for line in wanted), *lines]

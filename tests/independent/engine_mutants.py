@@ -62,7 +62,7 @@ GUARDS = {
     "emit": [
         *("tests/emit/test_formula.py", "tests/emit/test_specialise.py", EMITTED),
         *("tests/emit/test_jumps.py", "tests/emit/test_adaptive.py", "tests/derive/test_places.py"),
-        *(CORE, "tests/emit/test_meaning.py", COMMANDS),
+        *("tests/emit/test_names.py", CORE, "tests/emit/test_meaning.py", COMMANDS),
     ],
     "emit/comfyui_folder.py": ["tests/hosts/test_comfyui.py", "tests/export/test_command.py"],
     "emit/diffusers_file.py": ["tests/export/test_command.py"],
