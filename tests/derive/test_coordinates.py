@@ -9,9 +9,12 @@ from sympy import Rational
 
 from solvergen.derive.coordinates import resolve
 from solvergen.derive.program import derive
+from solvergen.derive.stages_before import offset_before
 from solvergen.errors import DeriveError
+from solvergen.expr.arithmetic import ONE
 from solvergen.expr.evaluation import evaluate
 from solvergen.program.functions import ELEMENTARY
+from solvergen.program.row import Place
 from solvergen.spec import parse_solver
 from solvergen.spec.model import Schedule
 
@@ -116,3 +119,42 @@ def test_stages_lie_in_the_coordinate_of_the_solver(integrand, coordinate):
         assert (integrand, coordinate) == ("velocity", "lambda") and "one clock" in str(error)
         return
     assert place.coordinate == coordinate and place.fraction == Rational(1, 3)
+
+
+@pytest.mark.parametrize("integrand", ["data", "noise"])
+@pytest.mark.parametrize("name", ["lambda", "rho", "s", "tau"])
+@pytest.mark.parametrize(
+    "place",
+    [Place(Rational(1, 2)), Place(ONE), Place(ONE, "clock"), Place(Rational(1, 3), "clock")],
+)
+def test_a_stage_of_the_step_before_lies_where_that_step_put_it(name, integrand, place):
+    """Its offset is (y − y_n)/(y_{n+1} − y_n), y taken at its place between λ_{n−1} and λ_n."""
+    before, start, end = (mpmath.mpf(v) for v in (-0.4, 0.1, 0.9))
+    kappa = {"data": 1, "noise": -1}[integrand]
+    coordinate = resolve(name, integrand, None, ())
+    y = {key: lambda lam, key=key: MEANINGS[key](None, lam) for key in MEANINGS}[name]
+    clock = {"data": mpmath.exp, "noise": lambda lam: mpmath.exp(-lam)}[integrand]
+    share = real(Fraction(int(place.fraction.p), int(place.fraction.q)))
+    if place.coordinate == "clock":
+        inside = clock(before) + share * (clock(start) - clock(before))
+        where = mpmath.log(inside) * kappa
+    else:
+        where = before + share * (start - before)
+    symbols = {
+        "h": end - start,
+        "theta1": (start - before) / (end - start),
+        "Theta1": (clock(start) - clock(before)) / (clock(end) - clock(start)),
+        "eta1": (y(start) - y(before)) / (y(end) - y(start)),
+    }
+
+    def offset(c, *_):
+        return (y(start + c * (end - start)) - y(start)) / (y(end) - y(start))
+
+    found = evaluate(
+        offset_before(coordinate, place, integrand, False),
+        symbols,
+        {**ELEMENTARY, "offset": offset},
+        real,
+    )
+    wanted = (y(where) - y(start)) / (y(end) - y(start))
+    assert abs(found - wanted) < 1e-12

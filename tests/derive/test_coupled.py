@@ -74,6 +74,7 @@ def test_a_stage_in_lambda_is_propagated_to_the_end():
         ((STEP, '[step]\nrule = "interpolate"\nnodes = ["n"]\n'), "nothing couples"),
         (("[step]", "[end]\nramp = true\n[step]"), "one rule in [end]"),
         (("[step]", '[start]\nusing = ["ddim"]\n[step]'), "begins with y = x"),
+        (("[step]\n", "[end]\nremainder = [[]]\n[step]\nspans = 2\n"), "steps of one interval"),
         (('weights = { mid = "3/4"', 'weights = { mid = "3/4*r1"'), "is another number"),
         (('coordinate = "clock"', 'coordinate = "rho"'), "needs lambda or the integrand's clock"),
         (
