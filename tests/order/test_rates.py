@@ -1,6 +1,7 @@
 """How rates follow from what steps add to an error: every case of the rule, on small series."""
 
 from fractions import Fraction
+from math import factorial
 
 import pytest
 from sympy import Rational
@@ -117,3 +118,19 @@ def test_values_off_a_polynomial_by_more_than_half_of_the_digits_are_on_none(bit
     off = NODES[-1]
     found = polynomial(lambda k: UNIT * (3 * k**2 - 2) + (k == off) * (UNIT >> bits))
     assert found == ((Fraction(-2), Fraction(0), Fraction(3)) if is_one else None)
+
+
+@pytest.mark.parametrize(
+    ("integrand", "rate"), [("data", Fraction(9, 25)), ("noise", Fraction(-1))]
+)
+def test_what_a_draw_weighs_along_its_part_is_the_kernel_of_its_equation(integrand, rate):
+    """e^{τ²λ} under data prediction, of the strength τ = 3/5; e^{−λ} under noise prediction, of none."""
+    text = f'name = "it"\nintegrand = "{integrand}"\n[noise]\nform = "sde"\nstrength = "3/5"\n'
+    program = derive(parse_solver(text + '[step]\nrule = "adams-bashforth"\nsteps = 1\n'))
+    analysis, sizes = NoiseAnalysis(program, {}, set()), [Fraction(1)]
+    grids = GridClass("uniform", sizes, strength(program, {}, "uniform", sizes, 7))
+    walk = analysis.walk(grids, 3)
+    shape, power = PathErrors(walk, [program.main]).shape, walk.target.line.power
+    for k in range(4):
+        wanted = rate**k / factorial(k)
+        assert abs(Fraction(shape.coefficient(k * power), UNIT) - wanted) < Fraction(1, 10**30)
