@@ -45,9 +45,7 @@ def short(run):
 def test_outputs_that_miss_a_constant_are_said_where_weights_follow_the_grid(name, share):
     origin = "unipc_3_bh2_noise_as_shipped_by_diffusers"
     said = constants_missed(short(mutant(origin, name).run))
-    assert said.endswith(
-        f"every step: the weights of its outputs sum to {share} of what keeps a constant"
-    )
+    assert said == f"every step: the weights of its outputs sum to {share} of what keeps a constant"
     assert constants_missed(short(honest(origin).run)) == ""
 
 
@@ -73,6 +71,9 @@ def test_what_every_step_of_a_sampler_with_noise_does_to_a_constant_is_named():
     assert causes_of(mutant(NOISE, "weight 0 times 1.01")) == [("every", "state")]
     assert causes_of(mutant(NOISE, "weights rounded to float32")) == [("every", "rounding")]
     assert causes_of(honest(NOISE)) == []
+    # the strength of this one's noise changes along the run
+    assert causes_of(mutant("er_sde_2", "weight 1 times 1.01")) == [("every", "inconsistent")]
+    assert causes_of(honest("er_sde_2")) == []
 
 
 def test_draws_that_are_asked_for_and_dropped_refute_what_is_stated_of_them():

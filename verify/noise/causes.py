@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..order.causes import Cause
+from ..order.constants_kept import constants_missed
 from ..probe.family import COARSE, ERRATIC, FINE
 from ..probe.noise_trace import NoiseTrace
 from .moments import Steps, steps
@@ -84,7 +85,9 @@ def state_cause(made: Sequence[NoiseTrace], mean: Order) -> list[Cause]:
     if not np.isfinite(found):
         return []
     if abs(found - 1) < OFF:
-        return _rounded(made[-1], cuts[-1])
+        missed = constants_missed(made[-1].drift)
+        known = [Cause("every", "inconsistent", 0, None, 0, missed)] if missed else []
+        return known or _rounded(made[-1], cuts[-1])
     text = f"every step: the weights of its state and outputs sum to {found:.6g}, and a constant needs 1"
     return [Cause("every", "state", None, 1 / found if found else None, 0, text)]
 

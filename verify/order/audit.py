@@ -237,7 +237,8 @@ def _audited(
         else:
             gap = far_reach(run, clock, after, noise, where, tracer, period=turn.period)
         if gap is not None and not lone:
-            named = _state_weight(families[classes[0]], ladder) or constants_missed(first)
+            told = _state_weight(families[classes[0]], ladder) or constants_missed(first)
+            named = f"; {told}" if told else ""
             return replace(about, status="nonlocal", message=said(gap) + named)
     more = _more_steps(run, tracer, families, ladder, noise, after, where)
     found = _judged_all(families, more, ladder, noise, deepest)
@@ -295,10 +296,10 @@ def _state_weight(family: list[Tableau], h: Array) -> str:
         return ""
     found = wrong_weights(family, h, low, high)
     if found.startswith("the weight of the state"):
-        return f"; every step: {found}"
+        return f"every step: {found}"
     ratio = moment_ratio(family, h, low, high, 0)
     if abs(ratio - 1) > RIGHT:
-        return f"; every step: its weights sum to {ratio:.6g} of the step, and a constant needs 1"
+        return f"every step: its weights sum to {ratio:.6g} of the step, and a constant needs 1"
     return ""
 
 

@@ -18,7 +18,7 @@ MISSED, ALIKE, SUM = 1e-4, 0.2, 5e-3
 
 
 def constants_missed(made: Trace) -> str:
-    """By how much every step misses a constant, in words; "" where it keeps it, or steps differ.
+    """By how much every step misses a constant, in words; "" where one keeps it.
 
     Args:
         made: a run of short steps.
@@ -34,18 +34,17 @@ def constants_missed(made: Trace) -> str:
     whole = np.asarray(missed)
     if not np.isfinite(whole).all():
         return ""
-    if _alike(whole) and abs(float(np.median(whole))) > SUM:
-        sums = 1 + float(np.median(whole))
-        return f"; every step: the weights of its state and outputs sum to {sums:.4g}, and a constant needs 1"
-    shares = whole / np.where(np.asarray(kept) == 1, np.inf, 1 - np.asarray(kept))
-    if _alike(shares) and abs(float(np.median(shares))) > MISSED:
-        ratio = 1 + float(np.median(shares))
+    middle = float(np.median(whole))
+    if np.abs(whole - middle).max() <= ALIKE * abs(middle) and abs(middle) > SUM:
         return (
-            f"; every step: the weights of its outputs sum to {ratio:.4g} of what keeps a constant"
+            f"every step: the weights of its state and outputs sum to {1 + middle:.4g}, and a constant "
+            "needs 1"
         )
-    return ""
-
-
-def _alike(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> bool:
-    middle = float(np.median(values))
-    return bool(np.abs(values - middle).max() <= ALIKE * abs(middle))
+    shares = whole / np.where(np.asarray(kept) == 1, np.inf, 1 - np.asarray(kept))
+    if np.abs(shares).min() < MISSED or np.ptp(np.sign(shares)):
+        return ""
+    least, most = 1 + float(shares.min()), 1 + float(shares.max())
+    size = f"{1 + float(np.median(shares)):.4g}"
+    if most - least > ALIKE * float(np.abs(shares).min()):
+        size = f"{least:.4g} to {most:.4g}"
+    return f"every step: the weights of its outputs sum to {size} of what keeps a constant"
