@@ -23,7 +23,7 @@ INTEGRAND = "velocity"
 CLAIM = {}
 EVALUATIONS_PER_STEP = 2
 HISTORY = 0
-SPEC_SHA256 = "4eb1ed41390eb503016facf2d40b174166f69d43644224cb1112d08bee8ead9e"
+SPEC_SHA256 = "52d74783d9d7a2027ca8a4b8791082e73e759b8d5c075b85c6f056148a2078de"
 # Proved order on each kind of grid: [p, True] is exactly p, [p, False] at least p.
 # Does not converge: a step has the error h^1 [(b + bi*d - 1) D], and 1/h of them add up to one that
 # does not shrink
@@ -245,23 +245,28 @@ def coefficients(sigmas, alphas=None, r=1 / 2, ai=1, bi=1 / 2, a=1, d=0, b=1):
     clock = [s / (a + s) for a, s in zip(alpha, sigma)]
     for i in range(n):
         a0, a1, s0, s1 = alpha[i], alpha[i + 1], sigma[i], sigma[i + 1]
+        h = lam[i + 1] - lam[i]
         H = clock[i + 1] - clock[i]
-        a_k1, s_k1 = level(math.log(1 / (clock[i] + H * r[i]) - 1), gauge)
-        weights = (
-            1 / s0,
-            -(a0 + s0) / s0,
-            ai[i] * (a_k1 + s_k1) / (a0 + s0),
-            H * bi[i] * (a_k1 + s_k1),
-        )
-        plan.append((i, 1, s0, weights))
-        weights = (
-            1 / s_k1,
-            -(a_k1 + s_k1) / s_k1,
-            (a1 + s1) * (a[i] + ai[i] * d[i]) / (a0 + s0),
-            H * bi[i] * d[i] * (a1 + s1),
-            H * b[i] * (a1 + s1),
-        )
-        plan.append((i, 2, s_k1, weights))
+        if a0 == 0 or s1 == 0:  # lambda is infinite at one end: DDIM is its limit
+            weights = 0, 1, s1 / s0, -a1 * math.expm1(-h)
+            plan.append((i, 0, s0, weights))
+        else:  # 2 evaluations
+            a_k1, s_k1 = level(math.log(1 / (clock[i] + H * r[i]) - 1), gauge)
+            weights = (
+                1 / s0,
+                -(a0 + s0) / s0,
+                ai[i] * (a_k1 + s_k1) / (a0 + s0),
+                H * bi[i] * (a_k1 + s_k1),
+            )
+            plan.append((i, 1, s0, weights))
+            weights = (
+                1 / s_k1,
+                -(a_k1 + s_k1) / s_k1,
+                (a1 + s1) * (a[i] + ai[i] * d[i]) / (a0 + s0),
+                H * bi[i] * d[i] * (a1 + s1),
+                H * b[i] * (a1 + s1),
+            )
+            plan.append((i, 2, s_k1, weights))
     return Plan(plan)
 
 

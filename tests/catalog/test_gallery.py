@@ -35,7 +35,7 @@ def sifted(*words, targets=FEW):
 
 def numbered(solver):
     """Whether the solver has numbers for each step."""
-    return any(parameter.per == "step" for parameter in solver.parameters)
+    return any(parameter.per for parameter in solver.parameters)
 
 
 @pytest.mark.parametrize("name", gallery.names())

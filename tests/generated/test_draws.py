@@ -33,7 +33,7 @@ def test_parameters_that_are_no_numbers_are_refused(name, committed):
         infinite = [] if parameter in EDGES else [math.inf, -math.inf]
         for wrong in (None, math.nan, "1", 1j, [0.5], 10**400, *infinite):
             said = rf"{parameter}(\[0\])? must be a finite number; got"
-            if per == "step" and isinstance(wrong, list):
+            if per and isinstance(wrong, list):
                 said = f"{parameter} holds 1 numbers"
             with pytest.raises(ValueError, match=said):
                 module.coefficients(LEVELS, **{parameter: wrong})
