@@ -159,11 +159,20 @@ def run_same(args: argparse.Namespace) -> int:
     first, second = load(args.a), load(args.b)
     found = same(first.program, second.program)
     if args.json:
-        place = found and {"step": found.step, "evaluation": found.evaluation, "what": found.what}
+        place = found and {
+            "step": found.step,
+            "evaluation": found.evaluation,
+            "what": found.what,
+            "grid": list(found.grid),
+        }
         print(json.dumps({"same": found is None, "difference": place}, indent=2))
     elif found is None:
         print(f"{args.a} and {args.b} are the same method{same_for(first.program, second.program)}")
     else:
         where = "the end" if found.evaluation is None else f"model call {found.evaluation}"
-        print(f"{args.a} and {args.b} differ, first at {where} of step {found.step}: {found.what}")
+        steps = ", ".join(f"{step:g}" for step in found.grid)
+        on = f" (on a grid whose steps in lambda begin {steps})" if steps else ""
+        print(
+            f"{args.a} and {args.b} differ, first at {where} of step {found.step}: {found.what}{on}"
+        )
     return 0 if found is None else 1

@@ -137,19 +137,23 @@ def run_lint(args: argparse.Namespace) -> int:
             complain(f"error: {error}")
             continue
         calls = program.evaluations_per_step
-        for warning in (
+        found = (
             *inconsistent_rows(program),
             *advice(program),
             *_unstable(program),
             *_refuted(loaded),
-        ):
-            complain(f"warning: {target}: {warning}")
-        for line, column, name in _unused_let(loaded.path):
-            complain(
-                f"warning: {target}:{line}:{column}: `{name}` of [let] is used by no rule; remove it, or use it"
-            )
+        )
+        warnings = [f"{target}: {text}" for text in found]
+        warnings += [
+            f"{target}:{line}:{column}: `{name}` of [let] is used by no rule; remove it, or use it"
+            for line, column, name in _unused_let(loaded.path)
+        ]
+        for warning in warnings:
+            complain(f"warning: {warning}")
+        count = len(warnings)
+        state = f"{count} warning{'s' * (count > 1)}" if count else "ok"
         say(
-            f"{target}: ok; {program.integrand}, {calls} evaluation{'s' * (calls > 1)} per step, "
+            f"{target}: {state}; {program.integrand}, {calls} evaluation{'s' * (calls > 1)} per step, "
             f"history {program.history}"
         )
     return 2 if failed else 0

@@ -259,7 +259,9 @@ class PlanSteps(NoiseMixing):
             )
         self._fits(model_output, sample, () if first else self._memory)
         if model_output.is_cpu:
-            if not math.isfinite(model_output.sum()) and not bool(model_output.isfinite().all()):
+            if not math.isfinite(model_output.detach().sum()) and not bool(
+                model_output.isfinite().all()
+            ):
                 self._blame(self._calls_made, model_output, sample)
         else:
             self._seen.append(model_output.isfinite().all() | ~sample.isfinite().all())

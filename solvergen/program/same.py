@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -27,11 +28,13 @@ class Difference:
         step: index of the first step that differs; `evaluation`: the model call in it, or ``None``
             for the state that ends the step.
         what: a sentence.
+        grid: the steps in λ up to there, of which the numbers in the sentence are; empty where none are.
     """
 
     step: int
     evaluation: int | None
     what: str
+    grid: tuple[float, ...] = ()
 
 
 def same(a: Program, b: Program) -> Difference | None:
@@ -130,7 +133,10 @@ def _on_patterns(a: Program, b: Program, n: int, fixed: bool = False) -> Differe
                 found = _first(unroll(a, points), unroll(b, points))
                 if found:
                     where = " (the step to sigma = 0)" if ends and found.step == n else ""
-                    return Difference(found.step, found.evaluation, found.what + where)
+                    steps = [float(q - p) for p, q in itertools.pairwise(lam[: found.step + 2])]
+                    return Difference(
+                        found.step, found.evaluation, found.what + where, tuple(steps)
+                    )
     return None
 
 

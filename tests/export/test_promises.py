@@ -268,6 +268,16 @@ def test_later_faults_of_the_network_are_named_with_their_call(fault, scheduler)
     made.step(0.5 * x, made.timesteps[2], x)
 
 
+def test_steps_take_gradients_without_a_word(scheduler, recwarn):
+    made, x = scheduler("dpmpp_2m")(), torch.ones(1, 2, requires_grad=True)
+    made.set_timesteps(3)
+    end = x
+    for t in made.timesteps:
+        end = made.step(torch.tanh(end), t, end).prev_sample
+    end.sum().backward()
+    assert x.grad.abs().min() > 0 and not recwarn.list
+
+
 def test_step_returns_what_pipelines_unpack(scheduler):
     x = torch.ones(1, 2)
     for name, count in (("lcm", 2), ("ddim", 2), ("euler_sigma", 2), ("dpmpp_2m", 1)):
