@@ -68,8 +68,18 @@ def test_a_claim_against_it_and_a_comparison_say_so_too(tmp_path, capsys):
 
 # Factors on the direction that differ from step to step: no order is kept whatever they are.
 NUMBERED = [
+    "amed_plugin_ddim",
     "amed_plugin_dpm2",
+    "amed_plugin_dpm_solver_2m",
+    "amed_plugin_dpm_solver_3m",
+    "amed_plugin_dpmpp_2m",
+    "amed_plugin_dpmpp_3m",
+    "amed_plugin_ipndm2",
+    "amed_plugin_ipndm3",
+    "amed_plugin_ipndm4",
     "amed_solver",
+    "bespoke_rk1",
+    "bespoke_rk2",
     "bns",
     "epd",
     "gs",
