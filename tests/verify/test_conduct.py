@@ -1,6 +1,7 @@
 """Real runs: what a sampler does beside the algebra of its rule is named, with an example."""
 
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -313,3 +314,20 @@ def test_what_may_follow_from_a_kept_state_is_one_line():
     ]
     assert lines[-1].startswith("real run: 2 checks that compare runs fail too")
     assert len(Conduct(findings=tuple(one[2:])).sentences()) == 2
+
+
+def test_history_that_outlives_a_run_is_state_and_not_randomness():
+    """It is used where the shape is that of the run before: a run of another shape between two hides it."""
+    known = []
+
+    def sampler(model, x, sigmas):
+        for a, b in itertools.pairwise(sigmas):
+            slope = (x - model(x, a * x.new_ones(len(x)))) / a
+            old = known[0] if known and known[0].shape == slope.shape else slope
+            x = x + (b - a) * (slope + 0.1 * (slope - old))
+            known[:] = [slope]
+        return x
+
+    verdict = judged(sampler, claim=1)
+    assert (verdict.status, verdict.reason) == ("fail", "conduct")
+    assert "leaves something behind" in found(verdict)["state"]["text"]
