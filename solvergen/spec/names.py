@@ -141,6 +141,9 @@ _TAKEN = {
     "check_state",
     "same_path",
     "per_step",
+    "at_step",
+    "by_sample",
+    "integrate_by_sample",
     "fitted_levels",
     "warnings",
     "LEVELS",
@@ -148,7 +151,7 @@ _TAKEN = {
 }
 # Local variables of an emitted `coefficients`: weights, offsets, places, φ-functions and moments.
 _LOCAL = re.compile(
-    r"(ratio|phi|theta|Theta|gamma|Gamma|ahead|eta|down|[aegHmpqstTyzwdfFv])\d+|[A-Z]|[as]_k\d+|[cdmop]\d*_(k\d+|z|\d+)(_\d+)?|area(_\d+)?|(eta|y)\d+_\d+"
+    r"(ratio|phi|theta|Theta|gamma|Gamma|ahead|eta|down|keep|[aegHmpqstTuyzwdfFv])\d+|[A-Z]|[as]_k\d+|[cdmop]\d*_(k\d+|z|\d+)(_\d+)?|area(_\d+)?|(eta|y)\d+_\d+"
 )
 
 
