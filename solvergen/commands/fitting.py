@@ -7,11 +7,14 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SolvergenError
 from ..installing import needs
 from .parsing import command
+
+if TYPE_CHECKING:
+    from ..fit.table import Table
 
 
 def add(commands: Any) -> None:
@@ -111,6 +114,13 @@ def _add_search(commands: Any) -> None:
     )
     search.add_argument("--iterations", type=int, default=14)
     search.add_argument("--seed", type=int, default=1, help="of the starts (1)")
+    what = search.add_mutually_exclusive_group()
+    what.add_argument(
+        "--again", action="store_true", help="fit those that are there too, each from where it is"
+    )
+    what.add_argument(
+        "--measure", action="store_true", help="measure those that are there again, fit none"
+    )
     search.add_argument(
         "--ridge",
         type=float,
@@ -123,10 +133,10 @@ def _add_search(commands: Any) -> None:
 
 
 def run_search(args: argparse.Namespace) -> int:
-    """Fit the tables that are not there yet, one after the other."""
+    """Fit the tables that are not there yet, one after the other, or measure those that are."""
     needs("torch", "scipy", "sklearn")
-    from ..fit.search import FITTED, compared, made, search
-    from ..fit.shipped import FOLDER, KINDS, names, shipped, write_shipped
+    from ..fit.search import search
+    from ..fit.shipped import FOLDER, KINDS, names, shipped
     from ..writing import promised
 
     folder = args.out or FOLDER
@@ -142,8 +152,14 @@ def run_search(args: argparse.Namespace) -> int:
     kind = kinds[0]
     promised(folder / f"{kind}.json")
     for calls in numbers_of_calls(args.steps):
-        if f"{kind}_{calls}" in names(folder):
-            print(f"{kind}_{calls}: there already")
+        name = f"{kind}_{calls}"
+        there = name in names(folder)
+        if there and args.measure:
+            kept = shipped(name, folder)
+            print(_measured(kind, kept.table, kept.figures["fit"], folder))
+        elif there and not args.again:
+            print(f"{name}: there already")
+        if args.measure or (there and not args.again):
             continue
         near = sorted(
             (shipped(n, folder).table for n in names(folder) if n.rsplit("_", 1)[0] == kind),
@@ -153,7 +169,7 @@ def run_search(args: argparse.Namespace) -> int:
         table, fit = search(
             kind,
             calls,
-            neighbours=near[:1] if args.family == "generic" else (),
+            neighbours=near[:1] if there or args.family == "generic" else (),
             count=args.problems,
             iterations=args.iterations,
             seed=args.seed,
@@ -161,18 +177,23 @@ def run_search(args: argparse.Namespace) -> int:
             state=state,
             tell=progress,
         )
-        families = dict.fromkeys((args.family, *(part[0] for part in FITTED[args.family])))
-        held = {name: compared(table, name, tell=progress) for name in families}
-        progress("")
-        path = write_shipped(made(kind, calls, table, fit, held), folder)
+        print(_measured(kind, table, fit, folder) + f"; {fit['seconds']:.0f} s")
         for suffix in (".state", ".begin", ".best"):
             state.with_suffix(suffix).unlink(missing_ok=True)
-        print(
-            f"wrote {path}, over the best published pair on held-out problems: "
-            + "; ".join(f"{k} {v['mean']:.3f}, worst {v['worst']:.2f}" for k, v in held.items())
-            + f"; {fit['seconds']:.0f} s"
-        )
     return 0
+
+
+def _measured(kind: str, table: Table, fit: dict[str, float], folder: Path) -> str:
+    """Measure a table on held-out problems, write it, and say both."""
+    from ..fit.search import compared, families, made
+    from ..fit.shipped import write_shipped
+
+    held = {name: compared(table, name, tell=progress) for name in families(kind)}
+    progress("")
+    path = write_shipped(made(kind, table, fit, held), folder)
+    return f"wrote {path}, over the best published pair on held-out problems: " + "; ".join(
+        f"{name} {found['mean']:.3f}, worst {found['worst']:.2f}" for name, found in held.items()
+    )
 
 
 def _add_fit_grid(commands: Any) -> None:

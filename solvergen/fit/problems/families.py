@@ -19,7 +19,7 @@ from .imperfect import Imperfect, imperfect
 from .mixture import Mixture, centred
 
 Array = NDArray[np.float64]
-EXACT = 8  # mixtures of image/train on which tables are fitted as they are
+FIRST = 8  # network/train/0 is image/train/8, known with an error
 PARTS = {"train": 0, "validation": 1, "held-out": 2}
 COUNTS = {
     "generic": {"train": 60, "validation": 12, "held-out": 21},
@@ -98,8 +98,8 @@ def _image(name: str, part: str, index: int) -> Mixture:
 
 
 def _network(name: str, part: str, index: int) -> Imperfect:
-    """A mixture of the image family, known with an error; those of `image` that train come first."""
-    at = index + EXACT * (part == "train")
+    """A mixture of the image family, known with an error."""
+    at = index + FIRST * (part == "train")
     mixture = _image(f"image/{part}/{at}", part, at)
     return imperfect(name, mixture, [9, at, len(part)], 1000 * len(part) + at)
 
