@@ -160,8 +160,8 @@ def run_lint(args: argparse.Namespace) -> int:
 
 
 def _unstable(program: Program) -> list[str]:
-    """Why past states grow, where a solver carries any; the order analysis is loaded for those alone."""
-    if not program.main.past_states:
+    """Why past states or memories grow, where a solver has any; the order analysis is loaded for those alone."""
+    if not (program.main.past_states or program.main.memory):
         return []
     from ..order.ode.zero_stability import unstable
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from sympy import Expr
@@ -15,6 +16,8 @@ from ..program.step import Step
 from ..spec.model import Solver
 
 COUNTED = frozenset({"steps", "i"})
+# The offsets of past points, in lambda, in the clock and in further coordinates.
+_PAST = re.compile(r"(?:[tT]heta|eta(?:\d+_)?)(\d+)")
 
 
 def check_states(solver: Solver, steps: Sequence[Step]) -> None:
@@ -29,6 +32,27 @@ def check_states(solver: Solver, steps: Sequence[Step]) -> None:
         )
     if any(step.stochastic for step in steps) or solver.noise or solver.langevin:
         raise DeriveError("rules with past states do not support noise; remove [noise]", ("noise",))
+
+
+def check_reach(solver: Solver, steps: Sequence[Step]) -> None:
+    """Step ratios look back no further than the nodes and states: at the first steps there is no grid before."""
+    for step in steps:
+        of_memory = {name for term in step.memory for name in symbols(term.weight)}
+        terms = [term for row in step.rows for term in (*row.terms, *row.carry)]
+        used = of_memory.union(*(symbols(term.weight) for term in terms))
+        back = {name: int(found[1]) for name in used if (found := _PAST.fullmatch(name))}
+        name = max(back, key=lambda one: back[one], default="")
+        if name and back[name] > step.history:
+            told = (
+                f"the oldest node or state of the step lies {step.history} back; use ratios up to "
+                f"`r{step.history}`, or an older node"
+                if step.history
+                else "the step uses nothing older than n; use no ratio, or an older node"
+            )
+            raise DeriveError(
+                f"`r{back[name]}` needs the grid {back[name]} back, and {told}",
+                solver.memory.where if solver.memory and name in of_memory else ("step",),
+            )
 
 
 def check_draws(solver: Solver, steps: Sequence[Step]) -> None:

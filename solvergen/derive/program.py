@@ -22,6 +22,7 @@ from .checks import (
     check_corrector,
     check_counts,
     check_draws,
+    check_reach,
     check_shared,
     check_states,
     check_zero,
@@ -95,6 +96,7 @@ class _Deriver:
             check_zero(solver, (main, *start, *end))
         check_states(solver, (main, *start, *end))
         check_counts(solver, (main, *start, *end))
+        check_reach(solver, (main, *start, *end))
         check_stages_before(solver, main, start, end)
         remainder = tuple(
             tuple(self.other(name, "end") for name in rest) for rest in solver.end.remainder
@@ -329,6 +331,11 @@ class _Deriver:
         if solver.coupled is not None:
             raise DeriveError(
                 f"`{entry}` cannot serve here: it keeps two states, and there is one here",
+                (edge, "using"),
+            )
+        if solver.memory is not None:
+            raise DeriveError(
+                f"`{entry}` cannot serve here: it remembers combinations of evaluations ([memory])",
                 (edge, "using"),
             )
         if solver.call is not None:

@@ -130,7 +130,8 @@ def constants(program: Program, theory: Mapping[str, Any] | None) -> list[str]:
         shown = ", ".join(f'"{name}"' for name in program.by_sample)
         shown += "," if len(program.by_sample) == 1 else ""
         found += [
-            "# These may be tensors or callables: numbers of their own for every sample.",
+            "# Each a number, a list of one a step, a tensor (batch,) or (steps, batch), or a callable",
+            "# (i, x, denoised) that is asked after the first model call of step i.",
             f"PER_SAMPLE = ({shown})",
         ]
     if program.length is not None:

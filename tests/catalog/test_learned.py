@@ -98,6 +98,12 @@ def test_numbers_per_sample_that_cannot_be_used_are_named(value, said):
         sample(each, start_of(grid), grid, r=value)
 
 
+def test_numbers_of_no_samples():
+    sample, grid = imported(GENERATED / "amed_solver.py").sample, PEERS["amed"]["grids"]["karras5"]
+    none = start_of(grid)[:0]
+    assert sample(each, none, grid, r=torch.zeros(0)).shape == none.shape
+
+
 def test_numbers_per_sample_are_known_too_late_for_some_keys():
     head = 'name = "x"\nintegrand = "noise"\n[step]\nrule = "interpolate"\nnodes = ["n"]\n'
     own = '[parameters.a]\ndefault = 1\nper = "sample"\n'

@@ -147,7 +147,17 @@ def test_with_ratios_of_one_nothing_changes():
         ('weights = { n = "1/2" }\n', "", "must sum to 1"),
         ('weights = { n = "sigma", n-1 = "1 - sigma" }\n', "", "`sigma`"),
         ('weights = { n = "min(h, 1)", n-1 = "1 - min(h, 1)" }\n', "", "without `min`"),
+        (
+            'weights = { n = "1 - r5", n-1 = "r5" }\n',
+            "",
+            "`r5` needs the grid 5 back, and the oldest",
+        ),
         (f'{THREE}at = "1/2"\n', "linear = 0\n", "`linear` cannot be combined"),
+        (
+            f'{THREE}at = "1/2"\n',
+            '[start]\nusing = ["dc_solver_2"]\n',
+            "cannot serve here: it remembers",
+        ),
         (f'{THREE}at = "1/2"\n', '[start]\nfirst = "mean"\n', "cannot be combined"),
     ],
 )

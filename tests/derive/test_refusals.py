@@ -64,6 +64,10 @@ REFUSED = {
         MID.format(at="1/2") + step("n") + '[corrector]\nrule = "interpolate"\nnodes = ["mid", "n+1"]\n',
         "cannot use the stage `mid`",
     ),
+    "a ratio older than the nodes": (
+        '[step]\nrule = "weights"\nweights = { n = "h*phi1*r1" }\n',
+        "`r1` needs the grid 1 back, and the step uses nothing older than n",
+    ),
     "no history at all": (step("n-1"), "none of the nodes"),
     "explicit weights without history": (
         '[step]\nrule = "weights"\nweights = { n = "h", "n-1" = "h" }\n',

@@ -42,6 +42,17 @@ def test_a_claim_below_what_is_derived_is_not_to_be_cured(tmp_path, capsys):
     assert "claims order 1, derived is exactly 2; claim what it has" in capsys.readouterr().err
 
 
+def test_a_memory_that_does_not_die_out_is_named(tmp_path, capsys):
+    path = tmp_path / "lasting.toml"
+    path.write_text(
+        'name = "lasting"\nintegrand = "data"\n[memory]\nweights = { n = 3, n-1 = -2 }\n'
+        '[step]\nrule = "interpolate"\nnodes = ["n"]\n',
+        encoding="utf-8",
+    )
+    assert main(["lint", str(path)]) == 0
+    assert "does not die out: on equal steps it is multiplied by 2" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "name", ["dpmpp_3s", "unipc_3_bh2", "amed", "bdf_3", "dormand_prince_adaptive"]
 )

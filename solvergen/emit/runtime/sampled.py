@@ -41,15 +41,15 @@ def at_step(name, value, i, x, denoised):
 def integrate_by_sample(model, x, planned, values, extra_args=None, callback=None):
     """Run the sampler with numbers of their own for every sample.
 
-    planned: a plan from a list of numbers for each name, one a step; its own numbers where not given.
-    values: by name, each a number, a list of one entry a step, a tensor (batch,) or (steps, batch), or a
-        callable (i, x, denoised) that is asked after the first model call of step i. They are taken as
-        numbers: no gradient flows into them.
+    planned: a plan from a list of numbers for each name, one a step.
+    values: by name, each a number, a list of one entry a step, a tensor (batch,) or
+        (steps, batch), or a callable (i, x, denoised) that is asked after the first model call
+        of step i. They are taken as numbers: no gradient flows into them.
     """
     check_state(x)
     extra_args, calls = {} if extra_args is None else extra_args, 0
     plan = planned()
-    if not plan.steps:
+    if not plan.steps or not len(x):
         return x
     steps = plan.steps[-1] + 1
     for name, value in values.items():

@@ -67,7 +67,9 @@ class Fitted:
             f"teacher    {_teacher(self.taught)}",
             errors,
         ]
-        if kept:
+        if kept == "0" and found.program.main.memory:
+            lines.append("order      none: with its numbers, what is remembered does not die out")
+        elif kept:
             memory = ", and others whose memory dies out" if found.program.main.memory else ""
             whatever = f"with its numbers{memory}" if memory else "whatever its numbers are"
             lines.append(f"order      at least {kept} on any grid, {whatever} (proved)")
