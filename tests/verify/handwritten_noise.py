@@ -49,6 +49,16 @@ def _adams(x, s, t, nodes, outputs, tau):
     return out
 
 
+def sde_noise(model, x, sigmas, *, tau=1.5, scale=1.0, noise_sampler=None):
+    """Euler of the reverse SDE in predicted noise: where tau > 1 a long step adds more than s1^2."""
+    noise, ones = _source(x, noise_sampler), x.new_ones(len(x))
+    for s0, s1 in itertools.pairwise(sigmas):
+        slope = (x - model(x, s0 * ones)) / s0
+        x = x + (1 + tau**2) * (s1 - s0) * slope
+        x = x + scale * tau * (s0**2 - s1**2).sqrt() * noise(s0, s1)
+    return x
+
+
 def sde_pec(model, x, sigmas, *, tau=0.4, shared=True, noise_sampler=None):
     """SA-Solver, predictor 2 and corrector 2 (PEC); the corrector reuses the predictor's draw."""
     noise, ones = _source(x, noise_sampler), x.new_ones(len(x))

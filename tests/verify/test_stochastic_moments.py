@@ -132,6 +132,16 @@ def test_mean_and_covariance_orders(sampler, options, mean, covariance, kind):
     assert (made.mean.said(), made.covariance.said()) == (mean, covariance)
 
 
+@pytest.mark.parametrize(("scale", "mean"), [(1.0, 1), (0.95, 0)])
+def test_steps_that_add_more_than_their_ends_variance_do_not_spoil_the_strength(scale, mean):
+    made = ladder(run_of(hand.sde_noise, scale=scale), "arbitrary")
+    # at the coarsest steps the logarithm of what is left has no value
+    assert steps(made[0]).added.max() > 0.5
+    found = weak(made)
+    assert found.strength == pytest.approx([(1.5 * scale) ** 2] * 4, abs=1e-4)
+    assert found.mean.order == mean and found.covariance.order == mean
+
+
 def test_full_strength_keeps_the_martingale():
     assert found(hand.sde_adams, order=2).martingale is True
     assert found(hand.euler_maruyama).martingale is None

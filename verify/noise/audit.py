@@ -31,12 +31,13 @@ from .limit_law import limit_law
 from .moments import steps
 from .restart import exact_start
 from .strong import on_one_path, risen, strong
-from .weak import CLASS_GRID, NO_LIMIT, Order, Weak, ladder, weak
+from .weak import CLASS_GRID, MOST_CALLS, NO_LIMIT, Order, Weak, at_zero, ladder, weak
 from .window import drawn, merged, parts_of
 
 Array = NDArray[np.float64]
 
-LONGER = 512
+# longest runs where the ladder does not settle: rules that are unstable on its coarse grids
+LONGER = (512, 1024, 2048)
 SNAP = 1e-7
 STEADY = 1e-3
 
@@ -98,7 +99,7 @@ def audit_noise(run: Run, quiet: Run | None = None) -> NoiseAudit:
         found = {kind: _of_law(one) for kind, one in found.items()}
     strength = [s for s in found["uniform"].strength if s > 0]
     constant = bool(strength) and float(np.ptp(strength)) < STEADY and law is None
-    drift = _drift(run, ladders["uniform"], constant)
+    drift = _drift(run, ladders["uniform"], strength[-1] if constant else None)
     promise = _promise(quiet, drift)
     causes = {kind: _causes(made, found[kind], drift, kind) for kind, made in ladders.items()}
     named = any(c.kind == "variance" for each in causes.values() for c in each)
@@ -129,9 +130,11 @@ def _settled(
 ) -> dict[str, GridNoise]:
     """Orders, from longer runs where those of the ladder do not settle; these join the ladders."""
     found = {kind: _judged(made) for kind, made in ladders.items()}
-    for kind, one in found.items():
-        if _unsettled(one):
-            ladders[kind] = _longer(run, ladders[kind], GRIDS[CLASS_GRID[kind]](LONGER, lam))
+    for kind in CLASSES:
+        for n in LONGER:
+            if not _unsettled(found[kind]):
+                break
+            ladders[kind] = _longer(run, ladders[kind], GRIDS[CLASS_GRID[kind]](n, lam))
             found[kind] = _judged(ladders[kind])
         found[kind] = _with_response(run, kind, found[kind])
     return found
@@ -139,6 +142,9 @@ def _settled(
 
 def _longer(run: Run, made: list[NoiseTrace], sigmas: Array) -> list[NoiseTrace]:
     """A ladder with one more trace, where that is not too large."""
+    calls = made[-1].drift.calls / made[-1].drift.steps
+    if calls * (len(sigmas) - 1) > MOST_CALLS and len(sigmas) - 1 > LONGER[0]:
+        return made
     try:
         return [*made, trace_noise(run, sigmas)]
     except ConductError as error:
@@ -208,20 +214,22 @@ def _shared(t: NoiseTrace) -> bool:
     return False
 
 
-def _drift(run: Run, made: Sequence[NoiseTrace], constant: bool) -> Audit | None:
+def _drift(run: Run, made: Sequence[NoiseTrace], strength: float | None) -> Audit | None:
     """Audit of the drift in the clock e^(A lambda), A = 1 + tau^2, where it is a plain ODE.
 
     A is what the weight of the start value decays by, as h goes to zero: the noise may be wrong.
+    Where it is that of the noise as nearly as the coarsest grid lets it be known, it is that.
     """
     # a sampler that keeps nothing of its state has no decay
-    if not constant or _risen(made[-1]) or not all(t.drift.start[-1] > 0 for t in made):
+    if strength is None or _risen(made[-1]) or not all(t.drift.start[-1] > 0 for t in made):
         return None
     length = float(np.log(made[0].drift.sigmas[0] / made[0].drift.sigmas[-1]))
     rates = [-np.log(abs(t.drift.start[-1]) / abs(t.drift.start[0])) / length for t in made]
-    counts = np.asarray([t.drift.steps for t in made], dtype=float)
-    powers = np.vander(counts[-1] / counts, increasing=True)
-    power = float(np.linalg.solve(powers, np.asarray(rates))[0])
+    counts = [t.drift.steps for t in made]
+    power, finer = (float(at_zero(counts[k:], np.asarray(rates[k:]))) for k in (0, 1))
+    blur = min(2 * abs(power - finer), STEADY)
     power = round(power, 5) if abs(round(power, 5) - power) < SNAP else power
+    power = 1 + strength if abs(1 + strength - power) < blur else power
     silent = silenced(run)
 
     def straight(denoiser: Denoiser, x: Tensor, sigmas: Tensor) -> Tensor:

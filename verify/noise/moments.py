@@ -77,6 +77,8 @@ class Steps:
         grid: (n+1,) index of the grid level of each of these rows.
         levels: (n+2,) noise level of the start value, then of these rows.
         strength: (n+1,) integral of tau^2 over lambda, from the variance that each step adds.
+        added: (n+1,) half that variance over s^2: the same integral as h goes to zero, which no
+            step is too long for.
         columns: for each step, the draws (independent ones) that it brings in.
     """
 
@@ -84,6 +86,7 @@ class Steps:
     grid: Rows
     levels: Array
     strength: Array
+    added: Array
     columns: tuple[Rows, ...]
 
 
@@ -101,15 +104,15 @@ def steps(traced: NoiseTrace) -> Steps:
     rows, grid = rows[kept], grid[kept]
     levels = np.concatenate([traced.drift.sigmas[:1], traced.drift.nodes[rows]])
     first = _first_rows(noise)
-    strength, columns = np.zeros(len(rows)), []
+    added, columns = np.zeros(len(rows)), []
     before = -1
     for i, row in enumerate(rows):
         new = np.flatnonzero((first > before) & (first <= row))
-        share = float((noise[row, new] ** 2).sum()) / levels[i + 1] ** 2
-        strength[i] = -0.5 * np.log1p(-min(share, FULL))
+        added[i] = 0.5 * float((noise[row, new] ** 2).sum()) / levels[i + 1] ** 2
         columns.append(new)
         before = int(row)
-    return Steps(rows, grid, levels, strength, tuple(columns))
+    strength = -0.5 * np.log1p(-np.minimum(2 * added, FULL))
+    return Steps(rows, grid, levels, strength, added, tuple(columns))
 
 
 def _first_rows(noise: Array) -> Rows:

@@ -35,6 +35,8 @@ EXACT = 1e-11
 STUCK = 0.75
 # a refinement makes such an error larger by so much; and what counts as visible
 GROWING, SEEN_ERROR = 1.3, 1e-2
+# share of its end's variance that a step adds, beyond which its logarithm is far from a series in h
+WIDE = 0.5
 NO_LIMIT = "the noise per step has no limit strength as steps shrink"
 # spread of tau^2 between quarters that extrapolation leaves in a constant
 SAME = 1e-3
@@ -220,6 +222,7 @@ class _Limit:
 
 def _limit(made: Sequence[NoiseTrace], cuts: Sequence[Steps], variances: Sequence[float]) -> _Limit:
     counts = [t.drift.steps for t in made]
+    cuts = _as_read(counts, cuts)
     table = np.stack([_carried(cut, variances) for cut in cuts])
     total = np.stack([np.cumsum(cut.strength)[marks_of(cut)] for cut in cuts])
     finest = cuts[-1]
@@ -232,12 +235,12 @@ def _limit(made: Sequence[NoiseTrace], cuts: Sequence[Steps], variances: Sequenc
         return _Limit(table[-1], strength, True, True)
     moves = np.abs(np.diff(table, axis=0)).max(axis=(1, 2))
     settled = bool(moves[-1] < STUCK * moves[-2] or moves[-1] < EXACT)
-    strength = np.diff(_at_zero(counts, total), prepend=0.0) / width
-    flat = _at_zero(counts, table)
+    strength = np.diff(at_zero(counts, total), prepend=0.0) / width
+    flat = at_zero(counts, table)
     known = strength[np.isfinite(width)]
     if np.ptp(known) < SAME:
         # what the coarsest grid still moves is how well the limit is known
-        coarse = np.diff(_at_zero(counts[1:], total[1:]), prepend=0.0) / width
+        coarse = np.diff(at_zero(counts[1:], total[1:]), prepend=0.0) / width
         blur = float(np.abs(coarse - strength).max())
         # a constant strength: its pull is known without a limit, and the constant is mostly plain
         value = float(known.mean())
@@ -248,7 +251,24 @@ def _limit(made: Sequence[NoiseTrace], cuts: Sequence[Steps], variances: Sequenc
     return _Limit(flat, strength, False, settled)
 
 
-def _at_zero(counts: Sequence[int], values: Array) -> Array:
+def _as_read(counts: Sequence[int], cuts: Sequence[Steps]) -> Sequence[Steps]:
+    """Steps with the reading of their strength whose limit rests the least on the coarsest grid.
+
+    The logarithm is right at every N for the semilinear forms; a step that adds as much variance as
+    there is at its end, as noise predicted at tau^2 > 1 does on coarse grids, has no logarithm.
+    """
+    if max(float(c.added.max()) for c in cuts) < WIDE / 2:
+        return cuts
+    plain = [replace(cut, strength=cut.added) for cut in cuts]
+    moved = []
+    for read in (cuts, plain):
+        total = np.stack([np.cumsum(cut.strength)[marks_of(cut)] for cut in read])
+        apart = at_zero(counts[1:], total[1:]) - at_zero(counts, total)
+        moved.append(float(np.abs(apart).max()))
+    return cuts if moved[0] < EXACT or moved[0] <= moved[1] else plain
+
+
+def at_zero(counts: Sequence[int], values: Array) -> Array:
     """Values (n, ...) at each N, extrapolated to h = 0 by the polynomial in 1 / N through all."""
     powers = np.vander(counts[-1] / np.asarray(counts, dtype=float), increasing=True)
     out: Array = np.linalg.solve(powers, values.reshape(len(counts), -1))[0]
