@@ -386,6 +386,12 @@ def stops_early_at_odd(model, x, sigmas):
     return _walk(model, x, sigmas[:-1] if len(sigmas) % 2 == 0 else sigmas)
 
 
+def drifts(model, x, sigmas):
+    """Ends farther below the last level the longer the run, a whole step below at 25 steps: no step is lost."""
+    n = len(sigmas) - 1
+    return _walk(model, x, sigmas) * math.exp(-0.105 * (n / 25) ** 3.5)
+
+
 def rolls_sixteen_channels(model, x, sigmas):
     out = _walk(model, x, sigmas)
     return out.roll(1, 1) if out.shape[1] == 16 else out

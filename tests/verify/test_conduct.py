@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from verify.conduct import basic, sameness
+from verify.conduct import basic, counts, sameness
 from verify.conduct.bench import Bench
 from verify.conduct.checks import CHECKS, Conduct, Finding
-from verify.conduct.counts import ranges
 from verify.conduct.schedulers import conduct_of_scheduler
 from verify.conduct.surroundings import Surroundings
 from verify.hosts.functions import adapted
@@ -187,8 +186,14 @@ def test_honest_samplers_break_no_check(sampler, claim):
     assert len(made["held"]) >= 12 and not made["skipped"]
 
 
+@pytest.mark.parametrize(("sampler", "told"), [(odd.stops_early_at_odd, True), (odd.drifts, False)])
+def test_a_lost_step_is_told_from_an_error_that_grows_to_one(sampler, told):
+    run = adapted(sampler, "k-diffusion", {})
+    assert bool([*counts.last(Bench(run, noisy=False))]) == told
+
+
 def test_ranges_are_those_of_the_counts_that_were_run():
-    assert ranges([3, 4, 5, 9, 28, 30]) == "3 to 5, 9, 28 to 30"
+    assert counts.ranges([3, 4, 5, 9, 28, 30]) == "3 to 5, 9, 28 to 30"
 
 
 def test_a_refusal_is_told_from_a_crash():
