@@ -87,6 +87,18 @@ def test_a_predictor_of_another_rule_or_a_damaged_one_is_refused(trained, tmp_pa
         Predictor.load(path, load("amed_solver").program)
 
 
+def test_another_output_at_the_same_step_gets_numbers_of_its_own(monkeypatch):
+    made = Predictor([load("amed_solver").program.parameters[0]], LEVELS, 4)
+    torch.nn.init.ones_(made.heads.weight)
+    gone = (
+        "solvergen.fit.predictor.network.id"  # an output that is gone leaves its number to the next
+    )
+    monkeypatch.setattr(gone, lambda value: 0, raising=False)
+    ((_, asked),) = made.numbers().items()
+    x = torch.ones(3, 2, dtype=torch.float64)
+    assert not torch.equal(asked(0, x, x), asked(0, x, 5 * x))
+
+
 def test_what_is_seen_of_images_and_inside_a_network():
     x = torch.randn(2, 3, 16, 16)
     assert seen(x, x).shape == (2, 128)

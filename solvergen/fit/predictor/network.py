@@ -136,14 +136,14 @@ class Predictor(nn.Module):
         self, features: Features = seen
     ) -> dict[str, Callable[[int, Tensor, Tensor], Tensor]]:
         """Callables for the keywords of an emitted sampler: `sample(model, x, levels, **numbers)`."""
-        last: dict[str, Any] = {"at": None}
+        last: dict[str, Any] = {"of": None}
 
         def one(name: str) -> Callable[[int, Tensor, Tensor], Tensor]:
             def asked(i: int, x: Tensor, denoised: Tensor) -> Tensor:
-                if last["at"] != (i, id(denoised)):
+                if last["of"] is not denoised or last["step"] != i:
                     with torch.no_grad():
                         last["given"] = self(features(x, denoised), i)
-                    last["at"] = (i, id(denoised))
+                    last.update(of=denoised, step=i)
                 given: Tensor = last["given"][name]
                 return given
 
