@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
         "solvergen fit learned_ab1 --on mixtures --steps 5 --out mine_5.toml",
         "solvergen fit mine.toml --on fashion --steps 8 --free b1 --out mine_8.toml",
         "solvergen fit mine.toml --on module:name --steps 6 --out mine_6.toml",
-        "solvergen fit amed_solver --on mixtures --steps 3 --predictor --out amed_3.toml",
+        "solvergen fit amed_solver --on mixtures --steps 3 --predictor --out amed.toml",
     )
     fit.add_argument("spec", metavar="SPEC", help="a TOML file or a gallery solver's name")
     fit.add_argument(
