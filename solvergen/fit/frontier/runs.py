@@ -98,14 +98,16 @@ def sampler(name: str) -> ModuleType:
 def deterministic() -> list[str]:
     """The gallery's solvers that draw no noise and choose no steps of their own.
 
-    Specs that have no emitted file yet are left out.
+    Specs that have no emitted file yet are left out, and learned ones: without numbers each of them is
+    another solver of the gallery, and with numbers a file to add.
     """
     found = []
     for name in gallery.names():
         if importlib.util.find_spec(f"solvergen.generated.{name}") is None:
             continue
         module = sampler(name)
-        if not hasattr(module, "NOISE") and "adaptive" not in name:
+        others = ("NOISE", "KEPT_ORDER")
+        if not any(hasattr(module, one) for one in others) and "adaptive" not in name:
             found.append(name)
     return found
 
