@@ -30,7 +30,7 @@ RULES = (
 )
 # Those that win somewhere on images below ten calls; a quick look needs no more.
 SHORT_RULES = ("gradient_estimation", "ipndm3", "ipndm4", "dpmpp_2m", "flow_ab2", "flow_ab3")
-SHORT_GRIDS = ("ays_sd1", "karras", "arctan", "flow")
+SHORT_GRIDS = ("ays_sd1", "karras", "arctan", "flow", "flow_2")
 
 
 @dataclass(frozen=True)
