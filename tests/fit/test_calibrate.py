@@ -490,8 +490,8 @@ def test_a_ratio_has_both_errors_in_one_unit(mixture, monkeypatch):
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize(("calls", "shipped_", "row_"), [(5, 0.9, 0.6), (8, 0.6, 0.5)])
-def test_fashion_is_calibrated_within_the_measures(calls, shipped_, row_, tmp_path):
+@pytest.mark.parametrize(("calls", "shipped_", "row_"), [(5, 0.85, 0.72), (8, 0.75, 0.64)])
+def test_fashion_is_calibrated_as_well_as_the_page_says(calls, shipped_, row_, tmp_path):
     tuned = tune("gauss", "fashion", calls, cache=tmp_path)
     unit = tuned.found.published[0].error
     first, row = tuned.found.stages
