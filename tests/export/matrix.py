@@ -486,9 +486,9 @@ named in a warning where it is set alone.
 refused, since the network has no time for it: set `timestep_type = "continuous"` for a network that is given
 log(σ)/4, such as Stable Video Diffusion's. `timestep_rounding = "diffusers"` clamps its time, as theirs do.
 
-**Times out of turn.** A `step` that is told another entry of `timesteps` than the next one begins anew there,
-without history, after a warning: the sample is where the network was told. A time that is no entry is refused.
-On a GPU only entries of `timesteps` themselves are looked at, since any other would have to be waited for.
+**Times out of turn.** `step` takes the sample to be at the time that it is told. If that is not the next entry of
+`timesteps`, it warns and starts over there, without history. It refuses a time that is not in the schedule.
+On a GPU it checks only entries of `timesteps` themselves: to read any other, it would have to wait for the device.
 
 **eta.** Pipelines pass `eta = 0` to every scheduler that takes it. It counts for the families of DDIM and TCD,
 whose classes take it; other solvers keep the strength of their noise, which `solver_parameters` sets.
