@@ -154,12 +154,13 @@ def run_search(args: argparse.Namespace) -> int:
     for calls in numbers_of_calls(args.steps):
         name = f"{kind}_{calls}"
         there = name in names(folder)
-        if there and args.measure:
-            kept = shipped(name, folder)
-            print(_measured(kind, kept.table, kept.figures["fit"], folder))
-        elif there and not args.again:
+        if args.measure:
+            if there:
+                kept = shipped(name, folder)
+                print(_measured(kind, kept.table, kept.figures["fit"], folder))
+            continue
+        if there and not args.again:
             print(f"{name}: there already")
-        if args.measure or (there and not args.again):
             continue
         near = sorted(
             (shipped(n, folder).table for n in names(folder) if n.rsplit("_", 1)[0] == kind),

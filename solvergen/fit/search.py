@@ -40,8 +40,8 @@ Told = Callable[[str], None]
 
 
 @functools.cache
-def pairs_of(name: str, part: str, count: int, starts: int, seed: int = 1) -> list[Pairs]:
-    """Starts and exact ends of so many problems of a part of a family."""
+def pairs_of(name: str, part: str, count: int | None, starts: int, seed: int = 1) -> list[Pairs]:
+    """Starts and exact ends of so many problems of a part of a family, or of all."""
     found = []
     for mixture in family(name, part, count):
         problem = mixture.problem()
@@ -146,7 +146,7 @@ def compared(
         error in units of the deviation.
     """
     ratios, errors = [], []
-    for pairs in pairs_of(name, part, len(family(name, part)), STARTS[name], 2):
+    for pairs in pairs_of(name, part, None, STARTS[name], 2):
         scaled = pairs.scaled
         x = scaled.outward(pairs.starts, scaled.start)
         ends = scaled.outward(pairs.ends, scaled.end)

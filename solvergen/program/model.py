@@ -79,9 +79,14 @@ class Program:
         return tuple(p.name for p in self.parameters if p.per)
 
     @property
+    def late(self) -> tuple[Parameter, ...]:
+        """Parameters that may differ from sample to sample too."""
+        return tuple(p for p in self.parameters if p.per == "sample")
+
+    @property
     def by_sample(self) -> tuple[str, ...]:
-        """Names of those that may differ from sample to sample too."""
-        return tuple(p.name for p in self.parameters if p.per == "sample")
+        """Names of those."""
+        return tuple(p.name for p in self.late)
 
     @property
     def length(self) -> int | None:

@@ -94,7 +94,8 @@ def last(bench: Bench) -> Iterator[Finding]:
             short[n] = float(np.log(level / GRID[n])) / STEP
     missed = [n for n, steps in short.items() if round(steps) and abs(steps - round(steps)) < HIT]
     whole = [n for n, steps in short.items() if abs(steps) < HIT]
-    missed = [n for n in missed if not _drifts(n, whole, [k for k in short if k not in missed])]
+    between = [n for n in short if n not in missed and n not in whole]
+    missed = [n for n in missed if not _drifts(n, whole, between)]
     if missed and whole:
         n = missed[-1]
         level = GRID[n] * np.exp(STEP * short[n])
@@ -106,10 +107,10 @@ def last(bench: Bench) -> Iterator[Finding]:
         yield Finding("last", text, _case(bench, n).words())
 
 
-def _drifts(n: int, whole: list[int], kept: list[int]) -> bool:
+def _drifts(n: int, whole: list[int], between: list[int]) -> bool:
     """Whether the level reached goes gradually from where it is right: an error of the rule, not a lost step."""
     near = min(whole, key=lambda k: abs(k - n), default=n)
-    return any(min(n, near) < k < max(n, near) and k not in whole for k in kept)
+    return any(min(n, near) < k < max(n, near) for k in between)
 
 
 def _reached(seen: Watched) -> float | None:

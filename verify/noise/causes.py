@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..order.causes import Cause
-from ..order.constants_kept import constants_missed
+from ..order.constants_kept import constants_missed, missed_by
 from ..probe.family import COARSE, ERRATIC, FINE
 from ..probe.noise_trace import NoiseTrace
 from .moments import Steps, steps
@@ -107,9 +107,7 @@ def _rounded(t: NoiseTrace, cut: Steps) -> list[Cause]:
 def _constant_after(t: NoiseTrace, cut: Steps, step: int = SOON) -> float:
     """What one step makes of a state and outputs that are all one."""
     low, high = (int(cut.rows[step + k]) for k in (0, 1))
-    start, ones = t.drift.start, t.drift.start + t.drift.weights.sum(axis=1)
-    kept = float(start[high] / start[low]) if start[low] else 0.0
-    return float(ones[high] - kept * (ones[low] - 1))
+    return 1 + missed_by(t.drift, low, high)[1]
 
 
 def lone_variances(made: Sequence[NoiseTrace]) -> tuple[str, ...]:

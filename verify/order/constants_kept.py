@@ -17,6 +17,18 @@ from .local_error import STARTED
 MISSED, ALIKE, SUM = 1e-4, 0.2, 5e-3
 
 
+def missed_by(made: Trace, low: int, high: int) -> tuple[float, float]:
+    """What a step keeps of its state, and by how much it misses the constant that both are.
+
+    Args:
+        low, high: rows of the states at the step's start and end.
+    """
+    start = made.start
+    ones = [start[row] + made.weights[row].sum() - 1 for row in (low, high)]
+    kept = float(start[high] / start[low]) if start[low] else 0.0
+    return kept, float(ones[1] - kept * ones[0])
+
+
 def constants_missed(made: Trace) -> str:
     """By how much every step misses a constant, in words; "" where one keeps it.
 
@@ -26,12 +38,8 @@ def constants_missed(made: Trace) -> str:
     rows = made.accepted()
     if min(rows) < 0:
         return ""
-    ones = made.start + made.weights.sum(axis=1) - 1
-    kept, missed = [], []
-    for low, high in itertools.pairwise(rows[STARTED[0] :]):
-        kept.append(made.start[high] / made.start[low] if made.start[low] else 0.0)
-        missed.append(ones[high] - kept[-1] * ones[low])
-    whole = np.asarray(missed)
+    steps = [missed_by(made, *pair) for pair in itertools.pairwise(rows[STARTED[0] :])]
+    kept, whole = np.asarray(steps).T
     if not np.isfinite(whole).all():
         return ""
     middle = float(np.median(whole))
@@ -40,7 +48,7 @@ def constants_missed(made: Trace) -> str:
             f"every step: the weights of its state and outputs sum to {1 + middle:.4g}, and a constant "
             "needs 1"
         )
-    shares = whole / np.where(np.asarray(kept) == 1, np.inf, 1 - np.asarray(kept))
+    shares = whole / np.where(kept == 1, np.inf, 1 - kept)
     if np.abs(shares).min() < MISSED or np.ptp(np.sign(shares)):
         return ""
     least, most = 1 + float(shares.min()), 1 + float(shares.max())

@@ -106,8 +106,8 @@ def deterministic() -> list[str]:
         if importlib.util.find_spec(f"solvergen.generated.{name}") is None:
             continue
         module = sampler(name)
-        others = ("NOISE", "KEPT_ORDER")
-        if not any(hasattr(module, one) for one in others) and "adaptive" not in name:
+        learned = hasattr(module, "KEPT_ORDER")
+        if not hasattr(module, "NOISE") and not learned and "adaptive" not in name:
             found.append(name)
     return found
 

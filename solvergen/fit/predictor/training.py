@@ -46,15 +46,14 @@ def check_predicted(program: Program) -> None:
         SolvergenError: no number may differ from sample to sample, one has no bounds, or steps that are not
             differentiated here.
     """
-    if not program.by_sample:
+    if not program.late:
         raise ProblemError(
             f'{program.name}: no parameter has per = "sample"; write it in the spec, or fit one list for all '
             "samples (without --predictor)"
         )
     Sampled(program)
-    for parameter in program.parameters:
-        if parameter.per == "sample":
-            bounds(parameter)
+    for parameter in program.late:
+        bounds(parameter)
 
 
 def train(
@@ -86,13 +85,12 @@ def train(
     steps, problem = Sampled(program), taught.problem
     model = _one_level_each(problem)
     check_predicted(program)
-    own = [p for p in program.parameters if p.name in program.by_sample]
     starts, ends = taught.starts.double(), taught.ends.double()
     with torch.no_grad():
         first = starts[:2]
         count = features(first, model(first, first.new_full((2,), levels[0]))).shape[1]
     torch.manual_seed(seed)
-    predictor = Predictor(own, levels, count, table)
+    predictor = Predictor(program.late, levels, count, table)
 
     def run(x: Tensor) -> Tensor:
         return steps.run(model, x, levels, lambda i, x, d: predictor(features(x, d), i))

@@ -205,8 +205,7 @@ def fit_spec(
 def _predicted(found: Fit, teach: Taught, held: int, seed: int, tell: Told) -> Trained:
     """A predictor that begins from the fitted numbers."""
     program = found.program
-    own = [p for p in program.parameters if p.per == "sample"]
-    table = torch.tensor([[float(v) for v in p.values] for p in own], dtype=torch.float64)
+    table = torch.tensor([[float(v) for v in p.values] for p in program.late], dtype=torch.float64)
     levels = [float(level) for level in program.levels]
     return train(program, teach, held, levels, table=table, seed=seed, tell=tell)
 

@@ -15,6 +15,7 @@ from ...algebra.scalar import Scalar
 from ...expr.arithmetic import symbols
 from ...program.model import Program
 from ...program.row import depth
+from ...spec.model import Parameter
 from ..expansion.grid import uniform
 from ..expansion.symbol_values import StepValues
 from .stability import limit, polynomial_roots
@@ -27,7 +28,7 @@ def remembers_for_ever(program: Program, parameters: Mapping[str, Scalar]) -> st
     """Why what is remembered does not die out, at some values and at the table's own; empty where it does."""
     if not program.main.memory:
         return ""
-    tables = [p for p in program.parameters if p.values and p.name in _names(program)]
+    tables = [p for p in _parameters(program) if p.values]
     rows = [{p.name: p.values[i] for p in tables} for i in range(program.length or 0)] or [{}]
     for i, row in enumerate(rows):
         roots = _roots(program, {**parameters, **row})
@@ -47,14 +48,13 @@ def forgets(program: Program, parameters: Mapping[str, Scalar]) -> tuple[str, fl
     Returns:
         The name, the least and the greatest value; ``None`` where there is not one such parameter.
     """
-    names = [p.name for p in program.parameters if p.name in _names(program)]
-    if len(names) != 1:
+    own = _parameters(program)
+    if len(own) != 1:
         return None
-    (name,) = names
-    parameter = next(p for p in program.parameters if p.name == name)
+    (parameter,) = own
 
     def holds(value: Fraction) -> bool:
-        return sum(map(abs, _factors(program, {**parameters, name: value}))) < 1
+        return sum(map(abs, _factors(program, {**parameters, parameter.name: value}))) < 1
 
     if not holds(parameter.default):
         return None
@@ -67,11 +67,13 @@ def forgets(program: Program, parameters: Mapping[str, Scalar]) -> tuple[str, fl
             middle = (inside + outside) / 2
             inside, outside = (middle, outside) if holds(middle) else (inside, middle)
         ends.append(float(inside))
-    return name, ends[0], ends[1]
+    return parameter.name, ends[0], ends[1]
 
 
-def _names(program: Program) -> set[str]:
-    return {name for term in program.main.memory for name in symbols(term.weight)}
+def _parameters(program: Program) -> list[Parameter]:
+    """Those that the factors of the memory depend on."""
+    used = {name for term in program.main.memory for name in symbols(term.weight)}
+    return [p for p in program.parameters if p.name in used]
 
 
 def _factors(program: Program, parameters: Mapping[str, Scalar]) -> list[Fraction]:
