@@ -84,15 +84,11 @@ class Recursion:
                 else Fraction(0)
             )
             decay = share * self.ring.functions["exp"](z)
-            for word, value in error.items():
-                term = decay * value
-                total[word] = total[word] + term if word in total else term
+            _add(total, decay, error)
             for k, exact in enumerate(self.exact(origin, end - origin, z)):
                 total[leaf(k)] = total.get(leaf(k), Fraction(0)) - share * exact
         for source, factor in step_values.weights(row, site):
-            for word, value in known[source].items():
-                term = factor * value
-                total[word] = total[word] + term if word in total else term
+            _add(total, factor, known[source])
         trimmed = {word: self.ring.trim(value, weight(word)) for word, value in total.items()}
         return {word: value for word, value in trimmed.items() if value is not None}
 
@@ -137,10 +133,7 @@ class Recursion:
         """What takes the place of the evaluation at a site, from it and what is remembered."""
         values, total = self.step_values.at(site), dict[Word, Scalar]()
         for term in step.memory:
-            factor = values.expr(term.weight)
-            for word, value in known[term.source].items():
-                scaled = factor * value
-                total[word] = total[word] + scaled if word in total else scaled
+            _add(total, values.expr(term.weight), known[term.source])
         return {word: value for word, value in total.items() if value}
 
     def step(self, step: Step, site: int, base: Words, known: dict[str, Words]) -> Words:
@@ -163,3 +156,10 @@ class Recursion:
             return predicted
         known["n+1"] = self.evaluation(predicted, self.step_values.grid.position(site + 1))
         return self.row(step.corrector, site, base, known)
+
+
+def _add(total: Words, factor: Scalar, words: Words) -> None:
+    """Add so many times some words to a sum."""
+    for word, value in words.items():
+        term = factor * value
+        total[word] = total[word] + term if word in total else term

@@ -175,6 +175,11 @@ class OrderReport:
         return bool(self.program.main.memory)
 
     @property
+    def unstated(self) -> bool:
+        """Whether no leading error is stated: there is none of one step by itself."""
+        return self.off_level or self.remembers
+
+    @property
     def forgets(self) -> str:
         """For which numbers what is remembered dies out, in words; empty where nothing is known of it."""
         found = forgets(self.program, self.analysis.values) if self.remembers else None
@@ -189,7 +194,7 @@ class OrderReport:
 
         Where past states are carried it is divided by ρ'(1), so that it compares with that of others.
         """
-        if self.off_level or self.remembers:
+        if self.unstated:
             return None
         norm = self.uniform.norm()
         return norm and norm * accumulation(self.program, self.analysis.values)
@@ -229,9 +234,8 @@ class OrderReport:
             symbolic: also the leading error in symbolic ratios.
             longest: leave that out where a coefficient has more characters, or costs much to expand.
         """
-        unstated = self.off_level or self.remembers
-        leading: Document = {} if unstated else {"uniform": self.uniform.json()}
-        symbolic = symbolic and not unstated
+        leading: Document = {} if self.unstated else {"uniform": self.uniform.json()}
+        symbolic = symbolic and not self.unstated
         if self.uniform.rest and leading:
             leading["uniform"] = {"refused": f"{self.uniform}"}
         if symbolic:
