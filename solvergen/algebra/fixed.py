@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import factorial
+from operator import mul
 from typing import cast, overload
 
 import mpmath
@@ -107,18 +108,53 @@ class FixedSeries(Series):
         """1 over the series."""
         if not self.terms:
             raise OrderError("division by zero in a weight; check the nodes and the parameters")
-        first = (UNIT << BITS) // self.terms[0]
+        known, step = _thinned(self.terms, self.end - self.low)
+        first = (UNIT << BITS) // known[0]
         terms = [first]
-        for n in range(1, self.end - self.low):
-            total = 0
-            for k in range(1, min(n, len(self.terms) - 1) + 1):
-                total += self.terms[k] * terms[n - k]
+        for _ in known[1:]:
+            total = sum(map(mul, known[1:], reversed(terms)))
             terms.append(-(total >> BITS) * first >> BITS)
-        return FixedSeries(-self.low, terms, self.end - 2 * self.low)
+        return FixedSeries(-self.low, _spread(terms, step), self.end - 2 * self.low)
 
     def shifted(self, power: int) -> FixedSeries:
         """The series times a power of its variable."""
         return FixedSeries(self.low + power, list(self.terms), self.end + power)
+
+
+def _thinned(terms: list[int], count: int) -> tuple[list[int], int]:
+    """So many coefficients, every other one where the rest is zero, and the step between them.
+
+    With h = x^2 most series have even powers alone, and recurrences cost the square of their length.
+    """
+    step = 1 if any(terms[1::2]) else 2
+    thin = terms[:count:step]
+    return thin + [0] * (-(-count // step) - len(thin)), step
+
+
+def _spread(terms: list[int], step: int) -> list[int]:
+    """Coefficients as they were before they were thinned."""
+    if step == 1:
+        return terms
+    whole = [0] * (step * len(terms))
+    whole[::step] = terms
+    return whole
+
+
+def _substituted(values: list[int], inner: FixedSeries, end: int) -> FixedSeries:
+    """Σ values_k inner^k, for a series without constant term."""
+    if len(inner.terms) == 1:  # a step on most grids
+        end = min(end, inner.end)
+        terms, power = [0] * end, UNIT
+        for place, value in zip(range(0, end, inner.low), values, strict=False):
+            terms[place] = value * power >> BITS
+            power = power * inner.terms[0] >> BITS
+        return FixedSeries(0, terms, end)
+    total = FixedSeries(0, [], end)
+    for value in reversed(values):
+        total = (total * inner).truncated(end)
+        if value:
+            total = total + FixedSeries(0, [value], end)
+    return total
 
 
 class RealRing:
@@ -163,14 +199,12 @@ class RealRing:
             return Fraction(1)
         z = self.lifted(z)
         start = z.constant
+        whole, step = _thinned([0] * z.low + z.terms, z.end)
+        slopes = [k * value for k, value in enumerate(whole)][1:]
         terms = [_elementary("exp", start) if start else UNIT]
-        shift = z.low
-        for n in range(1, z.end):
-            total = 0
-            for k in range(max(1, shift), min(n, shift + len(z.terms) - 1) + 1):
-                total += k * z.terms[k - shift] * terms[n - k]
-            terms.append((total >> BITS) // n)
-        return FixedSeries(0, terms, z.end)
+        for n in range(1, len(whole)):
+            terms.append((sum(map(mul, slopes, reversed(terms))) >> BITS) // n)
+        return FixedSeries(0, _spread(terms, step), z.end)
 
     def log(self, z: Scalar) -> Scalar:
         """log(z), by z y' = z'.
@@ -182,15 +216,14 @@ class RealRing:
         start = z.constant
         if start <= 0:
             raise OrderError("log of a quantity that is not positive as h goes to 0")
-        terms = [0 if start == UNIT else _elementary("log", start)]
+        whole, step = _thinned(z.terms, z.end)
+        terms, slopes = [0 if start == UNIT else _elementary("log", start)], list[int]()
         inverse = (UNIT << BITS) // start
-        whole = list(z.terms) + [0] * (z.end - len(z.terms))
-        for n in range(1, z.end):
-            total = n * whole[n] << BITS
-            for k in range(1, n):
-                total -= k * terms[k] * whole[n - k]
+        for n in range(1, len(whole)):
+            total = (n * whole[n] << BITS) - sum(map(mul, slopes, whole[n - 1 : 0 : -1]))
             terms.append((total >> BITS) * inverse // n >> BITS)
-        return FixedSeries(0, terms, z.end)
+            slopes.append(n * terms[n])
+        return FixedSeries(0, _spread(terms, step), z.end)
 
     def sqrt(self, z: Scalar) -> Scalar:
         """The positive square root.
@@ -207,15 +240,13 @@ class RealRing:
             raise OrderError("sqrt of an odd power of sqrt(h) has no expansion; rewrite the weight")
         first = _elementary("sqrt", z.terms[0])
         inverse = (UNIT << BITS) // (2 * first)
-        count = z.end - z.low
-        whole = list(z.terms) + [0] * (count - len(z.terms))
-        terms = [first]
-        for n in range(1, count):
-            total = whole[n] << BITS
-            for k in range(1, n):
-                total -= terms[k] * terms[n - k]
+        whole, step = _thinned(z.terms, z.end - z.low)
+        terms = list[int]()  # after the first
+        for n in range(1, len(whole)):
+            total = (whole[n] << BITS) - sum(map(mul, terms, reversed(terms)))
             terms.append((total >> BITS) * inverse >> BITS)
-        return FixedSeries(z.low // 2, terms, z.end - z.low // 2)
+        found = _spread([first, *terms], step)
+        return FixedSeries(z.low // 2, found, z.end - z.low // 2)
 
     def phi(self, k: int, z: Scalar) -> Scalar:
         """φ_k(z) = Σ z^m/(m+k)!."""
@@ -230,11 +261,8 @@ class RealRing:
             for j in range(k):
                 found = (found - Fraction(1, factorial(j))) / z
             return found
-        count = -(-z.end // z.low)
-        total = FixedSeries(0, [fixed(Fraction(1, factorial(k + count)))], z.end)
-        for m in range(count - 1, -1, -1):
-            total = (total * z).truncated(z.end) + Fraction(1, factorial(k + m))
-        return total
+        powers = range(-(-z.end // z.low) + 1)
+        return _substituted([fixed(Fraction(1, factorial(k + m))) for m in powers], z, z.end)
 
     def integral(self, f: Callable[[Scalar], Scalar], low: Scalar, high: Scalar) -> Scalar:
         """∫ f over an interval that shrinks with h, or is finite."""
@@ -258,12 +286,8 @@ class RealRing:
     def composed(self, outer: FixedSeries, inner: Scalar) -> FixedSeries:
         """Σ outer_k inner^k for a series `outer` in another variable; `inner` vanishes with h."""
         inner = self.lifted(inner)
-        total = FixedSeries(0, [], self.end)
         known = outer.end * inner.low if inner.terms else self.end
-        for k in range(outer.end - 1, outer.low - 1, -1):
-            total = (total * inner).truncated(self.end)
-            value = outer.coefficient(k)
-            if value:
-                total = total + FixedSeries(0, [value], self.end)
+        values = [outer.coefficient(k) for k in range(outer.low, outer.end)]
+        total = _substituted(values, inner, self.end)
         whole = self.lifted(total * inner**outer.low) if outer.low else total
         return whole.like(whole.low, whole.terms, min(known, self.end, whole.end))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from math import factorial
+from operator import mul
 from typing import Protocol, Self, overload
 
 from ..errors import OrderError
@@ -191,15 +192,25 @@ def integer_sum(left: Integers, right: Integers) -> tuple[int, list[int], int]:
 
 def integer_product(left: Integers, right: Integers) -> tuple[int, list[int], int]:
     """The same of a product."""
-    low, theirs = left.low + right.low, right.terms
+    low, ours, theirs = left.low + right.low, left.terms, right.terms
     end = min(left.end + right.low, right.end + left.low)
-    size = max(0, min(end - low, len(left.terms) + len(theirs) - 1))
-    terms = [0] * size
-    for i, a in enumerate(left.terms):
-        if a:
-            for j, b in enumerate(theirs[: max(0, size - i)], i):
-                terms[j] += a * b
+    size = max(0, min(end - low, len(ours) + len(theirs) - 1))
+    if any(ours[1::2]) or any(theirs[1::2]):
+        return low, _convolved(ours, theirs, size), end
+    terms = [0] * size  # with h = x^2, most series have every other term alone
+    terms[::2] = _convolved(ours[::2], theirs[::2], (size + 1) // 2)
     return low, terms, end
+
+
+def _convolved(left: list[int], right: list[int], size: int) -> list[int]:
+    """The first so many coefficients of a product of polynomials."""
+    backwards, last = right[::-1], len(right) - 1
+    return [
+        sum(map(mul, left, backwards[last - k :]))
+        if k <= last
+        else sum(map(mul, left[k - last :], backwards))
+        for k in range(size)
+    ]
 
 
 def refuse_constant(z: Scalar, function: str) -> None:
