@@ -55,9 +55,8 @@ class FixedSeries(Series):
     terms: list[int]
 
     def __init__(self, low: int, terms: Sequence[Scalar], end: int) -> None:
-        super().__init__(
-            low, [v if v > TINY or v < -TINY else 0 for v in cast(Sequence[int], terms)], end
-        )
+        values: Sequence[int] = terms  # type: ignore[assignment]
+        super().__init__(low, [v if v > TINY or v < -TINY else 0 for v in values], end)
 
     def coefficient(self, power: int) -> int:
         """The coefficient of x^power, in units of 2^−256.
@@ -65,7 +64,11 @@ class FixedSeries(Series):
         Raises:
             OrderError: the power lies beyond the truncation.
         """
-        return int(cast(int, super().coefficient(power)))
+        index = power - self.low
+        if 0 <= index < len(self.terms) and power < self.end:
+            return self.terms[index]
+        super().coefficient(power)
+        return 0
 
     @property
     def constant(self) -> int:
@@ -88,6 +91,11 @@ class FixedSeries(Series):
 
     __radd__ = __add__
 
+    def __neg__(self) -> FixedSeries:
+        made = object.__new__(FixedSeries)
+        made.low, made.terms, made.end = self.low, [-value for value in self.terms], self.end
+        return made
+
     @overload
     def __mul__(self, other: FixedSeries) -> FixedSeries: ...
     @overload
@@ -98,6 +106,8 @@ class FixedSeries(Series):
                 return Fraction(0)
             exact = cast(Fraction, other)
             top, bottom = exact.numerator, exact.denominator
+            if top == bottom:
+                return self
             return FixedSeries(self.low, [v * top // bottom for v in self.terms], self.end)
         low, terms, end = integer_product(self, other)
         return FixedSeries(low, [value >> BITS for value in terms], end)

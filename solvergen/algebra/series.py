@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from math import factorial
-from operator import mul
+from operator import add, mul
 from typing import Protocol, Self, overload
 
 from ..errors import OrderError
@@ -181,13 +181,11 @@ class Integers(Protocol):
 def integer_sum(left: Integers, right: Integers) -> tuple[int, list[int], int]:
     """Lowest power, coefficients and truncation of a sum, before any reduction."""
     end, low = min(left.end, right.end), min(left.low, right.low)
-    stop = max(part.low + len(part.terms) for part in (left, right))
-    terms = [0] * max(0, min(end, stop) - low)
-    for part in (left, right):
-        for i, value in enumerate(part.terms, part.low - low):
-            if i < len(terms):
-                terms[i] += value
-    return low, terms, end
+    longer, shorter = ([0] * (part.low - low) + part.terms for part in (left, right))
+    if len(longer) < len(shorter):
+        longer, shorter = shorter, longer
+    terms = [*map(add, longer, shorter), *longer[len(shorter) :]]
+    return low, terms[: max(0, end - low)], end
 
 
 def integer_product(left: Integers, right: Integers) -> tuple[int, list[int], int]:

@@ -130,7 +130,7 @@ def test_what_a_draw_weighs_along_its_part_is_the_kernel_of_its_equation(integra
     analysis, sizes = NoiseAnalysis(program, {}, set()), [Fraction(1)]
     grids = GridClass("uniform", sizes, strength(program, {}, "uniform", sizes, 7))
     walk = analysis.walk(grids, 3)
-    shape, power = PathErrors(walk, [program.main]).shape, walk.target.line.power
+    shape, power = walk.noise.shape, walk.target.line.power
     for k in range(4):
         wanted = rate**k / factorial(k)
         assert abs(Fraction(shape.coefficient(k * power), UNIT) - wanted) < Fraction(1, 10**30)

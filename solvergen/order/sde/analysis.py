@@ -206,7 +206,7 @@ class NoiseAnalysis:
         walk = self.walk(grids, self.needed(before), shrunk=own_start)
         run = self.kinds(steps, own_start)
         depth = 0 if own_start else self.depth
-        form = walk.run(run, 0, depth, bare=not own_start)[-1]
+        form = walk.run(run, 0, depth, bare=not own_start)
         site, power = len(run), walk.ring.power
         mean, variance = mean_errors(walk, form, site), variance_error(walk, form, site)
         path = PathErrors(walk, run)

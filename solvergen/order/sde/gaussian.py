@@ -49,15 +49,16 @@ class Target:
         self.steady = len(strength.terms) <= 1 and strength.low in (0, strength.end)
         self.line = RealRing(strength.end, 1)  # Taylor series in λ
         self.kept: dict[tuple[str, object], Scalar] = {}
-        self.decay = self.integrated(self._rate()) if not self.steady else None
+        self.decay = self.integrated(self.rate()) if not self.steady else None
 
-    def _rate(self) -> FixedSeries:
+    def rate(self) -> FixedSeries:
         """A (1 − k) as a Taylor series."""
-        level = self._level_series()
+        level = self.levels()
         square = level * level
         return (1 + self.strength) * square / (self.spread + square)
 
-    def _level_series(self) -> FixedSeries:
+    def levels(self) -> FixedSeries:
+        """σ̃ as a Taylor series."""
         return self.line.lifted(self.line.exp(-self.line.h) * self.level)
 
     @staticmethod
@@ -66,7 +67,8 @@ class Target:
         terms = [value // (k + 1) for k, value in enumerate(series.terms, series.low)]
         return FixedSeries(series.low + 1, terms, series.end + 1)
 
-    def _cached(self, name: str, position: object, make: Callable[[], Scalar]) -> Scalar:
+    def cached(self, name: str, position: object, make: Callable[[], Scalar]) -> Scalar:
+        """A quantity at a position or between two, made once."""
         key = (name, position)
         if key not in self.kept:
             self.kept[key] = make()
@@ -74,7 +76,7 @@ class Target:
 
     def sigma(self, position: Scalar) -> Scalar:
         """σ̃ there."""
-        return self._cached(
+        return self.cached(
             "sigma",
             position,
             lambda: self.ring.lifted(self.ring.exp(-(position * self.ring.h))) * self.level,
@@ -82,11 +84,11 @@ class Target:
 
     def variance(self, position: Scalar) -> Scalar:
         """v there."""
-        return self._cached("variance", position, lambda: self.sigma(position) ** 2 + self.spread)
+        return self.cached("variance", position, lambda: self.sigma(position) ** 2 + self.spread)
 
     def gain(self, position: Scalar) -> Scalar:
         """k there."""
-        return self._cached("gain", position, lambda: self.spread / self.variance(position))
+        return self.cached("gain", position, lambda: self.spread / self.variance(position))
 
     def _potential(self, position: Scalar) -> Scalar:
         """∫ A (1 − k) dλ up to there, up to a constant."""
@@ -100,25 +102,61 @@ class Target:
         if start is end or start == end:
             return Fraction(1)
         ends = [
-            self._cached("potential", place, partial(self._potential, place))
+            self.cached("potential", place, partial(self._potential, place))
             for place in (start, end)
         ]
-        return self._cached("flow", (start, end), lambda: self.ring.exp(ends[0] - ends[1]))
+        return self.cached("flow", (start, end), lambda: self.ring.exp(ends[0] - ends[1]))
 
     def covariance(self, first: Scalar, last: Scalar) -> Scalar:
         """Cov(w(first), w(last)) from a start in the marginal, first ≤ last."""
         return self.flow(first, last) * self.variance(first)
 
-    # -- the path ------------------------------------------------------------------------------
 
-    def kernel(self) -> FixedSeries:
-        """√2 τ σ̃ e^{∫A(1−k)} as a Taylor series: the noise's part in w(b) per dW, without Φ(b, 0)."""
-        line = self.line
-        growth = line.exp(self.integrated(self._rate()).truncated(line.end))
-        return line.lifted(line.sqrt(2 * self.strength) * self._level_series() * growth)
+class PathNoise:
+    """What the SDE's noise adds along a path, between positions.
 
-    def integral(self, series: FixedSeries, start: Scalar, end: Scalar) -> Scalar:
-        """The integral of a Taylor series between two positions."""
-        whole = self.integrated(series)
-        parts = [self.ring.composed(whole, place * self.ring.h) for place in (start, end)]
-        return parts[1] - parts[0]
+    A draw that belongs to a part of a step is the normalised integral of shape dW over it, where shape is
+    e^{τ²λ} (data) or e^{−λ} (noise); the exact solution takes the integral of kernel dW, where kernel is
+    √2 τ σ̃ e^{∫A(1−k)}, the noise's part in w(b) without Φ(b, 0).
+
+    Args:
+        target: the exact law.
+        kappa: +1 data, −1 noise, 0 velocity.
+    """
+
+    def __init__(self, target: Target, kappa: int) -> None:
+        self.target, line = target, target.line
+        slope = line.constant(-1)
+        if kappa != -1:
+            slope = FixedSeries(0, target.strength.truncated(1).terms, line.end)
+        self.shape = line.lifted(line.exp(slope * line.h))
+        growth = line.exp(target.integrated(target.rate()).truncated(line.end))
+        level = target.levels()
+        self.kernel = line.lifted(line.sqrt(2 * target.strength) * level * growth)
+        products = (self.kernel * self.kernel, self.kernel * self.shape, self.shape * self.shape)
+        exact, shared, drawn = map(target.integrated, products)
+        self.primitives = {"exact": exact, "shared": shared, "drawn": drawn}
+
+    def exact(self, low: Scalar, high: Scalar) -> Scalar:
+        """∫ kernel² dλ between two positions."""
+        return self._between("exact", low, high)
+
+    def shared(self, low: Scalar, high: Scalar) -> Scalar:
+        """∫ kernel·shape dλ."""
+        return self._between("shared", low, high)
+
+    def drawn(self, low: Scalar, high: Scalar) -> Scalar:
+        """∫ shape² dλ."""
+        return self._between("drawn", low, high)
+
+    def size(self, low: Scalar, high: Scalar) -> Scalar:
+        """√∫ shape² dλ; zero where the positions are equal."""
+        target = self.target
+        return target.cached("size", (low, high), lambda: target.ring.sqrt(self.drawn(low, high)))
+
+    def _between(self, name: str, low: Scalar, high: Scalar) -> Scalar:
+        return self._up_to(name, high) - self._up_to(name, low)
+
+    def _up_to(self, name: str, position: Scalar) -> Scalar:
+        ring, whole = self.target.ring, self.primitives[name]
+        return self.target.cached(name, position, lambda: ring.composed(whole, position * ring.h))

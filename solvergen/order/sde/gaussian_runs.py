@@ -2,13 +2,18 @@
 
 A state is Σ weight·quantity over μ, the exact states at grid points before the run, and the unit
 draws of its steps. This is `program.unroll` over power series, with the exact denoiser put in.
+
+A run goes backwards: each step is expanded once, as a map from the state and the evaluations before it
+to those after it, and the last state, a form in what the last step takes, becomes one in what the step
+before takes, and so on. What later steps make of a draw is so found once for all draws.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 
 from sympy import Expr
 
@@ -21,11 +26,12 @@ from ...program.row import Place, Row
 from ...program.step import CHAIN, Chain, Step
 from ..expansion.grid import Grid
 from ..expansion.symbol_values import StepValues
-from .gaussian import Target, generic
+from .gaussian import PathNoise, Target, generic
 from .step_symbols import Opened, StepSymbols, located, located_names, velocity_clock
 
 Key = tuple[str, int, str]
 MU: Key = ("mu", 0, "")  # the mean of the target; "w" is the state at a site, "z" a draw there
+STATE: Key = ("x", 0, "")  # the state that a step takes; "d" is the evaluation so many steps before
 Form = dict[Key, Scalar]
 LENGTH = generic(107)  # of the run in λ: the number of steps is LENGTH/h
 
@@ -37,6 +43,41 @@ def plus(form: Form, other: Form, factor: Scalar = Fraction(1)) -> Form:
         part = factor * value
         total[key] = total[key] + part if key in total else part
     return total
+
+
+def through(rest: Form, form: Form, known: Mapping[Key, Form]) -> Form:
+    """rest + Σ form[key]·known[key]."""
+    for key, made in known.items():
+        if key in form:
+            rest = plus(rest, made, form[key])
+    return rest
+
+
+@dataclass(frozen=True)
+class StepMap:
+    """What a step leaves, by what it takes.
+
+    Args:
+        state: the state after it.
+        evaluation: the evaluation there.
+        renewed: the evaluation that took the place of all before it, where the step began anew.
+    """
+
+    state: Form
+    evaluation: Form
+    renewed: Form | None = None
+
+    def before(self, form: Form) -> Form:
+        """A form in what the step leaves as one in what it takes."""
+        known = {STATE: self.state, ("d", 0, ""): self.evaluation}
+        if self.renewed is not None:
+            known["d", 1, ""] = self.renewed
+        older = {
+            ("d", key[1] - 1, "") if key[0] == "d" else key: value
+            for key, value in form.items()
+            if key not in known
+        }
+        return through(older, form, known)
 
 
 class Walk:
@@ -64,7 +105,13 @@ class Walk:
         self.opened: dict[tuple[int, int], Opened] = {}
         self.kept: dict[tuple[int, int, int], Scalar] = {}
         self.moves: dict[tuple[int, int], bool] = {}
-        self.mains: dict[tuple[int, int], Form] = {}
+        self.mapped: dict[tuple[int, int, bool], StepMap] = {}
+        self.behind: dict[tuple[int, int], Form] = {}
+
+    @cached_property
+    def noise(self) -> PathNoise:
+        """The noise of the SDE that is solved, along a path."""
+        return PathNoise(self.target, self.kappa)
 
     # -- states --------------------------------------------------------------------------------
 
@@ -88,8 +135,8 @@ class Walk:
 
     def run(
         self, steps: Sequence[Step], first: int = 0, depth: int = 0, bare: bool = False
-    ) -> list[Form]:
-        """The states after each of some steps, from an exact state.
+    ) -> Form:
+        """The state after some steps, from an exact state.
 
         Args:
             steps: kinds of steps, from site `first` on.
@@ -97,48 +144,66 @@ class Walk:
             depth: how many evaluations there are before it, at exact states.
             bare: the last state is as predicted, without its corrector.
         """
-        past = [
-            self.integrand(self.position(first - k), self.exact(first - k))
-            for k in range(depth + 1)
-        ]
-        state, found = self.exact(first), []
-        for i, step in enumerate(steps, first):
-            last = bare and i + 1 == first + len(steps)
-            state, past = self.advance(step, i, state, past, last)
-            found.append(state)
-        return found
+        form: Form = {STATE: Fraction(1)}
+        last = len(steps) - 1
+        for i in range(last, -1, -1):
+            form = self.before(form, steps[i], first + i, bare and i == last)
+        return self.started(form, first, depth)
 
     def main(self, first: int, site: int) -> Form:
         """The state at a site after main steps from the exact past of another."""
-        if (first, site) not in self.mains:
-            step = self.program.main
-            made = self.run([step] * (site - first), first, step.history) or [self.exact(site)]
-            self.mains[first, site] = made[-1]
-        return self.mains[first, site]
+        main = self.program.main
+        return self.started(self.taken(first, site), first, main.history)
 
-    def advance(
-        self, step: Step, site: int, base: Form, past: list[Form], bare: bool = False
-    ) -> tuple[Form, list[Form]]:
-        """One step: the state after it, and the evaluations so far, the newest first."""
+    def taken(self, first: int, site: int) -> Form:
+        """The state at a site, by what the first of some main steps takes."""
+        if first == site:
+            return {STATE: Fraction(1)}
+        if (first, site) not in self.behind:
+            later = self.taken(first + 1, site)
+            self.behind[first, site] = self.before(later, self.program.main, first)
+        return self.behind[first, site]
+
+    def started(self, form: Form, first: int, depth: int) -> Form:
+        """A form in what a step takes, at an exact state and exact evaluations before it."""
+        known = {STATE: self.exact(first)}
+        for k in range(depth + 1):
+            site = first - k
+            known["d", k, ""] = self.integrand(self.position(site), self.exact(site))
+        drawn = {key: value for key, value in form.items() if key not in known}
+        return through(drawn, form, known)
+
+    def before(self, form: Form, step: Step, site: int, bare: bool = False) -> Form:
+        """A form in what a step leaves as one in what it takes."""
+        key = (id(step), site, bare)
+        if key not in self.mapped:
+            self.mapped[key] = self.map(step, site, bare)
+        return self.mapped[key].before(form)
+
+    def map(self, step: Step, site: int, bare: bool) -> StepMap:
+        """One step: the state after it, and the evaluations so far, by those before it."""
         opened = self.open(step, site)
+        base: Form = {STATE: Fraction(1)}
+        past: list[Form] = [{("d", k, ""): Fraction(1)} for k in range(step.history + 1)]
+        renewed = None
         if opened.raised is not None:
             base = plus(base, {("z", site, "churn"): opened.raised})
-            past = [self.integrand(opened.low, base)]
+            renewed = self.integrand(opened.low, base)
         if step.chain is not None:
             base = self.chained(step.chain, opened, site, base)
-            past = [self.integrand(opened.low, base)]
+            renewed = self.integrand(opened.low, base)
+        past = past if renewed is None else [renewed]
         known = {"n": past[0], **{f"n-{k}": f for k, f in enumerate(past[1:], 1)}}
         for row in step.stages:
             inner = self.combine(row, opened, site, base, known)
             at = self.place(row.place, opened)
             known[row.name] = self.integrand(at, inner, self.called(row, opened, at))
         state = self.combine(step.final, opened, site, base, known)
-        end = self.position(site + 1)
-        evaluation = self.integrand(end, state)
+        evaluation = self.integrand(self.position(site + 1), state)
         if step.corrector and not bare:
             known["n+1"] = evaluation
             state = self.combine(step.corrector, opened, site, base, known)
-        return state, [evaluation, *past]
+        return StepMap(state, evaluation, renewed)
 
     def chained(self, chain: Chain, opened: Opened, site: int, base: Form) -> Form:
         """The state after Langevin steps; of their draws only the sum enters later, so it is one draw."""

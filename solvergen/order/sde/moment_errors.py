@@ -70,9 +70,8 @@ def _past(walk: Walk, form: Form) -> Scalar:
 class PathErrors:
     """Mean square errors along one Brownian path.
 
-    A draw that belongs to a part of a step is the normalised integral of e^{τ²λ} dW over it (data)
-    or of e^{−λ} dW (noise); draws of equal parts are the same, draws of parts that overlap are
-    correlated. A draw that belongs to no part of positive length is independent of the path.
+    Draws of equal parts of a step are the same, draws of parts that overlap are correlated. A draw that
+    belongs to no part of positive length is independent of the path.
 
     Args:
         walk: a run's step_values.
@@ -82,28 +81,22 @@ class PathErrors:
 
     def __init__(self, walk: Walk, steps: Sequence[Step], first: int = 0) -> None:
         self.walk, self.steps, self.first = walk, steps, first
-        target = walk.target
-        self.kernel = target.kernel()
-        line = target.line
-        slope = line.constant(-1)
-        if walk.kappa != -1:
-            slope = FixedSeries(0, target.strength.truncated(1).terms, line.end)
-        self.shape = line.lifted(line.exp(slope * line.h))
+        self.noise = walk.noise
 
     def along(self, form: Form, site: int, part: int) -> Scalar:
         """Mean square error at a site due to the path's part in the step at `part`."""
-        walk, target = self.walk, self.walk.target
-        forward = target.flow(walk.position(0), walk.position(site))
+        walk, noise = self.walk, self.noise
+        forward = walk.target.flow(walk.position(0), walk.position(site))
         low, high = walk.position(part), walk.position(part + 1)
-        total = target.integral(self.kernel * self.kernel, low, high) * forward**2
+        total = noise.exact(low, high) * forward**2
         draws = [(k[2], v) for k, v in form.items() if k[0] == "z" and k[1] == part]
         ends = {name: self.ends(name, part) for name, _ in draws}
-        sizes = {name: self.size(*ends[name]) for name, _ in draws}
+        sizes = {name: noise.size(*ends[name]) for name, _ in draws}
         for i, (name, value) in enumerate(draws):
             total = total + value * value
             if not sizes[name]:
                 continue
-            shared = target.integral(self.kernel * self.shape, *ends[name]) * forward
+            shared = noise.shared(*ends[name]) * forward
             total = total - 2 * value * shared / sizes[name]
             for other, weight in draws[i + 1 :]:
                 if sizes[other]:
@@ -131,7 +124,7 @@ class PathErrors:
             held = [(n, form[key]) for n in parts if (key := ("z", part, n)) in form]
             for i, (name, value) in enumerate(held):
                 for other, weight in held[i + 1 :]:
-                    sizes = self.size(*parts[name]), self.size(*parts[other])
+                    sizes = self.noise.size(*parts[name]), self.noise.size(*parts[other])
                     if all(sizes):
                         both = self.overlap(parts[name], parts[other])
                         total = total + 2 * value * weight * both / (sizes[0] * sizes[1])
@@ -148,11 +141,6 @@ class PathErrors:
                 return low + fractions[0] * (high - low), low + fractions[1] * (high - low)
         return low, high
 
-    def size(self, low: Scalar, high: Scalar) -> Scalar:
-        """√∫ shape² dλ between two positions; zero where they are equal."""
-        ring = self.walk.ring
-        return ring.sqrt(self.walk.target.integral(self.shape * self.shape, low, high))
-
     def overlap(self, first: tuple[Scalar, Scalar], second: tuple[Scalar, Scalar]) -> Scalar:
         """∫ shape² dλ over what two parts have in common."""
         ring = self.walk.ring
@@ -160,7 +148,7 @@ class PathErrors:
         high = ring.least(first[1], second[1])
         if ring.least(high, low) is high:
             return ring.constant(0)
-        return self.walk.target.integral(self.shape * self.shape, low, high)
+        return self.noise.drawn(low, high)
 
 
 def exponent(errors: Sequence[Scalar], power: int, tiny: int = 0) -> Fraction | None:

@@ -62,7 +62,7 @@ def strength(
         def form(spread: Fraction, grid: Grid = grid, site: int = site) -> Form:
             target = Target(ring, FixedSeries(0, [], 2), spread)
             walk = Walk(program, ring, grid, target, dict(parameters))
-            return walk.run([main], site, main.history, bare=True)[0]
+            return walk.run([main], site, main.history, bare=True)
 
         kept = (v for key, v in form(generic(101)).items() if key[0] == "w")
         carried = ring.lifted(sum(kept, ring.constant(-1)))
@@ -88,7 +88,7 @@ def lingers(program: Program, parameters: Mapping[str, Scalar]) -> bool:
     flat = Target(ring, FixedSeries(0, [], 2))
     main = program.main
     walk = Walk(program, ring, uniform(), flat, dict(parameters))
-    form = walk.run([main], 0, main.history, bare=True)[0]
+    form = walk.run([main], 0, main.history, bare=True)
     return any(ring.lifted(v).low <= 0 for key, v in form.items() if key[0] == "w" and key[1] < 0)
 
 
