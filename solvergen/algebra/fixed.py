@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from math import factorial
 from operator import mul
 from typing import cast, overload
@@ -37,7 +38,9 @@ def real(value: int) -> Scalar:
     return mpmath.ldexp(value, -BITS)
 
 
+@lru_cache(1 << 12)
 def _elementary(name: str, value: int) -> int:
+    """exp, log or sqrt of a constant term: as h shrinks, all steps come to the same ones."""
     with mpmath.workprec(2 * BITS):
         return int(mpmath.nint(mpmath.ldexp(getattr(mpmath, name)(real(value)), BITS)))
 

@@ -108,6 +108,12 @@ class Walk:
         self.mapped: dict[tuple[int, int, bool], StepMap] = {}
         self.behind: dict[tuple[int, int], Form] = {}
 
+    def onto(self, target: Target) -> Walk:
+        """The same steps on a target of another spread, on which weights do not depend."""
+        walk = Walk(self.program, self.ring, self.grid, target, self.parameters)
+        walk.opened, walk.kept, walk.moves = self.opened, self.kept, self.moves
+        return walk
+
     @cached_property
     def noise(self) -> PathNoise:
         """The noise of the SDE that is solved, along a path."""

@@ -26,7 +26,7 @@ from ...program.row import Row
 from ...program.step import Step
 from ..expansion.grid import SMOOTH, Grid, pattern, uniform
 from .gaussian import LEVEL, Target, generic
-from .gaussian_runs import LENGTH, Form, Walk
+from .gaussian_runs import LENGTH, Walk
 from .grids import density
 from .step_symbols import located, located_names
 
@@ -59,17 +59,16 @@ def strength(
     for site in range(len(sizes)):
         grid = _local(ring, shift, kind, sizes, site)
 
-        def form(spread: Fraction, grid: Grid = grid, site: int = site) -> Form:
-            target = Target(ring, FixedSeries(0, [], 2), spread)
-            walk = Walk(program, ring, grid, target, dict(parameters))
-            return walk.run([main], site, main.history, bare=True)
-
-        kept = (v for key, v in form(generic(101)).items() if key[0] == "w")
+        flat = FixedSeries(0, [], 2)
+        walk = Walk(program, ring, grid, Target(ring, flat, generic(101)), dict(parameters))
+        form = walk.run([main], site, main.history, bare=True)
+        kept = (v for key, v in form.items() if key[0] == "w")
         carried = ring.lifted(sum(kept, ring.constant(-1)))
         if carried.low <= 0:
             return None
         # noise that returns through evaluations with weights O(1) is not part of the strength
-        direct = form(Fraction(0))
+        silent = walk.onto(Target(ring, flat, Fraction(0)))
+        direct = silent.run([main], site, main.history, bare=True)
         squares = (v * v for key, v in direct.items() if key[0] == "z")
         drawn = ring.lifted(sum(squares, ring.constant(0)))
         if drawn.terms and drawn.low < ring.power:
