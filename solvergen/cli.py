@@ -18,20 +18,16 @@ from .commands import (
     completion,
     demonstration,
     explain,
-    explore,
     export,
-    fit_spec,
-    fitting,
-    frontier,
-    gallery,
     generation,
     judging,
     listing,
     process,
     questions,
     specs,
-    students,
 )
+from .commands.learned import fit_spec, fitting, students
+from .commands.pages import explore, frontier, gallery
 from .commands.terminal import complain
 from .errors import SolvergenError
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import SolvergenError
-from . import judging, students
+from . import judging
+from .learned import students
 from .parsing import command
 
 SHELLS = ("bash", "zsh", "fish")

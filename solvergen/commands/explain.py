@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from . import fitted
+from .learned import fitted
 from .parsing import command
 from .terminal import complain, say
 
@@ -66,7 +66,7 @@ def run_explain(args: argparse.Namespace) -> int:
 
     if not gallery.is_name(args.spec):  # which needs nothing of the language to be known
         from ..distil.recipe import is_recipe
-        from . import students
+        from .learned import students
 
         if is_recipe(args.spec):
             return students.explain(args.spec, args.json)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SolvergenError
-from . import fitted, students
+from .learned import fitted, students
 from .parsing import command
 
 if TYPE_CHECKING:

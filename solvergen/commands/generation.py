@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import SolvergenError, SpecError
 from ..writing import Change
-from . import fitted
+from .learned import fitted
 from .parsing import command
 from .terminal import complain, shown
 

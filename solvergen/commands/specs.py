@@ -122,7 +122,7 @@ def run_lint(args: argparse.Namespace) -> int:
     from ..loading import load
     from ..program.advice import advice
     from ..program.consistency import inconsistent_rows
-    from . import students
+    from .learned import students
 
     failed = 0
     for target in args.specs:

@@ -21,19 +21,19 @@ from .torch_file import torch_file
 HOSTS = Path(__file__).parent.parent / "hosts"
 ROOMS = (
     "memory.py",
-    "diffusers_grid.py",
-    "diffusers_config.py",
-    "diffusers_flow.py",
-    "diffusers_levels.py",
-    "diffusers_noise.py",
-    "diffusers_output.py",
-    "diffusers_compiled.py",
-    "diffusers_sums.py",
-    "diffusers_walk.py",
-    "diffusers_mixing.py",
-    "diffusers_step.py",
-    "diffusers_saved.py",
-    "diffusers_scheduler.py",
+    "diffusers/grid.py",
+    "diffusers/config.py",
+    "diffusers/flow.py",
+    "diffusers/levels.py",
+    "diffusers/noise.py",
+    "diffusers/output.py",
+    "diffusers/compiled.py",
+    "diffusers/sums.py",
+    "diffusers/walk.py",
+    "diffusers/mixing.py",
+    "diffusers/step.py",
+    "diffusers/saved.py",
+    "diffusers/scheduler.py",
 )
 IMPORTS = """from __future__ import annotations
 

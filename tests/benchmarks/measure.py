@@ -134,7 +134,7 @@ def exported(name, x, cls=None):
     """One step of a scheduler, ours (exported) or diffusers' own, in the middle of a run."""
     if cls is None:
         from solvergen.emit.diffusers_family import family_of
-        from solvergen.hosts.diffusers_scheduler import GridScheduler
+        from solvergen.hosts.diffusers.scheduler import GridScheduler
 
         module = importlib.import_module(f"solvergen.generated.{name}")
         members = {

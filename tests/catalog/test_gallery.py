@@ -10,9 +10,9 @@ import pytest
 
 from solvergen import gallery
 from solvergen.catalogue import entry
-from solvergen.commands import gallery as command
-from solvergen.commands.gallery_page import page
 from solvergen.commands.listing import chosen
+from solvergen.commands.pages import gallery as command
+from solvergen.commands.pages.gallery_page import page
 
 FEW = [
     "ddim",
@@ -153,7 +153,7 @@ def test_hostile_text_is_escaped(tmp_path):
 
 
 def test_measured_errors_fall_with_evaluations():
-    from solvergen.commands.gallery_errors import measure
+    from solvergen.commands.pages.gallery_errors import measure
 
     found = measure([entry(name) for name in ("ddim", "unipc_2_bh2", "luan_ostermann_5")])
     for curve in found.values():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from solvergen.catalogue import stored
-from solvergen.commands import gallery_page
+from solvergen.commands.pages import gallery_page
 from verify.maps.check import HELD, REFUTED, Check, Examination
 from verify.maps.report.page import page as maps_page
 from verify.report.page import page as report_page

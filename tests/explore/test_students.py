@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from solvergen.commands.explore_students import error, layers, trained
+from solvergen.commands.pages.explore_students import error, layers, trained
 from solvergen.distil.recipe import read_recipe
 from solvergen.distil.students import Consistency, DenoisingJump, Mlp
 from solvergen.explore.learning import RECIPES, kept

@@ -3,7 +3,7 @@
 import diffusers
 import torch
 
-from solvergen.hosts.diffusers_grid import time_of
+from solvergen.hosts.diffusers.grid import time_of
 
 LATENT = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 LINEAR = {"beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02}

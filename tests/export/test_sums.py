@@ -5,7 +5,7 @@ import importlib
 import pytest
 import torch
 
-from solvergen.hosts.diffusers_sums import SummedStep, WeightedSum, summed_steps
+from solvergen.hosts.diffusers.sums import SummedStep, WeightedSum, summed_steps
 
 
 def draw(seed, dtype=torch.float64):

@@ -13,7 +13,7 @@ from .shapes import by_shape
 
 ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "generated"
-HOSTS = sorted((ROOT / "solvergen" / "hosts").glob("*.py"))
+HOSTS = sorted((ROOT / "solvergen" / "hosts").rglob("*.py"))
 
 # Names of torch that emitted files use. Each is in the documentation of torch 2.4; the youngest is
 # compiler.is_compiling, of torch 2.1. A name is added here once that is checked. Files ask for

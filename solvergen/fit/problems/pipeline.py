@@ -61,7 +61,7 @@ def pipeline_problem(
     Raises:
         ProblemError: a pipeline of a flow model, in half precision, or one that cannot be called so.
     """
-    from ...hosts.diffusers_grid import time_of, train_alphas_cumprod, train_levels
+    from ...hosts.diffusers.grid import time_of, train_alphas_cumprod, train_levels
 
     where = f"pipeline {type(pipe).__name__}"
     model = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)

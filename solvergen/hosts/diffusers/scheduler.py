@@ -12,7 +12,7 @@ from diffusers.schedulers.scheduling_utils import (
     KarrasDiffusionSchedulers,
 )
 
-from .diffusers_config import (
+from .config import (
     EDM_KEYS,
     METHOD_KEYS,
     check_method,
@@ -22,18 +22,12 @@ from .diffusers_config import (
     own_keys,
     taken_over,
 )
-from .diffusers_grid import (
-    WHOLE,
-    distilled_times,
-    level_at,
-    train_alphas_cumprod,
-    train_levels,
-)
-from .diffusers_levels import RunLevels
-from .diffusers_noise import check_parameters
-from .diffusers_output import CallsPerStep
-from .diffusers_saved import SavedWithFile
-from .diffusers_step import PlanSteps
+from .grid import WHOLE, distilled_times, level_at, train_alphas_cumprod, train_levels
+from .levels import RunLevels
+from .noise import check_parameters
+from .output import CallsPerStep
+from .saved import SavedWithFile
+from .step import PlanSteps
 
 
 class GridScheduler(RunLevels, PlanSteps, SavedWithFile, ConfigMixin):  # type: ignore[misc, unused-ignore]

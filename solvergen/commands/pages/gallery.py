@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..installing import install, needs
-from .listing import add_filters, chosen
-from .parsing import command
+from ...installing import install, needs
+from ..listing import add_filters, chosen
+from ..parsing import command
 
 
 def add(commands: Any) -> None:
@@ -35,9 +35,9 @@ def run_gallery(args: argparse.Namespace) -> int:
     Raises:
         OrderError: a solver whose order cannot be derived.
     """
-    from .. import gallery
-    from ..errors import OrderError, SolvergenError
-    from ..writing import write
+    from ... import gallery
+    from ...errors import OrderError, SolvergenError
+    from ...writing import write
     from .gallery_page import page
 
     needs("jinja2", "bokeh", extras="pages")

@@ -10,15 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SolvergenError
-from ..explore.learning import KEPT, RECIPES, line
-from ..installing import install
-from .terminal import shown
+from ...errors import SolvergenError
+from ...explore.learning import KEPT, RECIPES, line
+from ...installing import install
+from ..terminal import shown
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from ..distil.recipe import Recipe
+    from ...distil.recipe import Recipe
 
 DIGITS = 6
 STARTS = 256
@@ -34,12 +34,12 @@ def learn(out: Path = KEPT) -> Path:
     Raises:
         SolvergenError: a package that training needs is missing.
     """
-    from ..writing import write
+    from ...writing import write
 
     try:
         import safetensors.torch  # noqa: F401
 
-        from ..distil.recipe import read_recipe
+        from ...distil.recipe import read_recipe
     except ModuleNotFoundError as error:
         raise SolvergenError(f"training needs {error.name}; {install('train,verify')}") from None
     recipes = {
@@ -65,7 +65,7 @@ def trained(recipe: Recipe, stages: int) -> dict[str, Any]:
 
     A run is stopped at the end of a stage and goes on from its checkpoint, to the same bits.
     """
-    from ..distil.train import train
+    from ...distil.train import train
 
     each = int(recipe.training["iterations"]) // stages
     students: list[dict[str, Any]] = []

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .diffusers_grid import SHAPES, checked_levels, shaped_levels
+from .grid import SHAPES, checked_levels, shaped_levels
 
 
 def flow_levels(

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from .diffusers_flow import flow_levels
-from .diffusers_grid import (
+from .flow import flow_levels
+from .grid import (
     checked_levels,
     checked_times,
     level_at,

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..errors import SolvergenError
-from ..installing import needs
-from .parsing import command
-from .terminal import complain
+from ...errors import SolvergenError
+from ...installing import needs
+from ..parsing import command
+from ..terminal import complain
 
 
 def add(commands: Any) -> None:
@@ -65,10 +65,10 @@ def run_fit(args: argparse.Namespace) -> int:
         raise SolvergenError(f"--threads must be at least 1; found {args.threads}")
     import torch
 
-    from ..fit.problems.lookup import cache_folder, problem
-    from ..fit.specs.outcome import fit_spec
-    from ..loading import load
-    from ..writing import promised
+    from ...fit.problems.lookup import cache_folder, problem
+    from ...fit.specs.outcome import fit_spec
+    from ...loading import load
+    from ...writing import promised
 
     for suffix in (".toml", ".py", ".json", *[".safetensors"] * args.predictor):
         promised(args.out.with_suffix(suffix))

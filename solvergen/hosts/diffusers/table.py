@@ -13,8 +13,8 @@ from diffusers.schedulers.scheduling_utils import (
 )
 from diffusers.utils.outputs import BaseOutput
 
-from .diffusers_grid import time_of, train_alphas_cumprod, train_levels
-from .diffusers_saved import SavedWithFile
+from .grid import time_of, train_alphas_cumprod, train_levels
+from .saved import SavedWithFile
 
 
 @dataclass

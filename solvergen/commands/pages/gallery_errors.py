@@ -6,10 +6,10 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..catalogue import Entry
-from ..emitted import current
-from ..trial import Trial, one_thread
-from .terminal import shown
+from ...catalogue import Entry
+from ...emitted import current
+from ...trial import Trial, one_thread
+from ..terminal import shown
 
 BUDGETS = (6, 12, 24, 48, 96)
 

@@ -7,9 +7,9 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from ..errors import SolvergenError
-from ..installing import install, needs
-from . import parsing
+from ...errors import SolvergenError
+from ...installing import install, needs
+from .. import parsing
 
 
 def add(commands: Any) -> None:
@@ -39,14 +39,14 @@ def run_explore(args: argparse.Namespace) -> int:
     Raises:
         SolvergenError: a spec that cannot run, or a missing package.
     """
-    from ..explore import figures
-    from ..writing import write
-    from .terminal import shown
+    from ...explore import figures
+    from ...writing import write
+    from ..terminal import shown
 
     try:
         from solvergen.verify.errors import VerifyError
 
-        from ..explore.page import page
+        from ...explore.page import page
     except ModuleNotFoundError as error:
         raise SolvergenError(f"`explore` needs {error.name}; {install('verify,pages')}") from None
     needs("jinja2", "bokeh", extras="verify,pages")

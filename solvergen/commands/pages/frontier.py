@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import SolvergenError
-from ..installing import needs
-from .fitting import numbers_of_calls, progress
-from .parsing import command
+from ...errors import SolvergenError
+from ...installing import needs
+from ..learned.fitting import numbers_of_calls, progress
+from ..parsing import command
 
 DEFAULT = ("image", "generic")
 PICTURED = 5
@@ -73,9 +73,9 @@ def add(commands: Any) -> None:
 def run_frontier(args: argparse.Namespace) -> int:
     """Run what is not known yet, write the page, and print who wins."""
     needs("torch", "scipy", "jinja2", "bokeh")
-    from ..fit.frontier.page import page, trimmed, winners
-    from ..fit.frontier.study import joined, read
-    from ..writing import promised, write
+    from ...fit.frontier.page import page, trimmed, winners
+    from ...fit.frontier.study import joined, read
+    from ...writing import promised, write
 
     for path in filter(None, (args.html, args.json, args.picture)):
         promised(path)
@@ -117,9 +117,9 @@ def _unmet(problem: dict[str, Any], named: bool) -> Iterator[str]:
 def run_tables(args: argparse.Namespace) -> int:
     """Rebuild the tables and print them."""
     needs("torch", "scipy")
-    from ..fit.frontier.papers import sheets
-    from ..fit.frontier.runs import ground
-    from ..writing import promised, write
+    from ...fit.frontier.papers import sheets
+    from ...fit.frontier.runs import ground
+    from ...writing import promised, write
 
     if args.out:
         promised(args.out)
@@ -139,10 +139,10 @@ def run_tables(args: argparse.Namespace) -> int:
 
 
 def _studied(args: argparse.Namespace, pictures: dict[str, bytes]) -> dict[str, Any]:
-    from ..fit.frontier import study
-    from ..fit.frontier.runs import ground, levels_of
-    from ..fit.frontier.samples import picture
-    from ..fit.problems.lookup import cache_folder
+    from ...fit.frontier import study
+    from ...fit.frontier.runs import ground, levels_of
+    from ...fit.frontier.samples import picture
+    from ...fit.problems.lookup import cache_folder
 
     if args.jobs < 1 or args.starts < 2:
         raise SolvergenError("--jobs must be at least 1 and --starts at least 2")
@@ -197,10 +197,10 @@ def _added(paths: list[Path]) -> dict[str, Path]:
     Raises:
         SolvergenError: two have one name, or one is neither a spec nor a Python file.
     """
-    from ..fit.problems.lookup import cache_folder
-    from ..loading import load
-    from ..proof import proved
-    from ..writing import write
+    from ...fit.problems.lookup import cache_folder
+    from ...loading import load
+    from ...proof import proved
+    from ...writing import write
 
     found: dict[str, Path] = {}
     for path in paths:

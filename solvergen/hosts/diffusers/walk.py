@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from .diffusers_compiled import CompiledSteps
-from .diffusers_noise import strength_of
-from .diffusers_sums import SummedStep
-from .memory import Recycler
+from ..memory import Recycler
+from .compiled import CompiledSteps
+from .noise import strength_of
+from .sums import SummedStep
 
 
 class PlanWalk(CompiledSteps):

@@ -10,18 +10,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SolvergenError
-from .terminal import say
+from ...errors import SolvergenError
+from ..terminal import say
 
 if TYPE_CHECKING:
-    from ..fit.fitted import Fitted
+    from ...fit.fitted import Fitted
 
 
 def is_fitted(target: str) -> bool:
     """Whether a target is a calibrated file."""
     if not target.endswith(".py"):
         return False
-    from ..fit.fitted import is_fitted as found
+    from ...fit.fitted import is_fitted as found
 
     return found(target)
 
@@ -37,7 +37,7 @@ def generate_family(names: list[str], folder: Path, check: bool) -> int:
     Returns:
         1 where `check` is set and a file is missing or stale.
     """
-    from ..writing import write
+    from ...writing import write
 
     status = 0
     for name in names:
@@ -57,8 +57,8 @@ def family_text(name: str) -> str:
     Raises:
         SolvergenError: there is no such table.
     """
-    from ..fit.file import file_text
-    from ..fit.shipped import shipped
+    from ...fit.file import file_text
+    from ...fit.shipped import shipped
 
     kept = shipped(name)
     held = kept.figures[f"{kept.family}/held-out over the best published pair"]
@@ -82,7 +82,7 @@ def explain(args: argparse.Namespace) -> int:
     Raises:
         SolvergenError: a form is asked for that only a derived solver has.
     """
-    from ..fit.fitted import read_fitted
+    from ...fit.fitted import read_fitted
 
     for form in ("latex", "markdown", "derivation"):
         if getattr(args, form):
@@ -162,7 +162,7 @@ def same(args: argparse.Namespace) -> int:
     Raises:
         SolvergenError: one of the two is a spec, whose update depends on the caller's grid.
     """
-    from ..fit.fitted import read_fitted
+    from ...fit.fitted import read_fitted
 
     for one, other in ((args.a, args.b), (args.b, args.a)):
         if not is_fitted(one):
@@ -183,7 +183,7 @@ def same(args: argparse.Namespace) -> int:
 
 def check(targets: list[str]) -> int:
     """Whether calibrated files are as they were made; 1 where one is not."""
-    from ..fit.fitted import faults, read_fitted
+    from ...fit.fitted import faults, read_fitted
 
     status = 0
     for target in targets:
@@ -201,10 +201,10 @@ def check(targets: list[str]) -> int:
 
 def export_diffusers(args: argparse.Namespace) -> int:
     """Write the scheduler file of a calibrated file."""
-    from ..emit.diffusers_file import class_name
-    from ..fit.exported import diffusers_text
-    from ..fit.fitted import read_fitted
-    from ..writing import write
+    from ...emit.diffusers_file import class_name
+    from ...fit.exported import diffusers_text
+    from ...fit.fitted import read_fitted
+    from ...writing import write
 
     fitted = read_fitted(args.spec)
     path = args.out or Path(f"{fitted.name}_scheduler.py")

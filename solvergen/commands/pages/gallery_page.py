@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..catalogue import FAMILIES, Entry
-from ..loading import find
+from ...catalogue import FAMILIES, Entry
+from ...loading import find
 
 REFERENCE = "ddim"
 GRIDS = {"uniform": "uniform in λ", "smooth": "smooth", "arbitrary": "any"}

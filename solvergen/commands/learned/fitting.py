@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SolvergenError
-from ..installing import needs
-from .parsing import command
+from ...errors import SolvergenError
+from ...installing import needs
+from ..parsing import command
 
 if TYPE_CHECKING:
-    from ..fit.table import Table
+    from ...fit.table import Table
 
 
 def add(commands: Any) -> None:
@@ -59,10 +59,10 @@ def _add_calibrate(commands: Any) -> None:
 def run_calibrate(args: argparse.Namespace) -> int:
     """Run the teacher, fit, write the file and its record, print what was measured."""
     needs("torch", "scipy", "safetensors")
-    from ..fit.problems.lookup import cache_folder, problem
-    from ..fit.tune import calibrate, table_name
-    from ..spec.file_name import name_refusal
-    from ..writing import promised
+    from ...fit.problems.lookup import cache_folder, problem
+    from ...fit.tune import calibrate, table_name
+    from ...spec.file_name import name_refusal
+    from ...writing import promised
 
     if args.out.suffix != ".py":
         raise SolvergenError(f"--out must be a Python file; found {args.out}")
@@ -135,9 +135,9 @@ def _add_search(commands: Any) -> None:
 def run_search(args: argparse.Namespace) -> int:
     """Fit the tables that are not there yet, one after the other, or measure those that are."""
     needs("torch", "scipy", "sklearn")
-    from ..fit.search import search
-    from ..fit.shipped import FOLDER, KINDS, names, shipped
-    from ..writing import promised
+    from ...fit.search import search
+    from ...fit.shipped import FOLDER, KINDS, names, shipped
+    from ...writing import promised
 
     folder = args.out or FOLDER
     kinds = [k for k, (family, sums) in KINDS.items() if (family, sums) == (args.family, args.sums)]
@@ -186,8 +186,8 @@ def run_search(args: argparse.Namespace) -> int:
 
 def _measured(kind: str, table: Table, fit: dict[str, float], folder: Path) -> str:
     """Measure a table on held-out problems, write it, and say both."""
-    from ..fit.search import compared, families, made
-    from ..fit.shipped import write_shipped
+    from ...fit.search import compared, families, made
+    from ...fit.shipped import write_shipped
 
     held = {name: compared(table, name, tell=progress) for name in families(kind)}
     progress("")
@@ -220,8 +220,8 @@ def _add_fit_grid(commands: Any) -> None:
 def run_fit_grid(args: argparse.Namespace) -> int:
     """Find a grid and print its levels."""
     needs("torch", "scipy")
-    from ..fit.grids.methods import fitted_grid
-    from ..fit.problems.lookup import problem
+    from ...fit.grids.methods import fitted_grid
+    from ...fit.problems.lookup import problem
 
     found = fitted_grid(
         args.method,
@@ -282,12 +282,12 @@ def _add_fit_statistics(commands: Any) -> None:
 def run_fit_statistics(args: argparse.Namespace) -> int:
     """Take ends of trajectories as data, measure, write the tensors and the sampler."""
     needs("torch", "scipy", "safetensors")
-    from ..fit.problems.lookup import cache_folder, problem
-    from ..fit.statistics.estimate import estimate, fits
-    from ..fit.statistics.file import written
-    from ..fit.teacher import taught
-    from ..spec.file_name import name_refusal
-    from ..writing import promised
+    from ...fit.problems.lookup import cache_folder, problem
+    from ...fit.statistics.estimate import estimate, fits
+    from ...fit.statistics.file import written
+    from ...fit.teacher import taught
+    from ...spec.file_name import name_refusal
+    from ...writing import promised
 
     if args.out.suffix != ".safetensors":
         raise SolvergenError(f"--out must be a safetensors file; found {args.out}")

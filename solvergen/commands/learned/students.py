@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..errors import SolvergenError, SpecError
-from ..installing import install
-from .parsing import command
+from ...errors import SolvergenError, SpecError
+from ...installing import install
+from ..parsing import command
 
 
 def add(commands: Any, chosen: str | None) -> None:
@@ -71,7 +71,7 @@ def _light_threads() -> None:
 
 def run_recipes(args: argparse.Namespace) -> int:
     """The recipes as a table or as JSON."""
-    from ..distil.recipe import names, read_recipe
+    from ...distil.recipe import names, read_recipe
 
     rows = []
     for name in names():
@@ -99,7 +99,7 @@ def run_recipes(args: argparse.Namespace) -> int:
 
 def run_train(args: argparse.Namespace) -> int:
     """Train, export, and say how to go on."""
-    from ..distil.recipe import read_recipe
+    from ...distil.recipe import read_recipe
 
     recipe = read_recipe(args.recipe)
     folder = args.out or Path("students") / recipe.name
@@ -114,9 +114,9 @@ def run_train(args: argparse.Namespace) -> int:
             raise SolvergenError(f"{name} {value}: at least 1")
     _light_threads()
     _require_torch()
-    from ..distil.checkpoint import FILE as CHECKPOINT
-    from ..distil.export import export
-    from ..distil.train import train
+    from ...distil.checkpoint import FILE as CHECKPOINT
+    from ...distil.export import export
+    from ...distil.train import train
 
     if (folder / CHECKPOINT).is_file() and not args.resume:
         raise SolvergenError(
@@ -125,7 +125,7 @@ def run_train(args: argparse.Namespace) -> int:
     seed = recipe.training["seeds"][0] if args.seed is None else args.seed
     engine = None
     if args.accelerate:
-        from ..distil.engine import Accelerated
+        from ...distil.engine import Accelerated
 
         engine = Accelerated()
     made = train(
@@ -166,12 +166,12 @@ def lint(target: str) -> str:
     Raises:
         SpecError: it cannot be read, or its teacher is worse than its own claim.
     """
-    from ..distil.recipe import read_recipe
+    from ...distil.recipe import read_recipe
 
     recipe = read_recipe(target)
     _light_threads()
     _require_torch()
-    from ..distil.limits import limits
+    from ...distil.limits import limits
 
     try:
         found = limits(recipe, full=False)
@@ -180,7 +180,7 @@ def lint(target: str) -> str:
     except SolvergenError as error:
         raise SpecError(str(error), recipe.path) from None
     if found.refused:
-        from ..spec.text.locate import Locator
+        from ...spec.text.locate import Locator
 
         locator = Locator(Path(recipe.path).read_text(encoding="utf-8"))
         line, column, width = locator.find(("claim", "endpoint_error"))
@@ -191,15 +191,15 @@ def lint(target: str) -> str:
 
 def explain(target: str, as_json: bool) -> int:
     """The limit, the budget and the warnings of a recipe."""
-    from ..distil.recipe import read_recipe
+    from ...distil.recipe import read_recipe
 
     recipe = read_recipe(target)
     _light_threads()
     _require_torch()
     from dataclasses import asdict
 
-    from ..distil.budget import budget_lines
-    from ..distil.limits import limits
+    from ...distil.budget import budget_lines
+    from ...distil.limits import limits
 
     found = limits(recipe)
     if as_json:
@@ -213,7 +213,7 @@ def run_export(args: argparse.Namespace) -> int:
     """A student's folder for another program."""
     _light_threads()
     _require_torch()
-    from ..distil.hosts_folder import comfyui_folder, diffusers_folder
+    from ...distil.hosts_folder import comfyui_folder, diffusers_folder
 
     out = args.out or args.folder.with_name(f"{args.folder.name}-{args.host}")
     if args.host == "comfyui":
@@ -226,9 +226,9 @@ def run_export(args: argparse.Namespace) -> int:
 
 def _scheduler() -> str:
     """The scheduler of multistep consistency sampling, as `export diffusers` writes it."""
-    from ..emit.diffusers_file import diffusers_file
-    from ..loading import load
-    from ..proof import proved
+    from ...emit.diffusers_file import diffusers_file
+    from ...loading import load
+    from ...proof import proved
 
     known = load("consistency_multistep")
     return diffusers_file(known.solver, known.program, proved(known).theory, known.spec)

@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-from .diffusers_config import logger
-from .diffusers_grid import threshold
-from .diffusers_mixing import NoiseMixing
-from .diffusers_noise import noise_source
-from .diffusers_output import ONE_RESULT, StepOutput
-from .diffusers_sums import SummedStep, summed_steps
-from .memory import Recycler
+from ..memory import Recycler
+from .config import logger
+from .grid import threshold
+from .mixing import NoiseMixing
+from .noise import noise_source
+from .output import ONE_RESULT, StepOutput
+from .sums import SummedStep, summed_steps
 
 HALF = "; float16 overflows easily: run the network in bfloat16 or float32"
 LARGE = 2**20  # entries of a state from which on memory is used again on a CPU

@@ -10,7 +10,7 @@ from typing import Any
 import diffusers
 from diffusers.utils import logging
 
-from .diffusers_grid import SHAPES
+from .grid import SHAPES
 
 logger = logging.get_logger(__name__)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from .diffusers_grid import level_at
-from .diffusers_walk import PlanWalk
+from .grid import level_at
+from .walk import PlanWalk
 
 
 class NoiseMixing(PlanWalk):

@@ -1,0 +1,1 @@
+"""Commands about learned numbers: fits, calibrated files, tables, students."""
