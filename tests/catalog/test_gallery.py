@@ -166,7 +166,7 @@ def test_measured_errors_fall_with_evaluations():
 def test_page_without_errors_needs_no_torch(tmp_path):
     code = (
         "import argparse, sys\n"
-        "from solvergen.commands import gallery\n"
+        "from solvergen.commands.pages import gallery\n"
         "parser = argparse.ArgumentParser()\n"
         "gallery.add(parser.add_subparsers())\n"
         f"args = parser.parse_args(['gallery', '--html', {str(tmp_path / 'g.html')!r}, '--no-errors', 'ddim'])\n"

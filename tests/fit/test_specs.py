@@ -379,7 +379,7 @@ def test_ctrl_c_ends_a_fit_in_words(after, tmp_path):
     (tmp_path / "rule.toml").write_text(spec(1, history=1))
     (tmp_path / "slow.py").write_text(SLOW)
     talk = (
-        "import sys; from solvergen.commands import fitting;"
+        "import sys; from solvergen.commands.learned import fitting;"
         "fitting.progress = lambda line: print(line, file=sys.stderr, flush=True);"
         "from solvergen.cli import main; sys.exit(main(sys.argv[1:]))"
     )
