@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,10 @@ import torch
 
 from solvergen.fit.grids import dmn, gits, klub, own
 from solvergen.fit.grids.methods import fitted_grid, searched
+from solvergen.fit.grids.path import exact_path, nearest, slopes
+from solvergen.fit.problems.families import family
+from solvergen.fit.problems.mixture import centred
+from solvergen.fit.published import level_lists
 from solvergen.grids import kl_optimal, optimised
 
 
@@ -141,14 +146,84 @@ def test_kl_optimal_for_a_deviation_is_best_for_euler_on_that_gaussian():
             assert spread(moved) < spread(fitted) < exact
 
 
-def test_own_beats_gits_and_best_is_best(mixture):
+def errors(problem, path, solver, steps, held, ours=("own", "best")):
+    """Of the grids, at starts that none of them has seen."""
+    grids = {
+        "gits": fitted_grid("gits", problem, steps, points=len(path.levels)).levels,
+        "dmn": fitted_grid("dmn", problem, steps).levels,
+    }
+    found = {name: nearest(path, levels) for name, levels in grids.items()}
+    found |= {name: searched(name, path, solver, steps)[1] for name in ours}
+    return {k: own.end_error(held, own.sampler(solver), index) for k, index in found.items()}
+
+
+def test_own_beats_gits_and_dmn(mixture):
     problem = mixture.problem()
-    path = own.exact_path(problem, problem.noise(16, 3), 61)
+    path, held = (exact_path(problem, problem.noise(n, n), 29, dense=120) for n in (8, 32))
+    error = errors(problem, path, "dpmpp_2m", 6, held, ["own"])
+    assert error["own"] < min(error["gits"], error["dmn"])
+
+
+def test_own_is_not_worse_than_a_plain_grid_where_errors_are_large(mixture):
+    """With two steps the first order says little."""
+    problem = mixture.problem()
+    path = exact_path(problem, problem.noise(4, 0), 13, dense=60)
+    value, index = searched("own", path, "dpmpp_2m", 2)
     sample = own.sampler("dpmpp_2m")
-    _, index = searched("own", path, "dpmpp_2m", 6)
-    least, _ = searched("best", path, "dpmpp_2m", 6)
-    other = own.nearest(path, fitted_grid("gits", problem, 6, starts=16).levels)
-    assert least <= own.end_error(path, sample, index) < own.end_error(path, sample, other)
+    plain = [nearest(path, levels) for levels in level_lists(problem, 2).values()]
+    assert value == own.end_error(path, sample, index)
+    assert value <= min(own.end_error(path, sample, other) for other in plain)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("index", [0, 1, 3])
+def test_own_beats_gits_and_dmn_on_held_out_mixtures(index):
+    """The table of docs/learned.md."""
+    problem = family("generic", "held-out", index + 1)[index].problem()
+    path, held = (exact_path(problem, problem.noise(n, k), 101) for n, k in ((64, 0), (512, 1)))
+    for solver, steps in itertools.product(("dpmpp_2m", "dpmpp_3m"), (6, 8, 10)):
+        error = errors(problem, path, solver, steps, held)
+        assert error["own"] < min(error["gits"], error["dmn"]), (solver, steps, error)
+
+
+def test_first_order_error_of_a_gaussian_is_its_error():
+    """D is linear, so the recursion is the run: in the directions of each sample, and outside of them."""
+    one = torch.ones(1, dtype=torch.float64)
+    problem = centred("gaussian", one, 0 * one[None].expand(1, 5), one[None].expand(1, 5)).problem()
+    path = exact_path(problem, problem.noise(3, 0), 41)
+    sample = own.sampler("dpmpp_3m")
+    index = (0, 6, 11, 19, 24, 33, 40)
+    for directions in (2, 5):
+        error = own.global_error(path, slopes(path, directions), sample, index)
+        assert own.size(error) == pytest.approx(own.end_error(path, sample, index), rel=1e-9)
+
+
+def test_first_order_error_is_that_of_small_errors(mixture):
+    problem = mixture.problem()
+    path = exact_path(problem, problem.noise(8, 0), 61)
+    model = slopes(path)
+    sample = own.sampler("dpmpp_2m")
+    apart = []
+    for every in (6, 2):
+        index = range(0, 61, every)
+        true, found = (
+            own.end_error(path, sample, index),
+            own.size(own.global_error(path, model, sample, index)),
+        )
+        apart.append(abs(found / true - 1))
+    assert apart[1] < 0.02 and apart[1] < apart[0]
+    blunt = own.size(own.global_error(path, slopes(path, 1), sample, index))
+    assert abs(blunt / true - 1) > 2 * apart[1]
+
+
+def test_slopes_of_a_model_without_a_derivative(mixture):
+    """Forward mode and differences agree with the known derivative."""
+    problem = mixture.problem()
+    path = exact_path(problem, problem.noise(2, 0), 3, dense=24)
+    known = slopes(path).inside
+    for change in ({}, {"forward": False}):
+        other = replace(path, problem=replace(problem, derivative=None, **change))
+        torch.testing.assert_close(slopes(other).inside, known, atol=1e-5, rtol=0)
 
 
 def test_step_weights_are_the_rule(mixture):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -18,8 +19,11 @@ from ..problem import Problem, finite, moments, remembered
 from ..published import level_lists
 from ..teacher import taught
 from . import dmn, gits, klub, own
+from .path import ExactPath, exact_path, nearest, slopes
 
 FINEST = 1001  # points of a fine grid; costs are found for every pair of them
+BEGINS = 3  # grids from which an exchange begins: those with the least objective
+RUNS = 32  # grids that *own* runs: those with the least first-order error
 METHODS = ("gits", "boss", "oss", "klub", "dmn", "own", "best")
 
 
@@ -95,39 +99,51 @@ def fitted_grid(
     if method in ("boss", "oss"):
         return _in_flow_time(method, problem, x / problem.sigma_max, steps, points)
     problem = with_deviation(problem, starts, seed)
-    path = own.exact_path(problem, problem.noise(starts, seed), points)
+    path = exact_path(problem, problem.noise(starts, seed), points)
     value, index = searched(method, path, solver, steps, tell)
-    name = "bound" if method == "own" else "error"
-    return FittedGrid([float(v) for v in path.levels[list(index)]], name, value)
+    return FittedGrid([float(v) for v in path.levels[list(index)]], "error", value)
 
 
 def searched(
     method: str,
-    path: own.ExactPath,
+    path: ExactPath,
     solver: str,
     steps: int,
     tell: Callable[[str], None] = lambda line: None,
 ) -> tuple[float, tuple[int, ...]]:
-    """The exchange for *own* or *best*, from the published grids and, for *best*, from *own*."""
-    sample = own.sampler(solver)
+    """The exchange for *own* or *best*, from grids that know no model and, for *best*, from *own*.
 
-    def bound(index: Sequence[int]) -> float:
-        return own.global_bound(path, sample, index)
+    What *own* minimises holds for small errors. So the grids with the least of it, and those from which
+    they were looked for, are each run once on the path's starts, and the best of them is taken.
+
+    Returns:
+        The rms error of the solver at the path's starts, and the grid as indices of the path.
+    """
+    sample = own.sampler(solver)
+    plain = {nearest(path, levels) for levels in level_lists(path.problem, steps).values()}
+    ends = (-math.log(path.levels[0]), -math.log(path.levels[-1]))
+    plain.add(nearest(path, _levels(dmn.dmn_grid(dmn.Bound(), steps, *ends))))
 
     def error(index: Sequence[int]) -> float:
         return own.end_error(path, sample, index)
 
-    objective = bound if method == "own" else error
-    lists = level_lists(path.problem, steps)
-    begins = [own.nearest(path, levels) for levels in lists.values()]
+    if method == "own":
+        model = slopes(path)
+
+        def objective(index: Sequence[int]) -> float:
+            return own.size(own.global_error(path, model, sample, index))
+
+    else:
+        plain.add(searched("own", path, solver, steps)[1])
+        objective = error
+    known: dict[tuple[int, ...], float] = {}
+    for begin in sorted(plain, key=objective)[:BEGINS]:
+        value, _ = own.exchanged(objective, begin, len(path.levels), known)
+        tell(f"{method}: {value:.4g}")
     if method == "best":
-        begins.append(searched("own", path, solver, steps)[1])
-    begins = sorted(set(begins), key=objective)[:3]
-    found = []
-    for begin in begins:
-        found.append(own.exchanged(objective, begin, len(path.levels)))
-        tell(f"{method}: {found[-1][0]:.4g}")
-    return min(found)
+        return min((value, index) for index, value in known.items())
+    least = heapq.nsmallest(RUNS, known, key=known.__getitem__)
+    return min((error(index), index) for index in {*least, *plain})
 
 
 def with_deviation(problem: Problem, starts: int, seed: int) -> Problem:
