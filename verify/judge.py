@@ -159,6 +159,9 @@ def _judged(
     if own := target.stated.get("PER_SAMPLE"):
         held = f"held fixed, the same for all samples: {', '.join(own)}, which a run may ask for sample by sample"
         verdict = replace(verdict, findings=(*verdict.findings, held))
+    if own := target.stated.get("PER_ELEMENT"):
+        held = f"held fixed, the same for all elements: {', '.join(own)}, which a run may have for each element"
+        verdict = replace(verdict, findings=(*verdict.findings, held))
     if target.adaptive is not None or audited.amplitude < 1:
         pair = embedded(target.adaptive or target.run)
         # what bites at large outputs may be a clamp as well

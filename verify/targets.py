@@ -81,6 +81,7 @@ STATED = (
     "CALLED",
     "FIRST",
     "PER_SAMPLE",
+    "PER_ELEMENT",
 )
 # constants of a calibrated file
 TABLE = ("EVALUATIONS", "LEVELS", "SHARES", "SIGMAS", "MEAN", "STD", "DEFECTS")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import mpmath
+from sympy import Expr
 
 from ..errors import DeriveError
 from ..expr.arithmetic import symbols
@@ -39,6 +40,8 @@ def check_numbers(solver: Solver) -> None:
     for parameter in varying:
         if parameter.per == "sample":
             _check_sample(parameter, solver)
+        if parameter.per == "element":
+            _check_element(parameter, solver)
     lists = [p for p in varying if p.values]
     if not lists:
         return
@@ -67,6 +70,74 @@ def _check_sample(parameter: Parameter, solver: Solver) -> None:
             'before; write per = "step"',
             where,
         )
+
+
+def _check_element(parameter: Parameter, solver: Solver) -> None:
+    """Refuse arrays where they would meet the model's derivative, with which they do not commute.
+
+    A step of one evaluation is linear in exact outputs: an array stands before each, as a number does, and
+    what is proved for numbers holds for arrays. An output of a state that an array has changed brings J b,
+    where the proof has b J.
+    """
+    where = ("parameters", parameter.name, "per")
+    others = [p.name for p in solver.parameters if p.per == "sample"]
+    if others:
+        raise DeriveError(
+            f'per = "element" beside per = "sample" (`{others[0]}`): a file takes one of the two',
+            where,
+        )
+    level = solver.call.level if solver.call else None
+    if level is not None and parameter.name in symbols(level):
+        raise DeriveError(
+            f"a sample is passed to the model at one level, and [call] level needs `{parameter.name}` of each "
+            'element; write per = "step"',
+            where,
+        )
+    if solver.noise or solver.memory or solver.sweeps or solver.coupled:
+        raise DeriveError(
+            'per = "element" takes no [noise], no sweeps, no [memory] and no [coupled]; write per = "step"',
+            where,
+        )
+
+
+def check_elements(program: Program) -> None:
+    """Refuse arrays of numbers in steps of several evaluations, and weights not of degree one in them.
+
+    Raises:
+        DeriveError: naming what is in the way.
+    """
+    names = program.by_element
+    if not names:
+        return
+    where = ("parameters", names[0], "per")
+    steps = (*program.steps, *(step for rest in program.remainder for step in rest))
+    for row in (row for step in steps for row in step.rows):
+        if row.carry or any(step.stages or step.corrector for step in steps):
+            found = "past states" if row.carry else "stages or a corrector, of its start or end too"
+            raise DeriveError(
+                f'per = "element" takes steps of one evaluation alone, and this solver has {found}; write '
+                'per = "step"',
+                where,
+            )
+        for weight in row.expressions:
+            if not _of_degree_one(weight, names):
+                raise DeriveError(
+                    f"a weight is {show(weight)}, which is not of degree one in {', '.join(names)} together; "
+                    'per = "element" needs it, so write per = "step" or another weight',
+                    where,
+                )
+
+
+def _of_degree_one(expr: Expr, names: tuple[str, ...]) -> bool:
+    """Whether names stand in an expression in sums and with factors that are free of them alone."""
+    if not symbols(expr) & set(names):
+        return True
+    if expr.is_Add:
+        return all(_of_degree_one(part, names) for part in expr.args)
+    if expr.is_Mul:
+        holding = [part for part in expr.args if symbols(part) & set(names)]
+        return len(holding) == 1 and _of_degree_one(holding[0], names)
+    return bool(expr.is_Symbol)
 
 
 def check_calls(solver: Solver, program: Program) -> None:

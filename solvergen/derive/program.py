@@ -32,7 +32,7 @@ from .coordinates import further, located
 from .corrected import closed, swept
 from .coupled import SECOND, begun, check_coupled, second, starts_inside, written_out
 from .langevin import langevin, langevin_to_zero
-from .learned import check_calls, check_fitted, check_numbers
+from .learned import check_calls, check_elements, check_fitted, check_numbers
 from .memory import check_memory, remembered, remembering
 from .noise import noisy
 from .own_linear import as_run, in_lambda, own_linear, serving
@@ -136,6 +136,7 @@ class _Deriver:
         if self.context.linear is not None:
             program = as_run(replace(program, linear=self.context.linear))
         check_calls(solver, program)
+        check_elements(program)
         check_fitted(solver, program)
         return program
 

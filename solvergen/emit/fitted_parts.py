@@ -37,8 +37,8 @@ def definitions(program: Program) -> list[str]:
 
 
 def sampled(program: Program) -> dict[str, str]:
-    """The numbers that may differ from sample to sample, and what plans a run with them."""
-    own = program.by_sample
+    """The numbers that may differ within a batch, and what plans a run with them."""
+    own = program.by_sample or program.by_element
     others = [p.name for p in program.parameters if p.name not in own] + list(statistics(program))
     given = "".join(f"{name}={name}, " for name in others)
     return {
@@ -48,7 +48,10 @@ def sampled(program: Program) -> dict[str, str]:
 
 
 def late(program: Program, static: Static) -> list[str]:
-    """The definitions of a run with numbers of their own for every sample."""
+    """The definitions of a run with numbers of their own for every sample, or for every element."""
+    if program.by_element:
+        names = ("by_element", "element_numbers", "integrate_by_element")
+        return [definition("elements", name, static) for name in names]
     if not program.by_sample:
         return []
     names = ("by_sample", "at_step", "integrate_by_sample")
@@ -127,12 +130,16 @@ def constants(program: Program, theory: Mapping[str, Any] | None) -> list[str]:
             f"KEPT_ORDER = {max(kept, 0)}",
         ]
     if program.by_sample:
-        shown = ", ".join(f'"{name}"' for name in program.by_sample)
-        shown += "," if len(program.by_sample) == 1 else ""
         found += [
             "# Each a number, a list of one a step, a tensor (batch,) or (steps, batch), or a callable",
             "# (i, x, denoised) that is asked after the first model call of step i.",
-            f"PER_SAMPLE = ({shown})",
+            _names("PER_SAMPLE", program.by_sample),
+        ]
+    if program.by_element:
+        found += [
+            "# Each a number, a list of one a step, or a tensor of the shape of a sample (any dimension may",
+            "# be 1) or of one such a step.",
+            _names("PER_ELEMENT", program.by_element),
         ]
     if program.length is not None:
         found.append(f"STEPS = {program.length}")
@@ -158,6 +165,11 @@ def constants(program: Program, theory: Mapping[str, Any] | None) -> list[str]:
             f"GAIN = {_short(max(step.gain for step in steps))!r}",
         ]
     return found
+
+
+def _names(constant: str, names: tuple[str, ...]) -> str:
+    shown = ", ".join(f'"{name}"' for name in names)
+    return f"{constant} = ({shown}{',' * (len(names) == 1)})"
 
 
 def _called(program: Program) -> list[str]:

@@ -218,6 +218,8 @@ def _varying(program: Program, latex: bool) -> str:
     said = "one number for each step n" if len(program.varying) == 1 else "a number for each step n"
     if program.by_sample == program.varying:
         said += ", or for each step and sample"
+    if program.by_element == program.varying:
+        said += ", or for each step and element"
     return rf"{names}:\ \text{{{said}}}" if latex else f"{names}: {said}"
 
 

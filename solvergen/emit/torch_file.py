@@ -94,6 +94,7 @@ def _static(solver: Solver, plan: FilePlan) -> Static:
         "LANGEVIN": bool(openings),
         "PATH": bool(strength),
         "BY_SAMPLE": bool(program.by_sample),
+        "BY_ELEMENT": bool(program.by_element),
     }
     levels = noise_parts.RISING if program.jumps else noise_parts.FALLING
     texts = {"OPENING": str(openings), "STRENGTH": strength, "LEVELS": levels}

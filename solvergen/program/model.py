@@ -89,6 +89,11 @@ class Program:
         return tuple(p.name for p in self.late)
 
     @property
+    def by_element(self) -> tuple[str, ...]:
+        """Names of the parameters that may differ from element to element of a sample."""
+        return tuple(p.name for p in self.parameters if p.per == "element")
+
+    @property
     def length(self) -> int | None:
         """The number of steps that its grid or its numbers are made for, if there is one."""
         if self.levels:

@@ -20,8 +20,8 @@ MAX_LENGTH = 64  # most steps that a table of numbers is kept for
 class Parameter:
     """A free constant: its default and its bounds (``None`` where unbounded).
 
-    One that differs from step to step has `per` = "step", or "sample" where it may differ from sample to
-    sample too, and `values` where they are known.
+    One that differs from step to step has `per` = "step", or "sample" or "element" where it may differ from
+    sample to sample or from element to element too, and `values` where they are known.
     """
 
     name: str
@@ -36,10 +36,11 @@ class Parameter:
     per: Annotated[
         str,
         Key(
-            Text(("step", "sample")),
+            Text(("step", "sample", "element")),
             "step: one number for each step of the run; what is proved holds for all of them. sample: "
             "besides, samplers take a number for each sample of the batch, as a tensor or from a callable "
-            "(i, x, denoised) that is asked after the first model call of step i.",
+            "(i, x, denoised) that is asked after the first model call of step i. element: samplers take arrays "
+            "of the shape of a sample, such as a number for each channel; weights are of degree one in them.",
             '"step"',
         ),
     ] = ""

@@ -22,6 +22,7 @@ OPENING: tuple[int, ...] = ()  # kinds of rows that begin a step
 STRENGTH = 1.0  # the strength of its noise
 LEVELS: tuple[float, ...] = ()  # sigma / alpha at the points of the grid that it is made for
 BY_SAMPLE = False  # whether some of its numbers may differ from sample to sample
+BY_ELEMENT = False  # whether some of its numbers may differ from element to element
 LATE: dict[str, Any] = {}  # those numbers by name
 PLANNED: Any = None  # what makes a plan of them
 REPEATS: dict[int, int] = {}  # how many calls before a call its stage was called last

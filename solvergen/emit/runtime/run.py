@@ -2,7 +2,8 @@
 
 import torch
 
-from .choices import ANALYTIC, BY_SAMPLE, LATE, LIFTED, PLANNED, coefficients, step
+from .choices import ANALYTIC, BY_ELEMENT, BY_SAMPLE, LATE, LIFTED, PLANNED, coefficients, step
+from .elements import by_element, integrate_by_element
 from .first import begun
 from .sampled import by_sample, integrate_by_sample
 from .stepping import check, check_state
@@ -88,5 +89,9 @@ def sample(
         late, planned = LATE, PLANNED
         if by_sample(late.values()):
             return integrate_by_sample(model, x, planned, late, extra_args, callback)
+    if BY_ELEMENT:
+        late, planned = LATE, PLANNED
+        if by_element(late.values()):
+            return integrate_by_element(model, x, planned, late, extra_args, callback)
     plan = coefficients(sigmas, alphas, **parameters)
     return integrate(model, x, plan, extra_args, callback)
