@@ -412,23 +412,28 @@ def by_sample(values):
 
     def own(value):
         if isinstance(value, (list, tuple)):
-            return any(map(own, value))
-        return callable(value) or (torch.is_tensor(value) and value.ndim > 0)
+            return any(isinstance(entry, (list, tuple)) or own(entry) for entry in value)
+        return callable(value) or getattr(value, "ndim", 0) > 0
 
     return any(map(own, values))
 
 
 def at_step(name, value, i, x, denoised):
     """The numbers of step i, one for each sample, as floats."""
-    if isinstance(value, (list, tuple)) or (torch.is_tensor(value) and value.ndim == 2):
+    if isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) == 2:
         value = value[i]
     if callable(value):
         value = value(i, x, denoised)
     try:
-        found = torch.as_tensor(value).detach().double().cpu().expand(len(x)).tolist()
-        if all(map(math.isfinite, found)):
-            return found
-        told = "found NaN or infinity"
+        wide = None if hasattr(value, "dtype") else torch.float64  # plain numbers have no other
+        found = torch.as_tensor(value, dtype=wide).detach()
+        if found.is_complex() or found.is_meta:
+            told = "found " + ("complex numbers" if found.is_complex() else "a meta tensor")
+        else:
+            found = found.double().cpu().expand(len(x)).tolist()
+            if all(map(math.isfinite, found)):
+                return found
+            told = "found NaN or infinity"
     except (TypeError, ValueError, RuntimeError):
         told = f"found {tuple(value.shape) if torch.is_tensor(value) else repr(value)}"
     raise ValueError(
@@ -451,7 +456,7 @@ def integrate_by_sample(model, x, planned, values, extra_args=None, callback=Non
         return x
     steps = plan.steps[-1] + 1
     for name, value in values.items():
-        listed = isinstance(value, (list, tuple)) or (torch.is_tensor(value) and value.ndim == 2)
+        listed = isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) == 2
         if listed and len(value) != steps:
             told = f"{name} holds {len(value)} entries, one a step, and the grid has {steps} steps"
             raise ValueError(told)
@@ -474,12 +479,15 @@ def integrate_by_sample(model, x, planned, values, extra_args=None, callback=Non
                     own[name].append(number)
             opened, made, alike = k, {}, []
             ends = [place for place, at in enumerate(plan.steps) if at == i]
-            for own in known:
+            for place, own in enumerate(known):
                 key = tuple(map(tuple, own.values()))
                 if key not in made:
                     later = steps - i - 1  # what comes after a step does not change its rows
                     whole = {name: v + v[-1:] * later for name, v in own.items()}
-                    made[key] = len(made), planned(**whole)
+                    try:
+                        made[key] = len(made), planned(**whole)
+                    except ValueError as error:
+                        raise ValueError(f"sample {place}, step {i}: {error}") from None
                 alike.append(made[key][0])
             index = torch.tensor(alike)
             rows = [[own[place] for _, own in made.values()] for place in ends]

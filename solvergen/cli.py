@@ -81,7 +81,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     gc.set_threshold(COLLECTED_AT)
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = parser(words[0] if words else None).parse_args(words)
+        root = parser(words[0] if words else None)
+        args, rest = root.parse_known_args(words)
+        if rest:  # with the usage of the command, where argparse itself shows that of the root
+            getattr(args, "used", root).error(f"unrecognized arguments: {' '.join(rest)}")
         return int(args.handler(args))
     except SolvergenError as error:
         complain(f"error: {error}")
@@ -117,6 +120,8 @@ def parser(chosen: str | None = None) -> argparse.ArgumentParser:
         room.add(commands)
     judging.add(commands, chosen)
     students.add(commands, chosen)
+    for one in commands.choices.values():
+        one.set_defaults(used=one)
     return root
 
 

@@ -27,11 +27,11 @@ def add(commands: Any) -> None:
     diffusers = hosts.add_parser("diffusers", help="a scheduler in one file")
     diffusers.add_argument("spec", metavar="SPEC")
     diffusers.add_argument("--out", type=Path, metavar="FILE", help="NAME_scheduler.py by default")
-    diffusers.set_defaults(handler=run_diffusers)
+    diffusers.set_defaults(handler=run_diffusers, used=diffusers)
     comfyui = hosts.add_parser("comfyui", help="a custom-node folder")
     comfyui.add_argument("folder", type=Path, metavar="DIR")
     comfyui.add_argument("specs", nargs="+", metavar="SPEC")
-    comfyui.set_defaults(handler=run_comfyui)
+    comfyui.set_defaults(handler=run_comfyui, used=comfyui)
     students.add_export(hosts)
 
 
@@ -57,6 +57,11 @@ def run_comfyui(args: argparse.Namespace) -> int:
     from ..emit.comfyui_folder import comfyui_folder
     from ..writing import write
 
+    if args.folder.is_file() or any(Path(target).is_dir() for target in args.specs):
+        raise SolvergenError(
+            "the folder comes first and the solvers after it: solvergen export comfyui DIR SPEC ...; found "
+            f"{args.folder} {' '.join(args.specs)}"
+        )
     samplers: dict[str, str] = {}
     parameters: dict[str, tuple[Parameter, ...]] = {}
     for target in args.specs:

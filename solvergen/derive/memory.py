@@ -38,7 +38,7 @@ def remembered(memory: Memory, context: Context) -> tuple[Term, ...]:
     """
     rule = _as_rule(memory)
     coordinate = context.resolve(rule)
-    sources = memory.nodes or tuple(source for source, _ in memory.weights)
+    sources = tuple(memory.nodes) or tuple(source for source, _ in memory.weights)
     key = "nodes" if memory.nodes else "weights"
     for source in sources:
         if source != "n" and not source.startswith("n-"):
@@ -64,6 +64,12 @@ def remembered(memory: Memory, context: Context) -> tuple[Term, ...]:
         if weight != ZERO
     )
     _check(memory, terms, context)
+    if sources == ("n",):
+        raise DeriveError(
+            "this memory keeps every evaluation as it comes, as a solver without one does; name an older node "
+            "too, or remove [memory]",
+            (*memory.where, key),
+        )
     return terms
 
 

@@ -204,6 +204,8 @@ class _Reader:
         """The value that a table fills, its keys checked one by one and together."""
         cls = table.of
         assert cls is not None
+        if isinstance(raw, list) and raw and isinstance(raw[0], dict):
+            self.fail((*path, 0), f"write {table.header} with one bracket: there is one such table")
         if not isinstance(raw, dict):
             remedy = f"write {table.header.replace('NAME', str(path[-1]))} on a line of its own"
             self.fail(path, f"must be a table, found {shown(raw)}; {remedy}")

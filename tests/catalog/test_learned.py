@@ -89,13 +89,24 @@ def test_amed_with_numbers_per_sample(run):
         (lambda *_: torch.tensor([0.5, math.nan]), "found NaN"),
         (lambda *_: "half", "found 'half'"),
         ([torch.tensor([0.5, 0.5])], "r holds 1 entries, one a step, and the grid has 5 steps"),
-        (lambda *_: torch.tensor([0.5, 1.5]), "r must satisfy 0 < r < 1"),
+        (lambda *_: torch.tensor([0.5, 1.5]), "sample 1, step 0: r must satisfy 0 < r < 1"),
+        (torch.tensor([0.5, 0.5j]), "found complex numbers"),
+        (torch.empty(2, device="meta"), "found a meta tensor"),
+        (torch.tensor([0.5, 0.5, 0.5]).numpy(), "one for each of 2 samples; found "),
     ],
 )
 def test_numbers_per_sample_that_cannot_be_used_are_named(value, said):
     sample, grid = imported(GENERATED / "amed_solver.py").sample, PEERS["amed"]["grids"]["karras5"]
     with pytest.raises(ValueError, match=said):
         sample(each, start_of(grid), grid, r=value)
+
+
+def test_numbers_per_sample_from_numpy_and_lists():
+    sample, grid = imported(GENERATED / "amed_solver.py").sample, PEERS["amed"]["grids"]["karras5"]
+    own = torch.tensor([0.4, 0.6], dtype=torch.float64)
+    end = sample(each, start_of(grid), grid, r=own)
+    for value in (own.numpy(), [own.tolist()] * (len(grid) - 1)):
+        assert torch.equal(sample(each, start_of(grid), grid, r=value), end)
 
 
 def test_numbers_of_no_samples():

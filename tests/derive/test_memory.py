@@ -78,6 +78,8 @@ def test_weights_say_the_same_as_a_polynomial():
 def test_numbers_for_which_it_dies_out():
     report = analyse(program(f'{THREE}at = "rho"\n'))
     assert report.forgets == "rho between 0.3333 and 1.333, in any order on equal steps"
+    half = 'weights = { n = "rho", n-1 = "1 - rho" }\n'
+    assert "rho between 0 and 2" in analyse(program(half)).forgets
     for value, order in (("5/4", 1), ("27/20", 0), ("1/100", 1), ("0", 0)):
         fixed = RATIO.replace("1", f'"{value}"')
         assert orders(f'{THREE}at = "rho"\n', fixed) == {order}, value
@@ -142,6 +144,7 @@ def test_with_ratios_of_one_nothing_changes():
 @pytest.mark.parametrize(
     ("memory", "rest", "said"),
     [
+        ('nodes = ["n"]\nat = "1/2"\n', "", "keeps every evaluation as it comes"),
         ('nodes = ["n-1", "n-2"]\nat = "1/2"\n', "", "never takes a new evaluation in"),
         ('nodes = ["n", "mid"]\nat = "1/2"\n', "", "`mid` is not remembered"),
         ('weights = { n = "1/2" }\n', "", "must sum to 1"),

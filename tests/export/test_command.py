@@ -106,6 +106,20 @@ def test_errors_write_nothing(solvers, tmp_path, capsys):
     assert solvers[0] in capsys.readouterr().err and not (tmp_path / "nodes").exists()
 
 
+def test_swapped_and_unknown_arguments_of_comfyui(tmp_path, capsys):
+    (tmp_path / "nodes").mkdir()
+    assert main(["export", "comfyui", "dpmpp_2m", str(tmp_path / "nodes")]) == 2
+    assert "the folder comes first" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["export", "comfyui", "dpmpp_2m", "--out", "x"])
+    with pytest.raises(SystemExit):
+        main(["audit", "x.py", "--bogus"])
+    told = capsys.readouterr().err
+    assert (
+        "usage: solvergen export comfyui [-h] DIR SPEC" in told and "solvergen audit [-h]" in told
+    )
+
+
 LATER = [
     pytest.param(n, marks=pytest.mark.nightly) for n in ("pndm", "res_3s", "dpmpp_2m", "er_sde_3")
 ]

@@ -250,6 +250,9 @@ def test_a_time_that_is_not_in_the_schedule_is_refused_in_the_middle_too(schedul
     for wrong in (7, torch.tensor(7.5), torch.tensor([1.0])):
         with pytest.raises(ValueError, match="not in the schedule"):
             made.step(x, wrong, x)
+    for wrong in (None, "5", torch.ones(2, 3).cumsum(0)):
+        with pytest.raises(ValueError, match="must be one entry of scheduler.timesteps; found"):
+            made.step(x, wrong, x)
     made.step(x, made.timesteps[1:2].clone().expand(3), x)  # a time for each of a batch
     made.step(x, int(made.timesteps[2]), x)
     assert made.step_index == 3

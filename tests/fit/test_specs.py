@@ -252,6 +252,9 @@ def test_a_fitted_spec_is_exported(fitted, tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match="fitted at other levels: level 3 is 0"):
         scheduler.set_timesteps(sigmas=list(made.LEVELS[:-1]))
     assert scheduler.sigmas[:-1].tolist() == pytest.approx(made.LEVELS[:-1])
+    x = torch.ones(1, 2)
+    with pytest.raises(ValueError, match="begins at step 1, without the history that they were"):
+        scheduler.step(x, scheduler.timesteps[1], x)
     assert main(["export", "comfyui", str(tmp_path / "nodes"), str(fitted)]) == 0
     node = imported(tmp_path / "nodes" / "mine.py")
     assert (node.NUMBERS, node.LEVELS) == (made.NUMBERS, made.LEVELS)

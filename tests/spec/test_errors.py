@@ -120,6 +120,12 @@ TABLE = [
     ('name = "x\n', 1, 10, ["not valid TOML"]),
     (TOP + TOP, 3, 11, ["not valid TOML"]),
     ('title = "a\\u0000b"\n' + TOP + STEP, 1, 1, ["control character"]),
+    (
+        TOP + "[[memory]]\nnodes = ['n']\n[step]\nrule = 'interpolate'\nnodes = ['n']",
+        3,
+        1,
+        ["with one bracket"],
+    ),
     (TOP + "step = 0x" + "f" * 6000, 3, 1, ["must be a table"]),
     (TOP + STEP + "[claim]\norder = 0x" + "f" * 6000, 7, 1, ["an integer of 24000 bits"]),
 ]

@@ -183,8 +183,8 @@ def test_the_line_of_the_report():
     verdict = judge(callable_target(bdf_2, claim=2), rates=False, conduct=False)
     (line,) = terminal.past_lines(verdict)
     assert line.startswith(
-        "past states: x[n+1] = 4/3 x[n] - 1/3 x[n-1] + ..., rho'(1) = 2/3; moduli of roots beside "
+        "past states, or outputs remembered as combinations: x[n+1] = 4/3 x[n] - 1/3 x[n-1] + ..., rho'(1) = 2/3; moduli of roots beside "
         "1: 0.333 on uniform grids (zero-stable)"
     )
     assert line in terminal.table([verdict])
-    assert "past states: x[n+1] = 4/3 x[n] - 1/3 x[n-1]" in page.fragment(verdict)
+    assert "combinations: x[n+1] = 4/3 x[n] - 1/3 x[n-1]" in page.fragment(verdict)

@@ -157,7 +157,7 @@ def past_lines(verdict: Verdict) -> list[str]:
     found = {kind: one["past"] for kind, one in grids.items() if one.get("past")}
     if not found:
         return []
-    line = "past states"
+    line = "past states, or outputs remembered as combinations"
     even = next((one for one in found.values() if one["even"]), None)
     if even is not None:
         names = ["x[n]", *(f"x[n-{k}]" for k in range(1, even["states"]))]

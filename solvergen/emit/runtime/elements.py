@@ -13,14 +13,14 @@ def by_element(values):
     def array(value):
         if isinstance(value, (list, tuple)):
             return any(map(array, value))
-        return torch.is_tensor(value) and value.ndim > 0
+        return getattr(value, "ndim", 0) > 0
 
     return any(map(array, values))
 
 
 def element_numbers(name, value, steps, shape):
     """The numbers of a parameter in float64: steps, then the shape of a sample or 1 in its place."""
-    each = torch.is_tensor(value) and value.ndim == len(shape) + 1
+    each = getattr(value, "ndim", 0) == len(shape) + 1
     parts = list(value) if isinstance(value, (list, tuple)) or each else [value] * steps
     if len(parts) != steps:
         raise ValueError(
@@ -28,10 +28,12 @@ def element_numbers(name, value, steps, shape):
         )
     found, one = [], (1,) * len(shape)
     for i, part in enumerate(parts):
-        if not torch.is_tensor(part) and not isinstance(part, (int, float)):
+        try:
+            wide = None if hasattr(part, "dtype") else torch.float64  # plain numbers have no other
+            part = torch.as_tensor(part, dtype=wide)
+        except (TypeError, ValueError, RuntimeError):
             told = f"found {type(part).__name__}: give a tensor, a number, or a list of one a step"
-            raise ValueError(f"{name} at step {i}: {told}")
-        part = torch.as_tensor(part)
+            raise ValueError(f"{name} at step {i}: {told}") from None
         if part.is_complex() or part.is_meta:
             told = "complex numbers" if part.is_complex() else "a tensor without values (meta)"
             raise ValueError(f"{name} at step {i}: real numbers are needed; found {told}")

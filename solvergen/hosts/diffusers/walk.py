@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -146,7 +147,16 @@ class PlanWalk(CompiledSteps):
         cast, to int64 or to a half, is the one that is it in that dtype, if there is one.
         """
         times = self.timesteps if schedule_timesteps is None else schedule_timesteps
-        times, given = times.cpu(), torch.as_tensor(timestep).cpu()
+        try:
+            times, given = times.cpu(), torch.as_tensor(timestep).cpu()
+            if given.numel() > 1 and bool((given == given.flatten()[0]).all()):
+                given = given.flatten()[0]  # a time for each of a batch
+            float(given)
+        except (TypeError, ValueError, RuntimeError):
+            what = f"shape {tuple(timestep.shape)}" if torch.is_tensor(timestep) else repr(timestep)
+            raise ValueError(
+                f"timestep must be one entry of scheduler.timesteps; found {what}"
+            ) from None
         found = (times == given).nonzero().flatten().tolist()
         if not found:
             found = (times.to(given.dtype) == given).nonzero().flatten().tolist()
@@ -182,6 +192,7 @@ class PlanWalk(CompiledSteps):
         if opening < len(self._rows):
             rows, kind = self._rows[opening:], ""
             if self.history and opening:
+                self._whole(rows[0][0])
                 fresh, levels = self.plan(self._grid_levels[rows[0][0] :], self._still())
                 known = self._row_levels[opening:]
                 same = len(levels) == len(known) and torch.allclose(levels, known, rtol=1e-9)
@@ -193,6 +204,20 @@ class PlanWalk(CompiledSteps):
         self._close(chosen)
         intakes = self._intakes(index)
         return {k: (kind, row, intakes[k - index]) for k, (kind, row) in chosen.items()}
+
+    def _whole(self, first: int) -> None:
+        """Refuse to begin in the middle where numbers belong to the steps of the whole run."""
+        taken = inspect.signature(type(self).coefficients).parameters
+        own = {name: one.default for name, one in taken.items() if name not in ("sigmas", "alphas")}
+        own |= self.config.solver_parameters or {}
+        listed = [name for name, value in own.items() if isinstance(value, (list, tuple))]
+        if listed:
+            steps = len(self._grid_levels) - 1  # type: ignore[arg-type]
+            raise ValueError(
+                f"{', '.join(listed)}: one number for each of {steps} steps, and this run begins at "
+                f"step {first}, without the history that they were fitted with; begin at the first "
+                "timestep"
+            )
 
     def _close(self, chosen: dict[int, tuple[str, Any]]) -> None:
         """Make the last step one of DDIM, where the config asks for it (`closing`)."""

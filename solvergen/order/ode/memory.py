@@ -22,6 +22,7 @@ from .stability import limit, polynomial_roots
 
 FURTHEST = Fraction(4)  # how far from a default numbers are looked at
 HALVINGS = 14
+DENOMINATOR = 64  # of a bound that is told as what it is, 0 or 1/3, and not as where halving ended
 
 
 def remembers_for_ever(program: Program, parameters: Mapping[str, Scalar]) -> str:
@@ -66,7 +67,8 @@ def forgets(program: Program, parameters: Mapping[str, Scalar]) -> tuple[str, fl
         for _ in range(HALVINGS):
             middle = (inside + outside) / 2
             inside, outside = (middle, outside) if holds(middle) else (inside, middle)
-        ends.append(float(inside))
+        simple = inside.limit_denominator(DENOMINATOR)
+        ends.append(float(simple if abs(simple - inside) <= Fraction(1, 8 << HALVINGS) else inside))
     return parameter.name, ends[0], ends[1]
 
 
