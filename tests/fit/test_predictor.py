@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from solvergen.cli import main
+from solvergen.derive import derive
 from solvergen.emitted import imported
 from solvergen.errors import SolvergenError
 from solvergen.fit.predictor import Hook, Predictor, seen, train
@@ -17,6 +18,7 @@ from solvergen.fit.record import RecordError
 from solvergen.fit.specs.numbers import free_numbers
 from solvergen.fit.teacher import Taught
 from solvergen.loading import load
+from solvergen.spec import parse_solver
 from solvergen.spec.model import Parameter
 
 GENERATED = Path(__file__).parents[2] / "generated"
@@ -48,6 +50,49 @@ def test_differentiable_steps_are_those_of_the_file(name):
     )
     file = imported(GENERATED / f"{name}.py").sample(each, x, LEVELS, **numbers)
     assert (own - file).abs().max() < 1e-12
+
+
+HISTORY = """
+name      = "remembers"
+integrand = "{integrand}"
+coordinate = "{coordinate}"
+{stage}
+[step]
+rule       = "interpolate"
+nodes      = ["n", "n-1"]
+deviations = {{ {far} = "b*h" }}
+
+[parameters.b]
+default = 0
+minimum = -1
+maximum = 1
+per     = "sample"
+"""
+INSIDE = '[[stage]]\nname = "mid"\nat = "1/2"\nrule = "interpolate"\nnodes = ["n", "n-1"]\n'
+
+
+@pytest.mark.parametrize(
+    ("integrand", "coordinate", "stage", "far"),
+    [
+        ("data", "lambda", "", "n-2"),
+        ("noise", "clock", "", "n-3"),
+        ("velocity", "clock", "", "n-2"),
+        ("data", "lambda", INSIDE, "mid-1"),
+    ],
+)
+def test_differentiable_steps_with_history_are_those_of_the_file(
+    integrand, coordinate, stage, far, sampler
+):
+    text = HISTORY.format(integrand=integrand, coordinate=coordinate, stage=stage, far=far)
+    solver = parse_solver(text)
+    drawn = torch.Generator().manual_seed(2)
+    b = 0.4 * torch.rand(5, 4, generator=drawn, dtype=torch.float64) - 0.2
+    x = 8 * torch.randn(4, 2, generator=drawn, dtype=torch.float64)
+    levels = [8.0, 3.0, 1.5, 0.4, 0.3, 0.1]
+    own = Sampled(derive(solver)).run(each, x, levels, lambda i, *_: {"b": b[i]})
+    file = sampler(solver).sample(each, x, levels, b=b)
+    assert (own - file).abs().max() < 1e-12
+    assert (file - sampler(solver).sample(each, x, levels)).abs().max() > 1e-4
 
 
 @pytest.mark.parametrize("z", [-30.0, -2.0, -1.999, -0.3, 0.0, 1.0, 2.0, 9.0])
@@ -113,6 +158,53 @@ def test_what_is_seen_of_images_and_inside_a_network():
     assert torch.equal(found, hook(x, x))
 
 
+MODELS = """
+import torch
+from solvergen.fit.predictor import Hook
+from solvergen.fit.problems.mixture import planar
+
+plane = planar().problem()
+inside = torch.nn.Identity().double()
+hook = Hook(inside)
+
+class Mine:
+    shape, sigma_max, sigma_min, dtype = (2,), 80.0, 0.002, torch.float64
+    mean, std = plane.mean, plane.std
+    teacher = staticmethod(plane.teacher)
+
+    def denoiser(self, x, sigma):
+        return inside(plane.denoiser(x, sigma))
+
+def flat(x, denoised):
+    return denoised.sum()
+
+number = 3
+"""
+PREDICT = "fit rule.toml --steps 2 --iterations 1 --starts 16 --held-out 8 --no-cache --out p.toml"
+
+
+def test_features_of_a_hook_from_the_command_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "own_models_q.py").write_text(MODELS)
+    (tmp_path / "rule.toml").write_text(
+        HISTORY.format(integrand="data", coordinate="lambda", stage="", far="n-2")
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("solvergen.fit.predictor.training.ITERATIONS", 3)
+    line = [*PREDICT.split(), "--on", "own_models_q:Mine", "--features"]
+    for name, said in (
+        ("flat", r"features must be a tensor (batch, features) for (x, denoised); found ()"),
+        ("number", "must be called with (x, denoised); found int"),
+        ("hok", "module own_models_q has no `hok`; did you mean `hook`"),
+    ):
+        assert main([*line, f"own_models_q:{name}", "--predictor"]) == 2
+        assert said in capsys.readouterr().err
+    assert main([*line, "own_models_q:hook"]) == 2
+    assert "give --predictor too" in capsys.readouterr().err and not Path("p.toml").exists()
+    assert main([*line, "own_models_q:hook", "--predictor"]) == 0
+    found = Predictor.load("p.safetensors", load("p.toml").program)
+    assert found.look[0].in_features == 2  # the hook's, where the state and the output make four
+
+
 @pytest.mark.parametrize(
     ("solver", "said"),
     [
@@ -127,9 +219,9 @@ def test_rules_without_numbers_per_sample_are_refused_at_once(solver, said, tmp_
     assert said in capsys.readouterr().err
 
 
-def test_a_rule_with_history_and_a_number_without_bounds_are_refused():
-    with pytest.raises(SolvergenError, match="steps without history"):
-        Sampled(load("ipndm3").program)
+def test_a_rule_with_past_states_and_a_number_without_bounds_are_refused():
+    with pytest.raises(SolvergenError, match="steps without past states"):
+        Sampled(load("bdf_2").program)
     with pytest.raises(RecordError, match="needs a least and a greatest value"):
         Predictor([Parameter("b", 0)], LEVELS, 4)
 

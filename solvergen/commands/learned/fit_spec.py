@@ -48,6 +48,11 @@ def add(commands: Any) -> None:
         action="store_true",
         help='also train a network for the numbers with per = "sample"; FILE.safetensors',
     )
+    fit.add_argument(
+        "--features",
+        metavar="MODULE:NAME",
+        help="what that network sees: a function (x, denoised), or a Hook on a part of your model",
+    )
     fit.add_argument("--std", type=float, help="deviation of the data, where you know it")
     fit.add_argument("--threads", type=int, default=1, help="of torch; 1 gives the same bits again")
     fit.add_argument("--no-cache", action="store_true", help="keep no trajectories")
@@ -65,7 +70,7 @@ def run_fit(args: argparse.Namespace) -> int:
         raise SolvergenError(f"--threads must be at least 1; found {args.threads}")
     import torch
 
-    from ...fit.problems.lookup import cache_folder, problem
+    from ...fit.problems.lookup import cache_folder, imported_thing, problem
     from ...fit.specs.outcome import fit_spec
     from ...loading import load
     from ...writing import promised
@@ -87,6 +92,7 @@ def run_fit(args: argparse.Namespace) -> int:
             ridge=args.ridge,
             teacher_steps=args.teacher_steps,
             predictor=args.predictor,
+            features=None if args.features is None else imported_thing(args.features, "--features"),
             cache=None if args.no_cache else cache_folder() / "pairs",
             tell=progress,
         )

@@ -25,28 +25,34 @@ TERMS = 24  # of the series of φ where |z| < 2
 
 
 class Sampled:
-    """A solver without history whose numbers may differ from sample to sample, for x = x0 + σ ε.
+    """A solver whose numbers may differ from sample to sample, for x = x0 + σ ε.
 
     Args:
-        program: single steps of data, noise or velocity, in λ or the clock.
+        program: steps of data, noise or velocity, in λ or the clock, with past evaluations or without.
 
     Raises:
-        SolvergenError: it remembers, corrects, draws noise, or works in another coordinate.
+        SolvergenError: it carries past states, remembers combinations, corrects, draws noise, or works in
+            another coordinate.
     """
 
     def __init__(self, program: Program) -> None:
         self.program, self.kappa = program, program.kappa
-        others = any(step.history or step.corrector or step.coordinates for step in program.steps)
+        others = any(
+            step.corrector or step.coordinates or step.memory or any(row.carry for row in step.rows)
+            for step in program.steps
+        )
         odd = program.called != ONE or program.first or program.own is not None
         if others or odd or program.stochastic or program.remainder:
             raise SolvergenError(
-                f"{program.name}: numbers per sample are trained for steps without history, corrector, noise, "
-                "other coordinates than lambda and the clock, [call] level and `first`; fit one list for all "
-                "samples (without --predictor)"
+                f"{program.name}: numbers per sample are trained for steps without past states, [memory], corrector, "
+                "noise, other coordinates than lambda and the clock, [call] level and `first`; fit one list for "
+                "all samples (without --predictor)"
             )
 
     def run(self, model: Model, x: Tensor, levels: Sequence[float], late: Late) -> Tensor:
         """The ends of states x (b, …) at levels[0], with the numbers that `late` gives."""
+        past: list[Tensor] = []  # newest first
+        inner: dict[str, Tensor] = {}  # evaluations at the stages of the step before
         for i, (high, low) in enumerate(pairwise(levels)):
             sigma = x.new_full((len(x),), high)
             denoised = model(x, sigma)
@@ -56,19 +62,38 @@ class Sampled:
                 p.name: p.values[i] if p.values else p.default for p in self.program.parameters
             }
             given = {name: _exact(value, x) for name, value in values.items()} | dict(numbers)
-            x = self.step(model, step, x, denoised, (high, low), given)
+            given |= self.ratios(levels, i, x)
+            past.insert(0, self.integrand(denoised, x, sigma))
+            known = {"n": past[0], **{f"n-{k}": f for k, f in enumerate(past[1:], 1)}, **inner}
+            x = self.step(model, step, x, known, (high, low), given)
+            inner = {f"{row.name}-1": known[row.name] for row in step.stages}
         return x
+
+    def ratios(self, levels: Sequence[float], i: int, like: Tensor) -> dict[str, Tensor]:
+        """How far back the levels before step i are, in steps of λ and of the clock."""
+        lam = like.new_tensor([-math.log(level) for level in levels[: i + 2]])
+        clock = self.clock(lam)
+        found = {}
+        for k in range(1, i + 1):
+            found[f"theta{k}"] = (lam[i] - lam[i - k]) / (lam[i + 1] - lam[i])
+            found[f"Theta{k}"] = (clock[i] - clock[i - k]) / (clock[i + 1] - clock[i])
+        return found
 
     def step(
         self,
         model: Model,
         step: Step,
         x: Tensor,
-        denoised: Tensor,
+        known: dict[str, Tensor],
         levels: tuple[float, float],
         numbers: Mapping[str, Tensor],
     ) -> Tensor:
-        """The state at the end of a step, from its first output and the numbers of all parameters."""
+        """The state at the end of a step; its stages are added to the evaluations that are known.
+
+        Args:
+            known: what rows weigh, by source: ``n``, ``n-1``, …
+            numbers: values of all parameters and step ratios.
+        """
         low, high = (x.new_tensor(-math.log(level)) for level in levels)
         values = {**numbers, "h": high - low}
 
@@ -76,7 +101,6 @@ class Sampled:
             found: Tensor = evaluate(expr, values, FUNCTIONS, lambda q: _exact(q, x))
             return found
 
-        known = {"n": self.integrand(denoised, x, x.new_full((len(x),), levels[0]))}
         for row in step.stages:
             at = self.place(row.place, low, high, read)
             state = self.state(row, x, known, (low, high, at), read)

@@ -19,6 +19,7 @@ from .network import Features, Predictor, bounds, seen
 from .steps import Model, Sampled
 
 RATE, CLIP = 5e-3, 1.0
+ITERATIONS = 400
 EVERY = 25  # iterations between looks at the held-out starts
 Told = Callable[[str], None]
 
@@ -56,6 +57,26 @@ def check_predicted(program: Program) -> None:
         bounds(parameter)
 
 
+def counted(features: Features, problem: Problem) -> int:
+    """How many features there are; they are asked for once, after a call of the model.
+
+    Raises:
+        ProblemError: they are not a finite tensor (batch, features).
+    """
+    x = problem.noise(2, 0).double()
+    with torch.no_grad():
+        denoised = _one_level_each(problem)(x, x.new_full((2,), problem.sigma_max))
+        found = features(x, denoised)
+    if not torch.is_tensor(found) or found.ndim != 2 or len(found) != 2:
+        told = tuple(found.shape) if torch.is_tensor(found) else type(found).__name__
+        raise ProblemError(
+            f"features must be a tensor (batch, features) for (x, denoised); found {told}"
+        )
+    if not torch.isfinite(found).all():
+        raise ProblemError("features of the first call hold NaN or infinity")
+    return found.shape[1]
+
+
 def train(
     program: Program,
     taught: Taught,
@@ -64,7 +85,7 @@ def train(
     *,
     features: Features = seen,
     table: Tensor | None = None,
-    iterations: int = 400,
+    iterations: int | None = None,
     batch: int = 64,
     seed: int = 0,
     tell: Told = lambda line: None,
@@ -72,23 +93,22 @@ def train(
     """Train a predictor for the numbers of a rule that may differ from sample to sample.
 
     Args:
-        program: a rule without history whose numbers have per = "sample".
+        program: a rule whose numbers have per = "sample".
         taught: starts and ends; the last `held` are measured on and never trained on.
         levels: σ/α at the points of the grid.
         features: (x, denoised) → (b, features).
         table: (names, steps) of numbers to begin from; the defaults unless given.
-        iterations, batch, seed: of the training.
+        iterations, batch, seed: of the training; 400 iterations unless given.
 
     Raises:
         SolvergenError: a rule or a model that numbers per sample cannot be trained for.
     """
     steps, problem = Sampled(program), taught.problem
+    iterations = iterations or ITERATIONS
     model = _one_level_each(problem)
     check_predicted(program)
     starts, ends = taught.starts.double(), taught.ends.double()
-    with torch.no_grad():
-        first = starts[:2]
-        count = features(first, model(first, first.new_full((2,), levels[0]))).shape[1]
+    count = counted(features, problem)
     torch.manual_seed(seed)
     predictor = Predictor(program.late, levels, count, table)
 

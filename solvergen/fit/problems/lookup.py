@@ -54,7 +54,7 @@ def problem(
     elif name.split("/")[0] in COUNTS:
         found = _mixture(name, ends)
     elif ":" in name:
-        found = adopted(_imported(name), name)
+        found = adopted(imported_thing(name), name)
     else:
         raise ProblemError(
             f"no problem `{name}`{hint(name, KNOWN)}; or give "
@@ -98,27 +98,35 @@ def _mixture(name: str, ends: tuple[float, float] | None) -> Problem:
     return family(kind, part, int(index) + 1)[-1].problem(*(ends or ()))
 
 
-def _imported(name: str) -> Any:
+def imported_thing(name: str, what: str = "problem") -> Any:
+    """What `module:name` is, imported from the current folder or from what is installed.
+
+    Args:
+        what: it is wanted for, for error messages.
+
+    Raises:
+        ProblemError: it is not written so, or is not there.
+    """
     module, _, attribute = name.partition(":")
     if "" not in sys.path:
         sys.path.insert(0, "")
     if not all(part.isidentifier() for part in [*module.split("."), attribute]):
         raise ProblemError(
-            f"problem {name}: write module:name, such as my_models:Mine for Mine of my_models.py"
+            f"{what} {name}: write module:name, such as my_models:Mine for Mine of my_models.py"
         )
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ProblemError(
-            f"problem {name}: no module {error.name}; run from its folder or install it"
+            f"{what} {name}: no module {error.name}; run from its folder or install it"
         ) from None
     except Exception as error:
         raise ProblemError(
-            f"problem {name}: {module} cannot be imported, {type(error).__name__}: {error}"
+            f"{what} {name}: {module} cannot be imported, {type(error).__name__}: {error}"
         ) from error
     if not hasattr(found, attribute):
         known = [n for n in vars(found) if not n.startswith("_")]
         raise ProblemError(
-            f"problem {name}: module {module} has no `{attribute}`{hint(attribute, known)}"
+            f"{what} {name}: module {module} has no `{attribute}`{hint(attribute, known)}"
         )
     return getattr(found, attribute)

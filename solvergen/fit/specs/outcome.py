@@ -24,7 +24,7 @@ from ...proof import proved
 from ...spec.file_name import name_refusal
 from ...spec.reader import parse_solver
 from ...writing import write
-from ..predictor import Trained, check_predicted, train
+from ..predictor import Features, Trained, check_predicted, counted, seen, train
 from ..problem import Problem, remembered, whole_periods
 from ..record import RecordError
 from ..teacher import STEPS, Taught, taught
@@ -146,6 +146,7 @@ def fit_spec(
     ridge: float = 1e-5,
     teacher_steps: int = STEPS,
     predictor: bool = False,
+    features: Features | None = None,
     cache: Path | None = None,
     tell: Told = lambda line: None,
 ) -> Fitted:
@@ -163,6 +164,8 @@ def fit_spec(
         iterations, ridge: of the fit.
         teacher_steps: of the rule that gives the ends, where the problem does not know them.
         predictor: whether a network is trained besides, for the numbers with per = "sample".
+        features: (x, denoised) → (batch, features), what that network sees after the first call of a step;
+            the state and the output unless given.
         cache: folder for trajectories.
         tell: takes lines of progress.
 
@@ -178,8 +181,15 @@ def fit_spec(
     if loaded.path.is_file() and out.is_file() and out.samefile(loaded.path):
         raise FitError(f"--out {out}: is the spec itself; give the fitted spec another name")
     free = free_without_noise(loaded.program, steps, free)
+    if features and not predictor:
+        raise FitError("features are what a predictor sees; give --predictor too")
+    if features and not callable(features):
+        raise FitError(
+            f"--features: must be called with (x, denoised); found {type(features).__name__}"
+        )
     if predictor:
         check_predicted(loaded.program)
+        counted(features or seen, problem)
     starts, held = (whole_periods(n, problem.period) for n in (starts, held))
     remembered(problem, starts + held, 4)
     teach = taught(problem, starts + held, seed, steps=teacher_steps, cache=cache, tell=tell)
@@ -198,16 +208,18 @@ def fit_spec(
     spec = spec_text(loaded, found, out.stem, teach, seed)
     text = _file(spec, out, loaded.path)
     _same_error(text, teach, held, found)
-    trained = _predicted(found, teach, held, seed, tell) if predictor else None
+    trained = _predicted(found, teach, held, seed, tell, features or seen) if predictor else None
     return Fitted(out.stem, spec, text, found, teach, seed, trained)
 
 
-def _predicted(found: Fit, teach: Taught, held: int, seed: int, tell: Told) -> Trained:
+def _predicted(
+    found: Fit, teach: Taught, held: int, seed: int, tell: Told, features: Features
+) -> Trained:
     """A predictor that begins from the fitted numbers."""
     program = found.program
     table = torch.tensor([[float(v) for v in p.values] for p in program.late], dtype=torch.float64)
     levels = [float(level) for level in program.levels]
-    return train(program, teach, held, levels, table=table, seed=seed, tell=tell)
+    return train(program, teach, held, levels, features=features, table=table, seed=seed, tell=tell)
 
 
 def _state(out: Path) -> Path:
