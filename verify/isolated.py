@@ -83,9 +83,9 @@ def arriving(
     context.set_forkserver_preload([f"{__package__}.{m}" for m in _imported_once(todo)])
     with _one_thread():
         forkserver.ensure_running()
-    waiting, running = list(todo), list[_Running]()
+    waiting, running, ended = list(todo), list[_Running](), list[tuple[_Running, bool]]()
     try:
-        while waiting or running:
+        while waiting or running or ended:
             while waiting and len(running) < jobs:
                 index, argument = waiting.pop(0)
                 here, there = context.Pipe(duplex=False)
@@ -95,14 +95,18 @@ def arriving(
                 process.start()
                 there.close()
                 running.append(_Running(index, process, here, time.monotonic()))
+            # the next ones have begun while these are taken down
+            while ended:
+                one, late = ended.pop()
+                yield one.index, _collected(one, late, limits)
             wait([r.pipe for r in running], timeout=0.5)
             for one in list(running):
                 late = time.monotonic() - one.begun > PATIENCE * limits.seconds
                 if one.pipe.poll() or not one.process.is_alive() or late:
                     running.remove(one)
-                    yield one.index, _collected(one, late, limits)
+                    ended.append((one, late))
     finally:
-        for one in running:
+        for one in (*running, *(one for one, _ in ended)):
             _end(one)
 
 

@@ -241,7 +241,9 @@ def _function(target: Target, claim: int | None, audited: Audit | None, noisy: b
 
 def _with_conduct(verdict: Verdict, made: Conduct) -> Verdict:
     status, reason = verdict.status, verdict.reason
-    if made.breaches and status != "error":
+    # what is left of the run before leaves its order unproved
+    carried = reason == "unproved" and any(f.check == "state" for f in made.breaches)
+    if made.breaches and (status != "error" or carried):
         status, reason = "fail", "conduct"
     findings = (*verdict.findings, *made.sentences())
     if status == "fail" and verdict.status != "fail":

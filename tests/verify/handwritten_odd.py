@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 
 import numpy as np
 import torch
@@ -423,3 +424,20 @@ def runs_in_halves(model, x, sigmas, wrong=0.0):
     first, second = x[: len(x) // 2], x[len(x) // 2 :]
     made = _walk(model, second * (1 + wrong * (len(first) > 0)), sigmas)
     return torch.cat([_walk(model, first, sigmas), made]) if len(first) else made
+
+
+def forgets_at_fifty(model, x, sigmas):
+    """Two steps of history, dropped at every fiftieth step."""
+    lam, old = -sigmas.log(), None
+    for i in range(len(sigmas) - 1):
+        h = lam[i + 1] - lam[i]
+        new = model(x, sigmas[i].expand(len(x)))
+        past = None if i % 50 == 0 else old
+        d = new if past is None else new + h / (lam[i] - lam[i - 1]) / 2 * (new - past)
+        x, old = torch.exp(-h) * x - torch.expm1(-h) * d, new
+    return x
+
+
+def refines_at_random(model, x, sigmas):
+    """Heun's step or Euler's, as Python's generator draws."""
+    return _walk(model, x, sigmas, lambda i, x, s, t: random.random() < 0.5)

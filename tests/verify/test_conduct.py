@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from verify.conduct import basic, counts, sameness
+from verify.conduct import basic, counts, rule, sameness
 from verify.conduct.bench import Bench
 from verify.conduct.checks import CHECKS, Conduct, Finding
 from verify.conduct.schedulers import conduct_of_scheduler
 from verify.conduct.surroundings import Surroundings
 from verify.hosts.functions import adapted
 from verify.judge import judge
+from verify.order.audit import audit
 from verify.targets import callable_target
 
 from . import handwritten as hand
@@ -336,3 +337,19 @@ def test_history_that_outlives_a_run_is_state_and_not_randomness():
     verdict = judged(sampler, claim=1)
     assert (verdict.status, verdict.reason) == ("fail", "conduct")
     assert "leaves something behind" in found(verdict)["state"]["text"]
+
+
+def test_history_that_is_dropped_at_every_so_many_steps_lowers_the_order():
+    reader = rule.Reader(Bench(adapted(odd.forgets_at_fifty, "k-diffusion", {})), "data", 0, 2e-15)
+    (found,) = rule.level(reader)
+    assert (
+        "steps 50, 100 are rules of their own, of order 1: one comes back after 50 steps"
+        in found.text
+    )
+    assert (found.gravity, found.order) == ("breach", 1)
+
+
+def test_a_number_of_calls_that_is_drawn_is_named():
+    found = audit(adapted(odd.refines_at_random, "k-diffusion", {}))
+    assert found.status == "random"
+    assert "which steps call the model more often" in found.message

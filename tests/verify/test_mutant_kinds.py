@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from verify.errors import MutantError
 from verify.judge import judge
 from verify.mutants import judging, noisy
 from verify.mutants.mutations import source_changes
@@ -108,3 +109,13 @@ def test_functions_that_are_computed_together_are_changed_one_at_a_time():
         ("phi_3 for phi_2 / 3", (1.0, 2.0, 2 / 3)),
     ):
         assert judging.load_text(names[name], "made").f(0.1) == wanted
+
+
+def test_a_mutator_that_does_not_find_what_a_file_has_fails():
+    renamed = "def coefficients(h):\n    p1_z, p2_z = phi_values(2, -h)\n    return p1_z - p2_z\n"
+    with pytest.raises(MutantError, match=r"phi_2 for phi_1 / 2: the file has `p2_z`"):
+        list(source_changes(renamed))
+    ratio = "def coefficients(h, before):\n    t1 = divided(before, h) / 1\n    return t1\n"
+    assert [name for name, _ in source_changes(ratio)] == ["step ratio upside down"]
+    with pytest.raises(MutantError, match="history in the wrong order"):
+        list(source_changes("def advance(memory):\n    d1, d2 = memory\n    return d2\n"))

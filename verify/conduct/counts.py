@@ -14,7 +14,7 @@ from .sameness import SAME
 
 Array = NDArray[np.float64]
 
-COUNTS = (*range(1, 26), 28, 30, 32, 35, 36, 40, 42, 45, 48, 50, 55, 60)
+COUNTS = (*range(1, 26), 28, 30, 35, 40, 42, 50, 60)
 # where a step makes many calls
 FEWER = (*range(1, 13), 15, 16, 18, 20, 24, 25, 30, 60)
 MANY = 2.5

@@ -31,8 +31,10 @@ STEPS = 8
 # a step whose own moment misses by this share does not have that order at all
 MISSING = 0.12
 LOCAL = 1e-6
-LONG, LENGTH = 52, 0.15
-INNER = (8, 46)
+# steps of the long grid, fewer where each makes many calls, from level 55 to 0.02; those at its ends are
+# not looked at
+LONG, SHORTER, SPAN = 108, 52, 7.8
+BEGUN, ENDING = 8, 6
 # steps by which a second grid begins earlier; most steps of a start that counts them
 SHIFT, FEW = 4, 12
 # forms whose moments tell an order at large steps and at every level
@@ -150,11 +152,13 @@ def size(reader: Reader) -> Iterator[Finding]:
 
 def level(reader: Reader) -> Iterator[Finding]:
     """One long grid of equal steps from level 55 to 0.02: jumps along it, and steps on their own."""
-    sigmas = np.exp(4.0 - LENGTH * np.arange(LONG + 1))
+    long = LONG if reader.bench.few(LONG) == LONG else SHORTER
+    length = SPAN / long
+    sigmas = np.exp(4.0 - length * np.arange(long + 1))
     table = reader.tableau(sigmas)
     if table is None:
         return
-    made = {n: w for n in range(*INNER) if (w := move(table, n)) is not None}
+    made = {n: w for n in range(BEGUN, long - ENDING) if (w := move(table, n)) is not None}
     turns = _turns(made)
     for turn in range(turns):
         steps = [n for n in sorted(made) if n % turns == turn]
@@ -166,12 +170,22 @@ def level(reader: Reader) -> Iterator[Finding]:
         step = steps[k + 1]
         at = sigmas[step]
         order = shown_order(table, step)
-        example = f"N = {LONG}, equal steps of {LENGTH:g} from {sigmas[0]:.3g} to {sigmas[-1]:.2g}"
-        if lone:
+        example = (
+            f"N = {long}, equal steps of {length:.3g} from {sigmas[0]:.3g} to {sigmas[-1]:.2g}"
+        )
+        again = _alike(made, step) if lone else ()
+        if again:
+            # with ever more steps there are ever more of them: their errors add up
+            text = (
+                f"steps {', '.join(map(str, (step, *again)))} are rules of their own, of order {order}: one "
+                f"comes back after {again[0] - step} steps, and lowers the order to {order}"
+            )
+            yield Finding("level", text, example, order=order)
+        elif lone:
             text = f"step {step} is a rule of its own, of order {order}: a one-off step counts once"
             yield Finding("level", text, example, SAID, order)
         else:
-            counted = _counts(reader, step, turns)
+            counted = _counts(reader, sigmas, step, turns)
             # of large steps the moments are right in the clock of the rule alone
             tables = [table, *(t for f in CLOCKS if (t := reader.tableau(sigmas, f)) is not None)]
             shown = [max(shown_order(t, n) for t in tables) for n in steps]
@@ -191,9 +205,32 @@ def level(reader: Reader) -> Iterator[Finding]:
         return
 
 
-def _counts(reader: Reader, step: int, turns: int) -> bool:
+def _alike(made: dict[int, Array], step: int) -> tuple[int, ...]:
+    """Later steps that part from the one before them as this one does."""
+
+    def away(n: int) -> Array | None:
+        pair = made.get(n), made.get(n - 1)
+        if pair[0] is None or pair[1] is None:
+            return None
+        count = max(map(len, pair))
+        one, other = (np.pad(w, (0, count - len(w))) for w in pair)
+        return one - other
+
+    here = away(step)
+    if here is None:
+        return ()
+    size = float(np.abs(here).max())
+    later = [
+        n
+        for n in made
+        if n > step and (there := away(n)) is not None and _gap(here, there) < 0.3 * size
+    ]
+    return tuple(sorted(later))
+
+
+def _counts(reader: Reader, grid: Array, step: int, turns: int) -> bool:
     """Whether a grid that begins a few steps earlier has the jump at the same step, not level."""
-    sigmas = np.exp(4.0 + SHIFT * LENGTH - LENGTH * np.arange(LONG + 1))
+    sigmas = grid * (grid[0] / grid[SHIFT])
     table = reader.tableau(sigmas)
     if table is None:
         return False

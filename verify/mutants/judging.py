@@ -182,7 +182,10 @@ def _changed_steps(right: types.ModuleType, mutant: Mutant, run: Run) -> set[int
     honest = callable_target(right).run
     if weak_order(right):
         levels_of = torch.from_numpy(sigmas)
-        plans = [list(m.coefficients(levels_of)) for m in (right, mutant.module)]
+        try:
+            plans = [list(m.coefficients(levels_of)) for m in (right, mutant.module)]
+        except ANYTHING:  # it cannot even be planned
+            return set()
         if changed := noisy.changed_rows(*plans):
             return changed
         honest, run = silenced(honest), silenced(run)

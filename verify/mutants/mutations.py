@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+
+from ..errors import MutantError
 
 POOR_START = "second start row repeats the first's rule"
 Row = tuple[Any, ...]
@@ -109,17 +112,26 @@ def _misplaced(plan: list[Row]) -> list[Row]:
 
 
 def source_changes(text: str) -> Iterator[tuple[str, str]]:
-    """Changed versions of a file's text, each with its name."""
-    for name, change in (
-        ("phi_2 for phi_1 / 2", _Phi(2)),
-        ("phi_3 for phi_2 / 3", _Phi(3)),
-        ("step ratio upside down", _Ratio()),
-        ("history in the wrong order", _Memory()),
+    """Changed versions of a file's text, each with its name.
+
+    Raises:
+        MutantError: the file has what one of the changes is made to, and it was not found there.
+    """
+    for name, change, sign in (
+        ("phi_2 for phi_1 / 2", _Phi(2), r"\bp2_\w|\bphi\w*\([2-9],"),
+        ("phi_3 for phi_2 / 3", _Phi(3), r"\bp3_\w|\bphi\w*\([3-9],"),
+        ("step ratio upside down", _Ratio(), r"\bt1 = .* / "),
+        ("history in the wrong order", _Memory(), r"\w, \w[^=\n]* = \(?memory\b"),
     ):
         tree = ast.parse(text)
         changed = ast.unparse(ast.fix_missing_locations(change.visit(tree)))
         if changed != ast.unparse(ast.parse(text)):
             yield name, changed
+        elif seen := re.search(sign, text):
+            raise MutantError(
+                f"{name}: the file has `{seen[0]}`, and nothing was found to change; teach the mutator how "
+                "files are written now (verify/mutants/mutations.py)"
+            )
 
 
 class _Phi(ast.NodeTransformer):

@@ -21,7 +21,7 @@ from ..errors import ANYTHING, ConductError
 from ..order.audit import CLASSES, Audit, audit
 from ..order.causes import Cause
 from ..probe.noise_trace import NoiseTrace, count, require_linear, silenced, trace_noise
-from ..probe.trace import Denoiser, Run
+from ..probe.trace import Denoiser, Run, require_room
 from ..problems.grids import GRIDS, LAMBDA, rough
 from .amplitude import SEEN, linear_at, sentence, smaller
 from .causes import lone_variances, noise_causes, state_cause
@@ -44,8 +44,13 @@ STEADY = 1e-3
 
 def draws_noise(run: Run) -> bool:
     """Whether noise reaches the states of a sampler; False when it cannot be traced at all."""
+    sigmas = rough(SEEN)
     try:
-        return trace_noise(run, rough(SEEN)).noisy
+        size = count(run, sigmas)
+        if not size[1]:
+            require_room(sigmas, size[0])
+            return False
+        return trace_noise(run, sigmas, size=size).noisy
     except ConductError as error:
         # without noise too, a table that is too large here is too large on the ladder
         return error.kind == "size"

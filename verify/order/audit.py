@@ -30,7 +30,7 @@ from ..probe.family import (
     steps_for,
 )
 from ..probe.locality import far_reach, heed, said
-from ..probe.past_states import PERIOD, own_form
+from ..probe.past_states import PERIOD, USED, own_form
 from ..probe.tableau import Tableau
 from ..probe.trace import Run, count_calls
 from ..problems import grids
@@ -202,8 +202,10 @@ def _audited(
     roots = outgrown(run, tracer, first, where)
     if roots:
         return replace(about, nodes=on_grid(first), grids={k: _unstable(roots[k]) for k in classes})
+    table = own_form(first)
     noise = rounding_of(
         first,
+        table,
         lambda: tracer(
             run, grids.local("arbitrary", STEPS, LENGTH * (1 + NUDGE), where), calls=calls
         ),
@@ -214,10 +216,12 @@ def _audited(
         kind: [tracer(run, grids.local(kind, STEPS, h, where), calls=calls) for h in ladder]
         for kind in classes
     }
-    after = accepted_after(next(iter(traces.values())), ladder, noise)
-    about = replace(about, after=after)
+    if 30 * noise > USED:
+        table = own_form(first, 30 * noise)
     # one form for all classes: it is the sampler's, not the grid's
-    clock = form or own_form(traces[classes[0]][-1], max(1e-7, 30 * noise)).form
+    clock = form or table.form
+    after = accepted_after(next(iter(traces.values())), ladder, noise, table.form)
+    about = replace(about, after=after)
     families = {kind: family_of(made, noise, clock, after) for kind, made in traces.items()}
     heed(families, STEPS)
 
@@ -268,11 +272,10 @@ def _audited(
     found = {kind: counted_once(g, lone) for kind, g in found.items()}
     if turn is not None:
         found = {kind: counted_often(g, turn) for kind, g in found.items()}
-    table = own_form(first, max(1e-7, 30 * noise))
     return replace(
         about,
         grids=found,
-        form=form or table.form,
+        form=clock,
         tableau=display(table, about.calls_per_step or 0.0),
         once=lone,
         turn=turn,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..order.conditions import LADDER
 from ..order.local_error import CHECKED, ENDING, EXACT, STARTED, LocalErrors
-from .past_states import own_form, rewritten, shape_of
+from .past_states import rewritten, shape_of
 from .tableau import Tableau, in_form
 from .trace import Trace
 
@@ -23,22 +23,22 @@ COARSE, ERRATIC = 1e-5, 0.5
 FINE, NUDGE = 1e-9, 0.02
 
 
-def rounding_of(first: Trace, near: Callable[[], Trace]) -> float:
+def rounding_of(first: Trace, table: Tableau, near: Callable[[], Trace]) -> float:
     """Relative rounding of the weights: what does not scale, and what scatters from step to step.
 
     A wrong constant bends nothing and is the same in steps of the same shape; rounding is neither.
 
     Args:
+        table: the trace in its own form.
         near: the trace on a grid whose steps differ by `NUDGE` of themselves; asked for where it counts.
     """
-    seen = max(first.bend, _scatter(first, near))
+    seen = max(first.bend, _scatter(table, near))
     # single-precision casts leave at least 1e-9; below that it is honest float64
     return float(max(EXACT_ARITHMETIC, 2 * seen if seen > FINE else 0.0))
 
 
-def _scatter(first: Trace, near: Callable[[], Trace]) -> float:
+def _scatter(table: Tableau, near: Callable[[], Trace]) -> float:
     """How far steps miss the integral of a constant, when they do so erratically; 0 otherwise."""
-    table = own_form(first)
     inner = _missed(table)
     size = float(np.abs(inner).max(initial=0.0))
     if len(inner) <= CHECKED or not FINE < size < COARSE:
@@ -67,25 +67,30 @@ def steps_for(noise: float) -> Array:
     return LADDER if noise < 1e-10 else LADDER * 6
 
 
-def family_of(made: list[Trace], noise: float, form: str | None, after: int) -> list[Tableau]:
+def family_of(made: list[Trace], noise: float, form: str, after: int) -> list[Tableau]:
     """Tableaux of the traces of one ladder, all in one form and of one shape."""
-    form = form or own_form(made[-1], max(1e-7, 30 * noise)).form
     family = [in_form(t, form, after) for t in made]
     shape = shape_of(family[-1], noise)
     return [rewritten(t, shape) for t in family]
 
 
-def accepted_after(made: list[Trace], h: Array, noise: float) -> int:
+def accepted_after(made: list[Trace], h: Array, noise: float, form: str) -> int:
     """Which of several calls at one level is on the accepted state, counted from the last.
 
     From there the order is highest, and steps use the fewest weights.
+
+    Args:
+        made: traces of one ladder.
+        h: its steps.
+        noise: relative rounding of the weights.
+        form: the sampler's own.
     """
     count = min(len(calls) for calls in made[-1].levels()[EXACT[0] : ENDING[-1]])
     if count < 2:
         return 0
 
     def merit(after: int) -> tuple[int, int]:
-        family = family_of(made, noise, None, after)
+        family = family_of(made, noise, form, after)
         rows = family[0].accepted
         reader = LocalErrors(family, h, noise, 6)
         found = reader.local(rows[EXACT[0]], rows[EXACT[0] + CHECKED])

@@ -38,6 +38,8 @@ SAME = 1e-5
 UNIT = 1e-3
 EVEN = 0.1
 DOUBLINGS = 12
+# share of the largest weight below which one is not counted as used
+USED = 1e-7
 
 
 def shape_of(t: Tableau, noise: float = 0.0) -> Shape | None:
@@ -122,7 +124,7 @@ def rewritten(t: Tableau, shape: Shape | None) -> Tableau:
     return replace(t, past=past, own=own)
 
 
-def own_form(trace: Trace, tolerance: float = 1e-7, after: int = 0) -> Tableau:
+def own_form(trace: Trace, tolerance: float = USED, after: int = 0) -> Tableau:
     """The form in which the increments use the fewest weights; data when undecided."""
     made = [in_form(trace, form, after) for form in FORMS]
     return min((rewritten(t, shape_of(t)) for t in made), key=lambda t: t.support(tolerance))

@@ -12,6 +12,8 @@ from ..errors import ConductError
 from .trace import Run, Trace, count_calls, opened, recorded, trace
 
 Array = NDArray[np.float64]
+# the first twice: a number of calls that differs there too is not one of the seed
+SEEDS = (0, 0, 1, 2, 3)
 
 
 def conduct(run: Run, sigmas: Array) -> tuple[Trace, int]:
@@ -21,7 +23,13 @@ def conduct(run: Run, sigmas: Array) -> tuple[Trace, int]:
         ConductError: "state", "random", and what trace() raises.
     """
     # the kept-state test needs equal seeds; the randomness test needs another one
-    first, second, third = (_seeded(run, sigmas, seed) for seed in (0, 0, 1))
+    try:
+        first, second, third = (_seeded(run, sigmas, seed) for seed in (0, 0, 1))
+    except ConductError as error:
+        drawn = _drawn_calls(run, sigmas) if error.kind == "calls" else ""
+        if drawn:
+            raise ConductError("random", drawn) from error
+        raise
     if first.calls != second.calls or _gap(first, second) > 1e-12:
         again = [_seeded(run, sigmas, 0, everywhere=True) for _ in range(2)]
         if _gap(*again) < 1e-12:
@@ -35,6 +43,8 @@ def conduct(run: Run, sigmas: Array) -> tuple[Trace, int]:
             "two runs with the same seed and grid differ: the sampler keeps state between runs, "
             "or draws from a generator that it never seeds",
         )
+    if first.calls != third.calls and (drawn := _drawn_calls(run, sigmas)):
+        raise ConductError("random", drawn)
     if _gap(first, third) > 1e-12:
         raise ConductError(
             "random",
@@ -44,18 +54,33 @@ def conduct(run: Run, sigmas: Array) -> tuple[Trace, int]:
     return opened(first), first.calls
 
 
+def _drawn_calls(run: Run, sigmas: Array) -> str:
+    """That the number of model calls is drawn at random, in words; "" where it is not."""
+    made = []
+    for seed in SEEDS:
+        _seed(seed, everywhere=True)
+        made.append(count_calls(run, sigmas))
+    if made[0] != made[1] or len(set(made)) == 1:
+        return ""
+    return (
+        f"{min(made)} to {max(made)} model calls in runs on one grid, by the seed: which steps call the model more "
+        "often (Heun's among Euler's, a corrector's) is drawn at random, so that each run is another rule; its "
+        "order is that of the steps with the fewest calls, at most"
+    )
+
+
+def _seed(seed: int, *, everywhere: bool) -> None:
+    torch.manual_seed(seed)
+    if everywhere:
+        random.seed(seed)
+        np.random.seed(seed)
+
+
 def _seeded(run: Run, sigmas: Array, seed: int, *, everywhere: bool = False) -> Trace:
     """A trace with torch's generator seeded, or with numpy's and Python's as well."""
-
-    def start() -> None:
-        torch.manual_seed(seed)
-        if everywhere:
-            random.seed(seed)
-            np.random.seed(seed)
-
-    start()
+    _seed(seed, everywhere=everywhere)
     calls = count_calls(run, sigmas)
-    start()
+    _seed(seed, everywhere=everywhere)
     return recorded(run, sigmas, calls=calls)
 
 

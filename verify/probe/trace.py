@@ -220,7 +220,7 @@ def record(run: Run, sigmas: Array, answers: Array, first: Array) -> tuple[Array
     nodes: list[float] = []
     shape = (1, len(first), 1, 1)
     # tensors of its own: a sampler may change in place what it is given
-    table = torch.from_numpy(answers)
+    table = [torch.from_numpy(row).reshape(shape) for row in answers.copy()]
 
     def denoiser(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
         if len(seen) >= len(table):
@@ -229,13 +229,13 @@ def record(run: Run, sigmas: Array, answers: Array, first: Array) -> tuple[Array
                 f"the sampler called the model more than {len(table)} times, the number it made "
                 "on the same grid a moment ago",
             )
-        if tuple(x.shape) != shape:
+        if x.shape != shape:
             raise ConductError(
                 "shape", f"the model was given shape {tuple(x.shape)}; the state is {shape}"
             )
         seen.append(_values(x))
         nodes.append(level_told(sigma))
-        return table[len(seen) - 1].to(x.dtype, copy=True).reshape(shape)
+        return table[len(seen) - 1].to(x.dtype)
 
     x = torch.from_numpy(first.copy()).reshape(shape)
     out = run(denoiser, x, torch.from_numpy(sigmas.copy()))
@@ -248,14 +248,14 @@ def record(run: Run, sigmas: Array, answers: Array, first: Array) -> tuple[Array
         raise ConductError(
             "calls", f"{len(table)} model calls in one run, {len(seen)} in the next, same grid"
         )
-    rows: Array = torch.stack([*seen, _values(out)]).numpy()
+    rows: Array = torch.stack([*seen, _values(out)]).reshape(-1, len(first)).numpy()
     if not np.all(np.isfinite(rows)):
         raise ConductError("nan", "a state or the result is NaN or infinite")
     return rows, np.asarray([*nodes, sigmas[-1]])
 
 
 def _values(x: Tensor) -> Tensor:
-    return x.detach().to("cpu", torch.float64, copy=True).reshape(-1)
+    return x.detach().to("cpu", torch.float64, copy=True)
 
 
 def level_told(sigma: Tensor | float) -> float:

@@ -142,17 +142,17 @@ def watch(
     size = int(np.prod(shape))
     chosen = slice(batch) if only is None else slice(only, only + 1)
     full = (chosen.stop - (chosen.start or 0), *shape)
-    told: list[Array] = []
+    told: list[list[float]] = []
     seen: list[Tensor] = []
     given: list[Array] = []
     answered: list[Tensor] = []
 
     def denoiser(x: Tensor, sigma: Tensor, **_: object) -> Tensor:
-        if tuple(x.shape[1:]) == full[1:] and len(x) < full[0]:
-            raise ConductError(
-                "parts", f"the model is called on {len(x)} of {full[0]} samples at a time"
-            )
-        if tuple(x.shape) != full:
+        if x.shape != full:
+            if x.shape[1:] == full[1:] and len(x) < full[0]:
+                raise ConductError(
+                    "parts", f"the model is called on {len(x)} of {full[0]} samples at a time"
+                )
             raise ConductError(
                 "shape", f"the model was given shape {tuple(x.shape)}; the state is {full}"
             )
@@ -179,7 +179,7 @@ def watch(
         out = run(denoiser, x, levels)
     return Watched(
         sigmas=sigmas,
-        told=np.stack(told) if told else np.zeros((0, full[0])),
+        told=np.asarray(told, dtype=np.float64).reshape(len(told), full[0]),
         states=torch.stack([*seen, _copy(result_of(out, full))]).flatten(2).numpy(),
         outputs=np.stack(given) if given else np.zeros((0, full[0], size)),
         first=flat(kept[0]),
@@ -192,11 +192,12 @@ def watch(
     )
 
 
-def levels_told(sigma: Tensor | float, batch: int) -> Array:
-    """(batch,) the levels that a call tells the model."""
-    out = np.empty(batch)
-    out[:] = torch.as_tensor(sigma, dtype=torch.float64).detach().reshape(-1).numpy()
-    return out
+def levels_told(sigma: Tensor | float, batch: int) -> list[float]:
+    """The levels that a call tells the model, one for each sample."""
+    told = sigma.flatten().tolist() if isinstance(sigma, Tensor) else np.ravel(sigma).tolist()
+    if len(told) not in (1, batch):
+        raise ValueError(f"{len(told)} levels are told for a batch of {batch}")
+    return told if len(told) == batch else told * batch
 
 
 def result_of(out: object, full: tuple[int, ...]) -> Tensor:
