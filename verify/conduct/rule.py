@@ -207,25 +207,13 @@ def level(reader: Reader) -> Iterator[Finding]:
 
 def _alike(made: dict[int, Array], step: int) -> tuple[int, ...]:
     """Later steps that part from the one before them as this one does."""
-
-    def away(n: int) -> Array | None:
-        pair = made.get(n), made.get(n - 1)
-        if pair[0] is None or pair[1] is None:
-            return None
-        count = max(map(len, pair))
-        one, other = (np.pad(w, (0, count - len(w))) for w in pair)
-        return one - other
-
-    here = away(step)
-    if here is None:
+    count = max(map(len, made.values()))
+    rows = {n: np.pad(w, (0, count - len(w))) for n, w in made.items()}
+    away = {n: rows[n] - rows[n - 1] for n in rows if n - 1 in rows}
+    if step not in away:
         return ()
-    size = float(np.abs(here).max())
-    later = [
-        n
-        for n in made
-        if n > step and (there := away(n)) is not None and _gap(here, there) < 0.3 * size
-    ]
-    return tuple(sorted(later))
+    near = 0.3 * float(np.abs(away[step]).max())
+    return tuple(n for n in sorted(away) if n > step and _gap(away[n], away[step]) < near)
 
 
 def _counts(reader: Reader, grid: Array, step: int, turns: int) -> bool:
