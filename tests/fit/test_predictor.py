@@ -180,7 +180,7 @@ def flat(x, denoised):
 
 number = 3
 """
-PREDICT = "fit rule.toml --steps 2 --iterations 1 --starts 16 --held-out 8 --no-cache --out p.toml"
+PREDICT = "fit rule.toml --steps 3 --iterations 1 --starts 16 --held-out 8 --no-cache --out p.toml"
 
 
 def test_features_of_a_hook_from_the_command_line(tmp_path, monkeypatch, capsys):
@@ -198,6 +198,9 @@ def test_features_of_a_hook_from_the_command_line(tmp_path, monkeypatch, capsys)
     ):
         assert main([*line, f"own_models_q:{name}", "--predictor"]) == 2
         assert said in capsys.readouterr().err
+    few = PREDICT.replace("--steps 3", "--steps 2").split()
+    assert main([*few, "--on", "own_models_q:Mine", "--predictor"]) == 2
+    assert "no row has b in it in a run of 2 steps" in capsys.readouterr().err
     assert main([*line, "own_models_q:hook"]) == 2
     assert "give --predictor too" in capsys.readouterr().err and not Path("p.toml").exists()
     assert main([*line, "own_models_q:hook", "--predictor"]) == 0

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...expr.arithmetic import symbols
 from ...program.model import Program
 from ..problem import Problem, ProblemError
 from ..teacher import Taught
@@ -40,12 +41,12 @@ class Trained:
     distance: float
 
 
-def check_predicted(program: Program) -> None:
-    """Refuse a rule whose numbers cannot be predicted, before long work.
+def check_predicted(program: Program, steps: int) -> None:
+    """Refuse a rule whose numbers cannot be predicted in a run of so many steps, before long work.
 
     Raises:
-        SolvergenError: no number may differ from sample to sample, one has no bounds, or steps that are not
-            differentiated here.
+        SolvergenError: no number may differ from sample to sample, none is used in so few steps, one has no
+            bounds, or steps that are not differentiated here.
     """
     if not program.late:
         raise ProblemError(
@@ -55,6 +56,13 @@ def check_predicted(program: Program) -> None:
     Sampled(program)
     for parameter in program.late:
         bounds(parameter)
+    rows = [row for i in range(steps) for row in program.step_at(i, steps).rows]
+    written = [e for row in rows for e in (*row.expressions, row.place.fraction, row.level)]
+    if not any(symbols(e) & set(program.by_sample) for e in written):
+        raise ProblemError(
+            f"{program.name}: no row has {' or '.join(program.by_sample)} in it in a run of {steps} steps, where "
+            "too few evaluations are past; fit more steps"
+        )
 
 
 def counted(features: Features, problem: Problem) -> int:
@@ -106,7 +114,7 @@ def train(
     steps, problem = Sampled(program), taught.problem
     iterations = iterations or ITERATIONS
     model = _one_level_each(problem)
-    check_predicted(program)
+    check_predicted(program, len(levels) - 1)
     starts, ends = taught.starts.double(), taught.ends.double()
     count = counted(features, problem)
     torch.manual_seed(seed)

@@ -188,7 +188,7 @@ def fit_spec(
             f"--features: must be called with (x, denoised); found {type(features).__name__}"
         )
     if predictor:
-        check_predicted(loaded.program)
+        check_predicted(loaded.program, steps)
         counted(features or seen, problem)
     starts, held = (whole_periods(n, problem.period) for n in (starts, held))
     remembered(problem, starts + held, 4)
