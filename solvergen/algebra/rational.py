@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import cache
 from random import Random
 
 from sympy import Symbol
@@ -69,17 +70,24 @@ def _linear_in(factor: PolyElement) -> int | None:
 
 def _residue(top: PolyElement, index: int, value: PolyElement) -> int:
     """`top` modulo a prime at a random point where symbol number `index` equals `value`."""
-    random = Random(97)
-    point = [random.randrange(1, PRIME) for _ in range(top.ring.ngens)]
+    point = list(_point(top.ring.ngens))
     point[index] = _at(value, point)
     return _at(top, point)
+
+
+@cache
+def _point(count: int) -> tuple[int, ...]:
+    random = Random(97)
+    return tuple(random.randrange(1, PRIME) for _ in range(count))
 
 
 def _at(polynomial: PolyElement, point: list[int]) -> int:
     tables: list[list[int]] = [[1] for _ in point]
     total = 0
     for exponents, value in polynomial.items():
-        term = int(value.numerator) * pow(int(value.denominator), -1, PRIME)
+        term = int(value.numerator)
+        if value.denominator != 1:
+            term *= pow(int(value.denominator), -1, PRIME)
         for table, base, exponent in zip(tables, point, exponents, strict=True):
             while len(table) <= exponent:
                 table.append(table[-1] * base % PRIME)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from math import sqrt
 from typing import Any
 
@@ -113,9 +114,7 @@ class LeadingError:
         values = [value for _, value in self.terms]
         if all(isinstance(value, Fraction | int) for value in values):
             return [str(value) for value in values]
-        from ..algebra.rational import spell as spell_coefficient
-
-        return [spell_coefficient(value) for value in values]
+        return [self._spelled(index) for index in range(len(values))]
 
     def brief(self, longest: int) -> list[Document] | None:
         """`json`, or ``None`` as soon as one coefficient is longer than so many characters.
@@ -123,17 +122,23 @@ class LeadingError:
         The coefficients of least work come first: an expansion that would be thrown away because
         another one is long is never made.
         """
+        for index in sorted(range(len(self.terms)), key=lambda i: _nodes(self.terms[i][1])):
+            if len(self._spelled(index, BRIEF_BUDGET)) > longest:
+                return None
+        return self.json()
+
+    def _spelled(self, index: int, budget: int | None = None) -> str:
+        """A coefficient as text, expanded once."""
+        from ..algebra.rational import BUDGET
         from ..algebra.rational import spell as spell_coefficient
 
-        shown: dict[int, str] = {}
-        for index in sorted(range(len(self.terms)), key=lambda i: _nodes(self.terms[i][1])):
-            shown[index] = spell_coefficient(self.terms[index][1], BRIEF_BUDGET)
-            if len(shown[index]) > longest:
-                return None
-        return [
-            {"word": spell(word), "tree": tree(word), "coef": shown[index]}
-            for index, (word, _) in enumerate(self.terms)
-        ]
+        if index not in self._texts:
+            self._texts[index] = spell_coefficient(self.terms[index][1], budget or BUDGET)
+        return self._texts[index]
+
+    @cached_property
+    def _texts(self) -> dict[int, str]:
+        return {}
 
     def norm(self) -> float | None:
         """The principal error norm √Σ coef²: the size of the local error per h^exponent.

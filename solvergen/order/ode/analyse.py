@@ -36,6 +36,7 @@ from .report import OrderReport
 from .switches import branches, switched, weakest
 from .zero_stability import zero_stability
 
+FEW = 5  # up to this weight words with stages are few: 41 of them
 WITH_STAGES = 9  # heaviest words expanded for steps with stages: 1,842 of them
 
 
@@ -141,7 +142,7 @@ class Analysis:
     def leading(self, case: Case, exponent: int | None = None) -> Leading | None:
         """The leading effective local error of the main step; only up to `exponent` if given."""
         # An error that does not vanish with h is still found among the words of weight 1.
-        start, stop = (2, self.stop) if exponent is None else (max(1, exponent), max(1, exponent))
+        start, stop = (self.likely, self.stop) if exponent is None else [max(1, exponent)] * 2
         if self.program.main.corrector is None:
             return first_error(lambda limit: predictor_error(case, limit), start, stop)
         predictor = self.predictor
@@ -150,11 +151,20 @@ class Analysis:
         )
 
     @property
+    def likely(self) -> int:
+        """Where the search for a local error begins: the exponent of a rule as good as its nodes allow.
+
+        A search that begins too high still finds a lower one, among more words than it needs.
+        """
+        nodes = self.program.main.history + self.program.main.evaluations
+        return nodes + 1 if not self.program.main.stages else min(nodes + 1, FEW)
+
+    @property
     def predictor(self) -> int:
         """Exponent of the predictor's local error on an arbitrary grid."""
         if not hasattr(self, "_predictor"):
             case = self.case(ARBITRARY).deciding()
-            found = first_error(lambda limit: predictor_error(case, limit), 2, self.stop)
+            found = first_error(lambda limit: predictor_error(case, limit), self.likely, self.stop)
             self._predictor = int(found.exponent) if found else self.stop
         return self._predictor
 

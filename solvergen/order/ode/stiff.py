@@ -108,10 +108,12 @@ def stiff_order(program: Program, classical: int) -> StiffOrder:
             None, None, (), "weights or places depend on another coordinate than lambda"
         )
     try:
-        for limit in range(1, classical + 2):
-            errors = _errors(program, limit, False)
-            violated = tuple(word for word in errors if weight(word) == limit)
-            if violated:
+        # Without stages words are few, and one expansion holds those of every weight.
+        for last in range(1 if program.main.stages else classical + 1, classical + 2):
+            errors = _errors(program, last, False)
+            if errors:
+                limit = min(map(weight, errors))
+                violated = tuple(word for word in errors if weight(word) == limit)
                 outer = _errors(program, limit, True)
                 weak = limit if not any(weight(word) == limit for word in outer) else limit - 1
                 return StiffOrder(limit - 1, weak, tuple(sorted(violated)))
