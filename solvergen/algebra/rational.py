@@ -21,7 +21,7 @@ from sympy.polys.rings import PolyElement, ring
 from ..errors import OrderError
 from .explosion import Explosion
 from .scalar import Scalar
-from .traced import Traced, symbols_of
+from .traced import Traced, plain, symbols_of
 
 PRIME = 2**61 - 1
 BUDGET = 3_000_000  # term products: two to three seconds
@@ -160,7 +160,7 @@ class Expansion:
         if node.operation == "symbol":
             return Quotient(self.by_name[str(node.parts[0])], {})
         if node.operation == "number":
-            return self._number(node.values[0])
+            return self._number(plain(node.values[0]))
         left, right = (self.kept[id(part)] for part in node.parts)
         if node.operation == "+":
             return self._sum(left, right)

@@ -9,18 +9,27 @@ although nothing is ever expanded; `canonical` in the module `rational` expands 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import cast
+from operator import add, mul, truediv
+from typing import TYPE_CHECKING, cast
 
 from .scalar import Scalar
+
+try:
+    from flint import fmpq as quick
+except ImportError:  # pragma: no cover - depends on what is installed
+    if not TYPE_CHECKING:
+        quick = Fraction
+
+RATIONAL: type = quick  # of which values are where they are no surds
 
 
 class Traced:
     """An exact expression with its values at generic points.
 
     Args:
-        values: the values at the points.
+        values: the values at the points, fractions of python-flint where that is installed.
         operation: ``symbol``, ``number``, ``+``, ``*``, ``/``.
         parts: a name, a number, or the two operands.
     """
@@ -39,10 +48,9 @@ class Traced:
         right = _traced(other)
         if right is None:
             return NotImplemented
-        if right.operation == "number" and not right.parts[0]:
+        if right.operation == "number" and not right.values[0]:
             return self
-        values = tuple(a + b for a, b in zip(self.values, right.values, strict=True))
-        return _simplest(values, "+", (self, right))
+        return _simplest(_each(add, self.values, right.values), "+", (self, right))
 
     __radd__ = __add__
 
@@ -61,8 +69,7 @@ class Traced:
             return NotImplemented
         if right.operation == "number":
             return self._scaled(right.values[0])
-        values = tuple(a * b for a, b in zip(self.values, right.values, strict=True))
-        return _simplest(values, "*", (self, right))
+        return _simplest(_each(mul, self.values, right.values), "*", (self, right))
 
     def __rmul__(self, other: Scalar) -> Scalar:
         return self * other
@@ -72,10 +79,10 @@ class Traced:
         if self.operation == "*":
             left, right = cast(tuple[Traced, Traced], self.parts)
             if right.operation == "number":
-                first, factor = left, factor * right.values[0]
+                first, (factor,) = left, _each(mul, (factor,), right.values[:1])
         if factor == 1:
             return first
-        values = tuple(a * factor for a in first.values)
+        values = _each(mul, first.values, (factor, factor))
         return _simplest(values, "*", (first, Traced((factor, factor), "number", (factor,))))
 
     def __truediv__(self, other: Scalar) -> Scalar:
@@ -83,9 +90,8 @@ class Traced:
         if right is None:
             return NotImplemented
         if right.operation == "number":
-            return self._scaled(Fraction(1) / right.values[0])
-        values = tuple(a / b for a, b in zip(self.values, right.values, strict=True))
-        return _simplest(values, "/", (self, right))
+            return self._scaled(1 / right.values[0])
+        return _simplest(_each(truediv, self.values, right.values), "/", (self, right))
 
     def __rtruediv__(self, other: Scalar) -> Scalar:
         first = _traced(other)
@@ -122,20 +128,49 @@ def symbol(name: str, values: tuple[Scalar, ...]) -> Traced:
     >>> (x * x - 1) / (x - 1) - x
     Fraction(1, 1)
     """
-    return Traced(values, "symbol", (name,))
+    return Traced(tuple(map(_quick, values)), "symbol", (name,))
 
 
 def _traced(value: Scalar) -> Traced | None:
     if isinstance(value, Traced):
         return value
     if isinstance(value, int | Fraction) or type(value).__name__ == "Surd":
-        return Traced((value, value), "number", (value,))
+        known = _quick(value)
+        return Traced((known, known), "number", (known,))
     return None
+
+
+def plain(value: Scalar) -> Scalar:
+    """A value of a `Traced` number as a `Fraction` or a `Surd`."""
+    if isinstance(value, Fraction) or not isinstance(value, RATIONAL):
+        return value
+    exact = cast(quick, value)
+    return Fraction(int(exact.p), int(exact.q))
+
+
+def _quick(value: Scalar) -> Scalar:
+    if isinstance(value, int | Fraction):
+        return cast(Scalar, quick(value.numerator, value.denominator))
+    return value
+
+
+def _each(
+    operation: Callable[[Scalar, Scalar], Scalar],
+    left: tuple[Scalar, ...],
+    right: tuple[Scalar, ...],
+) -> tuple[Scalar, ...]:
+    """An operation at each point; surds know the fractions of Python alone."""
+    return tuple(
+        operation(a, b)
+        if type(a) is RATIONAL and type(b) is RATIONAL
+        else _quick(operation(plain(a), plain(b)))
+        for a, b in zip(left, right, strict=True)
+    )
 
 
 def _simplest(values: tuple[Scalar, ...], operation: str, parts: tuple[Traced, ...]) -> Scalar:
     if all(value == values[0] for value in values):
-        return values[0]
+        return plain(values[0])
     return Traced(values, operation, parts)
 
 

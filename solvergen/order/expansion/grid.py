@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from math import factorial
 from random import Random
 
@@ -69,6 +70,7 @@ def generic(seed: int, reference: int = 0) -> Grid:
     return from_steps(lambda i: ONE if i == reference else generic_ratio(seed, i))
 
 
+@cache
 def generic_ratio(seed: int, index: int) -> Fraction:
     """A random rational between about 1/2 and 2, the same at every call."""
     random = Random(1_000_003 * seed + index)

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from random import Random
 
 from ...algebra.fixed import FixedSeries, RealRing
 from ...algebra.scalar import Scalar
 
 
+@cache
 def generic(seed: int, index: int = 0) -> Fraction:
     """A random number of 100 bits between 1/2 and 3/2, the same at every call."""
     return Fraction(Random(1_000_003 * seed + index).getrandbits(100), 1 << 100) + Fraction(1, 2)
