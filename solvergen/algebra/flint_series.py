@@ -51,9 +51,10 @@ class FlintSeries(ModularSeries):
 
     def _hold(self, low: int, polynomial: nmod_poly, end: int, field: PrimeField) -> None:
         """Keep a polynomial up to the truncation, without zeros before its first coefficient."""
-        if low + len(polynomial) > end:
-            polynomial = polynomial.truncate(max(0, end - low))
         size = len(polynomial)
+        if low + size > end:
+            polynomial = polynomial.truncate(max(0, end - low))
+            size = len(polynomial)
         if size and not polynomial[0]:
             skip = next(k for k in range(1, size) if polynomial[k])
             polynomial, low = polynomial.right_shift(skip), low + skip

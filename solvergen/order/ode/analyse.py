@@ -92,6 +92,7 @@ class Analysis:
         self.program, self.cases = program, Cases(program, parameters, symbolic)
         self.values = self.cases.values
         self.stop = WITH_STAGES if program.main.stages else LARGEST
+        self.expanded: dict[tuple[str, int], Leading | None] = {}
 
     def case(self, kind: str, seed: int = 1) -> Case:
         """The program on a grid of a class at a generic rational point."""
@@ -269,16 +270,23 @@ class Analysis:
             return LeadingError(self.stop + 1, ())
         exponent = int(found.exponent)
         free = kind != UNIFORM and self.program.main.uneven
-        if free or self.cases.symbolic or self.cases.jets:
+        symbolic = bool(free or self.cases.symbolic or self.cases.jets)
+        if symbolic:
             try:
                 self.refuse_explosion(kind, exponent)
             except Explosion:
                 if kind != UNIFORM:
                     raise
                 return self.partial(exponent)
-            exact = self.leading(self.cases.symbols(kind), exponent)
-        else:
-            exact = self.rational(exponent)
+        # One step by itself is the same on both grids.
+        grid = UNIFORM if kind == ARBITRARY and not free else kind
+        if (grid, exponent) not in self.expanded:
+            self.expanded[grid, exponent] = (
+                self.leading(self.cases.symbols(grid), exponent)
+                if symbolic
+                else self.rational(exponent)
+            )
+        exact = self.expanded[grid, exponent]
         return LeadingError.of(found.exponent, exact.terms if exact else {})
 
     def partial(self, exponent: int) -> LeadingError:

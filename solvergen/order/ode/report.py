@@ -153,6 +153,8 @@ class OrderReport:
             limit = max(1, start.value + (not start.exact))  # below h no word is expanded
             listed = start_contributions(case, limit)
             found += _worst("start", listed)
+        if table["own_end"].value == exact:
+            return tuple(found)
         predictor = self.analysis.predictor
         # The last steps alone may lower the order, too.
         part = end_error(case.deciding(), exact - 1, predictor) if exact > 1 else None
