@@ -8,21 +8,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 
+from .last_rows import beyond, last_row_of, last_rows_of, least, missing_of, span_bound
 from .objective import Pairs
 from .problem import Problem, ProblemError
 from .published import SHORT_GRIDS, SHORT_RULES, Pair, best_published
-from .run import Scaled, outputs
+from .run import Scaled
 from .shape import Numbers
 from .shipped import Shipped
 from .table import Table
 from .teacher import Taught
 from .whole import whole_of
 
-RIDGES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+ROWS = 3  # of the last, that are fitted: within ten seconds on small models
 Told = Callable[[str], None]
 
 
@@ -31,7 +30,7 @@ class Stage:
     """A table at one stage of a calibration.
 
     Args:
-        name: "as shipped", "last row" or "whole".
+        name: "as shipped", "last row", "last 3 rows" or "whole".
         error: rms on the starts not used, in the problem's own units.
         fitted: the same on those used.
         span: the error that remains when the last row is chosen for each sample apart.
@@ -143,7 +142,8 @@ def calibrate(
     unused: int,
     *,
     others: Sequence[Table] = (),
-    last_row: bool = True,
+    compared: int = 0,
+    rows: int = ROWS,
     whole: bool = False,
     iterations: int = 12,
     pairs: bool = True,
@@ -158,7 +158,9 @@ def calibrate(
         unused: how many starts no fit sees.
         others: rules to begin with where they suit the model better than the shipped table: the one
             whose solved last row has the least error on the starts that are fitted.
-        last_row: solve the last row by linear least squares.
+        compared: model calls that chose the table to begin with.
+        rows: how many of the last rows are fitted: 0 none, 1 the last by linear least squares, more
+            of them by Gauss-Newton through the model; where sums are kept, 1 at most.
         whole: then fit every number through the model.
         iterations: most steps of the whole fit.
         pairs: whether the published pairs are run on the unused starts for comparison.
@@ -189,18 +191,22 @@ def calibrate(
             names=SHORT_GRIDS,
             tell=tell,
         )
-    stages = [_stage("as shipped", start.table, seen, held, time.monotonic(), 0)]
+    stages = [replace(_stage("as shipped", start.table, seen, held, 0.0, 0), calls=compared)]
     chosen = None
-    if last_row:
+    if rows:
         begun = time.monotonic()
-        table, chosen = last_row_of(start.table, seen)
+        table, chosen, least_error = last_row_of(start.table, seen)
         fits = [other for other in others if _fits(scaled, other) and not start.sums]
         for other in fits:
-            solved, ridge = last_row_of(other, seen)
-            if seen.error(solved) < seen.error(table):
-                table, chosen = solved, ridge
+            solved, ridge, error = last_row_of(other, seen)
+            if error < least_error:
+                table, chosen, least_error = solved, ridge, error
         spent = start.table.calls * len(seen.starts) * (1 + len(fits))
         stages.append(_stage("last row", table, seen, held, begun, spent))
+    if rows > 1 and not start.sums:
+        begun = time.monotonic()
+        table, spent = last_rows_of(stages[-1].table, seen, min(rows, start.table.calls))
+        stages.append(_stage(f"last {rows} rows", table, seen, held, begun, spent))
     if whole:
         begun = time.monotonic()
         numbers = Numbers(start.table.calls, start.sums)
@@ -208,7 +214,7 @@ def calibrate(
             numbers, stages[-1].table, seen, iterations=iterations, state=state, tell=tell
         )
         if not start.sums:
-            table, _ = last_row_of(table, seen)
+            table = last_row_of(table, seen)[0]
             spent += start.table.calls * len(seen.starts)
         stages.append(_stage("whole", table, seen, held, begun, spent))
     found = Calibration(problem, start.table.calls, tuple(stages), tuple(published), taught, chosen)
@@ -217,45 +223,12 @@ def calibrate(
     return replace(found, notes=tuple(_notes(found)))
 
 
-def last_row_of(table: Table, pairs: Pairs) -> tuple[Table, float]:
-    """The last row by least squares, with the ridge that does best on starts held out.
-
-    A quarter of the starts chooses the ridge, in four turns; all of them then give the row.
-    """
-    return _least(table, pairs.scaled, *_missing(table, pairs))
-
-
-def _missing(table: Table, pairs: Pairs) -> tuple[Tensor, Tensor]:
-    """What a table's ends miss (b, d), and its outputs (N, b, d), of which a last row is made."""
-    finals, found = outputs(pairs.scaled, table, pairs.starts)
-    return (pairs.ends - finals).flatten(1).double(), found.flatten(2).double()
-
-
-def _least(table: Table, scaled: Scaled, missing: Tensor, columns: Tensor) -> tuple[Table, float]:
-    """The table whose last row gives what is missing (b, d) from its outputs (N, b, d)."""
-    width = math.atan(table.levels[0]) - math.atan(scaled.end)
-    fold = torch.arange(len(missing)) % 4
-    scores = []
-    for ridge in RIDGES:
-        total = 0.0
-        for k in range(4):
-            inside, outside = fold != k, fold == k
-            step = _solved(columns[:, inside], missing[inside], ridge)
-            rest = missing[outside] - torch.einsum("j,jbd->bd", step, columns[:, outside])
-            total += float((rest**2).sum())
-        scores.append(total)
-    ridge = RIDGES[int(np.argmin(scores))]
-    step = _solved(columns, missing, ridge) / width
-    row = tuple(share + float(d) for share, d in zip(table.shares[-1], step, strict=True))
-    return Table(table.levels, (*table.shares[:-1], row)).rounded(), ridge
-
-
 def _apart(best: Stage, seen: Pairs, held: Pairs) -> Iterator[Scale]:
     """The best table with a last row for each scale; the states before it are the same for all."""
     problem, table = seen.scaled.problem, best.table
     parts = []
     for pairs in (seen, held):
-        missing, columns = _missing(table, pairs)
+        missing, columns = missing_of(table, pairs)
         rows = (
             torch.arange(len(missing)) % problem.period // (problem.period // len(problem.scales))
         )
@@ -267,40 +240,19 @@ def _apart(best: Stage, seen: Pairs, held: Pairs) -> Iterator[Scale]:
             (missing[rows == number], columns[:, rows == number])
             for missing, columns, rows in parts
         ]
-        own, _ = _least(table, seen.scaled, *mine[0])
+        own, _, _ = least(table, seen.scaled, *mine[0])
         moved = torch.tensor(own.shares[-1], dtype=torch.float64) - torch.tensor(
             table.shares[-1], dtype=torch.float64
         )
         left = [
             missing - width * torch.einsum("j,jbd->bd", moved, columns) for missing, columns in mine
         ]
-        rest = _beyond(*mine[1])
+        rest = beyond(*mine[1])
         rms = [
             problem.std * float((v**2).mean().sqrt()) for v in (mine[1][0], left[1], left[0], rest)
         ]
         alone = Stage(f"last row, {name}", own, rms[1], rms[2], rms[3], time.monotonic() - begun, 0)
         yield Scale(name, rms[0], alone)
-
-
-def span_bound(table: Table, pairs: Pairs) -> float:
-    """The rms error, in units of the deviation, when every sample has its own best last row."""
-    rest = _beyond(*_missing(table, pairs))
-    return float((rest**2).mean().sqrt())
-
-
-def _beyond(missing: Tensor, columns: Tensor) -> Tensor:
-    """What no weights of the outputs (N, b, d) give of what is missing (b, d), sample by sample."""
-    by_sample = columns.permute(1, 2, 0)
-    best = torch.linalg.lstsq(by_sample, missing[..., None]).solution
-    return missing - (by_sample @ best)[..., 0]
-
-
-def _solved(columns: Tensor, missing: Tensor, ridge: float) -> Tensor:
-    """Weights (N) of the outputs (N, b, d) that give what is missing (b, d)."""
-    flat = columns.flatten(1)
-    normal = flat @ flat.T
-    normal = normal + ridge * torch.diag(normal.diagonal())
-    return torch.linalg.lstsq(normal, flat @ missing.flatten()).solution
 
 
 def _stage(name: str, table: Table, seen: Pairs, held: Pairs, begun: float, calls: int) -> Stage:

@@ -47,12 +47,12 @@ def calibrate(
     prompts=[…])`.
 
     Args:
-        first: the name of a family (gauss, gauss_mix, gauss_sum), or a pipeline.
+        first: the name of a family (gauss, gauss_net, gauss_mix, gauss_sum), or a pipeline.
         on: the model: a name or a `Problem`; for a pipeline, the family to begin with.
         calls: N.
         prompts, guidance, call: as a pipeline will be used: what it draws; its guidance scale, or
             several; further arguments of it.
-        options: whole, starts, unused, seed, teacher_steps, iterations, compare, cache, out, tell, as
+        options: rows, whole, starts, unused, seed, teacher_steps, iterations, compare, cache, out, tell, as
             in `solvergen.fit.tune.calibrate`.
 
     Raises:

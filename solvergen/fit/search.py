@@ -20,16 +20,25 @@ from .run import Scaled
 from .shape import Numbers
 from .shipped import KINDS, Shipped
 from .squares import Loss, State, levenberg_marquardt
-from .table import Array, Table, frozen
+from .table import Array, Table, frozen, grown
 
 # Of each held-out problem. Few are not enough: from 6 calls on, most of a squared error lies in the few
 # starts that end in another component, and the ratio of two such errors is that of two counts.
 STARTS = {"image": 128, "network": 64, "generic": 256}
 # What a table is fitted on: parts of families, with how many problems and starts of each. Exact
 # pictures alone teach weights that no network bears; a fifth seen through imperfect ones is enough.
-FITTED = {"image": (("image", 32, 24), ("network", 8, 24)), "generic": (("generic", 60, 32),)}
-JUDGED = {"image": (("image", 8, 16), ("network", 8, 16)), "generic": (("generic", 12, 32),)}
-RIDGE = {"image": 0.03, "generic": 1e-3}
+FITTED = {
+    "image": (("image", 32, 96), ("network", 8, 96)),
+    "network": (("network", 24, 48), ("image", 8, 48)),
+    "generic": (("generic", 60, 32),),
+}
+MANY = 8  # calls up to which all these starts are taken; above it a quarter of pictures' is
+JUDGED = {
+    "image": (("image", 8, 16), ("network", 8, 16)),
+    "network": (("network", 8, 16), ("image", 8, 16)),
+    "generic": (("generic", 12, 32),),
+}
+RIDGE = {"image": 0.03, "network": 0.1, "generic": 1e-3}
 # Levels of the prototype, in deviations: where every search begins.
 SEEDS: dict[str, dict[int, tuple[float, ...]]] = {
     "image": {5: (19.7, 6.7, 3.2, 1.29, 0.29), 8: (49, 15.8, 6.9, 4.5, 2.5, 1.3, 0.6, 0.15)},
@@ -65,7 +74,7 @@ def search(
     """Fit a table of so many calls.
 
     The fit begins from frozen Adams rules on several grids and from the tables of other numbers of
-    calls; three steps on a quarter of the problems show which is best on the validation problems.
+    calls, one of a call fewer also with a call put in; three steps on a quarter of the problems show which is best on the validation problems.
 
     Args:
         kind: "gauss", "gauss_mix" or "gauss_sum".
@@ -86,8 +95,8 @@ def search(
     name, sums = KINDS[kind]
     ridge = RIDGE[name] if ridge is None else ridge
     numbers = Numbers(calls, sums)
-    train = _gathered(FITTED[name], "train", count, seed)
-    validation = _gathered(JUDGED[name], "validation", None, seed)
+    train = _gathered(FITTED[name], "train", count, seed, name != "generic" and calls > MANY)
+    validation = _gathered(JUDGED[name], "validation", None, seed, False)
     judge = MeanLog(validation, numbers, 0.0, np.zeros(numbers.count)).loss
     belongs = {
         "kind": kind,
@@ -108,6 +117,7 @@ def search(
         tell(f"{kind}_{calls}: goes on from step {begin.iteration}")
     else:
         starts = [*_seeds(name, calls, end), *neighbours]
+        starts += [grown(near) for near in neighbours if near.calls == calls - 1]
         begin = _begin(train, judge, numbers, starts, end, ridge, tell)
         prior = numbers.of(frozen(numbers.table(begin.values).levels, end, 2))
         best = begin.values, judge(begin.values)
@@ -212,11 +222,12 @@ def _begin(
 
 def _seeds(name: str, calls: int, end: float) -> list[Table]:
     """Frozen Adams rules on the prototype's levels, and on levels uniform in flow time and in arctan σ."""
-    known = min(SEEDS[name], key=lambda have: abs(have - calls))
-    first, last = SEEDS[name][known][0], SEEDS[name][known][-1]
+    seeds = SEEDS["generic" if name == "generic" else "image"]
+    known = min(seeds, key=lambda have: abs(have - calls))
+    first, last = seeds[known][0], seeds[known][-1]
     first, last = first * (calls / known) ** 0.5, last * (known / calls) ** 0.5
-    grids = [_stretched(SEEDS[name][known], calls, first, last)]
-    if name == "image":  # levels transfer from one set of pictures to another
+    grids = [_stretched(seeds[known], calls, first, last)]
+    if name != "generic":  # levels transfer from one set of pictures to another
         return [frozen(grids[0], end, 2)]
     times = np.linspace(first / (first + 1), last / (last + 1), calls)
     grids.append([float(t / (1 - t)) for t in times])
@@ -241,12 +252,13 @@ def _resampled(table: Table, calls: int, end: float) -> Table:
 
 
 def _gathered(
-    parts: Sequence[tuple[str, int, int]], part: str, count: int | None, seed: int
+    parts: Sequence[tuple[str, int, int]], part: str, count: int | None, seed: int, quarter: bool
 ) -> list[Pairs]:
-    """The problems of several families; of each at most `count`."""
+    """The problems of several families, of each at most `count`; with a quarter of their starts, or all."""
     found: list[Pairs] = []
     for name, most, starts in parts:
-        found += pairs_of(name, part, min(most, count or most), starts, seed)
+        of_each = starts // 4 if quarter else starts
+        found += pairs_of(name, part, min(most, count or most), of_each, seed)
     return found
 
 

@@ -14,7 +14,12 @@ from .table import Table
 
 FOLDER = Path(__file__).resolve().parent / "tables"
 # Name of the solver, the mixtures it is fitted on, and whether a constant output is exact.
-KINDS = {"gauss": ("image", False), "gauss_mix": ("generic", False), "gauss_sum": ("image", True)}
+KINDS = {
+    "gauss": ("image", False),
+    "gauss_net": ("network", False),
+    "gauss_mix": ("generic", False),
+    "gauss_sum": ("image", True),
+}
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,30 @@ def spread(table: Table, calls: int) -> tuple[float, ...]:
     return tuple(float(v) for v in np.exp(first + part * (last - first)))
 
 
+def grown(table: Table) -> Table:
+    """A table of one call more with the same end: the new output has no weight yet.
+
+    The call is put into the widest gap of log σ, at a state between its neighbours'.
+
+    >>> more = grown(Table((8.0, 2.0, 1.0), ((1.0,), (0.5, 0.5), (0.2, 0.3, 0.5))))
+    >>> more.levels[1], more.shares[-1]
+    (4.0, (0.2, 0.0, 0.3, 0.5))
+    """
+    logs = np.log(np.asarray(table.levels))
+    at = int(np.argmax(logs[:-1] - logs[1:])) + 1
+    level = math.exp((logs[at - 1] + logs[at]) / 2)
+    angles, angle = table.angles, math.atan(level)
+    part = (angles[at - 1] - angle) / (angles[at - 1] - angles[at])
+    before = np.zeros(at)
+    if at > 1:
+        before[: at - 1] = (angles[0] - angles[at - 1]) * np.asarray(table.shares[at - 2])
+    after = (angles[0] - angles[at]) * np.asarray(table.shares[at - 1])
+    row = ((1 - part) * before + part * after) / (angles[0] - angle)
+    later = [(*shares[:at], 0.0, *shares[at:]) for shares in table.shares[at - 1 :]]
+    levels = (*table.levels[:at], round(level, 12), *table.levels[at:])
+    return Table(levels, (*table.shares[: at - 1], tuple(map(float, row)), *later))
+
+
 def coefficients(table: Table, start: float, end: float) -> tuple[Array, Array]:
     """The table as combinations of the start and the denoised outputs.
 

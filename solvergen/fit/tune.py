@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,21 +18,24 @@ from torch import Tensor
 
 from ..errors import SolvergenError
 from ..writing import write
-from .calibrate import Calibration, Scale, Stage
+from .calibrate import ROWS, Calibration, Scale, Stage
 from .calibrate import calibrate as fitted
 from .file import INLINE, file_text
+from .objective import Pairs
 from .problem import Problem, remembered, whole_periods
 from .problems.lookup import problem as looked_up
 from .record import save_tensors
 from .run import Scaled
 from .shipped import KINDS, Shipped, names, shipped
 from .table import Table, frozen, spread
-from .teacher import STEPS, taught
+from .teacher import STEPS, Taught, taught
 from .whole import APART
 
 REACH = 0.9  # of the largest level, at which a first call may be
-# The whole table learns some tens of trajectories by heart; the last row does not.
-STARTS = {"last row": 40, "whole": 160}
+# The whole table learns some tens of trajectories by heart; the last rows do not.
+STARTS = {"last rows": 40, "whole": 160}
+# Tables of another kind that may begin nearer to a model than those of the kind asked for.
+BESIDE = {"gauss": ("gauss_net",)}
 
 Told = Callable[[str], None]
 
@@ -172,6 +175,7 @@ def calibrate(
     *,
     starts: int | None = None,
     unused: int = 24,
+    rows: int | None = None,
     whole: bool = False,
     seed: int = 0,
     teacher_steps: int = STEPS,
@@ -184,12 +188,14 @@ def calibrate(
     """Calibrate a solver of the family on a model.
 
     Args:
-        name: gauss, gauss_mix, gauss_sum, or one of them with its number of calls.
+        name: gauss, gauss_net, gauss_mix, gauss_sum, or one of them with its number of calls. `gauss`
+            takes the table of gauss_net where that one is nearer on the starts that are fitted.
         on: a problem, or its name.
         calls: N.
-        starts: trajectories to fit on, 40 for the last row and 160 for the whole unless given;
+        starts: trajectories to fit on, 40 for the last rows and 160 for the whole unless given;
             `unused` more are measured on and never fitted.
-        whole: fit every number through the model, not the last row alone.
+        rows: how many of the last rows are fitted; three unless given, and one before the whole.
+        whole: fit every number through the model, not the last rows alone.
         seed: of the starts.
         teacher_steps: of the rule that gives the ends, where the problem does not know them.
         iterations: most steps of the whole fit.
@@ -203,37 +209,44 @@ def calibrate(
     """
     start = shipped(table_name(name, calls))
     found = looked_up(on) if isinstance(on, str) else on
-    usual = STARTS["whole" if whole else "last row"]
+    usual = STARTS["whole" if whole else "last rows"]
+    most = 1 if whole else ROWS
+    rows = most if rows is None else rows
     starts = usual if starts is None else starts
     if starts < 2 or unused < 2:
         raise SolvergenError(f"--starts and --unused must be at least 2; found {starts}, {unused}")
     if iterations < 1:
         raise SolvergenError(f"--iterations must be at least 1; found {iterations}")
+    if not 1 <= rows <= calls:
+        raise SolvergenError(f"--rows must be from 1 to the {calls} calls; found {rows}")
     kept_out = (
         1 if not whole else APART
     )  # whole periods in the fit, in what judges it, in what is new
     fits, new = (whole_periods(n, found.period, k) for n, k in ((starts, kept_out), (unused, 1)))
     remembered(found, fits + new, calls + 6)
     teach = taught(found, fits + new, seed, steps=teacher_steps, cache=cache, tell=tell)
-    table, changed = within(start.table, Scaled(teach.problem))
-    start = replace(start, table=table)
+    tables = [start, *alternatives(name, calls)]
+    start, beside, notes = nearest(tables, teach, new)
     state = None if out is None else out.with_suffix(".state")
     measured = fitted(
         start,
         teach,
         new,
-        others=rules(start),
+        others=[*beside, *rules(start)],
+        compared=calls * (fits if len(tables) > 1 else 0) * len(tables),
+        rows=rows,
         whole=whole,
         iterations=iterations,
         pairs=compare,
         state=state,
         tell=tell,
     )
-    if changed:
-        measured = replace(measured, notes=(*measured.notes, changed))
+    measured = replace(measured, notes=(*measured.notes, *notes))
     flags = f" --starts {starts}" * (starts != usual) + f" --seed {seed}" * (seed != 0)
     remake = f"solvergen calibrate {name} --on {found.name} --calls {calls}{flags}"
-    remake += " --whole" if whole else " --last-row"
+    if rows != most:
+        remake += " --last-row" if rows == 1 else f" --rows {rows}"
+    remake += " --whole" * whole
     title = out.stem if out is not None and out.stem.isidentifier() else f"{start.name}_tuned"
     return Tuned(title, measured, start, remake)
 
@@ -265,6 +278,42 @@ def within(table: Table, scaled: Scaled) -> tuple[Table, str]:
         else f"levels drawn together: the last call was at {last:.3g} deviations, below the range"
     )
     return Table(levels, table.shares), words
+
+
+def alternatives(name: str, calls: int) -> list[Shipped]:
+    """The shipped tables that stand beside those of a family, where it was named without a number."""
+    wanted = [f"{kind}_{calls}" for kind in BESIDE.get(name, ())]
+    return [shipped(other) for other in wanted if other in names()]
+
+
+def nearest(
+    tables: Sequence[Shipped], teach: Taught, unused: int
+) -> tuple[Shipped, list[Table], list[str]]:
+    """The shipped table with the least error on the starts that are fitted, as it is.
+
+    Returns:
+        It, the others' tables, and words on what was chosen and moved.
+    """
+    scaled = Scaled(teach.problem)
+    seen = Pairs.of(teach.problem.name, scaled, teach.starts, teach.ends).part(unused, None)
+    moved = [within(one.table, scaled) for one in tables]
+    best, notes = 0, []
+    if len(tables) > 1:
+        errors = [
+            seen.error(table) if table.levels[0] <= scaled.start else math.inf for table, _ in moved
+        ]
+        best = int(np.argmin(errors))
+        told = ", ".join(
+            f"{one.name} {error * teach.problem.std:.4g}"
+            for one, error in zip(tables, errors, strict=True)
+        )
+        notes.append(
+            f"begun with {tables[best].name}; as shipped, on the starts of the fit: {told}"
+        )
+    table, words = moved[best]
+    notes += [words] if words else []
+    others = [table for k, (table, _) in enumerate(moved) if k != best]
+    return replace(tables[best], table=table), others, notes
 
 
 def rules(start: Shipped) -> list[Table]:

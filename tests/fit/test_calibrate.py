@@ -11,9 +11,10 @@ import torch
 
 from solvergen.cli import main
 from solvergen.errors import SolvergenError
-from solvergen.fit.calibrate import Calibration, Stage, calibrate, last_row_of, span_bound
+from solvergen.fit.calibrate import Calibration, Stage, calibrate
 from solvergen.fit.differences import calls, differences
 from solvergen.fit.directions import differentiable, turned
+from solvergen.fit.last_rows import last_row_of, last_rows_of, numbers_of_rows, span_bound
 from solvergen.fit.objective import Pairs
 from solvergen.fit.problem import Problem, ProblemError, checked, moments
 from solvergen.fit.problems.adopted import adopted
@@ -29,7 +30,7 @@ from solvergen.fit.squares import State
 from solvergen.fit.table import Table, adams, frozen, spread
 from solvergen.fit.teacher import digest, taught
 from solvergen.fit.tune import calibrate as tune
-from solvergen.fit.tune import table_name
+from solvergen.fit.tune import nearest, table_name
 from solvergen.fit.whole import _parted, whole_of
 
 LEVELS = (12.0, 4.0, 1.4, 0.4)
@@ -66,8 +67,8 @@ def test_mixture_ends_are_exact(mixture):
 def test_calibration_gains_stage_by_stage(mixture, start):
     problem = mixture.problem()
     found = calibrate(start, taught(problem, 60, 0), 20, whole=True, iterations=8)
-    shipped_, row, whole = found.stages
-    assert row.error < shipped_.error and whole.error < 0.9 * row.error
+    shipped_, row, rows, whole = found.stages
+    assert row.error < shipped_.error and rows.error < row.error and whole.error < 0.9 * row.error
     assert (
         row.span == pytest.approx(shipped_.span, rel=1e-6) and row.span < row.error
     )  # the states are the same
@@ -167,12 +168,60 @@ def test_a_rule_takes_the_place_of_a_table_that_does_not_suit(mixture, start):
     assert spread(start.table, 6)[0] > LEVELS[0] and len(spread(start.table, 6)) == 6
 
 
+def test_last_rows_leave_the_states_before_them_and_gain(mixture, start):
+    problem = replace(mixture.problem(), derivative=None)
+    scaled = Scaled(problem)
+    x = problem.noise(40, 3)
+    pairs = Pairs.of("small", scaled, x, problem.teacher(x))
+    row, _, error = last_row_of(start.table, pairs)
+    assert error == pytest.approx(pairs.error(row), rel=1e-6)
+    numbers = Numbers(4)
+    for rows in (2, 3):
+        found, spent = last_rows_of(row, pairs, rows)
+        kept = 4 - rows
+        assert found.levels[: kept + 1] == pytest.approx(row.levels[: kept + 1], rel=1e-11)
+        assert np.allclose(np.concatenate(found.shares[:kept]), np.concatenate(row.shares[:kept]))
+        assert found.levels[kept + 1] != row.levels[kept + 1]
+        assert pairs.error(found) < 0.9 * pairs.error(row)
+        assert spent >= 40 * (4 + calls(numbers, numbers_of_rows(numbers, rows)))
+    # one period of conditioned rows cannot be judged on itself
+    alone = Pairs("small", Scaled(replace(problem, period=40, chunk=40)), pairs.starts, pairs.ends)
+    assert last_rows_of(row, alone, 3)[0] == row
+
+
+def test_some_derivatives_are_those_of_all(mixture):
+    problem = mixture.problem()
+    scaled = Scaled(problem)
+    state = scaled.inward(problem.noise(3, 1), scaled.start)
+    numbers = Numbers(4)
+    values = numbers.of(adams(LEVELS, 0.002, 2))
+    target = torch.zeros_like(state)
+    squares, gradient, normal = differences(scaled, numbers, values, state, target)
+    free = numbers_of_rows(numbers, 2)
+    some = differences(scaled, numbers, values, state, target, free)
+    assert some[0] == squares
+    assert np.array_equal(some[1], gradient[free])
+    assert np.allclose(some[2], normal[np.ix_(free, free)], rtol=1e-12)
+    assert calls(numbers, free) == 4 + 1 + 3
+
+
+def test_calibration_begins_with_the_nearest_table(mixture, start):
+    teach = taught(mixture.problem(), 24, 0)
+    scaled = Scaled(teach.problem)
+    pairs = Pairs.of("small", scaled, teach.starts, teach.ends)
+    near = replace(start, name="near", table=last_row_of(start.table, pairs)[0])
+    far = replace(start, name="far", table=replace(start.table, levels=(200000.0, *LEVELS[1:])))
+    chosen, others, notes = nearest([start, far, near], teach, 8)
+    assert chosen == near and others[0] == start.table and "begun with near" in notes[0]
+    assert nearest([start], teach, 8) == (start, [], [])
+
+
 def test_last_row_is_the_least_squares_solution(mixture, start):
     problem = mixture.problem()
     scaled = Scaled(problem)
     x = problem.noise(64, 1)
     pairs = Pairs.of("small", scaled, x, problem.teacher(x))
-    table, ridge = last_row_of(start.table, pairs)
+    table, ridge, _ = last_row_of(start.table, pairs)
     assert ridge <= 1e-2
     least = pairs.error(table)
     for k in range(4):
@@ -235,7 +284,9 @@ def test_command_makes_a_file_that_runs(tmp_path, monkeypatch, capsys):
     sys.modules.pop("mine")
     assert "last row" in capsys.readouterr().out
     record = json.loads((tmp_path / "tuned.json").read_text())
-    assert record["kept"] in ("as shipped", "last row") and record["from"] == "gauss_5"
+    assert (
+        record["kept"] in ("as shipped", "last row", "last 3 rows") and record["from"] == "gauss_5"
+    )
     space: dict = {}
     source = (tmp_path / "tuned.py").read_text()
     assert "remake   solvergen calibrate gauss --on mine:Shifted --calls 5 --starts 16" in source
@@ -262,6 +313,8 @@ def test_command_makes_a_file_that_runs(tmp_path, monkeypatch, capsys):
         ("calibrate gauss --on fashion:label=12 --calls 5 --out a.py", "labels are 0 to 9"),
         ("calibrate gauss --on digits --calls 5 --out class.py", "cannot name a solver"),
         ("calibrate gauss --on digits --calls 5 --out /dev/null/a.py", "is a file, not a folder"),
+        ("calibrate gauss --on mixtures --calls 5 --rows 6 --out a.py", "from 1 to the 5 calls"),
+        ("search --family network --sums", "leave --family network out"),
         ("calibrate gauss --on mixtures --calls 5 --whole --iterations 0 --out a.py", "at least 1"),
         ("search --steps x", "--steps must be a number or a range"),
         ("search --steps 5 --iterations 0", "--iterations and --problems must be at least 1"),

@@ -13,7 +13,7 @@ from solvergen.fit.problem import Problem
 from solvergen.fit.run import Scaled, end, jacobian, outputs
 from solvergen.fit.shape import Numbers
 from solvergen.fit.squares import State, levenberg_marquardt
-from solvergen.fit.table import Table, adams, coefficients
+from solvergen.fit.table import Table, adams, coefficients, grown
 
 LEVELS = (9.0, 3.0, 1.1, 0.3)
 
@@ -200,6 +200,18 @@ def test_outputs_and_states_agree_with_the_coefficients(mixture):
     width = math.atan(table.levels[0]) - math.atan(scaled.end)
     weights = torch.tensor(table.shares[-1], dtype=torch.float64) * width
     assert torch.allclose(final, state + torch.einsum("j,j...->...", weights, found), atol=1e-13)
+
+
+def test_a_call_put_in_changes_no_end(mixture):
+    scaled = Scaled(mixture.problem())
+    state = scaled.inward(scaled.problem.noise(3, 2), scaled.start)
+    numbers, values = random_table(4)
+    table = numbers.table(values)
+    for _ in range(4):
+        more = grown(table)
+        assert more.calls == table.calls + 1
+        assert torch.allclose(end(scaled, more, state), end(scaled, table, state), atol=1e-13)
+        table = more
 
 
 def test_levels_that_rise_and_rows_of_the_wrong_length_are_refused():

@@ -34,7 +34,7 @@ def _add_calibrate(commands: Any) -> None:
         "solvergen calibrate gauss --on digits --calls 5 --whole --out tuned.py",
         about="Fit a shipped table of the family gauss to a model, from a few of its trajectories.",
     )
-    tune.add_argument("name", metavar="NAME", help="gauss, gauss_sum or gauss_mix")
+    tune.add_argument("name", metavar="NAME", help="gauss, gauss_net, gauss_sum or gauss_mix")
     tune.add_argument(
         "--on", required=True, metavar="PROBLEM", help="fashion, digits, module:name …"
     )
@@ -42,8 +42,11 @@ def _add_calibrate(commands: Any) -> None:
     tune.add_argument("--starts", type=int, help="trajectories to fit on (40; 160 with --whole)")
     tune.add_argument("--unused", type=int, default=24, help="more, to measure on (24)")
     how = tune.add_mutually_exclusive_group()
-    how.add_argument("--last-row", action="store_true", help="linear least squares alone (default)")
+    how.add_argument("--last-row", action="store_true", help="linear least squares alone")
     how.add_argument("--whole", action="store_true", help="then all numbers through the model")
+    tune.add_argument(
+        "--rows", type=int, metavar="K", help="of the last that are fitted (3; 1 before --whole)"
+    )
     tune.add_argument("--seed", type=int, default=0, help="of the starts (0)")
     tune.add_argument("--std", type=float, help="deviation of the data, where you know it")
     tune.add_argument(
@@ -76,6 +79,7 @@ def run_calibrate(args: argparse.Namespace) -> int:
         args.calls,
         starts=args.starts,
         unused=args.unused,
+        rows=1 if args.last_row else args.rows,
         whole=args.whole,
         seed=args.seed,
         teacher_steps=args.teacher_steps,
@@ -103,10 +107,10 @@ def _add_search(commands: Any) -> None:
         commands,
         "search",
         "fit the family of own solvers on exact mixtures",
-        "solvergen search --family image --steps 5:8 --out tables",
+        "solvergen search --family network --steps 5:8 --out tables",
         about="Fit tables of N calls on a family of mixtures; goes on where it stopped.",
     )
-    search.add_argument("--family", choices=("image", "generic"), default="image")
+    search.add_argument("--family", choices=("image", "network", "generic"), default="image")
     search.add_argument("--sums", action="store_true", help="shares that sum to 1: order 1, proved")
     search.add_argument("--steps", default="4:20", metavar="A:B", help="numbers of calls (4:20)")
     search.add_argument(
@@ -124,7 +128,7 @@ def _add_search(commands: Any) -> None:
     search.add_argument(
         "--ridge",
         type=float,
-        help="toward Adams weights; more lowers the gain (image 0.1, generic 0.001)",
+        help="toward Adams weights; more lowers the gain (image 0.03, network 0.1, generic 0.001)",
     )
     search.add_argument(
         "--out", type=Path, metavar="DIR", help="the package's own tables by default"
@@ -142,7 +146,9 @@ def run_search(args: argparse.Namespace) -> int:
     folder = args.out or FOLDER
     kinds = [k for k, (family, sums) in KINDS.items() if (family, sums) == (args.family, args.sums)]
     if not kinds:
-        raise SolvergenError("--sums is fitted on image mixtures; leave --family generic out")
+        raise SolvergenError(
+            f"--sums is fitted on image mixtures; leave --family {args.family} out"
+        )
     if args.ridge is not None and not 0 <= args.ridge < math.inf:
         raise SolvergenError(f"--ridge must be a number not below 0; found {args.ridge:g}")
     if args.iterations < 1 or (args.problems is not None and args.problems < 1):
@@ -170,7 +176,7 @@ def run_search(args: argparse.Namespace) -> int:
         table, fit = search(
             kind,
             calls,
-            neighbours=near[:1] if there or args.family == "generic" else (),
+            neighbours=near[:1],
             count=args.problems,
             iterations=args.iterations,
             seed=args.seed,
