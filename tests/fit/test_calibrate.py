@@ -543,9 +543,9 @@ def test_a_ratio_has_both_errors_in_one_unit(mixture, monkeypatch):
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize(("calls", "shipped_", "row_"), [(5, 0.85, 0.72), (8, 0.75, 0.64)])
-def test_fashion_is_calibrated_as_well_as_the_page_says(calls, shipped_, row_, tmp_path):
+@pytest.mark.parametrize(("calls", "most"), [(5, (0.85, 0.66, 0.57)), (8, (0.75, 0.64, 0.54))])
+def test_fashion_is_calibrated_as_well_as_the_page_says(calls, most, tmp_path):
     tuned = tune("gauss", "fashion", calls, cache=tmp_path)
     unit = tuned.found.published[0].error
-    first, row = tuned.found.stages
-    assert first.error < shipped_ * unit and row.error < row_ * unit
+    for stage, bound in zip(tuned.found.stages, most, strict=True):
+        assert stage.error < bound * unit, stage.name
