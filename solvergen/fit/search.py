@@ -26,19 +26,19 @@ from .table import Array, Table, frozen, grown
 # starts that end in another component, and the ratio of two such errors is that of two counts.
 STARTS = {"image": 128, "network": 64, "generic": 256}
 # What a table is fitted on: parts of families, with how many problems and starts of each. Exact
-# pictures alone teach weights that no network bears; a fifth seen through imperfect ones is enough.
+# pictures alone teach weights that no network bears at all; `network` has more seen through imperfect ones.
 FITTED = {
-    "image": (("image", 32, 96), ("network", 8, 96)),
+    "image": (("image", 32, 64), ("network", 4, 64)),
     "network": (("network", 24, 48), ("image", 8, 48)),
     "generic": (("generic", 60, 32),),
 }
 MANY = 8  # calls up to which all these starts are taken; above it a quarter of pictures' is
 JUDGED = {
-    "image": (("image", 8, 16), ("network", 8, 16)),
+    "image": (("image", 8, 96),),
     "network": (("network", 8, 16), ("image", 8, 16)),
     "generic": (("generic", 12, 32),),
 }
-RIDGE = {"image": 0.03, "network": 0.1, "generic": 1e-3}
+RIDGE = {"image": 0.01, "network": 0.1, "generic": 1e-3}
 # Levels of the prototype, in deviations: where every search begins.
 SEEDS: dict[str, dict[int, tuple[float, ...]]] = {
     "image": {5: (19.7, 6.7, 3.2, 1.29, 0.29), 8: (49, 15.8, 6.9, 4.5, 2.5, 1.3, 0.6, 0.15)},

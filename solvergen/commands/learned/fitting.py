@@ -128,7 +128,7 @@ def _add_search(commands: Any) -> None:
     search.add_argument(
         "--ridge",
         type=float,
-        help="toward Adams weights; more lowers the gain (image 0.03, network 0.1, generic 0.001)",
+        help="toward Adams weights; more lowers the gain (image 0.01, network 0.1, generic 0.001)",
     )
     search.add_argument(
         "--out", type=Path, metavar="DIR", help="the package's own tables by default"
