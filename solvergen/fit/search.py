@@ -214,7 +214,7 @@ def _begin(
         objective = MeanLog(few, numbers, ridge, values)
         begin = State(values, objective.loss(values))
         at = [*levenberg_marquardt(objective.model, objective.loss, begin, iterations=3)][-1]
-        seen = judge(at.values)
+        seen = min(judge(values), judge(at.values))
         tell(f"start {number + 1}/{len(starts)}: validation {seen:.4f}")
         found.append((seen, values))
     return State(min(found, key=lambda pair: pair[0])[1], math.inf)

@@ -98,7 +98,7 @@ def test_a_pipeline_is_calibrated_and_has_its_scheduler(tmp_path):
         pipe, calls=5, prompts=["a", "long one"], guidance=3.0, out=tmp_path / "mine.py", **QUICK
     )
     assert repr(tuned).startswith(f"<Tuned {tuned.name}: 5 calls on ") and len(repr(tuned)) < 200
-    first, row = tuned.found.stages
+    first, row, *_ = tuned.found.stages
     assert row.error < first.error and any("drawn together" in note for note in tuned.found.notes)
     assert type(pipe.scheduler).__name__ == "MineScheduler" and (tmp_path / "mine.json").is_file()
     pipe.unet.seen.clear()

@@ -28,7 +28,7 @@ def is_fitted(target: str) -> bool:
 
 def is_family(target: str) -> bool:
     """Whether a target names a table of the family, such as gauss_8 or gauss_mix_5."""
-    return re.fullmatch(r"gauss(_mix|_sum)?_\d+", target) is not None
+    return re.fullmatch(r"gauss(_net|_mix|_sum)?_\d+", target) is not None
 
 
 def generate_family(names: list[str], folder: Path, check: bool) -> int:
