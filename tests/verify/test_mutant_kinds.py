@@ -12,7 +12,7 @@ from verify.judge import judge
 from verify.mutants import judging, noisy
 from verify.mutants.mutations import source_changes
 from verify.noise.audit import draws_in_vain
-from verify.noise.causes import state_cause
+from verify.noise.mean_causes import mean_causes, state_cause
 from verify.noise.weak import Order, grows
 from verify.order.constants_kept import constants_missed
 from verify.order.growth import outgrown
@@ -119,3 +119,18 @@ def test_a_mutator_that_does_not_find_what_a_file_has_fails():
     assert [name for name, _ in source_changes(ratio)] == ["step ratio upside down"]
     with pytest.raises(MutantError, match="history in the wrong order"):
         list(source_changes("def advance(memory):\n    d1, d2 = memory\n    return d2\n"))
+
+
+def test_the_decay_of_the_state_and_the_levels_of_stages_are_causes_where_a_constant_is_kept():
+    def found(origin, name):
+        run = mutant(origin, name).run if name else honest(origin).run
+        made = [trace_noise(run, grids.rough(n)) for n in (64, 128)]
+        return [(c.step, c.kind) for c in mean_causes(made, Order(0, False, None, "", (), ()))]
+
+    assert found("sde_dpm_solver_1", "weight 3 times -1") == [("every", "state")]
+    assert found("sde_dpm_solver_1", "oldest weight moved to the newest") == [("every", "state")]
+    assert found("sde_dpm_solver_1", "second start row repeats the first's rule") == [
+        ("1", "state")
+    ]
+    assert found("heun_churn", "inner nodes 1 % off") == [("every", "condition")]
+    assert found("heun_churn", "") == []

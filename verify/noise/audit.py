@@ -24,10 +24,11 @@ from ..probe.noise_trace import NoiseTrace, count, require_linear, silenced, tra
 from ..probe.trace import Denoiser, Run, require_room
 from ..problems.grids import GRIDS, LAMBDA, rough
 from .amplitude import SEEN, linear_at, sentence, smaller
-from .causes import lone_variances, noise_causes, state_cause
+from .causes import lone_variances, noise_causes
 from .findings import GridNoise, NoiseAudit
 from .impulse_response import order_of_response
 from .limit_law import limit_law
+from .mean_causes import mean_causes
 from .moments import steps
 from .restart import exact_start
 from .strong import on_one_path, risen, strong
@@ -270,9 +271,14 @@ def _still(run: Run) -> bool:
 def _causes(
     made: list[NoiseTrace], one: GridNoise, drift: Audit | None, kind: str
 ) -> tuple[Cause, ...]:
-    out = state_cause(made, one.mean)
-    if NO_LIMIT not in one.mean.reason:
-        out += noise_causes(made, one.covariance)
-    if drift is not None and kind in drift.grids:
-        out += drift.grids[kind].causes
-    return tuple(out)
+    out = noise_causes(made, one.covariance) if NO_LIMIT not in one.mean.reason else []
+    known = drift.grids[kind].causes if drift is not None and kind in drift.grids else ()
+    # the drift's own audit says more, where it could be made
+    seen = mean_causes(made, one.mean) if NO_LIMIT not in one.mean.reason else []
+    read = drift is not None and drift.status == "ok"
+    # where the strength is read off wrong noise, the decay is not to blame
+    spoilt = any(c.kind == "variance" and c.step == "every" for c in out)
+    plain = [
+        c for c in seen if not (c.kind == "moment" and read) and not (c.kind == "state" and spoilt)
+    ]
+    return (*plain, *out, *known)

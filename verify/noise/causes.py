@@ -17,8 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..order.causes import Cause
-from ..order.constants_kept import constants_missed, missed_by
-from ..probe.family import COARSE, ERRATIC, FINE
 from ..probe.noise_trace import NoiseTrace
 from .moments import Steps, steps
 from .weak import Order, weak
@@ -29,8 +27,6 @@ OFF = 2e-3
 # of one step alone, which a limit of two refinements knows less well
 PLAIN = 0.02
 FIRST, LAST = 0, -1
-# a step after the start of any rule, of a run of sixteen
-SOON = 7
 
 
 @dataclass(frozen=True)
@@ -63,51 +59,11 @@ def noise_causes(made: Sequence[NoiseTrace], found: Order) -> list[Cause]:
         single = [
             made_step(t, c, step % (len(c.rows) - 1)) for t, c in zip(made, cuts, strict=True)
         ]
-        ratio = _limit([s.variance for s in single])
+        ratio = limit([s.variance for s in single])
         if abs(ratio - 1) > OFF:
             text = _variance_text(f"the {name} step", ratio)
             out.append(Cause(name, "variance", None, _factor(ratio), order, text))
     return out
-
-
-def state_cause(made: Sequence[NoiseTrace], mean: Order) -> list[Cause]:
-    """That every step multiplies the state by more or less than its outputs leave room for.
-
-    Where state and outputs are one constant, a step must leave it: what the weights of a step sum to is
-    read on the finest grids, in a step soon after the start, before such errors have grown.
-    """
-    if mean.order != 0:
-        return []
-    cuts = [steps(t) for t in made[-2:]]
-    if min(len(cut.rows) for cut in cuts) < SOON + 2:
-        return []
-    found = _limit([_constant_after(t, cut) for t, cut in zip(made[-2:], cuts, strict=True)])
-    if not np.isfinite(found):
-        return []
-    if abs(found - 1) < OFF:
-        missed = constants_missed(made[-1].drift)
-        known = [Cause("every", "inconsistent", 0, None, 0, missed)] if missed else []
-        return known or _rounded(made[-1], cuts[-1])
-    text = f"every step: the weights of its state and outputs sum to {found:.6g}, and a constant needs 1"
-    return [Cause("every", "state", None, 1 / found if found else None, 0, text)]
-
-
-def _rounded(t: NoiseTrace, cut: Steps) -> list[Cause]:
-    """Weights in single precision: steps miss a constant by as little as that, each by another share."""
-    missed = np.asarray([_constant_after(t, cut, n) - 1 for n in range(SOON, len(cut.rows) - 1)])
-    size = float(np.abs(missed).max(initial=0.0))
-    if not FINE < size < COARSE or len(missed) < SOON:
-        return []
-    if float(np.abs(np.diff(missed)).max()) < ERRATIC * size:
-        return []
-    text = f"every step: its weights are rounded to single precision: a constant is missed by {size:.1e}"
-    return [Cause("every", "rounding", None, None, 0, text)]
-
-
-def _constant_after(t: NoiseTrace, cut: Steps, step: int = SOON) -> float:
-    """What one step makes of a state and outputs that are all one."""
-    low, high = (int(cut.rows[step + k]) for k in (0, 1))
-    return 1 + missed_by(t.drift, low, high)[1]
 
 
 def lone_variances(made: Sequence[NoiseTrace]) -> tuple[str, ...]:
@@ -119,7 +75,7 @@ def lone_variances(made: Sequence[NoiseTrace]) -> tuple[str, ...]:
 
     def ratio(place: Callable[[int], int]) -> float:
         seen = [made_step(t, c, place(len(c.rows) - 1)) for t, c in zip(made, cuts, strict=True)]
-        return _limit([s.variance for s in seen[-2:]])
+        return limit([s.variance for s in seen[-2:]])
 
     if not abs(ratio(lambda n: n // 2) - 1) < OFF:
         return ()
@@ -133,13 +89,13 @@ def lone_variances(made: Sequence[NoiseTrace]) -> tuple[str, ...]:
 
 def _repeated(middle: Sequence[StepNoise], order: float) -> list[Cause]:
     out = []
-    ratio = _limit([s.variance for s in middle])
+    ratio = limit([s.variance for s in middle])
     if abs(ratio - 1) > OFF:
         text = _variance_text("every step", ratio)
         out.append(Cause("every", "variance", None, _factor(ratio), order, text))
     for k in range(min(len(s.shares) for s in middle)):
-        variance = _limit([s.shares[k][0] for s in middle])
-        share = _limit([s.shares[k][1] for s in middle])
+        variance = limit([s.shares[k][0] for s in middle])
+        share = limit([s.shares[k][1] for s in middle])
         if abs(variance - 1) > OFF:
             text = _variance_text(f"stage {k + 1} of every step", variance)
             out.append(Cause("every", "variance", None, _factor(variance), order, text))
@@ -168,7 +124,7 @@ def _factor(ratio: float) -> float | None:
     return float(1 / np.sqrt(ratio)) if OFF < ratio < np.inf else None
 
 
-def _limit(values: Sequence[float]) -> float:
+def limit(values: Sequence[float]) -> float:
     """Value at h = 0 from refinements that double N."""
     return float(2 * values[-1] - values[-2])
 
@@ -224,7 +180,8 @@ def replaced_noise(t: NoiseTrace, cut: Steps) -> NoiseTrace:
             for row in inside:
                 if nodes[row] <= lower:
                     column[row] = size * (nodes[row] / lower) ** (1 + tau2)
-            column[high + 1 :] = column[high] * start[high + 1 :] / start[high]
+            if start[high]:  # a step that keeps nothing of its state carries no noise on
+                column[high + 1 :] = column[high] * start[high + 1 :] / start[high]
             columns.append(column)
     table = np.stack(columns, axis=1)
     return replace(t, weights=table, mix=np.eye(table.shape[1]), draws=())

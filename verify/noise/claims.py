@@ -59,6 +59,15 @@ def weigh_noise(
         if any(told in text for text in refuted):
             notes = [note.replace(told, "") for note in notes]
     held = bool(wanted) or bool(stated.get("WEAK_ORDER"))
+    if stated.get("WEAK_ORDER"):
+        known = {
+            kind: [c for c in each if c.kind == "rounding"] for kind, each in found.causes.items()
+        }
+        refuted += [
+            f"{kind}|{c.text}, though the file plans in float64"
+            for kind, each in known.items()
+            for c in each
+        ]
     if refuted:
         return "fail", "", (*_merged(refuted), *notes)
     if held and unknown:
