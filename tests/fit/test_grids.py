@@ -149,7 +149,9 @@ def test_kl_optimal_for_a_deviation_is_best_for_euler_on_that_gaussian():
 def errors(problem, path, solver, steps, held, ours=("own", "best")):
     """Of the grids, at starts that none of them has seen."""
     grids = {
-        "gits": fitted_grid("gits", problem, steps, points=len(path.levels)).levels,
+        "gits": fitted_grid(
+            "gits", problem, steps, points=len(path.levels), starts=path.states.shape[1]
+        ).levels,
         "dmn": fitted_grid("dmn", problem, steps).levels,
     }
     found = {name: nearest(path, levels) for name, levels in grids.items()}
