@@ -120,7 +120,7 @@ def few_calls(where: Ground) -> Sheet:
     for solver in SINGLE:
         points = [_at(where, solver, n - 1) for n in budget]  # two calls a step: one call unused
         rows.append((f"{solver} (a call fewer)", *map(_shown, points)))
-    for kind in ("gauss", "gauss_mix"):
+    for kind in ("gauss", "gauss_net", "gauss_mix"):
         have = {shipped(n).table.calls: n for n in names() if n.rsplit("_", 1)[0] == kind}
         cells = [
             _shown(table_point(shipped(have[n]).table, where)) if n in have else "-" for n in budget
