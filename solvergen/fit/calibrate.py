@@ -160,7 +160,7 @@ def calibrate(
             whose solved last row has the least error on the starts that are fitted.
         compared: model calls that chose the table to begin with.
         rows: how many of the last rows are fitted: 0 none, 1 the last by linear least squares, more
-            of them by Gauss-Newton through the model; where sums are kept, 1 at most.
+            of them by Gauss-Newton through the model.
         whole: then fit every number through the model.
         iterations: most steps of the whole fit.
         pairs: whether the published pairs are run on the unused starts for comparison.
@@ -195,17 +195,17 @@ def calibrate(
     chosen = None
     if rows:
         begun = time.monotonic()
-        table, chosen, least_error = last_row_of(start.table, seen)
-        fits = [other for other in others if _fits(scaled, other) and not start.sums]
+        table, chosen, least_error = last_row_of(start.table, seen, start.sums)
+        fits = [other for other in others if _fits(scaled, other)]
         for other in fits:
-            solved, ridge, error = last_row_of(other, seen)
+            solved, ridge, error = last_row_of(other, seen, start.sums)
             if error < least_error:
                 table, chosen, least_error = solved, ridge, error
         spent = start.table.calls * len(seen.starts) * (1 + len(fits))
         stages.append(_stage("last row", table, seen, held, begun, spent))
-    if rows > 1 and not start.sums:
+    if rows > 1:
         begun = time.monotonic()
-        table, spent = last_rows_of(stages[-1].table, seen, min(rows, start.table.calls))
+        table, spent = last_rows_of(stages[-1].table, seen, rows, start.sums)
         stages.append(_stage(f"last {rows} rows", table, seen, held, begun, spent))
     if whole:
         begun = time.monotonic()
@@ -213,9 +213,8 @@ def calibrate(
         table, spent = whole_of(
             numbers, stages[-1].table, seen, iterations=iterations, state=state, tell=tell
         )
-        if not start.sums:
-            table = last_row_of(table, seen)[0]
-            spent += start.table.calls * len(seen.starts)
+        table = last_row_of(table, seen, start.sums)[0]
+        spent += start.table.calls * len(seen.starts)
         stages.append(_stage("whole", table, seen, held, begun, spent))
     found = Calibration(problem, start.table.calls, tuple(stages), tuple(published), taught, chosen)
     if problem.scales and not start.sums:

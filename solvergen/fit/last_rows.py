@@ -29,15 +29,16 @@ FOLDS = 4
 Fold = tuple[float, Array, Array]  # squares, half gradient, Gauss-Newton matrix
 
 
-def last_row_of(table: Table, pairs: Pairs) -> tuple[Table, float, float]:
+def last_row_of(table: Table, pairs: Pairs, sums: bool = False) -> tuple[Table, float, float]:
     """The last row by least squares, with the ridge that does best on starts held out.
 
-    A quarter of the starts chooses the ridge, in four turns; all of them then give the row.
+    A quarter of the starts chooses the ridge, in four turns; all of them then give the row. With `sums`
+    the sum of the row stays as it is.
 
     Returns:
         The table, the ridge, and the rms error on these pairs, in units of the deviation.
     """
-    return least(table, pairs.scaled, *missing_of(table, pairs))
+    return least(table, pairs.scaled, *missing_of(table, pairs), sums)
 
 
 def missing_of(table: Table, pairs: Pairs) -> tuple[Tensor, Tensor]:
@@ -47,9 +48,14 @@ def missing_of(table: Table, pairs: Pairs) -> tuple[Tensor, Tensor]:
 
 
 def least(
-    table: Table, scaled: Scaled, missing: Tensor, columns: Tensor
+    table: Table, scaled: Scaled, missing: Tensor, columns: Tensor, sums: bool = False
 ) -> tuple[Table, float, float]:
-    """The table whose last row gives what is missing (b, d) from its outputs (N, b, d)."""
+    """The table whose last row gives what is missing (b, d) from its outputs (N, b, d).
+
+    With `sums`, what one share gains the newest one loses.
+    """
+    if sums:
+        columns = columns[:-1] - columns[-1]
     width = math.atan(table.levels[0]) - math.atan(scaled.end)
     fold = torch.arange(len(missing)) % 4
     scores = []
@@ -64,7 +70,10 @@ def least(
     ridge = RIDGES[int(np.argmin(scores))]
     step = _solved(columns, missing, ridge)
     left = missing - torch.einsum("j,jbd->bd", step, columns)
-    row = tuple(share + float(d / width) for share, d in zip(table.shares[-1], step, strict=True))
+    shares = [float(d / width) for d in step]
+    if sums:
+        shares.append(-sum(shares))
+    row = tuple(share + d for share, d in zip(table.shares[-1], shares, strict=True))
     solved = Table(table.levels, (*table.shares[:-1], row)).rounded()
     return solved, ridge, float((left**2).mean().sqrt())
 
@@ -100,7 +109,7 @@ def numbers_of_rows(numbers: Numbers, rows: int) -> list[int]:
     return [k for k in range(numbers.count) if numbers.first_call(k) >= first]
 
 
-def last_rows_of(table: Table, pairs: Pairs, rows: int) -> tuple[Table, int]:
+def last_rows_of(table: Table, pairs: Pairs, rows: int, sums: bool = False) -> tuple[Table, int]:
     """Fit the last rows of a table, with the levels that they lead to, by damped Gauss-Newton.
 
     The damping of a step is the one that does best, by the linear model, on the quarter of the starts
@@ -111,11 +120,12 @@ def last_rows_of(table: Table, pairs: Pairs, rows: int) -> tuple[Table, int]:
         table: where to begin.
         pairs: starts and ends; whole periods of conditioned ones stay together.
         rows: how many rows, the one that gives the end among them.
+        sums: whether the shares of a row keep their sum of 1.
 
     Returns:
         The table, and the model calls that it took.
     """
-    numbers = Numbers(table.calls)
+    numbers = Numbers(table.calls, sums)
     free = numbers_of_rows(numbers, rows)
     parts = _folds(pairs)
     size, count, spent = pairs.ends.numel(), len(pairs.starts), 0
@@ -176,7 +186,7 @@ def _newton(gradient: Array, normal: Array, damping: float) -> Array:
 def _solved_at(numbers: Numbers, values: Array, pairs: Pairs) -> tuple[Table | None, float]:
     """The table of these numbers with its last row solved, and the error; none where it cannot run."""
     try:
-        table, _, error = last_row_of(numbers.table(values), pairs)
+        table, _, error = last_row_of(numbers.table(values), pairs, numbers.sums)
     except (ValueError, OverflowError):  # levels that do not fall
         return None, math.inf
     return table, error

@@ -189,6 +189,25 @@ def test_last_rows_leave_the_states_before_them_and_gain(mixture, start):
     assert last_rows_of(row, alone, 3)[0] == row
 
 
+def test_sums_stay_one_in_every_stage(mixture, start):
+    kept = replace(start, name="gauss_sum_4", sums=True)
+    found = calibrate(
+        kept, taught(mixture.problem(), 48, 0), 8, whole=True, iterations=2, pairs=False
+    )
+    free = calibrate(start, taught(mixture.problem(), 48, 0), 8, rows=1, pairs=False)
+    assert [stage.name for stage in found.stages] == [
+        "as shipped",
+        "last row",
+        "last 3 rows",
+        "whole",
+    ]
+    for stage in found.stages:
+        assert stage.table.defects() == pytest.approx([0] * 4, abs=1e-10)
+    shipped_, row, rows, _ = (stage.fitted for stage in found.stages)
+    assert free.stages[1].fitted < row < shipped_ and rows < row
+    assert max(map(abs, free.stages[1].table.defects())) > 1e-3
+
+
 def test_some_derivatives_are_those_of_all(mixture):
     problem = mixture.problem()
     scaled = Scaled(problem)
