@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..emit.diffusers_file import HOSTS, IMPORTS, body, class_name
 from .fitted import Fitted
 
-ROOMS = ("diffusers/grid.py", "diffusers_saved.py", "diffusers_table.py")
+ROOMS = ("diffusers/grid.py", "diffusers/saved.py", "diffusers/table.py")
 SCHEDULER = '''class {name}(TableScheduler):
     """{title}"""
 
