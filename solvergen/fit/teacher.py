@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ Told = Callable[[str], None]
 STEPS = 120
 LEAST = 8  # steps of a teacher: half of them must still be a rule of order 2
 PROBE = 8
+MISSED = 10.0  # errors of a fine run, as halving its steps tells them: ends further away are others
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,22 @@ def taught(
         error /= 3 * problem.std
         calls += spent
     return Taught(problem, starts, found, error, calls, time.monotonic() - begun)
+
+
+def apart(taught: Taught) -> float:
+    """How far given ends are from a fine run of the model itself, rms on a few starts.
+
+    0 where none are given, and where the run's own error explains the distance.
+    """
+    if taught.problem.teacher is None:
+        return 0.0
+    problem, some = replace(taught.problem, teacher=None), taught.starts[:PROBE]
+    fine, coarse = (_ends(problem, some, steps) for steps in (STEPS, STEPS // 2))
+    miss, error = (
+        math.sqrt(float(((fine - other).double() ** 2).mean()))
+        for other in (taught.ends[: len(some)], coarse)
+    )
+    return miss if miss > MISSED * error else 0.0
 
 
 def digest(problem: Problem, probe: str, starts: Tensor, steps: int) -> str:

@@ -29,7 +29,8 @@ from solvergen.fit.problems.lookup import problem
 from solvergen.fit.specs.fitting import fit
 from solvergen.fit.specs.linear import end, linear, squares
 from solvergen.fit.specs.numbers import FitError, free_numbers
-from solvergen.fit.teacher import Taught, taught
+from solvergen.fit.specs.outcome import fit_spec
+from solvergen.fit.teacher import Taught, apart, taught
 from solvergen.loading import load
 from solvergen.order import analyse
 from solvergen.program.unroll import unroll
@@ -315,9 +316,14 @@ def test_an_interrupted_fit_goes_on_to_the_same_bits(tmp_path, monkeypatch, caps
     assert main([*arguments, "--out", str(halted)]) == 0
     assert load(str(halted)).program.parameters == load(str(whole)).program.parameters
     assert load(str(halted)).program.levels == load(str(whole)).program.levels
-    halted.with_suffix(".state").write_text("{}")
-    assert main([*arguments, "--out", str(halted)]) == 2
-    assert "not a state of a fit" in capsys.readouterr().err
+    state = halted.with_suffix(".state")
+    for spoil in (lambda: state.write_text("{}"), lambda: (state.unlink(), state.mkdir())):
+        spoil()
+        monkeypatch.setattr(
+            fitting._Run, "tried", lambda *_: pytest.fail("long work before the look")
+        )
+        assert main([*arguments, "--out", str(halted)]) == 2
+        assert "not a state of a fit" in capsys.readouterr().err
 
 
 FEW = ["--on", "mixtures", "--steps", "3", "--starts", "16", "--held-out", "16", "--no-cache"]
@@ -515,6 +521,18 @@ def test_a_poor_teacher_or_model_is_refused():
     broken = Problem("broken", lambda x, s: x / 0, (2,), 80.0, 0.002, std=1.0, teacher=lambda x: x)
     with pytest.raises(FitError, match="not finite on every starting grid"):
         fit(program(1), taught(broken, 8, 0), 4, 3)
+
+
+def test_ends_of_another_map_and_numbers_of_another_model_are_told(fitted, tmp_path):
+    model = planar()
+    moved = replace(model, teacher=lambda x: model.teacher(x) + 1)
+    assert apart(taught(moved, 8, 0)) == pytest.approx(1, rel=1e-3)
+    assert apart(taught(model, 8, 0)) == 0
+    other = replace(moved, denoiser=lambda x, s: 0.5 * model.denoiser(x, s))
+    few = {"starts": 4, "held": 2, "iterations": 1, "free": ("b1",)}
+    notes = fit_spec(load(str(fitted)), other, 3, tmp_path / "b.toml", **few).found.notes
+    assert any("away from a fine run of the model itself" in note for note in notes)
+    assert any("was fitted on mixtures, a model of other answers" in note for note in notes)
 
 
 def test_levels_with_other_ends_are_not_where_a_fit_begins():

@@ -21,7 +21,7 @@ from ..problem import Problem
 from ..record import load_state, save_state
 from ..squares import State, levenberg_marquardt
 from ..table import Array
-from ..teacher import Taught
+from ..teacher import Taught, apart
 from .linear import end, linear, linear_of, squares
 from .numbers import FitError, Numbers, free_numbers
 
@@ -131,6 +131,9 @@ def fit(
         )
     first = next(iter(found.values()))[0]
     belongs = _belongs(program, first, problem, taught, held, ridge)
+    if state is not None and state.exists():  # before the trials, which take long
+        for path in (state, state.with_suffix(".best")):
+            load_state(path, belongs)
     run = _Run(problem, inside, outside, ridge, belongs, state, tell)
     chosen, start, interrupted = run.tried(found)
     numbers = found[chosen][0]
@@ -147,6 +150,11 @@ def fit(
         notes.append(
             f"the teacher's own error, {taught.error * _unit(problem):.3g}, is more than a tenth of "
             "the error that is left; give more --teacher-steps"
+        )
+    if (away := apart(taught)) > NEARLY * held_out:
+        notes.append(
+            f"teacher(starts) is {away:.3g} away from a fine run of the model itself, so another map is fitted "
+            "than the model's own; check it if you did not mean that"
         )
     return Fit(
         made,

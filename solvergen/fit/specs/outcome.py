@@ -6,7 +6,7 @@ import json
 import platform
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
@@ -205,6 +205,13 @@ def fit_spec(
         state=state,
         tell=tell,
     )
+    before = loaded.solver.fitted
+    if before is not None and before.probe not in ("", problem.probe()):
+        told = (
+            f"{loaded.path.name} was fitted on {before.problem}, a model of other answers; its numbers are where one "
+            "trial began"
+        )
+        found = replace(found, notes=(*found.notes, told))
     spec = spec_text(loaded, found, out.stem, teach, seed)
     text = _file(spec, out, loaded.path)
     _same_error(text, teach, held, found)
