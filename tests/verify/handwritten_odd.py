@@ -441,3 +441,20 @@ def forgets_at_fifty(model, x, sigmas):
 def refines_at_random(model, x, sigmas):
     """Heun's step or Euler's, as Python's generator draws."""
     return _walk(model, x, sigmas, lambda i, x, s, t: random.random() < 0.5)
+
+
+def tells_the_next_level(model, x, sigmas):
+    """Euler's step; the model is told the level at which the step ends."""
+    for s, t in itertools.pairwise(sigmas):
+        x = x + (t - s) * (x - model(x, (t if t > 0 else s).expand(len(x)))) / s
+    return x
+
+
+def lists_a_level_twice(model, x, sigmas):
+    """Euler's step; the first level stands in the grid twice."""
+    return _walk(model, x, torch.cat([sigmas[:1], sigmas]), lambda *_: False)
+
+
+def ends_elsewhere(model, x, sigmas):
+    """Heun's step to two percent above the last level."""
+    return _walk(model, x, torch.cat([sigmas[:-1], 1.02 * sigmas[-1:]]))

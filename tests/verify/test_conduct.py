@@ -353,3 +353,21 @@ def test_a_number_of_calls_that_is_drawn_is_named():
     found = audit(adapted(odd.refines_at_random, "k-diffusion", {}))
     assert found.status == "random"
     assert "which steps call the model more often" in found.message
+
+
+@pytest.mark.parametrize(
+    ("sampler", "check", "words", "gravity"),
+    [
+        (
+            odd.tells_the_next_level,
+            basic.levels,
+            "stands at level 14.6, and the model is told 10",
+            "breach",
+        ),
+        (odd.lists_a_level_twice, basic.levels, "calls 0 and 1 are one state at one level", "said"),
+        (odd.ends_elsewhere, counts.last, "the result is at 1.02 times the last level", "breach"),
+    ],
+)
+def test_a_level_that_is_not_the_grids_is_told(sampler, check, words, gravity):
+    (found,) = check(Bench(adapted(sampler, "k-diffusion", {})))
+    assert words in found.text and found.gravity == gravity

@@ -101,6 +101,9 @@ def levels(bench: Bench) -> Iterator[Finding]:
         if np.ptp(seen.told, axis=1).max() > 0:
             yield Finding("levels", "samples of one batch get different levels", case.words())
             return
+        if found := _start_elsewhere(seen) or _same_again(seen):
+            yield Finding("levels", found[0], case.words(), found[1])
+            return
         away = 0.0 if bench.noisy else snapped(seen)
         if away > 0:
             text = (
@@ -113,6 +116,32 @@ def levels(bench: Bench) -> Iterator[Finding]:
             text = f"the model is called at {told.max():.4g}, above the grid"
             yield Finding("levels", text, case.words(), REMARK)
             return
+
+
+def _start_elsewhere(seen: Watched) -> tuple[str, str] | None:
+    """The start value handed to the model as if it stood at a later level of the grid."""
+    told = float(seen.told[0, 0])
+    later = np.isclose(told, seen.sigmas[1:], rtol=KEPT, atol=0.0)
+    if not later.any() or not np.array_equal(seen.states[0], seen.first):
+        return None
+    text = (
+        f"the start value stands at level {seen.sigmas[0]:.4g}, and the model is told {told:.4g} with it, level "
+        f"{int(np.argmax(later)) + 1} of the grid"
+    )
+    return text, BREACH
+
+
+def _same_again(seen: Watched) -> tuple[str, str] | None:
+    """A state that is handed to the model twice in a row at one level, once in a run or twice."""
+    same = [
+        k
+        for k in range(seen.calls - 1)
+        if seen.told[k, 0] == seen.told[k + 1, 0] and np.array_equal(*seen.states[k : k + 2])
+    ]
+    if not 0 < len(same) < 3:  # in every step it is a stage of the rule
+        return None
+    text = f"calls {same[0]} and {same[0] + 1} are one state at one level: a level is listed twice"
+    return text, SAID
 
 
 def snapped(seen: Watched) -> float:

@@ -26,6 +26,8 @@ GRID = tuple((np.exp(2.0) * np.exp(-STEP * np.arange(max(COUNTS) + 1))).tolist()
 SHAPE, STILL = (1, 2, 3), 2
 # numbers of steps whose last level is looked at, and how near to it counts as there, in steps
 REACHED, HIT = (9, 10, 11, 12, 13, 14, 15, 16, 20, 25, 30), 0.05
+# a rule's own error of one step is smaller, and that of many grows with their number; noise takes levels with it
+ELSEWHERE = 0.1
 # by how much of itself a level that values of one run reach may differ between them
 ALIKE = 1e-6
 
@@ -96,6 +98,17 @@ def last(bench: Bench) -> Iterator[Finding]:
     whole = [n for n, steps in short.items() if abs(steps) < HIT]
     between = [n for n in short if n not in missed and n not in whole]
     missed = [n for n in missed if not _drifts(n, whole, between)]
+    reached = np.asarray(list(short.values()))
+    off = (
+        float(np.median(reached)) if len(short) == len([n for n in REACHED if n in counts]) else 0.0
+    )
+    if not bench.noisy and abs(off) > ELSEWHERE and np.ptp(reached) < HIT * abs(off):
+        text = (
+            f"with every number of steps the result is at {np.exp(STEP * off):.5g} times the last level: it stands "
+            "elsewhere than where the grid ends"
+        )
+        yield Finding("last", text, _case(bench, max(short)).words())
+        return
     if missed and whole:
         n = missed[-1]
         level = GRID[n] * np.exp(STEP * short[n])
