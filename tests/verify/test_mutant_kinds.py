@@ -20,6 +20,7 @@ from verify.probe.noise_trace import trace_noise
 from verify.probe.trace import trace
 from verify.problems import grids
 from verify.targets import callable_target
+from verify.verdict import Verdict
 
 GENERATED = Path(__file__).parents[2] / "generated"
 WHERE = 0.35
@@ -134,3 +135,14 @@ def test_the_decay_of_the_state_and_the_levels_of_stages_are_causes_where_a_cons
     ]
     assert found("heun_churn", "inner nodes 1 % off") == [("every", "condition")]
     assert found("heun_churn", "") == []
+
+
+def test_what_breaks_before_a_step_is_made_is_named_as_that():
+    verdict = Verdict("t", "t", "error", causes=({"step": "0", "kind": "raises"},))
+    assert judging._named(set(), verdict) and not judging._named({3}, verdict)
+
+
+def test_rounding_that_is_the_same_in_equal_steps_is_a_cause_where_the_mean_has_no_order():
+    run = mutant("seeds_2_phi2", "weights rounded to float32").run
+    made = [trace_noise(run, grids.uniform(n)) for n in (32, 64)]
+    assert [c.step for c in mean_causes(made, Order(0, False, None, "", (), ()))] == ["every"]

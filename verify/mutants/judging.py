@@ -169,6 +169,8 @@ def _named(changed: set[int], verdict: Verdict) -> bool:
         if SEEN - 1 in changed:
             names.add("last")
         return bool(steps & names) or any(f"step {n} " in said for n in changed)
+    if not changed and any(c["kind"] == "raises" for c in verdict.causes):
+        return True  # it breaks before a step is made
     if any(c["kind"] == "recurring" and int(c["step"]) in changed for c in verdict.causes):
         return True
     if "single precision" in said or "every step" in said or "leading error" in said:

@@ -35,7 +35,7 @@ def mean_causes(made: Sequence[NoiseTrace], mean: Order) -> list[Cause]:
     if len(made) < 2 or min(len(cut.rows) for cut in cuts) < SOON + 2:
         return []
     out = _nothing_kept(made[-1], cuts[-1], mean) or state_cause(made, mean)
-    out = out or rounded(made[-1], cuts[-1])
+    out = out or rounded(made[-1], cuts[-1], mean)
     if out or mean.order is None or mean.order > 1:
         return out
     read = [_step(t.drift, cut) for t, cut in zip(made[-2:], cuts, strict=True)]
@@ -118,19 +118,23 @@ def state_cause(made: Sequence[NoiseTrace], mean: Order) -> list[Cause]:
     if abs(found - 1) < OFF:
         missed = constants_missed(made[-1].drift)
         known = [Cause("every", "inconsistent", 0, None, 0, missed)] if missed else []
-        return known or rounded(made[-1], cuts[-1])
+        return known or rounded(made[-1], cuts[-1], mean)
     text = f"every step: the weights of its state and outputs sum to {found:.6g}, and a constant needs 1"
     return [Cause("every", "state", None, 1 / found if found else None, 0, text)]
 
 
-def rounded(t: NoiseTrace, cut: Steps) -> list[Cause]:
-    """Weights in single precision: steps miss a constant by as little as that, each by another share."""
+def rounded(t: NoiseTrace, cut: Steps, mean: Order) -> list[Cause]:
+    """Weights in single precision: steps miss a constant by as little as that, each by another share.
+
+    Equal steps are rounded alike: then what is missed is a cause where the mean has no order.
+    """
     missed = np.asarray([_constant_after(t, cut, n) - 1 for n in range(SOON, len(cut.rows) - 1)])
     size = float(np.abs(missed).max(initial=0.0))
     if not FINE < size < COARSE or len(missed) < SOON:
         return []
     if float(np.abs(np.diff(missed)).max()) < ERRATIC * size:
-        return []
+        text = f"every step: a constant is missed by {size:.1e}, however short the step"
+        return [Cause("every", "inconsistent", 0, None, 0, text)] if mean.order == 0 else []
     text = f"every step: its weights are rounded to single precision: a constant is missed by {size:.1e}"
     return [Cause("every", "rounding", None, None, 0, text)]
 
