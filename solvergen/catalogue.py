@@ -198,8 +198,6 @@ def entry_of(proof: Proof) -> Entry:
 
 def _table(loaded: Loaded) -> Iterator[str]:
     """What numbers per step do at the levels that they were made for."""
-    from .program.defects import defects
-
     fitted, program = loaded.solver.fitted, loaded.program
     if fitted is not None:
         taught = f", {fitted.teacher}" if fitted.teacher else ""
@@ -209,7 +207,11 @@ def _table(loaded: Loaded) -> Iterator[str]:
                 f"rms on held-out starts {float(fitted.held_out):.3g}, "
                 f"before the fit {float(fitted.before):.3g}"
             )
-    if not program.varying or not (found := defects(program)):
+    if not program.varying:
+        return
+    from .program.defects import defects
+
+    if not (found := defects(program)):
         return
     yield "level at the start, moments of degree 0, 1, 2 against the exact ones, less 1, and gain:"
     for i, step in enumerate(found):

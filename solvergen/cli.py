@@ -11,44 +11,31 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from . import __version__
-from .commands import (
-    certify,
-    completion,
-    demonstration,
-    explain,
-    export,
-    generation,
-    judging,
-    listing,
-    process,
-    questions,
-    specs,
-)
-from .commands.learned import fit_spec, fitting, students
-from .commands.pages import explore, frontier, gallery
 from .commands.terminal import complain
 from .errors import SolvergenError
 
-# In the order of `solvergen --help`; the judge's commands follow.
-ROOMS = (
-    specs,
-    listing,
-    explain,
-    generation,
-    questions,
-    certify,
-    process,
-    gallery,
-    explore,
-    export,
-    fit_spec,
-    fitting,
-    frontier,
-    demonstration,
-    completion,
-)
+# Where commands are declared, in the order of `solvergen --help`; the judge's and those on students
+# follow. A room is imported where one of its commands is chosen, and all of them for the list.
+ROOMS = {
+    "specs": ("new", "lint", "schema"),
+    "listing": ("list",),
+    "explain": ("explain", "same"),
+    "generation": ("generate",),
+    "questions": ("cure", "compare", "conditions"),
+    "certify": ("certify",),
+    "process": ("process",),
+    "pages.gallery": ("gallery",),
+    "pages.explore": ("explore",),
+    "export": ("export",),
+    "learned.fit_spec": ("fit",),
+    "learned.fitting": ("calibrate", "search", "fit-grid", "fit-statistics"),
+    "pages.frontier": ("frontier", "tables"),
+    "demonstration": ("demo",),
+    "completion": ("completion",),
+}
 # sympy makes many small objects, and most of them stay: looked through at every 700th, as Python does,
 # they cost `explain` an eighth of its time.
 COLLECTED_AT = 10_000
@@ -105,8 +92,8 @@ def parser(chosen: str | None = None) -> argparse.ArgumentParser:
     """The parser of the command line.
 
     Args:
-        chosen: the command in question. The judge's commands import torch, so they are declared in
-            full only where one of them is chosen.
+        chosen: the command in question, which is then the only one where its room is known. The
+            judge's commands import torch, so they are declared in full only where one is chosen.
     """
     root = argparse.ArgumentParser(
         prog="solvergen",
@@ -116,10 +103,15 @@ def parser(chosen: str | None = None) -> argparse.ArgumentParser:
     )
     root.add_argument("--version", action="version", version=f"solvergen {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for room in ROOMS:
-        room.add(commands)
-    judging.add(commands, chosen)
-    students.add(commands, chosen)
+    alone = [room for room, names in ROOMS.items() if chosen in names and chosen != "completion"]
+    for room in alone or ROOMS:
+        import_module(f".commands.{room}", __package__).add(commands)
+    if not alone:
+        from .commands import judging
+        from .commands.learned import students
+
+        judging.add(commands, chosen)
+        students.add(commands, chosen)
     for one in commands.choices.values():
         one.set_defaults(used=one)
     return root

@@ -20,7 +20,6 @@ from ..expr.functions import expm1, lift, log1p, phi, sqrt
 from ..program.row import KAPPA, Place, past_offset
 from ..spec.model import Schedule
 from ..spec.text.locate import Path as KeyPath
-from . import own_schedule
 
 LAM, H = Symbol("lam"), Symbol("h")
 
@@ -120,7 +119,9 @@ def _expression(name: str, schedule: Schedule | None, where: KeyPath) -> Expr:
     if name in direct:
         return direct[name]
     if schedule is not None and schedule.alpha is not None:
-        return own_schedule.expression(name, schedule, where)
+        from .own_schedule import expression
+
+        return expression(name, schedule, where)
     if schedule is None or schedule.name not in ("vp", "vp-linear", "cosine"):
         raise DeriveError(f"the coordinate `{name}` needs a [schedule]", where)
     if name == "sigma":

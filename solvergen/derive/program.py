@@ -36,7 +36,6 @@ from .learned import check_calls, check_elements, check_fitted, check_numbers
 from .memory import check_memory, remembered, remembering
 from .noise import noisy
 from .own_linear import as_run, in_lambda, own_linear, serving
-from .own_schedule import process_of
 from .pinned import fixed_noise, pinned
 from .rules import row_of_rule
 from .stages_before import check_stages_before
@@ -85,6 +84,8 @@ class _Deriver:
     def program(self) -> Program:
         solver = self.solver
         if solver.schedule is not None and solver.schedule.alpha is not None:
+            from .own_schedule import process_of  # with all of `process`, which few specs need
+
             process_of(solver.schedule)
         check_numbers(solver)
         check_coupled(solver)

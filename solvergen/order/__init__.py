@@ -1,15 +1,14 @@
 """The true order of any solver: from a Program to its truncation error, exactly, on any grid.
 
-The further questions live in modules of their own, imported where they are asked: `conditions`
-(parameter values that reach an order), `cure`, `compare`, `stability`, `derivation`.
+What few solvers need, and further questions, live in modules of their own, imported where they are
+asked: `sde.report` (solvers with noise), `conditions` (parameter values that reach an order), `cure`,
+`compare`, `stability`, `derivation`.
 """
 
 from ..algebra.explosion import Explosion as Explosion
 from .ode.analyse import analyse as analyse
 from .ode.report import OrderReport as OrderReport
 from .ode.stiff import StiffOrder as StiffOrder
-from .sde.report import StochasticReport as StochasticReport
-from .sde.report import stochastic_report as stochastic_report
 from .verdict import Bottleneck as Bottleneck
 from .verdict import LeadingError as LeadingError
 from .verdict import Order as Order

@@ -1,10 +1,14 @@
 """Commands start without torch; those that need no derivation without sympy and the spec language."""
 
+import argparse
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from solvergen import cli
 
 ROOT = Path(__file__).parents[2]
 CODE = """
@@ -60,3 +64,14 @@ def test_new_loads_nothing_heavy(tmp_path):
 def test_derivation_never_loads_torch(command, tmp_path):
     more = {"explain": [], "generate": ["--out", str(tmp_path)], "same": ["ddim_noise"]}[command]
     assert not loaded(command, "ddim", *more) & {"torch", "numpy", "scipy", "matplotlib"}
+
+
+@pytest.mark.parametrize("room", cli.ROOMS)
+def test_a_room_declares_the_commands_it_is_named_for(room):
+    """The list and a command chosen by name know the same commands; each stands in one room."""
+    commands = argparse.ArgumentParser().add_subparsers()
+    importlib.import_module(f"solvergen.commands.{room}").add(commands)
+    assert tuple(commands.choices) == cli.ROOMS[room]
+    assert sum(name in names for names in cli.ROOMS.values() for name in cli.ROOMS[room]) == len(
+        cli.ROOMS[room]
+    )

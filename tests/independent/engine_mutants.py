@@ -60,7 +60,8 @@ GUARDS = {
     "order/questions": [f"{ORDER}questions.py", f"{ORDER}parameters.py", COMMANDS],
     "order/questions/certificate.py": ["tests/certificates"],
     "emit": [
-        *("tests/emit/test_formula.py", "tests/emit/test_specialise.py", EMITTED),
+        *("tests/emit/test_formula.py", "tests/emit/test_specialise.py"),
+        *("tests/emit/test_fitted_lines.py", EMITTED),
         *("tests/emit/test_jumps.py", "tests/emit/test_adaptive.py", "tests/derive/test_places.py"),
         *("tests/emit/test_names.py", CORE, "tests/emit/test_meaning.py", COMMANDS),
     ],

@@ -18,10 +18,11 @@ from solvergen.algebra.traced import Traced, symbol
 from solvergen.derive import derive
 from solvergen.errors import OrderError
 from solvergen.gallery import load, names
-from solvergen.order import Explosion, StochasticReport, analyse, stochastic_report
+from solvergen.order import Explosion, analyse
 from solvergen.order.expansion.grid import CLASSES
 from solvergen.order.expansion.local_error import predictor_error
 from solvergen.order.ode.analyse import Analysis
+from solvergen.order.sde.report import StochasticReport, stochastic_report
 from solvergen.order.verdict import Order
 from solvergen.spec import parse_solver
 

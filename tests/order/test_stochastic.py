@@ -15,9 +15,10 @@ from solvergen.algebra.fixed import FixedSeries, RealRing, real
 from solvergen.derive import derive
 from solvergen.errors import OrderError
 from solvergen.loading import load
-from solvergen.order import analyse, stochastic_report
+from solvergen.order import analyse
 from solvergen.order.questions.conditions import conditions
 from solvergen.order.questions.derivation import derivation
+from solvergen.order.sde.report import stochastic_report
 from solvergen.order.sde.strength import strength
 from solvergen.program.model import Program
 from solvergen.program.unroll import Unrolled, unroll
