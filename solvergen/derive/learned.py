@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import mpmath
@@ -11,10 +12,12 @@ from ..errors import DeriveError
 from ..expr.arithmetic import symbols
 from ..expr.evaluation import evaluate
 from ..expr.printing import show
+from ..expr.time import T
 from ..program.digest import base_digest
 from ..program.functions import ELEMENTARY, number
 from ..program.model import Program
 from ..spec.model import Parameter, Solver
+from .own_schedule import process_of
 
 
 def check_numbers(solver: Solver) -> None:
@@ -54,6 +57,37 @@ def check_numbers(solver: Solver) -> None:
                 f"give one value a step, {steps} in all",
                 ("parameters", parameter.name, "values"),
             )
+
+
+def check_range(solver: Solver) -> None:
+    """Refuse levels that leave the schedule of the spec.
+
+    Raises:
+        DeriveError: naming where the schedule ends.
+    """
+    grid, schedule = solver.grid, solver.schedule
+    if grid is None or schedule is None:
+        return
+    low, high = 0.0, math.inf
+    if schedule.alpha is not None:
+        process = process_of(schedule)
+        ends = (process.ratio.subs(T, at) for at in (0, schedule.until))
+        low, high = (float(end) if end.is_number and end.is_finite else none
+                     for end, none in zip(ends, (0.0, math.inf), strict=True))  # fmt: skip
+    elif schedule.name == "vp-linear":
+        high = math.sqrt(math.expm1(float(schedule.beta_min + schedule.beta_max) / 2))
+    first, last = float(grid.levels[0]), float(grid.levels[-1])
+    where = ("grid", "levels")
+    if first > high * (1 + 1e-9):
+        raise DeriveError(
+            f"the schedule ends at sigma/alpha = {high:.6g} and the first level is {first:g}; begin there or lower",
+            (*where, 0),
+        )
+    if 0 < last < low * (1 - 1e-9):
+        raise DeriveError(
+            f"the schedule begins at sigma/alpha = {low:.6g} and the last level is {last:g}; end there, or at 0",
+            (*where, len(grid.levels) - 1),
+        )
 
 
 def _check_sample(parameter: Parameter, solver: Solver) -> None:

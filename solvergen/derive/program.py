@@ -32,7 +32,7 @@ from .coordinates import further, located
 from .corrected import closed, swept
 from .coupled import SECOND, begun, check_coupled, second, starts_inside, written_out
 from .langevin import langevin, langevin_to_zero
-from .learned import check_calls, check_elements, check_fitted, check_numbers
+from .learned import check_calls, check_elements, check_fitted, check_numbers, check_range
 from .memory import check_memory, remembered, remembering
 from .noise import noisy
 from .own_linear import as_run, in_lambda, own_linear, serving
@@ -88,6 +88,7 @@ class _Deriver:
 
             process_of(solver.schedule)
         check_numbers(solver)
+        check_range(solver)
         check_coupled(solver)
         check_memory(solver)
         main = self.step(solver)

@@ -85,3 +85,38 @@ def test_a_wrong_table_is_refused_with_its_place(schedule, message):
     with pytest.raises(SpecError, match=message) as caught:
         made(schedule)
     assert caught.value.line > 4
+
+
+LEVELS = """
+name = "x"
+integrand = "data"
+[step]
+rule = "interpolate"
+nodes = ["n"]
+[grid]
+levels = ["{first}", "1", "{last}"]
+[schedule]
+{schedule}
+"""
+VP_LINEAR = 'name = "vp-linear"'
+NARROW = 'alpha = "1"\nsigma = "1/2 + t"'
+
+
+@pytest.mark.parametrize(
+    ("schedule", "first", "last", "said"),
+    [
+        (VP_LINEAR, "153", "0.002", "ends at sigma/alpha = 152.167 and the first level is 153"),
+        (NARROW, "1.6", "0.6", "ends at sigma/alpha = 1.5 and the first level is 1.6"),
+        (NARROW, "1.5", "0.4", "begins at sigma/alpha = 0.5 and the last level is 0.4"),
+        (VP_LINEAR, "152", "0.002", ""),
+        (NARROW, "1.5", "0", ""),
+        ('alpha = "1 - t"\nsigma = "t"', "400", "0.002", ""),
+    ],
+)
+def test_levels_that_leave_the_schedule(schedule, first, last, said):
+    solver = parse_solver(LEVELS.format(schedule=schedule, first=first, last=last))
+    if not said:
+        derive(solver)
+        return
+    with pytest.raises(DeriveError, match=said):
+        derive(solver)
