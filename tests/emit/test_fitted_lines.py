@@ -3,6 +3,7 @@
 import pytest
 
 from solvergen.derive import derive
+from solvergen.emit.python_text import wrap_tuple
 from solvergen.emit.torch_file import torch_file
 from solvergen.spec import parse_solver
 
@@ -31,3 +32,8 @@ def test_levels_are_taken_where_the_numbers_are_the_files_own(own, wanted):
     emitted = torch_file(solver, derive(solver), None, "made.toml")
     compile(emitted, "made.py", "exec")
     assert wanted in emitted
+
+
+def test_a_tuple_of_one_has_its_comma_and_one_of_several_none():
+    assert wrap_tuple("a = ", ["x"], 4) == ["    a = (x,)"]
+    assert wrap_tuple("a = ", ["x", "y"], 4) == ["    a = (x, y)"]

@@ -14,12 +14,14 @@ from solvergen.algebra.series import coefficient
 from solvergen.derive import derive
 from solvergen.expr.functions import lift
 from solvergen.gallery import load
+from solvergen.gallery import load as of_gallery
 from solvergen.order.expansion.block_grid import in_blocks
 from solvergen.order.expansion.grid import uniform
 from solvergen.order.expansion.local_error import History, defaults
 from solvergen.order.expansion.symbol_values import StepValues
 from solvergen.order.expansion.words import leaf
 from solvergen.order.ode.analyse import Analysis
+from solvergen.order.ode.memory import forgets
 from solvergen.order.ode.stability import _determinant, limit, stability
 from solvergen.program.row import depth
 
@@ -129,3 +131,10 @@ def test_stages_of_the_step_before_are_those_of_its_kind(site, back):
     found = Analysis(program, {}, ()).case("uniform").expand(3, run)
     slope = coefficient(found[leaf(1)], 0)
     assert slope == site - 1 + places[site - 1]
+
+
+def test_what_is_remembered_dies_out_on_the_interval_of_its_authors():
+    """rho in (1/3, 4/3) for `dc_solver_3`, from below to above."""
+    program = derive(of_gallery("dc_solver_3"))
+    name, low, high = forgets(program, defaults(program))
+    assert name == "rho" and abs(low - 1 / 3) < 1e-3 and abs(high - 4 / 3) < 1e-3
