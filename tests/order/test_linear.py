@@ -14,7 +14,6 @@ from solvergen.algebra.series import coefficient
 from solvergen.derive import derive
 from solvergen.expr.functions import lift
 from solvergen.gallery import load
-from solvergen.gallery import load as of_gallery
 from solvergen.order.expansion.block_grid import in_blocks
 from solvergen.order.expansion.grid import uniform
 from solvergen.order.expansion.local_error import History, defaults
@@ -135,6 +134,6 @@ def test_stages_of_the_step_before_are_those_of_its_kind(site, back):
 
 def test_what_is_remembered_dies_out_on_the_interval_of_its_authors():
     """rho in (1/3, 4/3) for `dc_solver_3`, from below to above."""
-    program = derive(of_gallery("dc_solver_3"))
+    program = derive(load("dc_solver_3"))
     name, low, high = forgets(program, defaults(program))
     assert name == "rho" and abs(low - 1 / 3) < 1e-3 and abs(high - 4 / 3) < 1e-3
