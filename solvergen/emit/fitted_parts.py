@@ -14,7 +14,7 @@ from ..program.defects import defects
 from ..program.model import Program
 from ..spec.model import Solver
 from . import noise_parts
-from .python_text import WIDTH, literal
+from .python_text import literal, wrap_tuple
 from .specialise import Static, definition, wrapped
 
 PAD = " " * 4
@@ -144,12 +144,12 @@ def constants(program: Program, theory: Mapping[str, Any] | None) -> list[str]:
     if program.length is not None:
         found.append(f"STEPS = {program.length}")
     if program.levels:
-        found += _listed("LEVELS = ", program.levels)
+        found += wrap_tuple("LEVELS = ", _floats(program.levels), 0)
     if listed := [p for p in program.parameters if p.values]:
         found.append("# One number a step.")
         found.append("NUMBERS = {")
         for parameter in listed:
-            found += _listed(f'    "{parameter.name}": ', parameter.values, ",")
+            found += wrap_tuple(f'"{parameter.name}": ', _floats(parameter.values), 4, ",")
         found.append("}")
         base = {parameter.name: float(parameter.default) for parameter in listed}
         found += ["# The rule before a fit, at every step.", *literal("BASE = ", base)]
@@ -198,11 +198,6 @@ def _short(value: float) -> float:
     return 0.0 if abs(value) < 1e-13 else float(f"{value:.7g}")
 
 
-def _listed(head: str, values: tuple[Fraction, ...], tail: str = "") -> list[str]:
-    """A tuple of floats after a head, an item a line where it is long."""
-    items = [repr(float(value)) for value in values]
-    inner = f"{items[0]}," if len(items) == 1 else ", ".join(items)
-    if len(line := f"{head}({inner}){tail}") <= WIDTH:
-        return [line]
-    pad = " " * (len(head) - len(head.lstrip()))
-    return [f"{head}(", *(f"{pad}    {item}," for item in items), f"{pad}){tail}"]
+def _floats(values: tuple[Fraction, ...]) -> list[str]:
+    """Numbers as Python prints them."""
+    return [repr(float(value)) for value in values]

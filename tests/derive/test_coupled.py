@@ -104,3 +104,15 @@ def test_a_coupled_solver_serves_in_no_other():
 def test_factors_that_cancel_are_worked_out():
     opening = derive(load("edict")).start[0]
     assert opening.final.decay == 1
+
+
+@pytest.mark.parametrize("mid", [False, True])
+def test_noise_allows_a_share_of_the_state_itself_but_not_of_a_stage(mid):
+    noise = '[noise]\nform = "sde"\n'
+    plain = 'name = "noisy"\nintegrand = "noise"\n[step]\nrule = "weights"\nweights = { n = "h" }\n'
+    if not mid:
+        carried = derived(plain + "carry = { x = 1 }\n" + noise)
+        assert carried.main.final == derived(plain + noise).main.final
+        return
+    with pytest.raises(DeriveError, match="states of stages and"):
+        derived(plain + "carry = { mid = 1 }\n" + STAGE.replace("y = 1", "x = 1") + noise)

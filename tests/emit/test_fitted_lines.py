@@ -1,4 +1,4 @@
-"""Files made for levels of their own move to them only with numbers that are their own, if they have some."""
+"""The lines of files made for levels of their own: when they move to them, how their numbers stand."""
 
 import pytest
 
@@ -37,3 +37,18 @@ def test_levels_are_taken_where_the_numbers_are_the_files_own(own, wanted):
 def test_a_tuple_of_one_has_its_comma_and_one_of_several_none():
     assert wrap_tuple("a = ", ["x"], 4) == ["    a = (x,)"]
     assert wrap_tuple("a = ", ["x", "y"], 4) == ["    a = (x, y)"]
+
+
+def test_numbers_that_fill_a_line_stand_one_a_line():
+    steps = 24
+    levels = ", ".join(f'"1/{2**i}"' for i in range(steps + 1))
+    values = ", ".join(f'"{i + 1}/3"' for i in range(steps))
+    text = SPEC.replace("WEIGHT", "w*h*phi1") + OWN.replace('"1", "9/10"', values)
+    solver = parse_solver(text.replace('"4", "1", "1/4"', levels))
+    lines = torch_file(solver, derive(solver), None, "made.toml").splitlines()
+    first = lines.index("LEVELS = (")
+    assert lines[first + 1 : first + 3] == ["    1.0,", "    0.5,"]
+    assert lines[first + steps + 2] == ")"
+    first = lines.index('    "w": (')
+    assert lines[first + 3] == "        1.0,"
+    assert lines[first + steps + 1] == "    ),"

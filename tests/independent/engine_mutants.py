@@ -132,11 +132,6 @@ EQUIVALENT = {
         "comparison",
     ): "a text of exactly that width is broken into lines: looks",
     (
-        "solvergen/emit/fitted_parts.py",
-        'if len(line := f"{head}({inner}){tail}") <= WIDTH:',
-        "comparison",
-    ): "a line of exactly that width is broken: looks",
-    (
         "solvergen/order/ode/cases.py",
         "name: self.point(i, seed) if name in self.free else grids.generic_ratio(61 + seed, i)",
         "number",
