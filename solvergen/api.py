@@ -322,7 +322,7 @@ class Solver:
         return f"<Solver {self.name}: {self.title}, {self.spec.integrand}>"
 
     def _repr_latex_(self) -> str:
-        from .emit.formula import latex
+        from .emit.formulas.formula import latex
 
         return f"$\\displaystyle {latex(self.program)}$"
 

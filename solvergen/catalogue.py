@@ -160,8 +160,8 @@ def family(program: Program) -> str:
 
 def entry_of(proof: Proof) -> Entry:
     """The entry of a solver, from its proof."""
-    from .emit import formula
-    from .emit.legend import approximated
+    from .emit.formulas import formula
+    from .emit.formulas.legend import approximated
     from .expr.printing import rational
     from .program.consistency import inconsistent_rows
     from .program.digest import digest

@@ -62,7 +62,7 @@ def _table(heads: Iterable[str], rows: Iterable[tuple[str, Iterable[str]]]) -> s
 
 def program_latex(program: Program) -> str:
     """A program's update between dollars."""
-    from .emit.formula import latex
+    from .emit.formulas.formula import latex
 
     return f"$\\displaystyle {latex(program)}$"
 

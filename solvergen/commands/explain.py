@@ -81,7 +81,7 @@ def run_explain(args: argparse.Namespace) -> int:
             complain(f"warning: {args.spec}: {warning}")
         say(explanation(one), title=True)
         return 0
-    from ..emit import formula
+    from ..emit.formulas import formula
     from ..loading import load
 
     loaded = load(args.spec)

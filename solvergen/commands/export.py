@@ -39,7 +39,7 @@ def run_diffusers(args: argparse.Namespace) -> int:
     """Write the scheduler file of one solver."""
     if fitted.is_fitted(args.spec):
         return fitted.export_diffusers(args)
-    from ..emit.diffusers_file import class_name, diffusers_file
+    from ..emit.exports.diffusers_file import class_name, diffusers_file
     from ..loading import load
     from ..proof import proved
     from ..writing import write
@@ -54,7 +54,7 @@ def run_diffusers(args: argparse.Namespace) -> int:
 
 def run_comfyui(args: argparse.Namespace) -> int:
     """Write a custom-node folder with some solvers."""
-    from ..emit.comfyui_folder import comfyui_folder
+    from ..emit.exports.comfyui_folder import comfyui_folder
     from ..writing import write
 
     if args.folder.is_file() or any(Path(target).is_dir() for target in args.specs):

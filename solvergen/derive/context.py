@@ -10,7 +10,7 @@ from sympy import Expr
 from ..errors import DeriveError
 from ..program.row import KAPPA, Place, recalled
 from ..spec.model import Parameter, Rule, Schedule
-from .coordinates import Coordinate, resolve
+from .weights.coordinates import Coordinate, resolve
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from ..program.row import Term, coordinate_number, depth
 from ..program.step import Step
 from ..spec.model import Memory, Rule, Solver
 from .context import Context
-from .coordinates import Coordinate
-from .explicit import meanings
+from .weights.coordinates import Coordinate
+from .weights.explicit import meanings
 
 _OF_THE_RUN = {"remaining", "sigma", "sigma_next", "steps", "i"}
 

@@ -21,8 +21,8 @@ from ..program.row import KAPPA, Place, Row, Term, depth
 from ..program.step import Step
 from ..spec.model import Solver
 from ..spec.text.locate import Path as KeyPath
-from .coordinates import further
 from .coupled import written_out
+from .weights.coordinates import further
 
 _H = Symbol("h")
 _WHERE = ("linear",)

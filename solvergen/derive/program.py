@@ -28,17 +28,17 @@ from .checks import (
     check_zero,
 )
 from .context import Context
-from .coordinates import further, located
 from .corrected import closed, swept
 from .coupled import SECOND, begun, check_coupled, second, starts_inside, written_out
-from .langevin import langevin, langevin_to_zero
 from .learned import check_calls, check_elements, check_fitted, check_numbers, check_range
 from .memory import check_memory, remembered, remembering
-from .noise import noisy
 from .own_linear import as_run, in_lambda, own_linear, serving
 from .pinned import fixed_noise, pinned
 from .rules import row_of_rule
 from .stages_before import check_stages_before
+from .stochastic.langevin import langevin, langevin_to_zero
+from .stochastic.noise import noisy
+from .weights.coordinates import further, located
 
 Lookup = Callable[[str], Solver]
 END = Place(ONE)

@@ -13,11 +13,11 @@ from ..program.row import KAPPA, Draw, Place, Row, Term, depth, recalled
 from ..spec.model import Rule
 from ..spec.names import MAX_STEPS
 from .context import Context, require
-from .coordinates import Coordinate, moments, offset
-from .explicit import carried, explicit, meanings
-from .hermite import hermite
-from .lagrange import lagrange, power_values
 from .stages_before import offset_before
+from .weights.coordinates import Coordinate, moments, offset
+from .weights.explicit import carried, explicit, meanings
+from .weights.hermite import hermite
+from .weights.lagrange import lagrange, power_values
 
 MAX_NODES = MAX_STEPS + 1  # each node doubles the terms of a basis with symbolic places
 

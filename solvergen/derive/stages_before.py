@@ -16,7 +16,7 @@ from ..expr.arithmetic import ONE, add, multiply, negative, substitute, subtract
 from ..program.row import KAPPA, Place
 from ..program.step import Step
 from ..spec.model import Solver
-from .coordinates import Coordinate, further, offset
+from .weights.coordinates import Coordinate, further, offset
 
 _MOVED = (
     "a stage of the step before that lies at a fraction of the step in sigma or t is a node of rules in "

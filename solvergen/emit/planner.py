@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .block_text import block_lines
 from .file_plan import FilePlan
-from .noise_text import lift_lines, opening_lines, uses_levels
+from .parts.block_text import block_lines
+from .parts.noise_text import lift_lines, opening_lines, uses_levels
 from .python_text import listing
 from .step_quantities import BLOCK
 from .step_text import StepText, append_row

@@ -23,7 +23,7 @@ from ..program.model import Program
 from ..program.row import Row, coordinate_number, past_offset, scale_terms
 from ..program.step import Step
 from .file_plan import phis_of, stage_names
-from .noise_text import GRID_NAMES
+from .parts.noise_text import GRID_NAMES
 from .python_text import WIDTH, at_step, python
 
 BLOCK = 12

@@ -11,7 +11,7 @@ from ..expr.functions import lift, sqrt
 from ..program.row import Row, Term, depth
 from ..program.step import Step
 from .file_plan import LEVEL_OF_N, FilePlan, row_after
-from .noise_text import listed, local, needs_levels, noise_lines, scalar_lines
+from .parts.noise_text import listed, local, needs_levels, noise_lines, scalar_lines
 from .python_text import assign, listing, python
 from .step_quantities import BLOCK, StepQuantities
 

@@ -11,11 +11,11 @@ from ..expr.printing import rational
 from ..program.digest import digest
 from ..program.model import Program
 from ..spec.model import Parameter, Solver
-from . import fitted_parts, noise_parts, sweep_text
-from .adaptive import adaptive_part
 from .decisions import decide
 from .file_plan import FilePlan
-from .formula import update_lines
+from .formulas.formula import update_lines
+from .parts import fitted_parts, noise_parts, sweep_text
+from .parts.adaptive import adaptive_part
 from .planner import plan_lines
 from .python_text import WIDTH, literal, python
 from .specialise import Static, definition, wrapped

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..emit.diffusers_file import HOSTS, IMPORTS, body, class_name
+from ..emit.exports.diffusers_file import HOSTS, IMPORTS, body, class_name
 from .fitted import Fitted
 
 ROOMS = ("diffusers/grid.py", "diffusers/saved.py", "diffusers/table.py")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..emit.diffusers_file import class_name
+from ..emit.exports.diffusers_file import class_name
 from ..emitted import imported
 from ..errors import SolvergenError
 from ..writing import write

@@ -133,7 +133,7 @@ def loop(module, x, compiled=False):
 def exported(name, x, cls=None):
     """One step of a scheduler, ours (exported) or diffusers' own, in the middle of a run."""
     if cls is None:
-        from solvergen.emit.diffusers_family import family_of
+        from solvergen.emit.exports.diffusers_family import family_of
         from solvergen.hosts.diffusers.scheduler import GridScheduler
 
         module = importlib.import_module(f"solvergen.generated.{name}")

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from solvergen.derive import derive
-from solvergen.emit.diffusers_file import diffusers_file
+from solvergen.emit.exports.diffusers_file import diffusers_file
 from solvergen.emit.torch_file import torch_file
 from solvergen.emitted import imported
 from solvergen.errors import SolvergenError

@@ -7,9 +7,9 @@ import mpmath
 import pytest
 from sympy import Rational
 
-from solvergen.derive.coordinates import resolve
 from solvergen.derive.program import derive
 from solvergen.derive.stages_before import offset_before
+from solvergen.derive.weights.coordinates import resolve
 from solvergen.errors import DeriveError
 from solvergen.expr.arithmetic import ONE
 from solvergen.expr.evaluation import evaluate

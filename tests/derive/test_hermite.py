@@ -6,8 +6,8 @@ import pytest
 from sympy import Integer, Rational, Symbol
 
 from solvergen.derive import derive
-from solvergen.derive.draws import _ordered
-from solvergen.derive.hermite import hermite
+from solvergen.derive.stochastic.draws import _ordered
+from solvergen.derive.weights.hermite import hermite
 from solvergen.errors import DeriveError, SolvergenError
 from solvergen.spec import parse_solver
 

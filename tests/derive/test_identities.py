@@ -6,7 +6,7 @@ import pytest
 import sympy
 
 from solvergen.derive import derive
-from solvergen.derive.lagrange import lagrange
+from solvergen.derive.weights.lagrange import lagrange
 from solvergen.expr.arithmetic import fraction_of
 from solvergen.expr.evaluation import evaluate
 from solvergen.expr.functions import lift

@@ -12,7 +12,7 @@ from sympy import Integer
 
 from solvergen import Solver
 from solvergen.derive import derive
-from solvergen.emit import formula
+from solvergen.emit.formulas import formula
 from solvergen.errors import DeriveError, OrderError, SpecError
 from solvergen.gallery import load
 from solvergen.order import analyse

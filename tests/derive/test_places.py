@@ -10,7 +10,7 @@ import torch
 from sympy import Symbol
 
 from solvergen.derive import derive
-from solvergen.emit import formula
+from solvergen.emit.formulas import formula
 from solvergen.errors import DeriveError
 from solvergen.expr.evaluation import evaluate
 from solvergen.order import analyse

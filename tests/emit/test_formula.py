@@ -8,8 +8,15 @@ import pytest
 
 from solvergen import gallery
 from solvergen.derive import derive
-from solvergen.emit.formula import _row_lines, latex, legend, markdown, row_formula, terminal
-from solvergen.emit.notation import LatexPrinter
+from solvergen.emit.formulas.formula import (
+    _row_lines,
+    latex,
+    legend,
+    markdown,
+    row_formula,
+    terminal,
+)
+from solvergen.emit.formulas.notation import LatexPrinter
 from solvergen.program.model import Program
 from solvergen.spec import parse_solver
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from solvergen.derive import derive
-from solvergen.emit.diffusers_file import class_name, diffusers_file
+from solvergen.emit.exports.diffusers_file import class_name, diffusers_file
 from solvergen.gallery import load
 
 pytest.importorskip("diffusers", reason="exported schedulers run inside diffusers")

@@ -611,7 +611,7 @@ def main():
     import tempfile
 
     from solvergen.derive import derive
-    from solvergen.emit.diffusers_file import class_name, diffusers_file
+    from solvergen.emit.exports.diffusers_file import class_name, diffusers_file
     from solvergen.gallery import load
 
     warnings.simplefilter("ignore")

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from solvergen.cli import main
-from solvergen.emit.diffusers_family import family_of
+from solvergen.emit.exports.diffusers_family import family_of
 
 
 def imported(path):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sympy import Mul, Symbol
 
-from solvergen.emit.notation import LATEX, SUPERSCRIPT, UNICODE
+from solvergen.emit.formulas.notation import LATEX, SUPERSCRIPT, UNICODE
 from solvergen.emit.python_text import assign, python
 from solvergen.expr import parse, show
 from solvergen.expr.arithmetic import add, multiply, power

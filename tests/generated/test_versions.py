@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from solvergen.derive import derive
-from solvergen.emit.diffusers_file import diffusers_file
+from solvergen.emit.exports.diffusers_file import diffusers_file
 from solvergen.gallery import load
 
 from .shapes import by_shape

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from solvergen.derive import derive
-from solvergen.emit.comfyui_folder import comfyui_folder
+from solvergen.emit.exports.comfyui_folder import comfyui_folder
 from solvergen.emit.torch_file import torch_file
 from solvergen.gallery import load
 

@@ -65,9 +65,12 @@ GUARDS = {
         *("tests/emit/test_jumps.py", "tests/emit/test_adaptive.py", "tests/derive/test_places.py"),
         *("tests/emit/test_names.py", CORE, "tests/emit/test_meaning.py", COMMANDS),
     ],
-    "emit/comfyui_folder.py": ["tests/hosts/test_comfyui.py", "tests/export/test_command.py"],
-    "emit/diffusers_file.py": ["tests/export/test_command.py"],
-    "emit/diffusers_family.py": ["tests/export/test_command.py"],
+    "emit/exports/comfyui_folder.py": [
+        "tests/hosts/test_comfyui.py",
+        "tests/export/test_command.py",
+    ],
+    "emit/exports/diffusers_file.py": ["tests/export/test_command.py"],
+    "emit/exports/diffusers_family.py": ["tests/export/test_command.py"],
 }
 ROOMS = ("derive", "order", "emit")
 SKIPPED = {"emit/runtime"}  # run-time pieces are judged by running what they emit
@@ -84,7 +87,7 @@ EQUIVALENT = {
         "number",
     ): "the second key tells apart residuals that are equal to the last bit, of which there are none",
     (
-        "solvergen/emit/diffusers_file.py",
+        "solvergen/emit/exports/diffusers_file.py",
         'interval="EVALUATIONS_PER_STEP" + (f" // {spans}" if spans > 1 else ""),',
         "comparison",
     ): "a division by one",
@@ -117,7 +120,7 @@ EQUIVALENT = {
         "number",
     ): "only the limit of a series is read, however many terms it has",
     (
-        "solvergen/emit/diffusers_file.py",
+        "solvergen/emit/exports/diffusers_file.py",
         'return head.replace("import math\\n\\nimport torch\\n", imports, 1)',
         "number",
     ): "these lines occur once",

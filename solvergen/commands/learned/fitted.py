@@ -201,7 +201,7 @@ def check(targets: list[str]) -> int:
 
 def export_diffusers(args: argparse.Namespace) -> int:
     """Write the scheduler file of a calibrated file."""
-    from ...emit.diffusers_file import class_name
+    from ...emit.exports.diffusers_file import class_name
     from ...fit.exported import diffusers_text
     from ...fit.fitted import read_fitted
     from ...writing import write

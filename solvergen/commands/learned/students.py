@@ -226,7 +226,7 @@ def run_export(args: argparse.Namespace) -> int:
 
 def _scheduler() -> str:
     """The scheduler of multistep consistency sampling, as `export diffusers` writes it."""
-    from ...emit.diffusers_file import diffusers_file
+    from ...emit.exports.diffusers_file import diffusers_file
     from ...loading import load
     from ...proof import proved
 

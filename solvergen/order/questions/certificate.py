@@ -1,6 +1,6 @@
 """Certificates: the order conditions of a solver as a document that anybody can check.
 
-`verify/certificate.py` checks them with fractions alone and shares no code with this module;
+`verify/certificate/checker.py` checks them with fractions alone and shares no code with this module;
 docs/certificates.md says what is proved and describes the format.
 """
 

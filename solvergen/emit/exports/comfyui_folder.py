@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..spec.model import Parameter
-from .python_text import literal
+from ...spec.model import Parameter
+from ..python_text import literal
 
-HOSTS = Path(__file__).parent.parent / "hosts"
+HOSTS = Path(__file__).parents[2] / "hosts"
 ENTRY = '''"""Sampler nodes made by solvergen: {names}. To the public domain (CC0-1.0)."""
 
 from . import {modules}

@@ -16,14 +16,14 @@ from dataclasses import replace
 
 from sympy import Expr, Symbol, exp
 
-from ..errors import DeriveError
-from ..expr import functions
-from ..expr.arithmetic import ONE, ZERO, multiply, subtract, symbols, walk
-from ..expr.functions import lift, log1p, minimum, sqrt
-from ..expr.printing import show
-from ..program.row import Row
-from ..program.step import Condition, Interval, Step
-from ..spec.model import Noise
+from ...errors import DeriveError
+from ...expr import functions
+from ...expr.arithmetic import ONE, ZERO, multiply, subtract, symbols, walk
+from ...expr.functions import lift, log1p, minimum, sqrt
+from ...expr.printing import show
+from ...program.row import Row
+from ...program.step import Condition, Interval, Step
+from ...spec.model import Noise
 from .ancestral import ancestral, possible, splits
 from .draws import H, fraction_in_lambda, scaled, stretched, with_draws
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from sympy import Expr, Symbol, exp
 
-from ..errors import DeriveError
-from ..expr.arithmetic import ONE, ZERO, multiply
-from ..expr.functions import lift, sqrt
-from ..program.row import Draw, Place, Row, Term
-from ..program.step import CHAIN, Chain, Interval, Step
-from ..spec.model import Langevin
+from ...errors import DeriveError
+from ...expr.arithmetic import ONE, ZERO, multiply
+from ...expr.functions import lift, sqrt
+from ...program.row import Draw, Place, Row, Term
+from ...program.step import CHAIN, Chain, Interval, Step
+from ...spec.model import Langevin
 
 H, LAST = Symbol("h"), "y"
 

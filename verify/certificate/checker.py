@@ -7,15 +7,14 @@ and nothing is imported but the standard library. docs/certificates.md has the p
 
 import ast
 import json
-import sys
 from contextlib import suppress
 from fractions import Fraction
 from math import factorial, prod
 from typing import Any
 
-from .certificate_names import Step
-from .certificate_series import FAULTS, Refuted, Series, Short, named, number, phi, prepare, value
-from .certificate_words import Word, as_word, heavy, words
+from .names import Step
+from .series import FAULTS, Refuted, Series, Short, named, number, phi, prepare, value
+from .words import Word, as_word, heavy, words
 
 FORMAT, KAPPA = "solvergen certificate 2", {"data": 1, "noise": -1, "plain": 0}
 SPARE = (1, 3)  # terms beyond the order, more where weights divide by powers of h
@@ -193,7 +192,3 @@ def main(paths: list[str]) -> int:
             print(f"{path}: refuted: {error!s:.300}")
             return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

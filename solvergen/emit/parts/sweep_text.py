@@ -7,7 +7,7 @@ remain use these outputs in place of the model.
 
 from __future__ import annotations
 
-from .file_plan import FilePlan
+from ..file_plan import FilePlan
 
 
 def repeats(plan: FilePlan) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sympy import Symbol
 
-from ..expr.arithmetic import (
+from ...expr.arithmetic import (
     BINDERS,
     ONE,
     function_name,
@@ -20,12 +20,12 @@ from ..expr.arithmetic import (
     symbols,
     walk,
 )
-from ..expr.binders import BOUND
-from ..expr.functions import lift
-from ..expr.printing import show
-from ..program.model import Program
-from ..program.row import FURTHER, Row, coordinate_number
-from ..program.step import Step
+from ...expr.binders import BOUND
+from ...expr.functions import lift
+from ...expr.printing import show
+from ...program.model import Program
+from ...program.row import FURTHER, Row, coordinate_number
+from ...program.step import Step
 from .notation import (
     LATEX,
     OUTPUT,

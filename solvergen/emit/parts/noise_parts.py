@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..expr.arithmetic import symbols, symbols_outside_windows
-from ..expr.printing import show
-from ..program.model import Program
-from ..spec.model import Solver
+from ...expr.arithmetic import symbols, symbols_outside_windows
+from ...expr.printing import show
+from ...program.model import Program
+from ...spec.model import Solver
+from ..python_text import WIDTH, literal, python
 from .noise_text import PAD
-from .python_text import WIDTH, literal, python
 
 # What `sample` says of its grid.
 FALLING = "sigmas: n + 1 decreasing values, the last may be 0; alphas: the same number, ones unless given."

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 
 from sympy import Expr, Symbol
 
-from ..errors import DeriveError
-from ..expr import functions as of_step
-from ..expr.arithmetic import ONE, ZERO, add, multiply, substitute
-from ..expr.functions import lift
-from ..expr.printing import show
-from ..program.consistency import is_one
-from ..program.row import KAPPA, Place, Term, depth, recalled
-from ..spec.model import Rule
-from ..spec.names import MAX_STEPS, ratio
-from .context import Context, require
+from ...errors import DeriveError
+from ...expr import functions as of_step
+from ...expr.arithmetic import ONE, ZERO, add, multiply, substitute
+from ...expr.functions import lift
+from ...expr.printing import show
+from ...program.consistency import is_one
+from ...program.row import KAPPA, Place, Term, depth, recalled
+from ...spec.model import Rule
+from ...spec.names import MAX_STEPS, ratio
+from ..context import Context, require
+from ..stages_before import lam_before
 from .coordinates import Coordinate, offset
-from .stages_before import lam_before
 
 
 def meanings(rule: Rule, coordinate: Coordinate, context: Context) -> dict[str, Expr]:

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from sympy import Expr, Symbol
 
-from ..expr.arithmetic import ONE, multiply, substitute, subtract, symbols
-from ..program.model import Program
-from ..program.step import Step
-from .file_plan import FilePlan
-from .python_text import WIDTH, assign, at_step, python
+from ...expr.arithmetic import ONE, multiply, substitute, subtract, symbols
+from ...program.model import Program
+from ...program.step import Step
+from ..file_plan import FilePlan
+from ..python_text import WIDTH, assign, at_step, python
 
 PAD = " " * 4
 # Symbols of the grid as the emitted planner calls them.

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 from sympy import Expr, Symbol, exp
 
-from ..expr.arithmetic import ONE, ZERO, add, multiply, negative, split, substitute, subtract
-from ..expr.functions import lift
-from ..expr.printing import show
-from ..program.model import Program
-from ..program.row import Place, Row, Term, depth, scale_terms
-from ..program.step import Step
+from ...expr.arithmetic import ONE, ZERO, add, multiply, negative, split, substitute, subtract
+from ...expr.functions import lift
+from ...expr.printing import show
+from ...program.model import Program
+from ...program.row import Place, Row, Term, depth, scale_terms
+from ...program.step import Step
 from .legend import legend
 from .notation import (
     LATEX,

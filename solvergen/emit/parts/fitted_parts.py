@@ -8,14 +8,14 @@ from typing import Any
 
 from sympy import log
 
-from ..expr.arithmetic import ONE, substitute, symbols
-from ..expr.functions import lift
-from ..program.defects import defects
-from ..program.model import Program
-from ..spec.model import Solver
+from ...expr.arithmetic import ONE, substitute, symbols
+from ...expr.functions import lift
+from ...program.defects import defects
+from ...program.model import Program
+from ...spec.model import Solver
+from ..python_text import literal, wrap_tuple
+from ..specialise import Static, definition, wrapped
 from . import noise_parts
-from .python_text import literal, wrap_tuple
-from .specialise import Static, definition, wrapped
 
 PAD = " " * 4
 # What `sample` says of its grid.

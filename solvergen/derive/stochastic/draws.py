@@ -8,12 +8,12 @@ from itertools import pairwise
 
 from sympy import Expr, Symbol, exp
 
-from ..errors import DeriveError
-from ..expr.arithmetic import ONE, ZERO, multiply, substitute
-from ..expr.functions import expm1, sqrt
-from ..program.row import Draw, Row, Term
-from ..program.step import Interval, Step
-from ..spec.model import Noise
+from ...errors import DeriveError
+from ...expr.arithmetic import ONE, ZERO, multiply, substitute
+from ...expr.functions import expm1, sqrt
+from ...program.row import Draw, Row, Term
+from ...program.step import Interval, Step
+from ...spec.model import Noise
 
 H = Symbol("h")
 

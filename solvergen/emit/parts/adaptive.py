@@ -6,14 +6,14 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 
-from ..expr.functions import lift
-from ..program.model import Program
-from ..spec.model import Controller
-from .file_plan import FilePlan
-from .python_text import listing, python
-from .specialise import Static, definition
-from .step_quantities import BLOCK, clock_text
-from .step_text import StepText
+from ...expr.functions import lift
+from ...program.model import Program
+from ...spec.model import Controller
+from ..file_plan import FilePlan
+from ..python_text import listing, python
+from ..specialise import Static, definition
+from ..step_quantities import BLOCK, clock_text
+from ..step_text import StepText
 
 PAD = " " * 4
 

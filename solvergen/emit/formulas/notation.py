@@ -6,11 +6,11 @@ import re
 
 from sympy.printing.str import StrPrinter
 
-from ..expr.functions import PLACE
-from ..expr.printing import OrderedLatexPrinter, OrderedPrinter
-from ..program.model import Program
-from ..program.row import coordinate_number
-from ..program.step import Step
+from ...expr.functions import PLACE
+from ...expr.printing import OrderedLatexPrinter, OrderedPrinter
+from ...program.model import Program
+from ...program.row import coordinate_number
+from ...program.step import Step
 
 _GREEK = {
     "theta": "θ",

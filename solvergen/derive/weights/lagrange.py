@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sympy import Expr
 
-from ..expr.arithmetic import (
+from ...expr.arithmetic import (
     ONE,
     ZERO,
     add,

@@ -5,7 +5,7 @@ from fractions import Fraction
 from functools import cached_property
 from math import factorial, prod
 
-from .certificate_series import Series, named, number, phi
+from .series import Series, named, number, phi
 
 Point = Callable[[int], Series]
 

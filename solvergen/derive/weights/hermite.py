@@ -20,9 +20,19 @@ from collections.abc import Sequence
 
 from sympy import Expr
 
-from ..errors import DeriveError
-from ..expr.arithmetic import ONE, ZERO, add, divide, multiply, negative, power, quotient, subtract
-from ..expr.functions import lift
+from ...errors import DeriveError
+from ...expr.arithmetic import (
+    ONE,
+    ZERO,
+    add,
+    divide,
+    multiply,
+    negative,
+    power,
+    quotient,
+    subtract,
+)
+from ...expr.functions import lift
 from .lagrange import lagrange
 
 

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import DeriveError
-from ..program.model import Program
-from ..spec.model import Solver
+from ...errors import DeriveError
+from ...program.model import Program
+from ...spec.model import Solver
+from ..python_text import literal
+from ..torch_file import torch_file
 from .diffusers_family import family_of
-from .python_text import literal
-from .torch_file import torch_file
 
-HOSTS = Path(__file__).parent.parent / "hosts"
+HOSTS = Path(__file__).parents[2] / "hosts"
 ROOMS = (
     "memory.py",
     "diffusers/grid.py",

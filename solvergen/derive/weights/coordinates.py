@@ -13,13 +13,13 @@ from math import factorial
 
 from sympy import Expr, Function, Symbol, exp
 
-from ..errors import DeriveError
-from ..expr import functions as of_step
-from ..expr.arithmetic import ONE, ZERO, multiply, power, quotient
-from ..expr.functions import expm1, lift, log1p, phi, sqrt
-from ..program.row import KAPPA, Place, past_offset
-from ..spec.model import Schedule
-from ..spec.text.locate import Path as KeyPath
+from ...errors import DeriveError
+from ...expr import functions as of_step
+from ...expr.arithmetic import ONE, ZERO, multiply, power, quotient
+from ...expr.functions import expm1, lift, log1p, phi, sqrt
+from ...program.row import KAPPA, Place, past_offset
+from ...spec.model import Schedule
+from ...spec.text.locate import Path as KeyPath
 
 LAM, H = Symbol("lam"), Symbol("h")
 
@@ -119,7 +119,7 @@ def _expression(name: str, schedule: Schedule | None, where: KeyPath) -> Expr:
     if name in direct:
         return direct[name]
     if schedule is not None and schedule.alpha is not None:
-        from .own_schedule import expression
+        from ..own_schedule import expression
 
         return expression(name, schedule, where)
     if schedule is None or schedule.name not in ("vp", "vp-linear", "cosine"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .file_plan import FilePlan
+from ..file_plan import FilePlan
 
 PAD = " " * 4
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from sympy import Expr, Symbol, exp
 
-from ..errors import DeriveError
-from ..expr.arithmetic import ONE, ZERO, multiply, quotient
-from ..expr.functions import expm1, log, log1p, minimum, sqrt
-from ..program.row import Draw, Row
-from ..program.step import Condition, Interval, Step
-from ..spec.model import Noise
+from ...errors import DeriveError
+from ...expr.arithmetic import ONE, ZERO, multiply, quotient
+from ...expr.functions import expm1, log, log1p, minimum, sqrt
+from ...program.row import Draw, Row
+from ...program.step import Condition, Interval, Step
+from ...spec.model import Noise
 from .draws import H, fraction_in_lambda, scaled, stretched
 
 
