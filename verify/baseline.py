@@ -127,7 +127,7 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _row_of_report(data: dict[str, Any]) -> dict[str, Any]:
-    from .settle import verdict_of
+    from .processes.settle import verdict_of
 
     return row(verdict_of(data))
 

@@ -332,7 +332,7 @@ def _verdicts(args: argparse.Namespace, requests: Sequence[Any]) -> list[Any]:
     # a user's own module lies where the command is run
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    from .sweep import Limits, sweep
+    from .processes.sweep import Limits, sweep
 
     shown = sys.stderr.isatty()
 
@@ -361,8 +361,8 @@ def _verdicts(args: argparse.Namespace, requests: Sequence[Any]) -> list[Any]:
 
 def _gone(requests: Sequence[Any], made: Sequence[Any]) -> list[Any]:
     """Errors for the samplers that the project claims an order for, and that are not there."""
+    from .processes.settle import broken
     from .request import Request, speaks_of
-    from .settle import broken
 
     text = "[tool.solvergen.claims] of pyproject.toml holds it to an order, and there is no such sampler"
     return [

@@ -21,13 +21,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .isolated import arriving, called
 from .judge import judge
 from .mutants.judging import Outcome, campaign, causes_right, rates
+from .processes.isolated import arriving, called
+from .processes.settle import settle
+from .processes.supervised import Limits
+from .processes.sweep import single
 from .request import Request
-from .settle import settle
-from .supervised import Limits
-from .sweep import single
 from .targets import find
 
 AUDIT = {"rates": False, "constants": False}

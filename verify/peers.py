@@ -18,10 +18,10 @@ from typing import Any
 
 from .library import expanded
 from .peer_entries import NOISY, Entry, diffusers_entries, k_diffusion_entries
+from .processes.supervised import Limits
+from .processes.sweep import sweep
 from .report.terminal import moments, orders
 from .request import Request
-from .supervised import Limits
-from .sweep import sweep
 from .verdict import Verdict
 
 

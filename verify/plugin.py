@@ -58,7 +58,7 @@ class Samplers(pytest.Collector):
 
     def collect(self) -> Iterator[SamplerItem]:
         """One item a file or target."""
-        from .sweep import Request, split
+        from .processes.sweep import Request, split
 
         for text in self.targets:
             for request in split(Request(text)):
@@ -76,7 +76,7 @@ class SamplerItem(pytest.Item):
         """Judge the target; a refuted claim or misbehaviour fails."""
         from dataclasses import replace
 
-        from .sweep import settle
+        from .processes.sweep import settle
 
         full = self.config.getoption("--solvergen-full")
         settings = {} if full else {"rates": False, "constants": False}

@@ -9,9 +9,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from verify import command, sweep
+from verify import command
 from verify.errors import TargetError
 from verify.judge import judge
+from verify.processes import sweep
 from verify.report import machine, page, terminal
 from verify.targets import callable_target, find
 

@@ -14,14 +14,14 @@ from verify.command import main
 from verify.errors import TargetError
 from verify.hosts.functions import adapted
 from verify.hosts.scheduler_options import swept
-from verify.isolated import THREADS
 from verify.library import expanded
 from verify.order.audit import audit
+from verify.processes.isolated import THREADS
+from verify.processes.settle import settle
+from verify.processes.supervised import Limits
+from verify.processes.sweep import sweep
 from verify.report import sarif, summary
 from verify.request import Request
-from verify.settle import settle
-from verify.supervised import Limits
-from verify.sweep import sweep
 from verify.verdict import Verdict
 from verify.versions_apart import packages_of
 

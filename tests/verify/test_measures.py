@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from verify import measures
 from verify.mutants.judging import Outcome
+from verify.processes.supervised import Limits
 from verify.request import Request
-from verify.supervised import Limits
 
 TWO = """
 def sample_right(model, x, sigmas):

@@ -11,10 +11,10 @@ import pytest
 from verify.judge import judge
 from verify.order import constant
 from verify.order.audit import audit
+from verify.processes.settle import verdict_of
 from verify.rates.measure import convergence
 from verify.report import page, terminal
 from verify.report.finite import finite
-from verify.settle import verdict_of
 from verify.targets import callable_target
 
 from . import handwritten as hand

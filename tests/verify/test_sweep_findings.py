@@ -3,8 +3,8 @@
 import pytest
 
 from verify.library import expanded
+from verify.processes.settle import settle
 from verify.request import Request
-from verify.settle import settle
 
 from .conftest import needs_diffusers
 

@@ -6,12 +6,12 @@ import dataclasses
 import re
 from typing import Any
 
-from .conduct.surroundings import Surroundings
-from .errors import ANYTHING, VerifyError
-from .judge import judge
-from .request import Request
-from .targets import find
-from .verdict import Verdict, versions
+from ..conduct.surroundings import Surroundings
+from ..errors import ANYTHING, VerifyError
+from ..judge import judge
+from ..request import Request
+from ..targets import find
+from ..verdict import Verdict, versions
 
 # how a class says in words that it does not know a value; anything else is a crash
 REFUSALS = ("ValueError: ", "NotImplementedError: ")

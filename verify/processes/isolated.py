@@ -19,11 +19,11 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from .report.finite import finite
-from .request import Request
+from ..report.finite import finite
+from ..request import Request
+from ..verdict import Verdict
 from .settle import broken, settle, verdict_of
 from .supervised import DONE, ENDED, STOPPED, Limits, supervised
-from .verdict import Verdict
 
 # wall time may pass without work on a loaded machine
 PATIENCE = 4.0
@@ -80,7 +80,7 @@ def arriving(
 ) -> Iterator[tuple[int, str | tuple[str, str]]]:
     """As called(), each result with its place as soon as it is there."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([f"{__package__}.{m}" for m in _imported_once(todo)])
+    context.set_forkserver_preload(_imported_once(todo))
     with _one_thread():
         forkserver.ensure_running()
     waiting, running, ended = list(todo), list[_Running](), list[tuple[_Running, bool]]()
@@ -132,7 +132,11 @@ def _imported_once(todo: Sequence[tuple[int, Any]]) -> list[str]:
     """Modules that the server imports for all targets."""
     named = [r.target for _, r in todo if isinstance(r, Request)]
     hosts = any(name.startswith("diffusers:") for name in named)
-    return ["judge", "settle", *(["hosts.preloaded"] if hosts else [])]
+    modules = ["judge", "processes.settle", *(["hosts.preloaded"] if hosts else [])]
+    judge = __package__.rpartition(".")[
+        0
+    ]  # by this name: `verify`, or `solvergen.verify` where installed
+    return [f"{judge}.{module}" for module in modules]
 
 
 def _collected(one: _Running, late: bool, limits: Limits) -> str | tuple[str, str]:

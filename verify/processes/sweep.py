@@ -17,14 +17,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .errors import TargetError, VerifyError
+from ..errors import TargetError, VerifyError
+from ..library import expanded
+from ..report.finite import finite
+from ..request import Request
+from ..verdict import Verdict
 from .isolated import called, judged
-from .library import expanded
-from .report.finite import finite
-from .request import Request
 from .settle import broken, settle, verdict_of
 from .supervised import Limits
-from .verdict import Verdict
 
 __all__ = ["Limits", "Request", "settle", "split", "sweep"]
 
