@@ -362,13 +362,13 @@ def solver(name: str) -> Solver:
     'DPM-Solver++(2M)'
     """
     from . import gallery
-    from .errors import hint
 
+    if name.endswith(".toml"):
+        raise SpecError(
+            f'no solver of that name in the gallery; a file is read by sg.read("{name}")', name
+        )
     if not gallery.is_name(name):
-        nearest = hint(name, gallery.names()) or "; see solvergen list"
-        if name.endswith(".toml"):
-            nearest = f'; a file is read by sg.read("{name}")'
-        raise SpecError("no solver of that name in the gallery" + nearest, name)
+        raise SpecError(gallery.unknown(name), name)
     return read(gallery.CATALOG / f"{name}.toml")
 
 

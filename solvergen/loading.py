@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import gallery
-from .errors import DeriveError, SpecError, hint
+from .errors import DeriveError, SpecError
 
 if TYPE_CHECKING:
     from .program.model import Program
@@ -41,8 +41,8 @@ def find(target: str) -> Path:
             raise SpecError("is a folder; name the spec files in it", target)
         if path.suffix == ".py" and path.is_file():
             raise SpecError(
-                "is a Python file, and this command takes specs; explain, same, audit, verify, export "
-                "and generate --check take calibrated files too",
+                f"is a Python file, and this command takes specs; {gallery.TAKE_TABLES} take "
+                "calibrated files too",
                 target,
             )
         if not path.is_file():
@@ -54,11 +54,7 @@ def find(target: str) -> Path:
         return path
     if gallery.is_name(target):
         return gallery.CATALOG / f"{target}.toml"
-    raise SpecError(
-        "no solver of that name in the gallery and no such file"
-        + (hint(target, gallery.names()) or "; see solvergen list"),
-        target,
-    )
+    raise SpecError(gallery.unknown(target, " and no such file"), target)
 
 
 def load(target: str) -> Loaded:

@@ -24,7 +24,7 @@ def require(text: str) -> None:
             "give the file that it writes"
         )
     hint = (
-        f"; if it is a gallery name, run `solvergen generate {text}` first and give the file"
+        f"; if it is the name of a gallery solver or a fitted table, run `solvergen generate {text}` first and give the file"
         if text.isidentifier()
         else ""
     )

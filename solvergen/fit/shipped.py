@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import hint
+from ..gallery import TABLES
 from ..writing import write
 from .record import RecordError
 from .table import Table
 
-FOLDER = Path(__file__).resolve().parent / "tables"
+FOLDER = TABLES
 # Name of the solver, the mixtures it is fitted on, and whether a constant output is exact.
 KINDS = {
     "gauss": ("image", False),

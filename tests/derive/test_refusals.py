@@ -81,7 +81,7 @@ REFUSED = {
         ADAMS + '[start]\nusing = ["ddim", "dpmpp_3m"]\n',
         "needs 2 past evaluations, and 1 exist",
     ),
-    "unknown start": (ADAMS + '[start]\nusing = ["nothing"]\n', "no solver is named"),
+    "unknown start": (ADAMS + '[start]\nusing = ["nothing"]\n', "`nothing`: no solver of that name"),
     "degree beyond nodes": (
         '[step]\nrule = "taylor"\nnodes = ["n", "n-1"]\ndegree = 2\n',
         "needs 3 nodes, found 2",

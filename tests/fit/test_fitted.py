@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import sys
 
 import pytest
@@ -9,7 +10,9 @@ import torch
 from solvergen.verify.judge import judge
 from solvergen.verify.targets import find
 
+from solvergen import api, gallery
 from solvergen.cli import main
+from solvergen.errors import SpecError
 from solvergen.fit.exported import comfyui_text, diffusers_text
 from solvergen.fit.file import file_text
 from solvergen.fit.fitted import faults, is_fitted, read_fitted
@@ -192,3 +195,40 @@ def test_tables_of_the_family_are_files_too(tmp_path, monkeypatch, capsys):
     assert "by two commands" in capsys.readouterr().err
     assert main(["generate", "gauss_40"]) == 2
     assert "no fitted table `gauss_40`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "explain gauss_8",
+        "explain --json gauss_8",
+        "lint gauss_8",
+        "same ddim gauss_8",
+        "certify gauss_8",
+        "compare gauss_8",
+        "export diffusers gauss_8",
+        "audit gauss_8",
+        "verify gauss_8",
+    ],
+)
+def test_the_name_of_a_table_is_told_from_one_that_is_unknown(asked, capsys):
+    assert main(asked.split()) == 2
+    told = capsys.readouterr().err
+    assert "fitted table" in told and "`solvergen generate gauss_8" in told
+    assert main([word.replace("gauss_8", "gauss_80") for word in asked.split()]) == 2
+    told = capsys.readouterr().err
+    assert "is a fitted table" not in told and "gauss_80: no" in told
+    with pytest.raises(SpecError, match="is a fitted table"):
+        api.solver("gauss_8")
+    with pytest.raises(KeyError, match="is a fitted table"):
+        gallery.load("gauss_8")
+
+
+def test_what_is_said_of_a_table_holds(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for line in re.findall("`solvergen (.*?)`", gallery.unknown("gauss_4")):
+        assert main(line.split()) == 0
+    for command in ("explain", "generate --check", "same samplers/gauss_4.py"):
+        assert command.split()[0] in gallery.TAKE_TABLES
+        assert main([*command.split(), "samplers/gauss_4.py"]) == 0
+    assert "gauss_4" in capsys.readouterr().out

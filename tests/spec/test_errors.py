@@ -84,7 +84,7 @@ TABLE = [
     (TOP.replace('"x"', '"class"') + STEP, 1, 9, ["`class` cannot name a solver", "keyword"]),
     (TOP + STEP + '[let]\nw = "h*x"\n', 7, 8, ["unknown name `x`"]),
     (TOP + STEP + '[start]\nshrink = "1/2"\n', 7, 1, ["greater than 1"]),
-    (TOP + STEP + '[start]\nusing = ["dim"]\n', 7, 1, ["no solver is named `dim`", "`ddim`"]),
+    (TOP + STEP + '[start]\nusing = ["dim"]\n', 7, 1, ["`dim`: no solver of that name", "`ddim`"]),
     (TOP + STEP + '[start]\nusing = ["dpmpp_2m"]\n', 7, 1, ["needs 1 past", "0 exist by then"]),
     (TOP + STEP + '[end]\nramp = true\nusing = ["ddim"]\n', 7, 1, ["not both"]),
     (TOP + STEP + "[end]\ncorrector = true\n", 7, 1, ["no PEC corrector"]),
