@@ -81,6 +81,18 @@ def test_every_notation_keeps_the_value(expr):
     assert read(from_latex(show(expr, LATEX))) == wanted
 
 
+def test_a_bracket_is_opened_on_the_line_of_a_plain_factor_alone():
+    names = [Symbol(f"a_name_of_some_length_{i}") for i in range(6)]
+    broken = add(*names)
+
+    def opening(*factors):
+        return assign("a", Mul(*factors, broken, evaluate=False), 0)[0]
+
+    assert opening(lift(2)) == "a = 2 * ("
+    assert opening(A) == "a = a * ("
+    assert opening(power(A, 2)) == opening(power(A, -1)) == opening(A, B) == "a = ("
+
+
 def test_a_negated_sum_keeps_its_parentheses():
     """With sympy's distribution off, −(a + b) once printed as −a + b."""
     expr = add(C, Mul(-1, A + B, evaluate=False))
