@@ -150,11 +150,6 @@ EQUIVALENT = {
         "number",
     ): "another generic number",
     (
-        "solvergen/order/expansion/symbol_values.py",
-        "return ONE if j == 1 else _derivative(43, j, which) - (j % 3)",
-        "number",
-    ): "other generic numbers; of a coordinate scaled by one, rules take ratios of differences alone",
-    (
         "solvergen/order/sde/leading_constants.py",
         "close = Fraction(1, 1 << (BITS // 2))",
         "number",

@@ -17,7 +17,7 @@ from solvergen.gallery import load
 from solvergen.order.expansion.block_grid import in_blocks
 from solvergen.order.expansion.grid import uniform
 from solvergen.order.expansion.local_error import History, defaults
-from solvergen.order.expansion.symbol_values import StepValues
+from solvergen.order.expansion.symbol_values import StepValues, another_coordinate
 from solvergen.order.expansion.words import leaf
 from solvergen.order.ode.analyse import Analysis
 from solvergen.order.ode.memory import forgets
@@ -137,3 +137,12 @@ def test_what_is_remembered_dies_out_on_the_interval_of_its_authors():
     program = derive(load("dc_solver_3"))
     name, low, high = forgets(program, defaults(program))
     assert name == "rho" and abs(low - 1 / 3) < 1e-3 and abs(high - 4 / 3) < 1e-3
+
+
+def test_further_coordinates_are_in_units_of_their_own_slope():
+    """A rule whose weights are steps of such a coordinate is no solver at all in another unit."""
+    program = derive(load("alpha_family_vp_time"))
+    assert program.coordinates
+    analysis = Analysis(program, {}, ())
+    assert analysis.leading(analysis.case("uniform")).exponent == 3
+    assert all(another_coordinate(seed)(1) == 1 for seed in range(4))
