@@ -61,7 +61,7 @@ GUARDS = {
     "order/questions/certificate.py": ["tests/certificates"],
     "emit": [
         *("tests/emit/test_formula.py", "tests/emit/test_specialise.py"),
-        *("tests/emit/test_fitted_lines.py", "tests/expr/test_printing.py", EMITTED),
+        *("tests/emit/test_lines.py", "tests/expr/test_printing.py", EMITTED),
         *("tests/emit/test_jumps.py", "tests/emit/test_adaptive.py", "tests/derive/test_places.py"),
         *("tests/emit/test_names.py", CORE, "tests/emit/test_meaning.py", COMMANDS),
     ],
@@ -129,11 +129,6 @@ EQUIVALENT = {
         "if len(text := python(ratio)) <= 60:",
         "comparison",
     ): "a weight of exactly 60 characters stands on a line of its own: looks",
-    (
-        "solvergen/emit/torch_file.py",
-        "if len(text) + 6 <= width:",
-        "comparison",
-    ): "a text of exactly that width is broken into lines: looks",
     (
         "solvergen/order/ode/cases.py",
         "name: self.point(i, seed) if name in self.free else grids.generic_ratio(61 + seed, i)",

@@ -1,9 +1,9 @@
-"""The lines of files made for levels of their own: when they move to them, how their numbers stand."""
+"""The lines of emitted files: when those made for levels of their own move to them, what stands on one line."""
 
 import pytest
 
 from solvergen.derive import derive
-from solvergen.emit.python_text import wrap_tuple
+from solvergen.emit.python_text import WIDTH, wrap_tuple
 from solvergen.emit.torch_file import torch_file
 from solvergen.spec import parse_solver
 
@@ -52,3 +52,14 @@ def test_numbers_that_fill_a_line_stand_one_a_line():
     first = lines.index('    "w": (')
     assert lines[first + 3] == "        1.0,"
     assert lines[first + steps + 1] == "    ),"
+
+
+@pytest.mark.parametrize(("over", "quoted"), [(0, 1), (1, 0)])
+def test_what_a_file_says_of_itself_stands_on_one_line_where_it_fits(over, quoted):
+    said = "Made. " + "x" * (WIDTH - len('"""Made. ."""') + over) + "."
+    text = SPEC.replace("WEIGHT", "h*phi1").replace(
+        "integrand", f'title = "Made"\ndescription = "{said[6:]}"\nintegrand', 1
+    )
+    solver = parse_solver(text)
+    lines = torch_file(solver, derive(solver), None, "made.toml").splitlines()
+    assert lines.count(f'"""{said}"""') == quoted and lines.count('"""Made.') == 1 - quoted
