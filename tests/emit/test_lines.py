@@ -63,3 +63,10 @@ def test_what_a_file_says_of_itself_stands_on_one_line_where_it_fits(over, quote
     solver = parse_solver(text)
     lines = torch_file(solver, derive(solver), None, "made.toml").splitlines()
     assert lines.count(f'"""{said}"""') == quoted and lines.count('"""Made.') == 1 - quoted
+
+
+def test_the_level_of_each_call_stands_in_a_tuple_though_it_is_one():
+    text = SPEC.replace("WEIGHT", "h*phi1").replace("[step]", '[call]\nlevel = "w"\n[step]') + OWN
+    solver = parse_solver(text)
+    emitted = torch_file(solver, derive(solver), None, "made.toml")
+    assert "CALLED = (\n    (1.0,),\n    (0.9,),\n)\n" in emitted

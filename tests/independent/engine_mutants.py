@@ -37,6 +37,10 @@ GUARDS = {
         *("tests/derive", CORE, EMITTED, "tests/independent/test_rows.py", "tests/spec"),
         *("tests/program", "tests/emit/test_meaning.py"),
     ],
+    "derive/learned.py": [
+        *("tests/emit/test_elements.py", "tests/catalog/test_learned.py", "tests/derive", CORE),
+        *(EMITTED, "tests/emit/test_meaning.py"),
+    ],
     "order": [
         *(f"{ORDER}{part}.py" for part in ("linear", "identities", "past_states", "blocks")),
         *("tests/derive/test_levels.py", "tests/derive/test_stages_before.py"),
