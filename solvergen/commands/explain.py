@@ -51,7 +51,9 @@ def add(commands: Any) -> None:
         "are two solvers the same method? If not, where do they first differ?",
         "solvergen same mine.toml unipc_2_bh2      # exit code 0: one method, 1: two",
     )
-    same.add_argument("a", metavar="A", help="a TOML file or a gallery solver's name")
+    same.add_argument(
+        "a", metavar="A", help="a TOML file, a gallery solver's name or a calibrated file"
+    )
     same.add_argument("b", metavar="B", help="another")
     same.add_argument("--json", action="store_true", help="the answer as JSON")
     same.set_defaults(handler=run_same)

@@ -22,10 +22,13 @@ def command(
     """
     shown = "examples:\n" + "\n".join(f"  {line}" for line in examples) if examples else ""
     closing = "\n\n".join(part for part in (shown, textwrap.fill(note, 79)) if part)
+    end = "?" if summary.endswith("?") else "."
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary,
-        description=textwrap.fill(about or summary[0].upper() + summary[1:] + ".", 79),
+        description=textwrap.fill(
+            about or summary[0].upper() + summary[1:].removesuffix("?") + end, 79
+        ),
         epilog=closing or None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

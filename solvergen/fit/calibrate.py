@@ -109,8 +109,11 @@ class Calibration:
                 f"{stage.name:<20}  {stage.error:.4g}    {over}     {span:6.3f}      {own:6.3f}   "
                 f"{stage.table.gain():6.2f} {stage.calls:>7} {stage.seconds:8.1f}"
             )
-        yield "rms on starts that no fit saw; over best, span bound (each sample with the last row that suits"
-        yield "it) and on its own (the starts of the fit) in units of the best published pair"
+        yield "rms on starts that no fit saw; span bound: each sample with the last row that suits it; on its"
+        told = "; these two and over best in units of the best published pair" * bool(
+            self.published
+        )
+        yield f"own: the starts of the fit{told}"
         for scale in self.scales:
             yield (
                 f"{scale.name}: rms {scale.together:.4g} with one table for all scales, "

@@ -243,6 +243,7 @@ def calibrate(
     )
     measured = replace(measured, notes=(*measured.notes, *notes))
     flags = f" --starts {starts}" * (starts != usual) + f" --seed {seed}" * (seed != 0)
+    flags += f" --teacher-steps {teacher_steps}" * (teacher_steps != STEPS)
     remake = f"solvergen calibrate {name} --on {found.name} --calls {calls}{flags}"
     if rows != most:
         remake += " --last-row" if rows == 1 else f" --rows {rows}"
@@ -340,10 +341,10 @@ def table_name(name: str, calls: int) -> str:
     have = [n for n in names() if n.rsplit("_", 1)[0] == kind]
     if wanted not in have:
         numbers = ", ".join(n.rsplit("_", 1)[1] for n in have) or "none yet"
-        raise SolvergenError(
-            f"no table {wanted}; {kind} has calls {numbers}; make it with solvergen search "
-            f"--kind {kind} --steps {calls}"
-        )
+        family, sums = KINDS[kind]
+        made = f"solvergen search --family {family}{' --sums' * sums} --steps {calls}"
+        way = f"; make it with {made}" if 2 <= calls <= 64 else ""
+        raise SolvergenError(f"no table {wanted}; {kind} has calls {numbers}{way}")
     return wanted
 
 

@@ -371,8 +371,14 @@ def test_bad_problems_are_named(mixture, start):
         calibrate(start, taught(good, 7, 0), 4, pairs=False)
     with pytest.raises(ProblemError, match="outside 5 … 0.002"):
         calibrate(start, taught(mixture.problem(sigma_max=5.0), 30, 0), 4, pairs=False)
-    with pytest.raises(SolvergenError, match="no table gauss_41"):
+    with pytest.raises(
+        SolvergenError, match="no table gauss_41.*search --family image --steps 41$"
+    ):
         table_name("gauss", 41)
+    with pytest.raises(SolvergenError, match="--family image --sums --steps 8$"):
+        table_name("gauss_sum", 8)
+    with pytest.raises(SolvergenError, match="no table gauss_0; gauss has calls [^;]*$"):
+        table_name("gauss", 0)
     with pytest.raises(ProblemError, match="known here: digits, fashion, .* or give module:name"):
         looked_up("nothing")
     with pytest.raises(SolvergenError, match="are free; give --starts"):
@@ -568,3 +574,18 @@ def test_fashion_is_calibrated_as_well_as_the_page_says(calls, most, tmp_path):
     unit = tuned.found.published[0].error
     for stage, bound in zip(tuned.found.stages, most, strict=True):
         assert stage.error < bound * unit, stage.name
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (
+            "calibrate gauss --on digits --calls 5 --last-row --rows 3 --out {}/a.py",
+            "--last-row fits one row and --rows 3 says otherwise",
+        ),
+        ("search --measure --steps 5 --out {}/nothing", "has no gauss of 5 calls"),
+    ],
+)
+def test_options_that_contradict_or_find_nothing_are_refused(arguments, said, tmp_path, capsys):
+    assert main(arguments.format(tmp_path).split()) == 2
+    assert said in capsys.readouterr().err

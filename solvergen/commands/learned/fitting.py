@@ -71,6 +71,10 @@ def run_calibrate(args: argparse.Namespace) -> int:
         raise SolvergenError(f"--out must be a Python file; found {args.out}")
     if refusal := name_refusal(args.out.stem):
         raise SolvergenError(f"--out {args.out}: `{args.out.stem}` cannot name a solver: {refusal}")
+    if args.last_row and args.rows not in (None, 1):
+        raise SolvergenError(
+            f"--last-row fits one row and --rows {args.rows} says otherwise; give one of the two"
+        )
     promised(args.out)
     table_name(args.name, args.calls)
     tuned = calibrate(
@@ -157,7 +161,12 @@ def run_search(args: argparse.Namespace) -> int:
         )
     kind = kinds[0]
     promised(folder / f"{kind}.json")
-    for calls in numbers_of_calls(args.steps):
+    wanted = numbers_of_calls(args.steps)
+    if args.measure and not any(f"{kind}_{calls}" in names(folder) for calls in wanted):
+        raise SolvergenError(
+            f"--measure: {folder} has no {kind} of {args.steps} calls; leave --measure out to fit it"
+        )
+    for calls in wanted:
         name = f"{kind}_{calls}"
         there = name in names(folder)
         if args.measure:
