@@ -43,7 +43,7 @@ def start():
 
 def test_families_are_what_they_say_and_apart():
     for name in ("generic", "image"):
-        for part in ("train", "held-out"):
+        for part in ("train", "held-out", "kept-back"):
             made, again = (family(name, part, 1)[-1] for _ in range(2))
             assert torch.equal(made.means, again.means)
             power = made.weights @ (made.means**2 + made.variances)
