@@ -1,7 +1,8 @@
 """The last rows of a table: the last alone by linear least squares, some by Gauss-Newton through the model.
 
-The end is linear in the last row, so one run of a table on the starts gives it. Before it, a share of row i, and the level that row i leads to, move only the calls from there on. So the last three
-rows of a table of 8 calls cost 30 calls for each start, where all its numbers cost 128.
+The end is linear in the last row, so one run of a table on the starts gives it. A share of an earlier
+row, and the level that this row leads to, move only the calls from there on. So the last three rows of
+a table of 8 calls cost 30 calls for each start, where all its numbers cost 128.
 """
 
 from __future__ import annotations
@@ -57,11 +58,11 @@ def least(
     if sums:
         columns = columns[:-1] - columns[-1]
     width = math.atan(table.levels[0]) - math.atan(scaled.end)
-    fold = torch.arange(len(missing)) % 4
+    fold = torch.arange(len(missing)) % FOLDS
     scores = []
     for ridge in RIDGES:
         total = 0.0
-        for k in range(4):
+        for k in range(FOLDS):
             inside, outside = fold != k, fold == k
             step = _solved(columns[:, inside], missing[inside], ridge)
             rest = missing[outside] - torch.einsum("j,jbd->bd", step, columns[:, outside])
@@ -113,8 +114,8 @@ def last_rows_of(table: Table, pairs: Pairs, rows: int, sums: bool = False) -> t
     """Fit the last rows of a table, with the levels that they lead to, by damped Gauss-Newton.
 
     The damping of a step is the one that does best, by the linear model, on the quarter of the starts
-    that it has not seen, in turns; the last row is then solved again. A step that does not lower the error of the starts is made shorter,
-    and taken back where that does not help.
+    that it has not seen, in turns; the last row is then solved again. A step that does not lower the
+    error of the starts is made shorter, and taken back where that does not help.
 
     Args:
         table: where to begin.
