@@ -33,7 +33,7 @@ def offset_before(coordinate: Coordinate, place: Place, integrand: str, frozen: 
 
     A stage at the fraction c of a step that is r times as long lies at -r + r c.
 
-    >>> from .coordinates import resolve
+    >>> from .weights.coordinates import resolve
     >>> from sympy import Rational
     >>> offset_before(resolve("lambda", "data", None), Place(Rational(1, 2)), "data", False)
     -theta1/2
