@@ -36,6 +36,11 @@ from .verdict import Verdict, versions
 GRAVEST = ("error", "disagree", "fail", "pass", "none")
 # classes of grids on which densities are carried over a mixture
 DENSITY = ("uniform", "arbitrary")
+# constants that name late numbers: for what they are held alike here, and what a run may do with them
+HELD = (
+    ("PER_SAMPLE", "samples", "ask for sample by sample"),
+    ("PER_ELEMENT", "elements", "have for each element"),
+)
 
 
 def judge(
@@ -156,12 +161,12 @@ def _judged(
         verdict = _without_noise(verdict, vain)
     if "FIRST" in target.stated and audited.status == "ok":
         verdict = _with_first(verdict, target)
-    if own := target.stated.get("PER_SAMPLE"):
-        held = f"held fixed, the same for all samples: {', '.join(own)}, which a run may ask for sample by sample"
-        verdict = replace(verdict, findings=(*verdict.findings, held))
-    if own := target.stated.get("PER_ELEMENT"):
-        held = f"held fixed, the same for all elements: {', '.join(own)}, which a run may have for each element"
-        verdict = replace(verdict, findings=(*verdict.findings, held))
+    for stated, alike, apart in HELD:
+        if own := target.stated.get(stated):
+            held = (
+                f"held fixed, the same for all {alike}: {', '.join(own)}, which a run may {apart}"
+            )
+            verdict = replace(verdict, findings=(*verdict.findings, held))
     if target.adaptive is not None or audited.amplitude < 1:
         pair = embedded(target.adaptive or target.run)
         # what bites at large outputs may be a clamp as well

@@ -90,6 +90,12 @@ def check_range(solver: Solver) -> None:
         )
 
 
+def _moves_call(parameter: Parameter, solver: Solver) -> bool:
+    """Whether the level that the model is told depends on a number."""
+    level = solver.call.level if solver.call else None
+    return level is not None and parameter.name in symbols(level)
+
+
 def _check_sample(parameter: Parameter, solver: Solver) -> None:
     """Refuse numbers per sample where they would be needed before a step's first model output."""
     where = ("parameters", parameter.name, "per")
@@ -97,8 +103,7 @@ def _check_sample(parameter: Parameter, solver: Solver) -> None:
         raise DeriveError(
             'per = "sample" takes no [noise], no sweeps and no [memory]; write per = "step"', where
         )
-    level = solver.call.level if solver.call else None
-    if level is not None and parameter.name in symbols(level):
+    if _moves_call(parameter, solver):
         raise DeriveError(
             f"`{parameter.name}` is known once a step's first model output is there, and [call] level needs it "
             'before; write per = "step"',
@@ -120,8 +125,7 @@ def _check_element(parameter: Parameter, solver: Solver) -> None:
             f'per = "element" beside per = "sample" (`{others[0]}`): a file takes one of the two',
             where,
         )
-    level = solver.call.level if solver.call else None
-    if level is not None and parameter.name in symbols(level):
+    if _moves_call(parameter, solver):
         raise DeriveError(
             f"a sample is passed to the model at one level, and [call] level needs `{parameter.name}` of each "
             'element; write per = "step"',
@@ -145,8 +149,9 @@ def check_elements(program: Program) -> None:
         return
     where = ("parameters", names[0], "per")
     steps = (*program.steps, *(step for rest in program.remainder for step in rest))
+    several = any(step.stages or step.corrector for step in steps)
     for row in (row for step in steps for row in step.rows):
-        if row.carry or any(step.stages or step.corrector for step in steps):
+        if row.carry or several:
             found = "past states" if row.carry else "stages or a corrector, of its start or end too"
             raise DeriveError(
                 f'per = "element" takes steps of one evaluation alone, and this solver has {found}; write '

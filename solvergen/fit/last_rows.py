@@ -19,11 +19,10 @@ from .differences import differences
 from .objective import Pairs
 from .run import Scaled, outputs
 from .shape import Numbers
+from .squares import DAMPINGS, shortened
 from .table import Array, Table
 
 RIDGES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the last row
-DAMPINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-LONGEST = 0.5  # largest change of one number in one step
 STEPS = 2  # of Gauss-Newton: a third gains little, and costs as much
 FOLDS = 4
 
@@ -155,12 +154,8 @@ def last_rows_of(table: Table, pairs: Pairs, rows: int, sums: bool = False) -> t
 
 def _folds(pairs: Pairs) -> list[Pairs]:
     """Up to four parts of the starts, in whole periods."""
-    turns = np.arange(len(pairs.starts)) // pairs.scaled.problem.period
-    turns = turns % FOLDS
-    return [
-        Pairs(pairs.name, pairs.scaled, pairs.starts[turns == k], pairs.ends[turns == k])
-        for k in range(int(turns.max(initial=-1)) + 1)
-    ]
+    turns = pairs.turns(FOLDS)
+    return [pairs.where(turns == k) for k in range(int(turns.max(initial=-1)) + 1)]
 
 
 def _step(folds: Sequence[Fold]) -> Array:
@@ -175,8 +170,7 @@ def _step(folds: Sequence[Fold]) -> Array:
             total += squares + 2 * float(slope @ step) + float(step @ curve @ step)
         return total
 
-    step = _newton(gradient, normal, min(DAMPINGS, key=left))
-    return np.asarray(step * min(1.0, LONGEST / np.abs(step).max(initial=1e-300)))
+    return shortened(_newton(gradient, normal, min(DAMPINGS, key=left)))
 
 
 def _newton(gradient: Array, normal: Array, damping: float) -> Array:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .run import Scaled, end, jacobian
@@ -37,6 +38,14 @@ class Pairs:
     def part(self, first: int, last: int | None) -> Pairs:
         """Some of them."""
         return Pairs(self.name, self.scaled, self.starts[first:last], self.ends[first:last])
+
+    def where(self, chosen: NDArray[np.bool_]) -> Pairs:
+        """Those that a mask chooses."""
+        return Pairs(self.name, self.scaled, self.starts[chosen], self.ends[chosen])
+
+    def turns(self, count: int) -> NDArray[np.int_]:
+        """The turn of each, from 0 to `count` - 1; whole periods share one, so that rows keep their conditions."""
+        return np.arange(len(self.starts)) // self.scaled.problem.period % count
 
     def error(self, table: Table) -> float:
         """Root mean square error of the end, in units of the deviation."""

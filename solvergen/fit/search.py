@@ -74,7 +74,8 @@ def search(
     """Fit a table of so many calls.
 
     The fit begins from frozen Adams rules on several grids and from the tables of other numbers of
-    calls, one of a call fewer also with a call put in; three steps on a quarter of the problems show which is best on the validation problems.
+    calls, one of a call fewer also with a call put in; three steps on a quarter of the problems show
+    which is best on the validation problems.
 
     Args:
         kind: "gauss", "gauss_mix" or "gauss_sum".

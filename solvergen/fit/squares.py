@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .table import Array
 
 # Loss, half its gradient, and its Gauss-Newton matrix; the loss alone.
 Model = Callable[[Array], tuple[float, Array, Array]]
 Loss = Callable[[Array], float]
+DAMPINGS = (
+    1e-4,
+    1e-3,
+    1e-2,
+    1e-1,
+    1.0,
+)  # among which fits choose that judge a step on starts kept out
+LONGEST = 0.5  # largest change of one number in one step
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,7 @@ def levenberg_marquardt(
     *,
     iterations: int,
     tolerance: float = 1e-3,
-    longest: float = 0.5,
+    longest: float = LONGEST,
 ) -> Iterator[State]:
     """Minimise a loss; every accepted step, and the last state, is yielded.
 
@@ -63,7 +73,7 @@ def levenberg_marquardt(
         diagonal = np.maximum(diagonal, 1e-12 * diagonal.max(initial=1e-300))
         for _ in range(10):
             step = -np.linalg.solve(normal + np.diag(damping * diagonal), gradient)
-            step *= min(1.0, longest / np.abs(step).max(initial=1e-300))
+            step = shortened(step, longest)
             tried = loss(state.values + step)
             if np.isfinite(tried) and tried < state.loss:
                 found = state.values + step, tried
@@ -82,3 +92,8 @@ def levenberg_marquardt(
             (*state.curve, found[1]),
         )
         yield state
+
+
+def shortened(step: NDArray[np.floating[Any]], longest: float = LONGEST) -> Array:
+    """A step of which no number changes by more than `longest`."""
+    return np.asarray(step * min(1.0, longest / np.abs(step).max(initial=1e-300)))

@@ -210,8 +210,8 @@ def calibrate(
     start = shipped(table_name(name, calls))
     found = looked_up(on) if isinstance(on, str) else on
     usual = STARTS["whole" if whole else "last rows"]
-    most = 1 if whole else ROWS
-    rows = most if rows is None else rows
+    usual_rows = 1 if whole else ROWS
+    rows = usual_rows if rows is None else rows
     starts = usual if starts is None else starts
     if starts < 2 or unused < 2:
         raise SolvergenError(f"--starts and --unused must be at least 2; found {starts}, {unused}")
@@ -245,7 +245,7 @@ def calibrate(
     flags = f" --starts {starts}" * (starts != usual) + f" --seed {seed}" * (seed != 0)
     flags += f" --teacher-steps {teacher_steps}" * (teacher_steps != STEPS)
     remake = f"solvergen calibrate {name} --on {found.name} --calls {calls}{flags}"
-    if rows != most:
+    if rows != usual_rows:
         remake += " --last-row" if rows == 1 else f" --rows {rows}"
     remake += " --whole" * whole
     title = out.stem if out is not None and out.stem.isidentifier() else f"{start.name}_tuned"

@@ -20,11 +20,9 @@ from .objective import Pairs
 from .record import load_state, save_state
 from .run import jacobian
 from .shape import Numbers
-from .squares import State
+from .squares import DAMPINGS, State, shortened
 from .table import Array, Table
 
-DAMPINGS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-LONGEST = 0.5  # largest change of one number in one step
 LEAST = 5e-3  # relative gain on the starts kept out, below which the fit ends
 APART = 4  # every fourth start, or period of conditioned ones, is kept out
 
@@ -87,7 +85,7 @@ def _stepped(numbers: Numbers, inside: Pairs, outside: Pairs, at: State) -> Stat
     found: list[tuple[float, float, Array]] = []
     for damping in DAMPINGS:
         step = -np.linalg.solve(normal + damping * np.diag(np.diag(normal)), gradient)
-        step *= min(1.0, LONGEST / np.abs(step).max(initial=1e-300))
+        step = shortened(step)
         found.append((_error(numbers, outside, at.values + step), damping, at.values + step))
     error, damping, values = min(found, key=lambda one: one[0])
     if not error < at.loss * (1 - LEAST):
@@ -96,12 +94,8 @@ def _stepped(numbers: Numbers, inside: Pairs, outside: Pairs, at: State) -> Stat
 
 
 def _parted(pairs: Pairs) -> tuple[Pairs, Pairs]:
-    # whole periods, so that every row keeps its condition
-    kept_out = np.arange(len(pairs.starts)) // pairs.scaled.problem.period % APART == APART - 1
-    return tuple(  # type: ignore[return-value]
-        Pairs(pairs.name, pairs.scaled, pairs.starts[mask], pairs.ends[mask])
-        for mask in (~kept_out, kept_out)
-    )
+    kept_out = pairs.turns(APART) == APART - 1
+    return pairs.where(~kept_out), pairs.where(kept_out)
 
 
 def _error(numbers: Numbers, pairs: Pairs, values: Array) -> float:

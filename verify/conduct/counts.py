@@ -88,7 +88,8 @@ def last(bench: Bench) -> Iterator[Finding]:
     """Runs of every number of steps end at the last level: an answer of zero leaves x in proportion to it."""
     short: dict[int, float] = {}
     counts = _counts(bench) or REACHED
-    for n in (n for n in REACHED if n in counts):
+    looked = [n for n in REACHED if n in counts]
+    for n in looked:
         seen = bench.seen(_case(bench, n))
         level = None if isinstance(seen, Refused) else _reached(seen)
         if level is not None and level > 0:
@@ -99,9 +100,7 @@ def last(bench: Bench) -> Iterator[Finding]:
     between = [n for n in short if n not in missed and n not in whole]
     missed = [n for n in missed if not _drifts(n, whole, between)]
     reached = np.asarray(list(short.values()))
-    off = (
-        float(np.median(reached)) if len(short) == len([n for n in REACHED if n in counts]) else 0.0
-    )
+    off = float(np.median(reached)) if len(short) == len(looked) else 0.0
     if not bench.noisy and abs(off) > ELSEWHERE and np.ptp(reached) < HIT * abs(off):
         text = (
             f"with every number of steps the result is at {np.exp(STEP * off):.5g} times the last level: it stands "

@@ -271,10 +271,11 @@ def _still(run: Run) -> bool:
 def _causes(
     made: list[NoiseTrace], one: GridNoise, drift: Audit | None, kind: str
 ) -> tuple[Cause, ...]:
-    out = noise_causes(made, one.covariance) if NO_LIMIT not in one.mean.reason else []
+    limited = NO_LIMIT not in one.mean.reason
+    out = noise_causes(made, one.covariance) if limited else []
     known = drift.grids[kind].causes if drift is not None and kind in drift.grids else ()
     # the drift's own audit says more, where it could be made
-    seen = mean_causes(made, one.mean) if NO_LIMIT not in one.mean.reason else []
+    seen = mean_causes(made, one.mean) if limited else []
     read = drift is not None and drift.status == "ok"
     # where the strength is read off wrong noise, the decay is not to blame
     spoilt = any(c.kind == "variance" and c.step == "every" for c in out)

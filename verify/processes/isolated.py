@@ -133,9 +133,8 @@ def _imported_once(todo: Sequence[tuple[int, Any]]) -> list[str]:
     named = [r.target for _, r in todo if isinstance(r, Request)]
     hosts = any(name.startswith("diffusers:") for name in named)
     modules = ["judge", "processes.settle", *(["hosts.preloaded"] if hosts else [])]
-    judge = __package__.rpartition(".")[
-        0
-    ]  # by this name: `verify`, or `solvergen.verify` where installed
+    # `verify`, or `solvergen.verify` where installed
+    judge = __package__.rpartition(".")[0]
     return [f"{judge}.{module}" for module in modules]
 
 

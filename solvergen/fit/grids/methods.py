@@ -136,8 +136,10 @@ def searched(
     else:
         plain.add(searched("own", path, solver, steps)[1])
         objective = error
+    values = {index: objective(index) for index in plain}
     known: dict[tuple[int, ...], float] = {}
-    for begin in sorted(plain, key=objective)[:BEGINS]:
+    for begin in sorted(values, key=values.__getitem__)[:BEGINS]:
+        known.setdefault(begin, values[begin])
         value, _ = own.exchanged(objective, begin, len(path.levels), known)
         tell(f"{method}: {value:.4g}")
     if method == "best":

@@ -121,10 +121,10 @@ def exchanged(
     """Move inner indices while that lowers an objective, each alone or with all after it; the ends stay.
 
     Args:
-        known: values of the objective, kept and added to.
+        known: values of the objective, that of the start among them; added to.
     """
     current = tuple(start)
-    value = known.setdefault(current, objective(current))
+    value = known[current]
     moved = True
     while moved:
         moved = False
